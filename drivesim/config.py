@@ -1,0 +1,256 @@
+"""The options of an environment: frozen dataclasses, validated, every field with a sentence and a unit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from drivesim.core.rules import REWARD_COST, REWARD_ROUTE, REWARD_SHAPED, REWARD_SPARSE, RULES
+from drivesim.core.world import KRAUSS, NASCH, UNAWARE
+from drivesim.observations import ENCODERS
+from drivesim.observations.encoder import Encoder
+from drivesim.registry import entry_of, scenario_of
+from drivesim.scenarios.scenario import LevelConfig, Scenario
+
+REWARDS = {
+    "route": REWARD_ROUTE,
+    "shaped": REWARD_SHAPED,
+    "sparse": REWARD_SPARSE,
+    "cost": REWARD_COST,
+}
+DRIVER_MODELS = {"krauss": KRAUSS, "nasch": NASCH, "unaware": UNAWARE}
+DIFFICULTIES = ("easy", "medium", "hard")
+SPLITS = ("train", "test")
+MAX_LEVELS = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class RewardWeights:
+    """What events and progress are worth. Signs are checked: a penalty above 0 is an error.
+
+    Which terms a head uses: `"route"` all but the last four; `"shaped"` all; `"sparse"` arrived (only if the drive
+    counts as a success), collision, pedestrian_hit and off_road; `"cost"` progress and arrived, everything else is
+    counted in `info["cost"]` instead.
+    """
+
+    progress: float = 1.0
+    """Times the share of the route gained or lost in a tick."""
+    arrived: float = 1.0
+    """On arrival."""
+    collision: float = -1.0
+    """On hitting a vehicle or an obstacle."""
+    pedestrian_hit: float = -1.0
+    """On hitting a pedestrian."""
+    off_road: float = -1.0
+    """On leaving the road or the map."""
+    red_light: float = -0.5
+    """On leaving a stop line into the junction on red."""
+    wrong_way: float = 0.0
+    """Per tick in a cell that does not allow the heading."""
+    failed_to_yield: float = 0.0
+    """On entering a junction whose cells somebody else has reserved."""
+    offset_factor: float = 0.5
+    """Gains at the lane's edge are worth this share, on its centre 1, in between linear."""
+    speeding_factor: float = 0.5
+    """Gains above the speed limit are worth this share."""
+    harsh_factor: float = 0.9
+    """Gains in a tick in which the acceleration changed by 2 or more are worth this share."""
+    lane_change_factor: float = 0.95
+    """Gains in a tick in which a lane's boundary was crossed are worth this share."""
+    shoulder_factor: float = 0.5
+    """Gains on the shoulder are worth this share."""
+    lane_offset: float = -0.01
+    """Shaped: per tick, times the distance from the lane's centre as a share of half the lane."""
+    speeding: float = -0.02
+    """Shaped: per tick above the speed limit."""
+    harsh: float = -0.005
+    """Shaped: per tick in which the acceleration changed by 2 or more."""
+    time: float = -0.002
+    """Shaped: per tick."""
+
+    def __post_init__(self) -> None:
+        """Check that every weight is finite and has its sign."""
+        for weight in fields(self):
+            value = getattr(self, weight.name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(f"reward weight {weight.name} must be a number, got {value!r}")
+            if not math.isfinite(value):
+                raise ValueError(f"reward weight {weight.name} must be finite, got {value!r}")
+            if weight.name.endswith("_factor"):
+                if not 0.0 < value <= 1.0:
+                    raise ValueError(f"reward weight {weight.name} must be in (0, 1], got {value}")
+            elif weight.name in ("progress", "arrived"):
+                if value < 0.0:
+                    raise ValueError(f"reward weight {weight.name} must be at least 0, got {value}")
+            elif value > 0.0:
+                raise ValueError(f"reward weight {weight.name} must be at most 0, got {value}")
+
+
+def chosen(name: str, value: Any, allowed: Any) -> Any:
+    """`value` if it is one of `allowed`.
+
+    Raises:
+        TypeError: if it is no string.
+        ValueError: naming the field, the value and what is allowed.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {list(allowed)}, got {value!r}")
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {list(allowed)}, got {value!r}")
+    return value
+
+
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    """`value` as an int if it is an integer of any kind within [low, high].
+
+    Raises:
+        TypeError: for anything else than an integer; a bool is none.
+        ValueError: naming the field, the value and what is allowed.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iu":
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer in [{low}, {high}], got {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be in [{low}, {high}], got {value}")
+    return int(value)
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Everything that, with seed and actions, determines a trajectory."""
+
+    scenario: str
+    """Name in the registry."""
+    observation: str | None = None
+    """`"grid"`, `"features"` or `"full_grid"`; None = the scenario's own."""
+    difficulty: str = "medium"
+    """`"easy"`, `"medium"` or `"hard"`: the preset of the level options."""
+    split: str = "train"
+    """`"train"` or `"test"`: disjoint streams of level seeds."""
+    num_levels: int | None = None
+    """Only the first so many levels of the split; None = unlimited."""
+    reward: str = "route"
+    """`"route"`, `"shaped"`, `"sparse"` or `"cost"`."""
+    reward_weights: RewardWeights = field(default_factory=RewardWeights)
+    """What the reward's terms are worth."""
+    traffic: str | None = None
+    """`"krauss"`, `"nasch"` or `"unaware"`; None = the scenario's own."""
+    dawdle: float | None = None
+    """Probability with which traffic dawdles in a tick; None = the scenario's own."""
+    level: dict[str, int] = field(default_factory=dict)
+    """Level options that replace the difficulty's."""
+
+    def __post_init__(self) -> None:
+        """Check every option and fill in the scenario's own."""
+        entry_of(self.scenario)
+        scenario = self.scenario_class
+        if self.observation is None:
+            object.__setattr__(self, "observation", scenario.observation)
+        chosen("observation", self.observation, ENCODERS)
+        chosen("difficulty", self.difficulty, DIFFICULTIES)
+        chosen("split", self.split, SPLITS)
+        chosen("reward", self.reward, REWARDS)
+        if self.num_levels is not None:
+            object.__setattr__(self, "num_levels", whole("num_levels", self.num_levels, 1, MAX_LEVELS))
+        weights = self.reward_weights
+        if weights is None:
+            object.__setattr__(self, "reward_weights", RewardWeights())
+        elif isinstance(weights, dict):
+            names = [weight.name for weight in fields(RewardWeights)]
+            for name in weights:
+                if name not in names:
+                    raise ValueError(f"reward_weights has no {name!r}; there are {names}")
+            object.__setattr__(self, "reward_weights", RewardWeights(**weights))
+        elif not isinstance(weights, RewardWeights):
+            raise TypeError(f"reward_weights must be a RewardWeights or a dict, got {weights!r}")
+        if self.traffic is None:
+            own = next(name for name, model in DRIVER_MODELS.items() if model == scenario.driver_model)
+            object.__setattr__(self, "traffic", own)
+        chosen("traffic", self.traffic, DRIVER_MODELS)
+        if self.dawdle is None:
+            object.__setattr__(self, "dawdle", scenario.dawdle)
+        if isinstance(self.dawdle, (bool, np.bool_)) or not isinstance(self.dawdle, (int, float, np.number)):
+            raise TypeError(f"dawdle must be a number in [0, 1], got {self.dawdle!r}")
+        if not 0.0 <= float(self.dawdle) <= 1.0:
+            raise ValueError(f"dawdle must be in [0, 1], got {self.dawdle}")
+        names = [option.name for option in fields(scenario.config)]
+        for name in self.level:
+            if name not in names:
+                allowed = [
+                    *names,
+                    *(option.name for option in fields(EnvConfig) if option.name not in ("scenario", "level")),
+                ]
+                raise TypeError(f"{self.scenario} has no option {name!r}; there are {allowed}")
+        scenario.check_fit(self.level_config, scenario.max_episode_steps)
+
+    @property
+    def scenario_class(self) -> type[Scenario]:
+        """The scenario."""
+        return scenario_of(self.scenario)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The observation's encoder."""
+        assert self.observation is not None
+        return ENCODERS[self.observation]
+
+    @property
+    def level_config(self) -> LevelConfig:
+        """The difficulty's level options with the replacements."""
+        scenario = self.scenario_class
+        values = asdict(scenario.presets[self.difficulty])
+        for name, value in self.level.items():
+            metadata = next(option.metadata for option in fields(scenario.config) if option.name == name)
+            values[name] = whole(name, value, metadata["low"], metadata["high"])
+        return scenario.config(**values)
+
+    def to_rules(self, max_steps: int, num_controlled: int = 1) -> np.ndarray[Any, Any]:
+        """The record (shape (1,)) that the kernels read; `max_steps` 0 = the batch applies no time limit."""
+        scenario = self.scenario_class
+        rules = np.zeros(1, RULES)
+        record = rules[0]
+        record["scenario"] = scenario.number
+        record["num_controlled"] = num_controlled
+        record["num_actions"] = len(scenario.actions)
+        record["has_idle"] = scenario.has_idle
+        record["top_speed"] = scenario.top_speed
+        record["driver_model"] = DRIVER_MODELS[str(self.traffic)]
+        record["dawdle"] = round(float(self.dawdle or 0.0) * 65536)
+        record["test_split"] = self.split == "test"
+        record["num_levels"] = self.num_levels or 0
+        record["level_limit"] = scenario.max_episode_steps
+        record["max_steps"] = max_steps
+        record["reward"] = REWARDS[self.reward]
+        record["ahead"] = scenario.window.ahead
+        record["behind"] = scenario.window.behind
+        record["beside"] = scenario.window.beside
+        for name, weight in asdict(self.reward_weights).items():
+            rules["weights"][name][0] = weight
+        for name, value in asdict(self.level_config).items():
+            rules["level"][name][0] = value
+        return rules
+
+
+def jsonable(value: Any) -> Any:
+    """`value` in terms of JSON: enums by their value, NumPy scalars and arrays as numbers and lists.
+
+    `gym.make` keeps the keyword arguments in `env.spec`; this is what keeps `env.spec.to_json()` working whatever
+    was passed.
+    """
+    if isinstance(value, RewardWeights):
+        return asdict(value)
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if hasattr(value, "value") and hasattr(value, "name"):  # an enum
+        return value.value
+    return value

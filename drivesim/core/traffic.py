@@ -1,0 +1,260 @@
+"""How traffic drives: car following, dawdling and lane changing.
+
+Car following is Krauss's safe speed (Krauss, Wagner, Gawron, Phys. Rev. E 55 (1997) 5597) in integers with a braking
+of 1 cell per tick². A vehicle of speed v that starts to brake in the next tick still travels v(v-1)/2 cells, so
+with `gap` free cells and a leader of speed u the state is safe when
+
+    (I)    v(v-1)/2  <=  gap + u(u-1)/2.
+
+Taking the largest v' in {v-1, v, v+1} with v'(v'+1)/2 <= gap + u(u-1)/2 keeps (I) from tick to tick, whatever the
+leader does within the same limits. Lane changes keep it too: they are only made where (I) holds for both new pairs.
+"""
+
+from drivesim.core.jit import kernel
+from drivesim.core.rng import DRAW_DAWDLE, lane_words
+from drivesim.core.world import (
+    CROSSING,
+    CROSSWALK,
+    DRIVING,
+    LANE,
+    LEFT_SIDE,
+    NASCH,
+    RIGHT_SIDE,
+    STOP_LINE,
+    UNAWARE,
+    allows,
+    cell_at,
+    cell_beside,
+    cell_under,
+    col_step,
+    headings,
+    is_junction,
+    kind,
+    row_step,
+    turned,
+)
+
+# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
+
+
+@kernel
+def braking_distance(speed):  # type: ignore[no-untyped-def]
+    """Cells still travelled by a vehicle that brakes by 1 in every tick from the next one on."""
+    return speed * (speed - 1) // 2
+
+
+@kernel
+def is_safe(speed, gap, leader_speed):  # type: ignore[no-untyped-def]
+    """Invariant (I): the follower can stop behind wherever the leader can stop."""
+    return braking_distance(speed) <= gap + braking_distance(leader_speed)
+
+
+@kernel
+def has_pedestrian(world, row, col, heading):  # type: ignore[no-untyped-def]
+    """Whether somebody is on the crosswalk that this cell is part of, seen from a car driving in `heading`."""
+    for p in range(world.num_pedestrians):
+        pedestrian = world.pedestrians[p]
+        if pedestrian.status == CROSSING:
+            if row_step(heading) != 0:
+                if pedestrian.row == row:
+                    return True
+            elif pedestrian.col == col:
+                return True
+    return False
+
+
+@kernel
+def look(world, k, row, col, distance):  # type: ignore[no-untyped-def]
+    """What vehicle k would follow if it stood at (row, col): (gap, speed, vehicle).
+
+    Walks at most `distance` cells along k's own path. `gap` is the number of free cells; the speed counts 0 for
+    whatever does not drive in k's heading. Without a vehicle in the way the third value is -1. A path that is free
+    for all of `distance` gives (distance, 0, -1), which is enough to decide any speed that `distance` was taken for.
+    """
+    vehicle = world.vehicles[k]
+    heading = int(vehicle.heading)
+    step_row = row_step(heading)
+    step_col = col_step(heading)
+    before = int(world.cells[int(row) * int(world.cols) + int(col)])
+    for n in range(1, distance + 1):
+        at_row = int(row) + step_row * n
+        at_col = int(col) + step_col * n
+        cell = cell_at(world, at_row, at_col, True)
+        if cell < 0:
+            return n - 1, 0, -1
+        occupant = int(world.occupants[cell])
+        if occupant != 0:
+            if occupant - 1 == k:  # alone on a ring
+                return n - 1, int(vehicle.speed), -1
+            leader = world.vehicles[occupant - 1]
+            if leader.heading == heading:
+                return n - 1, int(leader.speed), occupant - 1
+            return n - 1, 0, occupant - 1
+        bits = int(world.cells[cell])
+        if not allows(bits, heading):
+            return n - 1, 0, -1
+        if kind(before) == STOP_LINE and vehicle.claim == 0 and allows(before, heading):
+            return n - 1, 0, -1  # a red stop line, or a junction not granted
+        if world.num_pedestrians > 0 and kind(bits) == CROSSWALK:
+            if has_pedestrian(world, cell // int(world.cols), cell % int(world.cols), heading):
+                return n - 1, 0, -1
+        if vehicle.turn != 0 and is_junction(bits) and allows(bits, turned(heading, vehicle.turn)):
+            return n, 0, -1  # here I turn: to be reached exactly
+        before = bits
+    return distance, 0, -1
+
+
+@kernel
+def follow(world, k):  # type: ignore[no-untyped-def]
+    """The speed that car following allows vehicle k in this tick, before dawdling.
+
+    If none is allowed somebody cut in: brake by exactly 1, and remember who left no safe speed.
+    """
+    vehicle = world.vehicles[k]
+    speed = int(vehicle.speed)
+    wish = min(speed + 1, int(vehicle.limit))
+    gap, leader_speed, leader = look(world, k, vehicle.row, vehicle.col, wish * (wish + 1) // 2)
+    room = gap + braking_distance(leader_speed)
+    while wish > speed - 1 and wish * (wish + 1) // 2 > room:
+        wish -= 1
+    if wish < 0:
+        wish = 0
+    if wish * (wish + 1) // 2 > room and 0 <= leader < world.num_controlled:
+        world.drivers[leader].cut_in = world.tick
+    return wish
+
+
+@kernel
+def choose_speeds(world, rules):  # type: ignore[no-untyped-def]
+    """Decide the next speed of all traffic from positions after steering and the old speeds.
+
+    Reads   world.vehicles (positions, old speeds), world.occupants, world.cells
+    Writes  vehicles[k].next_speed of traffic, drivers[…].cut_in
+    """
+    word_0 = word_1 = word_2 = word_3 = 0
+    group = -1
+    for k in range(world.num_controlled, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status != DRIVING:
+            continue
+        if rules.driver_model == UNAWARE:
+            vehicle.next_speed = vehicle.limit
+            continue
+        speed = int(vehicle.speed)
+        may_dawdle = True
+        if rules.driver_model == NASCH:
+            chosen = min(speed + 1, int(vehicle.limit))
+            gap, _, _ = look(world, k, vehicle.row, vehicle.col, chosen)
+            chosen = min(chosen, gap)
+        else:
+            chosen = follow(world, k)
+            may_dawdle = chosen >= speed and not is_junction(world.cells[cell_under(world, k)])
+        if vehicle.quarter != 0:
+            chosen = min(chosen, 1)
+        if chosen > 0 and may_dawdle and rules.dawdle > 0:
+            if k >> 3 != group:
+                group = k >> 3
+                word_0, word_1, word_2, word_3 = lane_words(world, DRAW_DAWDLE, group)
+            word = word_0
+            if (k >> 1) & 3 == 1:
+                word = word_1
+            elif (k >> 1) & 3 == 2:
+                word = word_2
+            elif (k >> 1) & 3 == 3:
+                word = word_3
+            if (word >> 16 * (k & 1)) & 0xFFFF < rules.dawdle:
+                chosen -= 1
+        vehicle.next_speed = chosen
+
+
+@kernel
+def follower_is_safe(world, k, row, col):  # type: ignore[no-untyped-def]
+    """Whether (I) holds for whoever would follow vehicle k if k stood at (row, col).
+
+    The paper's fixed look-back is not enough: a follower at 5 behind a newcomer at 1 needs 10 cells.
+    """
+    vehicle = world.vehicles[k]
+    heading = int(vehicle.heading)
+    for n in range(1, 12):
+        cell = cell_at(world, int(row) - row_step(heading) * n, int(col) - col_step(heading) * n, True)
+        if cell < 0 or not allows(world.cells[cell], heading):
+            return True
+        occupant = int(world.occupants[cell])
+        if occupant != 0:
+            follower = world.vehicles[occupant - 1]
+            if occupant - 1 == k or follower.heading != heading:
+                return True
+            return is_safe(int(follower.speed), n - 1, int(vehicle.speed))
+    return True
+
+
+@kernel
+def wants_lane(world, k, side):  # type: ignore[no-untyped-def]
+    """Whether traffic vehicle k changes one lane to `side` now.
+
+    Incentive after Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534: my lane holds me up and the
+    other one would less. Safety: (I) for both pairs that the change makes.
+    """
+    vehicle = world.vehicles[k]
+    speed = int(vehicle.speed)
+    if speed == 0:
+        return False
+    here = int(world.cells[cell_under(world, k)])
+    if kind(here) != LANE or is_junction(here):
+        return False
+    cell = cell_beside(world, k, side)
+    if cell < 0 or world.occupants[cell] != 0:
+        return False
+    bits = int(world.cells[cell])
+    if kind(bits) != LANE or headings(bits) != headings(here):
+        return False
+    wish = min(speed + 1, int(vehicle.limit))
+    reach = wish * (wish + 1) // 2
+    gap, leader_speed, _ = look(world, k, vehicle.row, vehicle.col, reach)
+    if gap >= reach or gap + braking_distance(leader_speed) >= reach:
+        return False  # nobody holds me up
+    row = cell // int(world.cols)
+    col = cell % int(world.cols)
+    other_gap, other_speed, _ = look(world, k, row, col, reach)
+    if other_gap + braking_distance(other_speed) <= gap + braking_distance(leader_speed):
+        return False
+    return is_safe(speed, other_gap, other_speed) and follower_is_safe(world, k, row, col)
+
+
+@kernel
+def steer_traffic(world, rules):  # type: ignore[no-untyped-def]
+    """Turn and change lanes, all traffic at once: decide all, then apply all.
+
+    Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell.
+    """
+    if rules.driver_model == UNAWARE:
+        return
+    side = LEFT_SIDE
+    if (world.tick + world.parity) & 1 == 1:
+        side = RIGHT_SIDE
+    for k in range(world.num_controlled, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        vehicle.side = 0
+        vehicle.quarter = 0
+        if vehicle.status != DRIVING:
+            continue
+        here = int(world.cells[cell_under(world, k)])
+        if vehicle.turn != 0 and vehicle.claim != 0 and is_junction(here) and vehicle.speed <= 1:
+            if allows(here, turned(vehicle.heading, vehicle.turn)):
+                vehicle.quarter = vehicle.turn
+                continue
+        if wants_lane(world, k, side):
+            vehicle.side = side
+    for k in range(world.num_controlled, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status != DRIVING:
+            continue
+        if vehicle.quarter != 0:
+            vehicle.heading = turned(vehicle.heading, vehicle.quarter)
+            vehicle.turn = 0
+        elif vehicle.side != 0:
+            cell = cell_beside(world, k, vehicle.side)
+            world.occupants[cell_under(world, k)] = 0
+            world.occupants[cell] = k + 1
+            vehicle.row = cell // int(world.cols)
+            vehicle.col = cell % int(world.cols)

@@ -1,0 +1,262 @@
+"""The single environment: the vector environment's engine with one lane."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from drivesim.config import EnvConfig, RewardWeights, jsonable, whole
+from drivesim.core.batch import DISABLED, EPISODE, TEST_SPLIT
+from drivesim.core.rules import TERMS
+from drivesim.engine import Array, Engine
+
+INFO_KEYS = tuple(EPISODE.names or ())
+MAX_LEVEL_SEED = 2 * TEST_SPLIT - 1
+RENDER_MODES = ("rgb_array", "ansi")
+RENDER_FPS = 10
+
+
+def checked_render_mode(render_mode: Any) -> str | None:
+    """`render_mode` if there is such a mode.
+
+    Raises:
+        ValueError: naming the modes.
+    """
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        raise ValueError(f"render_mode must be None or one of {list(RENDER_MODES)}, got {render_mode!r}")
+    return render_mode  # type: ignore[no-any-return]
+
+
+def checked_seed(seed: Any) -> int | None:
+    """`seed` as a Python int of any size, or None.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is negative.
+    """
+    if seed is None:
+        return None
+    if isinstance(seed, np.ndarray) and seed.ndim == 0 and seed.dtype.kind in "iu":
+        seed = seed[()]
+    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)):
+        raise TypeError(f"seed must be None or an integer of at least 0, got {seed!r}")
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
+    return int(seed)
+
+
+class DriveEnv(gym.Env[Array, int]):
+    """One car in one world, through Gymnasium.
+
+    Args:
+        scenario: name in the registry; `gym.make` passes it.
+        render_mode: None, `"rgb_array"` (uint8 (H, W, 3)) or `"ansi"` (str).
+        observation: `"grid"`, `"features"` or `"full_grid"`; None = the scenario's own.
+        difficulty: `"easy"`, `"medium"` or `"hard"`.
+        split: `"train"` or `"test"`: disjoint streams of levels.
+        num_levels: only the first so many levels of the split, None = unlimited.
+        reward: `"route"`, `"shaped"`, `"sparse"` or `"cost"`.
+        reward_weights: a `RewardWeights`, or a dict of those that differ from the default.
+        traffic: `"krauss"`, `"nasch"` or `"unaware"`; None = the scenario's own driver model.
+        dawdle: probability with which traffic dawdles; None = the scenario's own.
+        **level: level options of the scenario, replacing the difficulty's.
+
+    `reset(seed=s)` starts episode 0 of the lane keyed by s, every further reset its next episode;
+    `reset(options={"level_seed": n})` plays a given level. `info` always carries the keys of
+    `core.batch.EPISODE` so far (`timeout` means not terminated, since the time limit is a wrapper's), this tick's
+    `reward_terms`, the `action_mask` (bool (num_actions,)) and under `reward="cost"` this tick's `cost`.
+
+    Raises:
+        TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}  # type: ignore[misc]
+
+    def __init__(
+        self,
+        scenario: str,
+        *,
+        render_mode: str | None = None,
+        observation: str | None = None,
+        difficulty: str = "medium",
+        split: str = "train",
+        num_levels: int | None = None,
+        reward: str = "route",
+        reward_weights: RewardWeights | dict[str, float] | None = None,
+        traffic: str | None = None,
+        dawdle: float | None = None,
+        **level: int,
+    ) -> None:
+        self.render_mode = checked_render_mode(render_mode)
+        self.config = EnvConfig(
+            scenario=scenario,
+            observation=observation,
+            difficulty=difficulty,
+            split=split,
+            num_levels=num_levels,
+            reward=reward,
+            reward_weights=reward_weights,  # type: ignore[arg-type]
+            traffic=traffic,
+            dawdle=dawdle,
+            level=level,
+        )
+        self._engine = Engine(self.config, num_lanes=1, autoreset=DISABLED)
+        box = self.config.encoder.space(self.config.scenario_class.window, *self._engine.map_shape)
+        self.observation_space: spaces.Box = box
+        self.action_space: spaces.Discrete = spaces.Discrete(self._engine.num_actions)  # type: ignore[assignment]
+        self._num_actions = self._engine.num_actions
+        self._actions = np.zeros(1, np.int64)
+        self._rewards = np.zeros(1, np.float64)
+        self._terminations = np.zeros(1, np.bool_)
+        self._truncations = np.zeros(1, np.bool_)
+        self._is_seeded = False
+        self._needs_reset = True
+        self._has_cost = self.config.reward == "cost"
+        self._spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """What `gym.make` made this from, in terms of JSON."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None:
+            spec.kwargs = jsonable(spec.kwargs)
+        self._spec = spec
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Begin an episode: episode 0 of `seed`, or without one the lane's next.
+
+        Args:
+            seed: an integer of at least 0, of any size.
+            options: `{"level_seed": n}` plays level n, 0 … 2**63 - 1, of either split.
+
+        Raises:
+            TypeError, ValueError: for a bad seed or option; nothing has changed.
+        """
+        seed = checked_seed(seed)
+        level_seed = -1
+        for name, value in (options or {}).items():
+            if name != "level_seed":
+                raise ValueError(f"options has no {name!r}; there is ['level_seed']")
+            level_seed = whole("level_seed", value, 0, MAX_LEVEL_SEED)
+        super().reset(seed=seed)
+        if seed is not None or not self._is_seeded:
+            self._engine.seed_lane(0, seed)
+            self._is_seeded = True
+        obs = self._engine.empty_obs()
+        self._engine.reset(np.ones(1, np.bool_), np.array([level_seed], np.int64), obs)
+        self._needs_reset = False
+        detail = self._engine.describe()
+        detail["terms"] = 0.0
+        detail["cost"] = 0.0
+        return obs[0], self._info()
+
+    def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Advance the world by one tick.
+
+        Args:
+            action: an integer of any kind in [0, num_actions).
+
+        Raises:
+            TypeError, ValueError: for anything else; nothing has moved.
+            gymnasium.error.ResetNeeded: before the first reset and after a termination.
+        """
+        if type(action) is not int or not 0 <= action < self._num_actions:
+            action = whole("action", action, 0, self._num_actions - 1)
+        if self._needs_reset:
+            raise gym.error.ResetNeeded("call reset() before step(): there is no episode or it has terminated")
+        self._actions[0] = action
+        obs = self._engine.empty_obs()
+        self._engine.step(
+            self._actions, obs, self._rewards, self._terminations, self._truncations, is_detailed=True
+        )
+        terminated = self._terminations.item()
+        self._needs_reset = terminated
+        return obs[0], self._rewards.item(), terminated, False, self._info()
+
+    def _info(self) -> dict[str, Any]:
+        """What `info` says after a reset or step."""
+        details = self._engine.details
+        info: dict[str, Any] = dict(zip(INFO_KEYS, details["episode"].item(), strict=True))
+        info["reward_terms"] = dict(zip(TERMS, details["terms"][0].tolist(), strict=True))
+        info["action_mask"] = details["mask"][0, : self._num_actions].astype(np.bool_)
+        if self._has_cost:
+            info["cost"] = details["cost"].item()
+        return info
+
+    def render(self) -> Any:
+        """The world as a frame (`"rgb_array"`) or as text (`"ansi"`).
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if self.render_mode is None:
+            gym.logger.warn("render() without a render_mode shows nothing: pass render_mode= to gym.make")
+            return None
+        return render_world(self._engine, 0, self.render_mode)
+
+    def get_state(self) -> Array:
+        """A copy of the world, (1,) records, with all that a continuation needs."""
+        return self._engine.worlds.copy()
+
+    def set_state(self, state: Array, mask: Array | None = None) -> None:
+        """Restore a state from `get_state` of an environment with the same options, exactly.
+
+        The time limit of `gym.make` is a wrapper's and keeps its own count.
+
+        Raises:
+            TypeError, ValueError: if it is no such state; nothing has changed.
+        """
+        state, mask = self._engine.check_state(state, mask)
+        self._engine.worlds[mask] = state[mask]
+        phase = int(self._engine.worlds["phase"][0])
+        self._needs_reset = phase != 1
+        self._is_seeded = True
+        if phase != 0:
+            self._engine.describe()
+
+    def observe(self) -> Array:
+        """The observation of the state as it is, without a step.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if self._engine.worlds["phase"][0] == 0:
+            raise gym.error.ResetNeeded("call reset() before observe()")
+        obs = self._engine.empty_obs()
+        self._engine.observe(obs)
+        return obs[0]  # type: ignore[no-any-return]
+
+    def action_masks(self) -> Array:
+        """bool (num_actions,): which actions do something that IDLE does not; IDLE itself is true.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if self._engine.worlds["phase"][0] == 0:
+            raise gym.error.ResetNeeded("call reset() before action_masks()")
+        return self._engine.describe()["mask"][0, : self._num_actions].astype(np.bool_)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Free what the environment holds; may be called again."""
+        self._engine.close()
+
+
+def render_world(engine: Engine, lane: int, render_mode: str) -> Any:
+    """Lane `lane` as a frame or as text.
+
+    Raises:
+        gymnasium.error.ResetNeeded: before the first reset.
+    """
+    from drivesim.render.frame import draw_frame, draw_text
+
+    world = engine.worlds[lane]
+    if world["phase"] == 0:
+        raise gym.error.ResetNeeded("call reset() before render()")
+    return draw_text(world) if render_mode == "ansi" else draw_frame(world)

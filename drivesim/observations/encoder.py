@@ -1,0 +1,45 @@
+"""The pair that makes an observation: the kernel that writes it and the space it lies in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+
+@dataclass(frozen=True)
+class Window:
+    """The cells that an ego-centred observation shows: the ego faces up."""
+
+    ahead: int
+    """Cells ahead of the ego's own row; 12 let it stop from top speed."""
+    behind: int
+    """Cells behind; 10 show every follower that a change of lane could hurt."""
+    beside: int
+    """Cells to either side."""
+
+    @property
+    def height(self) -> int:
+        """Rows of the window."""
+        return self.ahead + 1 + self.behind
+
+    @property
+    def width(self) -> int:
+        """Columns of the window."""
+        return 2 * self.beside + 1
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """An observation: `encode(world, k, rules, scratch, out)` writes a flat row of what `space` describes."""
+
+    name: str
+    encode: Callable[..., Any]
+    space: Callable[[Window, int, int], spaces.Box]
+    """From the scenario's window and its map's rows and columns."""
+
+    def shape_and_dtype(self, window: Window, rows: int, cols: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Of one observation."""
+        box = self.space(window, rows, cols)
+        return box.shape, np.dtype(box.dtype)

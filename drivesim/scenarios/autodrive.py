@@ -1,0 +1,174 @@
+"""Autodrive: cross a 10 x 10 field."""
+
+from dataclasses import dataclass
+
+from drivesim.core.jit import kernel
+from drivesim.core.rng import DRAW_EGO, DRAW_OBSTACLES, DRAW_TRAFFIC, level_below
+from drivesim.core.route import measure_route
+from drivesim.core.world import (
+    ALL_HEADINGS,
+    EAST,
+    GOAL,
+    LANE,
+    NORTH,
+    OBSTACLE,
+    UNAWARE,
+    UNREACHABLE,
+    WEST,
+    kind,
+    paint,
+    place,
+)
+from drivesim.observations.encoder import Window
+from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+
+# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
+
+SIZE = 10
+LONGEST_WAIT = 10  # ticks, for a gap in the stream: it repeats after ten
+
+
+@dataclass(frozen=True)
+class AutodriveConfig(LevelConfig):
+    """Level options of Autodrive."""
+
+    num_obstacles: int = within(0, 24)
+    """Static obstacles, the first always straight ahead of the ego."""
+    crossing_cars: int = within(0, 3)
+    """Cars of the stream that crosses the field."""
+
+
+@kernel
+def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+    """Open ground, a stream of cars across it, obstacles outside the stream's row and its two neighbours.
+
+    Certificate: a path to the far side exists, and 1.5 times its length at speed 1 plus the longest wait for a gap
+    fits into the time limit. A path along the stream's row can always be moved to the free row beside it, and at
+    least every ten ticks a gap opens that is long enough to cross straight.
+    """
+    world.rows = SIZE
+    world.cols = SIZE
+    world.wraps_cols = 1
+    world.limit = 2
+    for row in range(SIZE):
+        for col in range(SIZE):
+            paint(world, row, col, GOAL if row == 0 else LANE, ALL_HEADINGS, 0, 0)
+    start = level_below(world, DRAW_EGO, 0, SIZE)
+    place(world, 0, SIZE - 1, start, NORTH, 0, rules.top_speed)
+    cars = int(rules.level.crossing_cars)
+    stream = 3 + level_below(world, DRAW_TRAFFIC, 0, 4)
+    heading = EAST if level_below(world, DRAW_TRAFFIC, 1, 2) == 0 else WEST
+    speed = 1 + level_below(world, DRAW_TRAFFIC, 2, 2)
+    first = level_below(world, DRAW_TRAFFIC, 3, SIZE)
+    for car in range(cars):
+        place(world, 1 + car, stream, (first + car * (SIZE // cars)) % SIZE, heading, speed, speed)
+    world.num_vehicles = 1 + cars
+    for n in range(rules.level.num_obstacles):
+        row = 1 + level_below(world, DRAW_OBSTACLES, 2 * n, SIZE - 2)
+        col = start if n == 0 else level_below(world, DRAW_OBSTACLES, 2 * n + 1, SIZE)
+        if cars > 0 and abs(row - stream) <= 1:
+            if n > 0:
+                continue
+            row = 1
+        if kind(world.cells[row * SIZE + col]) == LANE:
+            paint(world, row, col, OBSTACLE, 0, 0, 0)
+    measure_route(world, queue)
+    route = int(world.route[(SIZE - 1) * SIZE + start])
+    return route != UNREACHABLE and 3 * (route + LONGEST_WAIT) <= 2 * rules.level_limit
+
+
+class Autodrive(Scenario):
+    """Cross a 10 x 10 field past static obstacles and a stream of cars that do not look out for you.
+
+    ## Description
+    The smallest world of the suite: seen whole, turned in quarter turns, small enough to be solved exactly. The ego
+    starts somewhere on the southern edge, heading north, at rest, with an obstacle straight ahead, and must reach
+    the northern edge. One row is crossed by up to three cars that keep their speed whatever happens.
+
+    ```text
+    G G G G G G G G G G      G  goal
+    . . # . . . . . . .      #  obstacle
+    . . . . . # . . . .      .  open ground
+    . . . . . . . . . .
+    > . . > . . > . . .      >  crossing car
+    . . . . . . . . . .
+    . # . . . . . # . .
+    . . . . # . . . . .
+    . . # . . . . . . .
+    . . E . . . . . . .      E  ego
+    ```
+
+    ## Actions
+    `Discrete(4)`: there is no IDLE; at top speed FASTER holds it, above speed 1 so do LEFT and RIGHT.
+
+    | Num | Name   | Effect                                                                |
+    |-----|--------|-----------------------------------------------------------------------|
+    | 0   | LEFT   | at speed 0 or 1: quarter turn to the left, then one cell at speed 1    |
+    | 1   | RIGHT  | the same to the right                                                 |
+    | 2   | FASTER | speed + 1, at most 2                                                  |
+    | 3   | SLOWER | speed - 1, at least 0                                                 |
+
+    ## Observations
+    `observation="full_grid"` (default): `Box(0, 62, (10, 10), uint8)`, one code per cell: 1 open ground, 3 obstacle,
+    7 goal, 15 + 6 · heading + speed a car, 39 + 6 · heading + speed the ego (headings N E S W = 0 … 3).
+    `"grid"` and `"features"` are ego-centred; see `drivesim.observations`.
+
+    ## Rewards
+    `reward="route"`: the share of the route gained in this tick (1 in total), + 1 on arrival, - 1 on a collision or
+    for leaving the field. `"shaped"`, `"sparse"` and `"cost"`: see `drivesim.config.RewardWeights`.
+
+    ## Starting state
+    Column uniform over the 10 of the southern edge; heading north; speed 0. The stream's row is uniform over rows
+    3 … 6, its heading east or west, its speed 1 or 2, its phase uniform. Obstacles are uniform over rows 1 … 8 but
+    for the stream's row and its two neighbours.
+
+    ## Episode end
+    1. Termination: arrived on the northern edge.
+    2. Termination: collision with a car or an obstacle.
+    3. Termination: off the field.
+    4. Truncation: after 60 steps.
+
+    ## Info
+    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived.
+
+    ## Arguments
+    | Name            | Type | Default                        | Unit | Meaning                    |
+    |-----------------|------|--------------------------------|------|----------------------------|
+    | `difficulty`    | str  | `"medium"`                     |      | `"easy"`, `"medium"`, `"hard"` |
+    | `num_obstacles` | int  | 6 easy, 12 medium, 18 hard     | 1    | obstacles drawn            |
+    | `crossing_cars` | int  | 1 easy, 2 medium, 3 hard       | 1    | cars of the stream         |
+
+    and those of every environment, see `drivesim.env.DriveEnv`.
+
+    ## Version history
+    * v0: first release.
+    """
+
+    name = "Autodrive"
+    number = 1
+    config = AutodriveConfig
+    presets = {
+        "easy": AutodriveConfig(num_obstacles=6, crossing_cars=1),
+        "medium": AutodriveConfig(num_obstacles=12, crossing_cars=2),
+        "hard": AutodriveConfig(num_obstacles=18, crossing_cars=3),
+    }
+    generate = staticmethod(generate)
+    window = Window(ahead=9, behind=9, beside=9)
+    limit = 2
+    top_speed = 2
+    max_episode_steps = 60
+    has_idle = False
+    driver_model = UNAWARE
+    observation = "full_grid"
+    actions = ("LEFT", "RIGHT", "FASTER", "SLOWER")
+
+    @classmethod
+    def shape(cls, level: LevelConfig) -> tuple[int, int]:
+        """Rows and columns of the field."""
+        return SIZE, SIZE
+
+    @classmethod
+    def num_vehicles(cls, level: LevelConfig) -> int:
+        """The ego and the stream."""
+        assert isinstance(level, AutodriveConfig)
+        return 1 + level.crossing_cars

@@ -1,0 +1,205 @@
+"""Highway: get through dense traffic on a periodic road."""
+
+from dataclasses import dataclass
+
+from drivesim.core.jit import kernel
+from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, level_below
+from drivesim.core.traffic import braking_distance, look
+from drivesim.core.world import EAST, LANE, paint, place
+from drivesim.observations.encoder import Window
+from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+
+# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
+
+EAST_ONLY = 1 << EAST
+TRIES = 20  # draws of a cell for one vehicle before the level is drawn again
+EGO_SPEED = 3  # cells per tick at the start
+
+
+@dataclass(frozen=True)
+class HighwayConfig(LevelConfig):
+    """Level options of Highway."""
+
+    length: int = within(40, 140)
+    """Cells of the ring."""
+    distance: int = within(20, 1000)
+    """Cells to cover."""
+    num_lanes: int = within(1, 5)
+    """Lanes, all eastbound."""
+    num_vehicles: int = within(0, 47)
+    """Traffic, the ego not counted."""
+    slowest: int = within(1, 5)
+    """Cells per tick: the least of the speed limits that drivers set themselves."""
+    fastest: int = within(1, 5)
+    """Cells per tick: the greatest of them."""
+
+
+@kernel
+def safe_speed(world, k, wish):  # type: ignore[no-untyped-def]
+    """The greatest speed up to `wish` from which vehicle k could stop behind a standing leader."""
+    gap, _, _ = look(world, k, world.vehicles[k].row, world.vehicles[k].col, braking_distance(wish + 1))
+    speed = wish
+    while braking_distance(speed) > gap:
+        speed -= 1
+    return speed
+
+
+@kernel
+def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+    """A ring with verges, the ego at column 0, traffic in free cells at speeds from which all can stop.
+
+    Certificate: the road itself is free of obstacles, and `Highway.check_fit` refuses options whose distance, driven
+    at the limit after speeding up, takes more than two thirds of the time.
+    """
+    length = int(rules.level.length)
+    lanes = int(rules.level.num_lanes)
+    world.rows = lanes + 2
+    world.cols = length
+    world.wraps_cols = 1
+    world.is_ring = 1
+    world.limit = 5
+    for lane in range(lanes):
+        for col in range(length):
+            paint(world, 1 + lane, col, LANE, EAST_ONLY, lane, 0)
+    place(world, 0, 1 + level_below(world, DRAW_EGO, 0, lanes), 0, EAST, 0, rules.top_speed)
+    world.num_vehicles = 1
+    for n in range(rules.level.num_vehicles):
+        k = 1 + n
+        found = False
+        for attempt in range(TRIES):
+            draw = (n * TRIES + attempt) * 2
+            row = 1 + level_below(world, DRAW_TRAFFIC, draw, lanes)
+            col = level_below(world, DRAW_TRAFFIC, draw + 1, length)
+            if world.occupants[row * length + col] == 0 and world.occupants[row * length + (col + 1) % length] == 0:
+                found = True
+                break
+        if not found:
+            return False
+        spread = int(rules.level.fastest) - int(rules.level.slowest) + 1
+        limit = int(rules.level.slowest) + level_below(world, DRAW_TRAFFIC, 100_000 + n, spread)
+        place(world, k, row, col, EAST, 0, limit)
+        world.num_vehicles = k + 1
+    for k in range(world.num_vehicles):
+        wish = EGO_SPEED if k == 0 else int(world.vehicles[k].limit)
+        world.vehicles[k].speed = safe_speed(world, k, wish)
+    world.drivers[0].remaining = rules.level.distance
+    return True
+
+
+class Highway(Scenario):
+    """Cover a distance through dense, slower traffic, in time and unhurt.
+
+    ## Description
+    A one-way road of several lanes, closed into a ring. Traffic follows Krauss's safe speed in integers, dawdles
+    with probability 0.2 and changes lane where another one is faster (`drivesim.core.traffic`); every driver sets
+    itself its own limit. The time is set so that whoever stays behind the car ahead mostly runs out of it.
+
+    ```text
+    ................................      .  verge
+    > > > 2 > > > > > 3 > > > 2 > >      >  lane
+    > > > > > E > > 1 > > > > > > >      E  ego, 1-5 traffic and its speed
+    > > 3 > > > > 2 > > > > > 2 > >
+    ................................
+    ```
+
+    ## Actions
+    `Discrete(5)`.
+
+    | Num | Name   | Effect                                                          |
+    |-----|--------|-----------------------------------------------------------------|
+    | 0   | LEFT   | one lane to the left, then ahead at the same speed (at least 1) |
+    | 1   | IDLE   | hold speed and heading                                          |
+    | 2   | RIGHT  | one lane to the right, then ahead at the same speed             |
+    | 3   | FASTER | speed + 1, at most 5                                            |
+    | 4   | SLOWER | speed - 1, at least 0                                           |
+
+    An occupied cell beside the ego makes a change of lane a collision, even if its occupant is about to leave.
+
+    ## Observations
+    `observation="grid"` (default): `Box(0, 255, (10, 23, 5), uint8)`, a window of 12 cells ahead, 10 behind and 2
+    lanes to either side. Ten cells behind show every follower that a change of lane could hurt.
+
+    ## Rewards
+    `reward="route"`: the share of the distance gained in this tick, times 0.9 when the acceleration changes by 2,
+    times 0.95 across a lane's boundary; + 1 for covering it, - 1 on a collision or for leaving the road.
+
+    ## Starting state
+    The ego at column 0 of a uniform lane, at speed 3 or as fast as it could stop from. Traffic in uniform free
+    cells, each at the greatest speed up to its limit from which it could stop behind a standing leader.
+
+    ## Episode end
+    1. Termination: the distance is covered.
+    2. Termination: collision.
+    3. Termination: off the road.
+    4. Truncation: after 50 steps.
+
+    ## Info
+    The keys of `drivesim.core.batch.EPISODE`; `success` means that the distance was covered without a collision.
+    `at_fault` tells whether the ego entered the other's cell or had left a follower no safe speed within 5 ticks.
+
+    ## Arguments
+    | Name           | Type | Default                    | Unit       | Meaning                            |
+    |----------------|------|----------------------------|------------|------------------------------------|
+    | `difficulty`   | str  | `"medium"`                 |            | `"easy"`, `"medium"`, `"hard"`     |
+    | `length`       | int  | 100                        | cells      | length of the ring                 |
+    | `distance`     | int  | 120 easy, 130 medium, 130 hard | cells  | to cover                           |
+    | `num_lanes`    | int  | 3 easy, 4 medium, 4 hard   | lanes      |                                    |
+    | `num_vehicles` | int  | 12 easy, 22 medium, 30 hard | vehicles  | traffic                            |
+    | `slowest`      | int  | 1                          | cells/tick | least own limit in the traffic     |
+    | `fastest`      | int  | 3                          | cells/tick | greatest own limit in the traffic  |
+
+    and those of every environment, see `drivesim.env.DriveEnv`.
+
+    ## References
+    Nagel, Schreckenberg, J. Phys. I France 2 (1992) 2221; Krauss, Wagner, Gawron, Phys. Rev. E 55 (1997) 5597;
+    Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534.
+
+    ## Version history
+    * v0: first release.
+    """
+
+    name = "Highway"
+    number = 4
+    config = HighwayConfig
+    presets = {
+        "easy": HighwayConfig(length=100, distance=120, num_lanes=3, num_vehicles=12, slowest=1, fastest=3),
+        "medium": HighwayConfig(length=100, distance=130, num_lanes=4, num_vehicles=22, slowest=1, fastest=3),
+        "hard": HighwayConfig(length=100, distance=130, num_lanes=4, num_vehicles=30, slowest=1, fastest=3),
+    }
+    generate = staticmethod(generate)
+    window = Window(ahead=12, behind=10, beside=2)
+    limit = 5
+    max_episode_steps = 50
+    dawdle = 0.2
+    is_ring = True
+
+    @classmethod
+    def shape(cls, level: LevelConfig) -> tuple[int, int]:
+        """Rows and columns of the map."""
+        assert isinstance(level, HighwayConfig)
+        return level.num_lanes + 2, level.length
+
+    @classmethod
+    def num_vehicles(cls, level: LevelConfig) -> int:
+        """The ego and the traffic."""
+        assert isinstance(level, HighwayConfig)
+        return 1 + level.num_vehicles
+
+    @classmethod
+    def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
+        """Beside map and vehicles: the limits must be in order and the distance must be coverable in time."""
+        super().check_fit(level, max_episode_steps)
+        assert isinstance(level, HighwayConfig)
+        if level.slowest > level.fastest:
+            raise ValueError(f"slowest must be at most fastest = {level.fastest}, got {level.slowest}")
+        if 4 * level.num_vehicles > level.num_lanes * level.length:
+            raise ValueError(
+                f"num_vehicles must be at most a quarter of the {level.num_lanes * level.length} cells, "
+                f"got {level.num_vehicles}"
+            )
+        needed = (level.distance + 2 * cls.limit) // cls.limit + 1  # ten cells are lost while speeding up from rest
+        if 3 * needed > 2 * max_episode_steps:
+            raise ValueError(
+                f"distance must leave a third of the {max_episode_steps} steps to spare, but {level.distance} cells "
+                f"take {needed}"
+            )

@@ -1,0 +1,146 @@
+"""LaneKeep: follow a winding road."""
+
+from dataclasses import dataclass
+
+from drivesim.core.jit import kernel
+from drivesim.core.rng import DRAW_EGO, DRAW_MAP, level_below
+from drivesim.core.route import measure_route
+from drivesim.core.world import GOAL, LANE, NORTH, UNREACHABLE, paint, place
+from drivesim.observations.encoder import Window
+from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+
+# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
+
+COLS = 16
+NORTH_ONLY = 1 << NORTH
+KEEPS_BENDING = 75  # percent of the sideways moves that go the way of the one before
+
+
+@dataclass(frozen=True)
+class LaneKeepConfig(LevelConfig):
+    """Level options of LaneKeep."""
+
+    length: int = within(16, 64)
+    """Cells of road, the goal's row included."""
+    half_lane: int = within(1, 3)
+    """Cells from the lane's centre to its edge: the lane is 2 · half_lane + 1 cells wide."""
+    wander: int = within(0, 100)
+    """Percent of the rows in which the road moves one cell sideways."""
+
+
+@kernel
+def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+    """A one-way road whose centre does a persistent random walk.
+
+    Certificate: a car at speed 1 can follow the centre, since the road never moves more than one cell per row; the
+    route found backward from the goal gives its time, and 1.5 times that must fit into the time limit.
+    """
+    length = int(rules.level.length)
+    half_lane = int(rules.level.half_lane)
+    world.rows = length
+    world.cols = COLS
+    world.limit = 3
+    world.half_lane = half_lane
+    centre = half_lane + level_below(world, DRAW_MAP, 0, COLS - 2 * half_lane)
+    direction = 2 * level_below(world, DRAW_MAP, 1, 2) - 1
+    start = centre
+    for n in range(length):
+        row = length - 1 - n
+        if n > 2 and level_below(world, DRAW_MAP, 3 * n, 100) < rules.level.wander:
+            if level_below(world, DRAW_MAP, 3 * n + 1, 100) >= KEEPS_BENDING:
+                direction = -direction
+            if centre + direction < half_lane or centre + direction >= COLS - half_lane:
+                direction = -direction
+            centre += direction
+        for offset in range(-half_lane, half_lane + 1):
+            paint(world, row, centre + offset, GOAL if row == 0 else LANE, NORTH_ONLY, 0, offset)
+    offset = level_below(world, DRAW_EGO, 0, 3) - 1
+    place(world, 0, length - 1, start + offset, NORTH, 0, rules.top_speed)
+    world.num_vehicles = 1
+    measure_route(world, queue)
+    route = int(world.route[(length - 1) * COLS + start + offset])
+    return route != UNREACHABLE and 3 * route <= 2 * rules.level_limit
+
+
+class LaneKeep(Scenario):
+    """Follow a winding one-way road, in the middle of its lane and at speed.
+
+    ## Description
+    One lane, several cells wide, no traffic. The lane's centre wanders sideways by at most one cell per row, and a
+    car can move sideways by one cell per tick, so bends must be seen coming: too fast into one and the car is
+    carried off the lane. Arriving is not enough, the mean distance from the centre counts.
+
+    ```text
+    . . . G G G G G . .      G  goal
+    . . . ^ ^ ^ ^ ^ . .      ^  lane, one way
+    . . ^ ^ ^ ^ ^ . . .      .  off-road
+    . ^ ^ ^ ^ ^ . . . .
+    . ^ ^ ^ ^ ^ . . . .
+    . . ^ ^ E ^ ^ . . .      E  ego
+    ```
+
+    ## Actions
+    `Discrete(5)`.
+
+    | Num | Name   | Effect                                                      |
+    |-----|--------|-------------------------------------------------------------|
+    | 0   | LEFT   | one cell to the left, then ahead at the same speed (at least 1) |
+    | 1   | IDLE   | hold speed and heading                                      |
+    | 2   | RIGHT  | one cell to the right, then ahead at the same speed         |
+    | 3   | FASTER | speed + 1, at most 5                                        |
+    | 4   | SLOWER | speed - 1, at least 0                                       |
+
+    ## Observations
+    `observation="grid"` (default): `Box(0, 255, (10, 15, 13), uint8)`, a window of 12 cells ahead, 2 behind and 6 to
+    either side; plane 2 is the distance from the lane's centre. `"features"` has the lane's bends as `bend_1 … 8`.
+
+    ## Rewards
+    `reward="route"`: the share of the route gained in this tick, times 1 on the lane's centre down to 0.5 on its
+    edge, times 0.5 above the speed limit of 3, times 0.9 when the acceleration changes by 2; + 1 on arrival, - 1 for
+    leaving the road.
+
+    ## Starting state
+    On the southernmost row, at most one cell off the centre, heading north, speed 0. The centre starts uniformly
+    and does a random walk that keeps its direction in 75 % of its moves.
+
+    ## Episode end
+    1. Termination: arrived in the northernmost row.
+    2. Termination: off the road.
+    3. Truncation: after 100 steps.
+
+    ## Info
+    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived with a mean |offset| of at most half the way
+    from the lane's centre to its edge.
+
+    ## Arguments
+    | Name         | Type | Default                      | Unit  | Meaning                                 |
+    |--------------|------|------------------------------|-------|-----------------------------------------|
+    | `difficulty` | str  | `"medium"`                   |       | `"easy"`, `"medium"`, `"hard"`          |
+    | `length`     | int  | 48 easy, 64 medium, 64 hard  | cells | length of the road                      |
+    | `half_lane`  | int  | 2                            | cells | from the centre to the lane's edge      |
+    | `wander`     | int  | 30 easy, 50 medium, 75 hard  | %     | rows in which the road moves sideways   |
+
+    and those of every environment, see `drivesim.env.DriveEnv`.
+
+    ## Version history
+    * v0: first release.
+    """
+
+    name = "LaneKeep"
+    number = 2
+    config = LaneKeepConfig
+    presets = {
+        "easy": LaneKeepConfig(length=48, half_lane=2, wander=30),
+        "medium": LaneKeepConfig(length=64, half_lane=2, wander=50),
+        "hard": LaneKeepConfig(length=64, half_lane=2, wander=75),
+    }
+    generate = staticmethod(generate)
+    window = Window(ahead=12, behind=2, beside=6)
+    limit = 3
+    max_episode_steps = 100
+
+    @classmethod
+    def shape(cls, level: LevelConfig) -> tuple[int, int]:
+        """Rows and columns of the map."""
+        assert isinstance(level, LaneKeepConfig)
+        return level.length, COLS

@@ -1,0 +1,190 @@
+"""Obstacles: find the way around what blocks the road."""
+
+from dataclasses import dataclass
+
+from drivesim.core.jit import kernel
+from drivesim.core.rng import DRAW_EGO, DRAW_MAP, DRAW_OBSTACLES, level_below
+from drivesim.core.route import measure_route
+from drivesim.core.world import (
+    GOAL,
+    LANE,
+    NORTH,
+    OBSTACLE,
+    OFF_ROAD,
+    SHOULDER,
+    UNREACHABLE,
+    kind,
+    paint,
+    place,
+)
+from drivesim.observations.encoder import Window
+from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+
+# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
+
+NORTH_ONLY = 1 << NORTH
+CLOSED_LENGTH = 6  # cells of a closed stretch
+CLEAR_ROWS = 4  # rows in front of the start and of the goal without obstacles
+
+
+@dataclass(frozen=True)
+class ObstaclesConfig(LevelConfig):
+    """Level options of Obstacles."""
+
+    length: int = within(24, 66)
+    """Rows of the map."""
+    num_lanes: int = within(2, 6)
+    """Lanes, beside one shoulder on the right."""
+    num_obstacles: int = within(0, 40)
+    """Parked cars, one cell each."""
+    num_walls: int = within(0, 8)
+    """Barriers across the whole road with an opening of one lane."""
+    num_closed: int = within(0, 6)
+    """Stretches in which a lane is fenced off and ends: dead ends."""
+
+
+@kernel
+def block(world, row, col):  # type: ignore[no-untyped-def]
+    """Put an obstacle on a road cell; anything else stays what it is."""
+    where = kind(world.cells[row * int(world.cols) + col])
+    if where == LANE or where == SHOULDER:
+        paint(world, row, col, OBSTACLE, 0, col, 0)
+
+
+@kernel
+def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+    """A straight road with a shoulder; walls, dead ends and parked cars on it.
+
+    Certificate: the route found backward from the goal reaches the start, and 1.5 times its length, driven at
+    speed 1, fits into the time limit.
+    """
+    length = int(rules.level.length)
+    lanes = int(rules.level.num_lanes)
+    world.rows = length
+    world.cols = lanes + 3
+    world.limit = 3
+    for row in range(length):
+        for col in range(1, lanes + 2):
+            where = LANE
+            if row == 0:
+                where = GOAL
+            elif col == lanes + 1:
+                where = SHOULDER
+            paint(world, row, col, where, NORTH_ONLY, col, 0)
+    span = length - 2 * CLEAR_ROWS
+    walls = int(rules.level.num_walls)
+    for n in range(walls):
+        # one wall in each of as many bands, so that two never stand in each other's way
+        band = span // walls
+        row = CLEAR_ROWS + n * band + level_below(world, DRAW_MAP, 2 * n, max(1, band - 4))
+        opening = 1 + level_below(world, DRAW_MAP, 2 * n + 1, lanes)
+        for col in range(1, lanes + 2):
+            if col != opening:
+                block(world, row, col)
+    for n in range(rules.level.num_closed):
+        row = CLEAR_ROWS + level_below(world, DRAW_OBSTACLES, 3 * n, span - CLOSED_LENGTH)
+        lane = 1 + level_below(world, DRAW_OBSTACLES, 3 * n + 1, lanes)
+        block(world, row, lane)
+        for along in range(CLOSED_LENGTH):
+            if lane > 1:
+                block(world, row + along, lane - 1)
+            block(world, row + along, lane + 1)
+    for n in range(rules.level.num_obstacles):
+        row = CLEAR_ROWS + level_below(world, DRAW_OBSTACLES, 100 + 2 * n, span)
+        col = 1 + level_below(world, DRAW_OBSTACLES, 101 + 2 * n, lanes + 1)
+        block(world, row, col)
+    start = 1 + level_below(world, DRAW_EGO, 0, lanes)
+    place(world, 0, length - 1, start, NORTH, 0, rules.top_speed)
+    world.num_vehicles = 1
+    measure_route(world, queue)
+    route = int(world.route[(length - 1) * int(world.cols) + start])
+    return route != UNREACHABLE and 3 * route <= 2 * rules.level_limit and kind(world.cells[0]) == OFF_ROAD
+
+
+class Obstacles(Scenario):
+    """Find the way around parked cars, walls and closed lanes; some ways are dead ends.
+
+    ## Description
+    A straight one-way road of several lanes and a shoulder, blocked here and there: by parked cars, by walls that
+    leave one lane open, and by fenced-off lanes that lead nowhere and cannot be left again. A car cannot reverse, so
+    a wrong lane must be left in time, and a fast car may see the opening too late.
+
+    ```text
+    . G G G G G G .      G  goal
+    . ^ ^ ^ ^ ^ : .      ^  lane, one way    :  shoulder
+    . # # ^ # # # .      #  obstacle: a wall with one opening
+    . ^ ^ ^ ^ ^ : .
+    . ^ # # # ^ : .      a dead end: the lane between two fences
+    . ^ # ^ # ^ : .
+    . ^ # ^ # ^ # .
+    . ^ ^ E ^ ^ : .      E  ego              .  off-road
+    ```
+
+    ## Actions
+    `Discrete(5)`.
+
+    | Num | Name   | Effect                                                          |
+    |-----|--------|-----------------------------------------------------------------|
+    | 0   | LEFT   | one lane to the left, then ahead at the same speed (at least 1) |
+    | 1   | IDLE   | hold speed and heading                                          |
+    | 2   | RIGHT  | one lane to the right, then ahead at the same speed             |
+    | 3   | FASTER | speed + 1, at most 5                                            |
+    | 4   | SLOWER | speed - 1, at least 0                                           |
+
+    ## Observations
+    `observation="grid"` (default): `Box(0, 255, (10, 15, 11), uint8)`, a window of 12 cells ahead, 2 behind and 5 to
+    either side; plane 8 shows the route, dark where a lane leads nowhere. `"features"` tells, for five lanes, how
+    far they are clear and what is gained at their end.
+
+    ## Rewards
+    `reward="route"`: the share of the route gained in this tick, times 0.5 on the shoulder, times 0.5 above the
+    speed limit of 3, times 0.9 when the acceleration changes by 2, times 0.95 across a lane's boundary; + 1 on
+    arrival, - 1 on a collision or for leaving the road.
+
+    ## Starting state
+    On the southernmost row, lane uniform, heading north, speed 0. The first and last four rows are free. Walls
+    stand one to each of as many bands, openings, dead ends and parked cars are uniform.
+
+    ## Episode end
+    1. Termination: arrived in the northernmost row.
+    2. Termination: collision with an obstacle.
+    3. Termination: off the road.
+    4. Truncation: after 100 steps.
+
+    ## Info
+    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived.
+
+    ## Arguments
+    | Name            | Type | Default                     | Unit  | Meaning                         |
+    |-----------------|------|-----------------------------|-------|---------------------------------|
+    | `difficulty`    | str  | `"medium"`                  |       | `"easy"`, `"medium"`, `"hard"`  |
+    | `length`        | int  | 48 easy, 64 medium, 64 hard | cells | length of the road              |
+    | `num_lanes`     | int  | 4 easy, 5 medium, 5 hard    | lanes | beside the shoulder             |
+    | `num_obstacles` | int  | 8 easy, 16 medium, 26 hard  | 1     | parked cars                     |
+    | `num_walls`     | int  | 2 easy, 4 medium, 6 hard    | 1     | walls with one opening          |
+    | `num_closed`    | int  | 1 easy, 3 medium, 4 hard    | 1     | dead ends                       |
+
+    and those of every environment, see `drivesim.env.DriveEnv`.
+
+    ## Version history
+    * v0: first release.
+    """
+
+    name = "Obstacles"
+    number = 3
+    config = ObstaclesConfig
+    presets = {
+        "easy": ObstaclesConfig(length=48, num_lanes=4, num_obstacles=8, num_walls=2, num_closed=1),
+        "medium": ObstaclesConfig(length=64, num_lanes=5, num_obstacles=16, num_walls=4, num_closed=3),
+        "hard": ObstaclesConfig(length=64, num_lanes=5, num_obstacles=26, num_walls=6, num_closed=4),
+    }
+    generate = staticmethod(generate)
+    window = Window(ahead=12, behind=2, beside=5)
+    limit = 3
+    max_episode_steps = 100
+
+    @classmethod
+    def shape(cls, level: LevelConfig) -> tuple[int, int]:
+        """Rows and columns of the map."""
+        assert isinstance(level, ObstaclesConfig)
+        return level.length, level.num_lanes + 3

@@ -1,0 +1,406 @@
+"""The vector environment: N worlds, one compiled loop, no subprocesses."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from drivesim.config import EnvConfig, RewardWeights, jsonable, whole
+from drivesim.core import batch
+from drivesim.engine import MIN_LANES_PER_THREAD, Array, Engine
+from drivesim.env import (
+    INFO_KEYS,
+    MAX_LEVEL_SEED,
+    RENDER_FPS,
+    RENDER_MODES,
+    checked_render_mode,
+    checked_seed,
+    render_world,
+)
+from drivesim.registry import entry_of
+
+MAX_NUM_ENVS = 2**20
+MAX_NUM_THREADS = 256
+MAX_STEPS = 2**31 - 1
+MODES = {
+    AutoresetMode.NEXT_STEP: batch.NEXT_STEP,
+    AutoresetMode.SAME_STEP: batch.SAME_STEP,
+    AutoresetMode.DISABLED: batch.DISABLED,
+}
+
+
+def checked_mode(mode: Any) -> AutoresetMode:
+    """An autoreset mode from the enum, its value (`"SameStep"`) or its name (`"SAME_STEP"`).
+
+    Raises:
+        ValueError: naming the modes.
+    """
+    for known in MODES:
+        if mode is known or (isinstance(mode, str) and mode in (known.value, known.name)):
+            return known
+    raise ValueError(f"autoreset_mode must be one of {[known.value for known in MODES]}, got {mode!r}")
+
+
+class DriveVectorEnv(VectorEnv[Array, Array, Array]):
+    """Many cars, each in a world of its own, through Gymnasium's vector interface.
+
+    Args:
+        scenario: name in the registry; `gym.make_vec` passes it.
+        num_envs: lanes, 1 … 2**20.
+        max_episode_steps: time limit; None = the registered one, -1 = none. A lane that terminates on its last step
+            is truncated too, as with Gymnasium's `TimeLimit`.
+        autoreset_mode: `NEXT_STEP` (default), `SAME_STEP` or `DISABLED`, as enum or string.
+        num_threads: threads, None = one per processor; never more than one per 256 lanes. Results do not depend
+            on it.
+        copy: whether every call returns fresh arrays. With False, `obs`, `rewards`, `terminations`, `truncations`
+            and `final_obs` are the environment's own buffers, which the next step or reset overwrites; infos are
+            fresh in either case.
+        render_mode: None, `"rgb_array"` or `"ansi"`; `render()` returns a tuple with one frame per lane.
+        observation, difficulty, split, num_levels, reward, reward_weights, traffic, dawdle, **level: as in
+            `drivesim.env.DriveEnv`.
+
+    Lane i of `reset(seed=s)` is, step by step and over any number of episodes, the single environment seeded s + i.
+    Rewards are float64, ends bool. `infos` is empty unless an episode has ended in this step: then it holds the keys
+    of `core.batch.EPISODE`, each with its `_key` mask; under SAME_STEP these are in `final_info`, beside the dense
+    array `final_obs` with the mask `_final_obs`. Under `reward="cost"` every step has `cost`.
+
+    Raises:
+        TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
+    """
+
+    def __init__(
+        self,
+        scenario: str,
+        num_envs: int = 1,
+        *,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        num_threads: int | None = None,
+        copy: bool = True,
+        render_mode: str | None = None,
+        observation: str | None = None,
+        difficulty: str = "medium",
+        split: str = "train",
+        num_levels: int | None = None,
+        reward: str = "route",
+        reward_weights: RewardWeights | dict[str, float] | None = None,
+        traffic: str | None = None,
+        dawdle: float | None = None,
+        **level: int,
+    ) -> None:
+        self.num_envs = whole("num_envs", num_envs, 1, MAX_NUM_ENVS)
+        self.autoreset_mode = checked_mode(autoreset_mode)
+        self.render_mode = checked_render_mode(render_mode)
+        if not isinstance(copy, bool):
+            raise TypeError(f"copy must be a bool, got {copy!r}")
+        self._copies = copy
+        if max_episode_steps is None:
+            max_steps = entry_of(scenario).max_episode_steps
+        else:
+            max_steps = whole("max_episode_steps", max_episode_steps, -1, MAX_STEPS)
+            if max_steps == 0:
+                raise ValueError("max_episode_steps must be at least 1, or -1 for no limit, got 0")
+        if num_threads is None:
+            threads = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 16))
+        else:
+            threads = whole("num_threads", num_threads, 1, MAX_NUM_THREADS)
+        self.config = EnvConfig(
+            scenario=scenario,
+            observation=observation,
+            difficulty=difficulty,
+            split=split,
+            num_levels=num_levels,
+            reward=reward,
+            reward_weights=reward_weights,  # type: ignore[arg-type]
+            traffic=traffic,
+            dawdle=dawdle,
+            level=level,
+        )
+        mode = MODES[self.autoreset_mode]
+        self._engine = Engine(self.config, self.num_envs, mode, max(max_steps, 0), threads)
+        self.metadata = {
+            "render_modes": list(RENDER_MODES),
+            "render_fps": RENDER_FPS,
+            "autoreset_mode": self.autoreset_mode,
+        }
+        box = self.config.encoder.space(self.config.scenario_class.window, *self._engine.map_shape)
+        self.single_observation_space = box
+        self.single_action_space = gym.spaces.Discrete(self._engine.num_actions)
+        self.observation_space = batch_space(box, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._is_same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+        self._is_disabled = self.autoreset_mode is AutoresetMode.DISABLED
+        self._has_cost = self.config.reward == "cost"
+        self._obs = np.zeros((self.num_envs, *self._engine.obs_shape), self._engine.obs_dtype)
+        self._final_obs = np.zeros_like(self._obs) if self._is_same_step else None
+        self._rewards = np.zeros(self.num_envs, np.float64)
+        self._terminations = np.zeros(self.num_envs, np.bool_)
+        self._truncations = np.zeros(self.num_envs, np.bool_)
+        self._ended = np.zeros(self.num_envs, np.bool_)
+        self._is_seeded = np.zeros(self.num_envs, np.bool_)
+        self._is_started = False
+        self._spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """What `gym.make_vec` made this from, in terms of JSON."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None:
+            spec.kwargs = jsonable(spec.kwargs)
+        self._spec = spec
+
+    # --- seeds and resets --------------------------------------------------------------------------------------------
+
+    def _checked_seeds(self, seed: Any) -> list[int | None]:
+        """One seed or None per lane from an int (lane i gets seed + i), a list, or None."""
+        if isinstance(seed, (list, tuple)) or (isinstance(seed, np.ndarray) and seed.ndim == 1):
+            if len(seed) != self.num_envs:
+                raise ValueError(f"seed must have one entry for each of {self.num_envs} lanes, got {len(seed)}")
+            return [checked_seed(entry) for entry in seed]
+        first = checked_seed(seed)
+        if first is None:
+            return [None] * self.num_envs
+        return [first + lane for lane in range(self.num_envs)]
+
+    def _checked_options(self, options: dict[str, Any] | None) -> tuple[Array, Array]:
+        """The mask (N,) of lanes to reset and their level seeds (N,), -1 = draw one."""
+        mask = np.ones(self.num_envs, np.bool_)
+        level_seeds = np.full(self.num_envs, -1, np.int64)
+        for name, value in (options or {}).items():
+            if name == "reset_mask":
+                if not isinstance(value, np.ndarray) or value.dtype != np.bool_:
+                    raise TypeError(f"reset_mask must be a bool array of shape ({self.num_envs},), got {value!r}")
+                if value.shape != (self.num_envs,):
+                    raise ValueError(f"reset_mask must have shape ({self.num_envs},), got {value.shape}")
+                if not value.any():
+                    raise ValueError("reset_mask must choose at least one lane")
+                mask = value.copy()
+            elif name == "level_seed":
+                entries = value if isinstance(value, (list, tuple, np.ndarray)) else [value] * self.num_envs
+                if isinstance(entries, np.ndarray) and entries.ndim == 0:
+                    entries = [entries] * self.num_envs
+                if len(entries) != self.num_envs:
+                    raise ValueError(f"level_seed must be one or {self.num_envs} integers, got {len(entries)}")
+                for lane, entry in enumerate(entries):
+                    level_seeds[lane] = whole("level_seed", entry, 0, MAX_LEVEL_SEED)
+            else:
+                raise ValueError(f"options has no {name!r}; there are ['reset_mask', 'level_seed']")
+        return mask, level_seeds
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Begin an episode in all lanes, or in those of `options["reset_mask"]`.
+
+        Args:
+            seed: an integer (lane i gets seed + i) or one entry per lane; a seeded lane begins its episode 0, one
+                with None its next. Integers of any size.
+            options: `reset_mask` (bool (N,)) and `level_seed` (one or N integers). The dict is left as it was.
+
+        Raises:
+            TypeError, ValueError: for a bad seed or option; nothing has changed.
+            gymnasium.error.ResetNeeded: for a mask before all lanes were reset once.
+        """
+        self._check_open()
+        seeds = self._checked_seeds(seed)
+        mask, level_seeds = self._checked_options(options)
+        if not self._is_started and not mask.all():
+            raise gym.error.ResetNeeded("reset all lanes before resetting some of them with reset_mask")
+        if isinstance(seed, (int, np.integer)):
+            self._np_random, self._np_random_seed = gym.utils.seeding.np_random(int(seed))
+        for lane in np.flatnonzero(mask).tolist():
+            if seeds[lane] is not None or not self._is_seeded[lane]:
+                self._engine.seed_lane(lane, seeds[lane])
+        self._is_seeded |= mask
+        obs = self._engine.empty_obs() if self._copies else self._obs
+        self._engine.reset(mask, level_seeds, obs)
+        self._ended &= ~mask
+        self._is_started = True
+        return obs, {}
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def _checked_actions(self, actions: Any) -> Array:
+        """`actions` as int64 (N,)."""
+        array = np.asarray(actions)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"actions must be integers of shape ({self.num_envs},), got dtype {array.dtype}")
+        if array.shape != (self.num_envs,):
+            raise ValueError(f"actions must have shape ({self.num_envs},), got {array.shape}")
+        checked = np.ascontiguousarray(array, dtype=np.int64)
+        lane = batch.first_out_of_range(checked, self._engine.num_actions)
+        if lane >= 0:
+            raise ValueError(
+                f"actions must be in [0, {self._engine.num_actions - 1}], got {array[lane]} in lane {lane}"
+            )
+        return checked
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise gym.error.ClosedEnvironmentError("this environment was closed")
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """Step every lane.
+
+        Args:
+            actions: integers (N,) in [0, num_actions). Under NEXT_STEP a lane whose episode ended in the step before
+                ignores its action, begins the next episode and returns a reward of 0.
+
+        Returns:
+            obs (N, *obs_shape), rewards float64 (N,), terminations bool (N,), truncations bool (N,), infos.
+
+        Raises:
+            TypeError, ValueError: for bad actions; no lane has moved.
+            gymnasium.error.ResetNeeded: before the first reset, and under DISABLED for a lane that has ended.
+        """
+        self._check_open()
+        checked = self._checked_actions(actions)
+        if not self._is_started:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        if self._is_disabled and self._ended.any():
+            lane = int(np.flatnonzero(self._ended)[0])
+            raise gym.error.ResetNeeded(f"lane {lane} has ended: reset it with options={{'reset_mask': ...}}")
+        if self._copies:
+            obs = self._engine.empty_obs()
+            rewards = np.empty(self.num_envs, np.float64)
+            terminations = np.empty(self.num_envs, np.bool_)
+            truncations = np.empty(self.num_envs, np.bool_)
+        else:
+            obs, rewards = self._obs, self._rewards
+            terminations, truncations = self._terminations, self._truncations
+        self._engine.step(checked, obs, rewards, terminations, truncations, self._final_obs)
+        np.logical_or(terminations, truncations, out=self._ended)
+        return obs, rewards, terminations, truncations, self._infos()
+
+    def _infos(self) -> dict[str, Any]:
+        """What `infos` says after a step; empty unless an episode has ended."""
+        infos: dict[str, Any] = {}
+        if self._has_cost:
+            infos["cost"] = self._engine.details["cost"].copy()
+            infos["_cost"] = np.ones(self.num_envs, np.bool_)
+        lanes = np.flatnonzero(self._ended)
+        if lanes.size == 0:
+            return infos
+        ended = self._ended.copy()
+        episodes = self._engine.details["episode"][lanes]
+        summary: dict[str, Any] = {}
+        for key in INFO_KEYS:
+            column = np.zeros(self.num_envs, episodes.dtype[key])
+            column[lanes] = episodes[key]
+            summary[key] = column
+            summary[f"_{key}"] = ended
+        if not self._is_same_step:
+            infos.update(summary)
+            return infos
+        assert self._final_obs is not None
+        infos["final_obs"] = self._final_obs.copy() if self._copies else self._final_obs
+        infos["_final_obs"] = ended
+        infos["final_info"] = summary
+        infos["_final_info"] = ended
+        return infos
+
+    # --- states ------------------------------------------------------------------------------------------------------
+
+    def get_state(self) -> Array:
+        """A copy of the worlds, (N,) records, with all that a continuation needs.
+
+        That is key, episode, tick and pending autoreset; the options are not part of it.
+        """
+        return self._engine.worlds.copy()
+
+    def set_state(self, state: Array, mask: Array | None = None) -> None:
+        """Restore the lanes in `mask` (all, if None) from a state of an environment with the same options, exactly.
+
+        Raises:
+            TypeError, ValueError: if it is no such state; nothing has changed.
+        """
+        state, mask = self._engine.check_state(state, mask)
+        self._engine.worlds[mask] = state[mask]
+        phase = self._engine.worlds["phase"]
+        self._ended = phase == 2
+        self._is_seeded |= mask
+        self._is_started = bool((phase != 0).all())
+
+    def fork(self, index: int, num: int, rekey: bool = True) -> Array:
+        """`num` copies (num,) of the state of lane `index`, for `set_state`.
+
+        Args:
+            index: the lane.
+            num: copies.
+            rekey: whether each copy gets a future of its own; with False all continue alike.
+
+        Raises:
+            TypeError, ValueError: if `index` is no lane or `num` is out of range.
+        """
+        index = whole("index", index, 0, self.num_envs - 1)
+        return self._engine.fork(index, whole("num", num, 1, MAX_NUM_ENVS), bool(rekey))
+
+    def observe(self) -> Array:
+        """The observations (N, *obs_shape) of the state as it is, without a step.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        self._check_started("observe")
+        obs = self._engine.empty_obs() if self._copies else self._obs
+        self._engine.observe(obs)
+        return obs
+
+    def action_masks(self) -> Array:
+        """bool (N, num_actions): which actions do something that IDLE does not; IDLE itself is true.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        self._check_started("action_masks")
+        masks = np.zeros((self.num_envs, self._engine.num_actions), np.bool_)
+        batch.mask_lanes(self._engine.worlds, self._engine.rules, masks)
+        return masks
+
+    def _check_started(self, method: str) -> None:
+        if not self._is_started:
+            raise gym.error.ResetNeeded(f"call reset() before {method}()")
+
+    # --- the rest of the interface -----------------------------------------------------------------------------------
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One frame or text per lane.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if self.render_mode is None:
+            gym.logger.warn("render() without a render_mode shows nothing: pass render_mode= to gym.make_vec")
+            return None
+        self._check_started("render")
+        return tuple(render_world(self._engine, lane, self.render_mode) for lane in range(self.num_envs))
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """What every lane answers to a method or attribute, as `SyncVectorEnv.call` does."""
+        if name == "render":
+            return self.render() or ()
+        if name == "action_masks":
+            return tuple(self.action_masks())
+        return tuple(self.get_attr(name))
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute, once per lane.
+
+        Raises:
+            AttributeError: if there is none.
+        """
+        value = getattr(self, name)
+        return (value,) * self.num_envs
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let go of the threads."""
+        self._engine.close()
