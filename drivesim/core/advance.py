@@ -6,9 +6,10 @@ is a collision. Traffic among itself cannot collide (see `traffic`), so only con
 
 from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
 from drivesim.core.jit import kernel
+from drivesim.core.occupancy import occupy, vacate
 from drivesim.core.signals import release_claim
 from drivesim.core.steering import leave_world, move_to
-from drivesim.core.world import DRIVING, cell_ahead, cell_under
+from drivesim.core.world import DRIVING, cell_ahead, cell_under, col_step, row_step, wrapped
 
 # ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
 
@@ -28,6 +29,12 @@ def is_near(world, a, b):  # type: ignore[no-untyped-def]
     second = world.vehicles[b]
     reach = int(first.speed) + int(second.speed)
     rows = abs(int(first.row) - int(second.row))
+    if (int(first.heading) ^ int(second.heading)) & 1 == 0:  # on parallel ways: only in one and the same lane
+        if first.heading & 1 == 1:
+            if rows != 0:
+                return False
+        elif first.col != second.col:
+            return False
     if world.wraps_rows:
         rows = min(rows, int(world.rows) - rows)
     if rows > reach:
@@ -83,9 +90,7 @@ def count_cells(world, k, cells):  # type: ignore[no-untyped-def]
 @kernel
 def leave_on_the_way(world, k, sub_step):  # type: ignore[no-untyped-def]
     """Vehicle k leaves the world in the cell that it has reached after a sub-step, or at the map's edge."""
-    cell = cell_under(world, k)
-    if world.occupants[cell] == k + 1:
-        world.occupants[cell] = 0
+    vacate(world, k)
     n = entered(world.vehicles[k].speed, sub_step)
     while n > 0 and cell_ahead(world, k, n) < 0:
         n -= 1
@@ -161,13 +166,11 @@ def advance(world):  # type: ignore[no-untyped-def]
         sweep(world)
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
-        if vehicle.status == DRIVING and vehicle.speed > 0:
-            cell = cell_under(world, k)
-            if world.occupants[cell] == k + 1:
-                world.occupants[cell] = 0
+        if vehicle.status == DRIVING:
+            vacate(world, k)
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
-        if vehicle.status == DRIVING and vehicle.speed > 0:
+        if vehicle.status == DRIVING:
             finish_move(world, k)
 
 
@@ -175,14 +178,15 @@ def advance(world):  # type: ignore[no-untyped-def]
 def finish_move(world, k):  # type: ignore[no-untyped-def]
     """Put vehicle k at the end of its way; a traffic vehicle that reaches its exit cell frees the junction."""
     vehicle = world.vehicles[k]
-    cell = cell_ahead(world, k, int(vehicle.speed))
+    speed = int(vehicle.speed)
     if k >= world.num_controlled and vehicle.claim != 0:
         for n in range(1, int(vehicle.speed) + 1):
             if cell_ahead(world, k, n) == vehicle.exit_cell:
                 release_claim(world, k)
                 break
-    move_to(world, k, cell)
-    count_cells(world, k, int(vehicle.speed))
-    if world.occupants[cell] != 0:
+    row = wrapped(int(vehicle.row) + row_step(vehicle.heading) * speed, int(world.rows))
+    col = wrapped(int(vehicle.col) + col_step(vehicle.heading) * speed, int(world.cols))
+    if world.occupants[row * int(world.cols) + col] != 0:
         world.traffic_collisions += 1
-    world.occupants[cell] = k + 1
+    occupy(world, k, row, col)
+    count_cells(world, k, speed)

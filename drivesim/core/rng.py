@@ -56,10 +56,16 @@ def lane_words(world, purpose, index):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def level_word(world, purpose, index):  # type: ignore[no-untyped-def]
-    """One 32-bit word that depends on nothing but the level seed and the generator's attempt."""
+def level_words(world, purpose, index):  # type: ignore[no-untyped-def]
+    """Four 32-bit words that depend on nothing but the level seed and the generator's attempt."""
     seed = np.int64(world.level_seed)
-    return philox(seed & 0xFFFFFFFF, seed >> 32, world.attempt, 0, purpose, index)[0]
+    return philox(seed & 0xFFFFFFFF, seed >> 32, world.attempt, 0, purpose, index)
+
+
+@kernel
+def level_word(world, purpose, index):  # type: ignore[no-untyped-def]
+    """The first of `level_words`."""
+    return level_words(world, purpose, index)[0]
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from drivesim.core.events import collide, enter_cell, note_lane_change
 from drivesim.core.jit import kernel
+from drivesim.core.occupancy import occupy, vacate
 from drivesim.core.world import (
     ACTION_FASTER,
     ACTION_LEFT,
@@ -65,10 +66,8 @@ def has_effect(world, k, action, top_speed):  # type: ignore[no-untyped-def]
 @kernel
 def leave_world(world, k):  # type: ignore[no-untyped-def]
     """Take vehicle k, which has crashed or arrived, out of the traffic."""
+    vacate(world, k)
     vehicle = world.vehicles[k]
-    cell = cell_under(world, k)
-    if world.occupants[cell] == k + 1:
-        world.occupants[cell] = 0
     vehicle.status = vehicle.leaves
     vehicle.leaves = 0
 
@@ -127,13 +126,12 @@ def steer_controlled(world, actions, first, rules):  # type: ignore[no-untyped-d
             if vehicle.status == DRIVING and vehicle.side != 0:
                 before = cell_under(world, k)
                 target = cell_beside(world, k, vehicle.side)
-                if world.occupants[before] == k + 1:
-                    world.occupants[before] = 0
+                vacate(world, k)
                 if target >= 0:
                     move_to(world, k, target)
                     note_lane_change(world, k, before, target)
                     if vehicle.leaves == 0:
-                        world.occupants[target] = k + 1
+                        occupy(world, k, int(vehicle.row), int(vehicle.col))
         for k in range(world.num_vehicles):
             if world.vehicles[k].status == DRIVING and world.vehicles[k].leaves != 0:
                 leave_world(world, k)

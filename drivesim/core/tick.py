@@ -37,9 +37,9 @@ def tick(world, actions, first, rules):  # type: ignore[no-untyped-def]
     """
     begin_tick(world)
     steer_controlled(world, actions, first, rules)
-    steer_traffic(world, rules)
+    is_fresh = steer_traffic(world, rules)
     grant_junctions(world, rules)
-    choose_speeds(world, rules)
+    choose_speeds(world, rules, is_fresh)
     advance(world)
     for k in range(world.num_controlled):
         if world.drivers[k].ended == 0:

@@ -11,6 +11,7 @@ leader does within the same limits. Lane changes keep it too: they are only made
 """
 
 from drivesim.core.jit import kernel
+from drivesim.core.occupancy import first_east, occupy, vacate
 from drivesim.core.rng import DRAW_DAWDLE, lane_words
 from drivesim.core.world import (
     CROSSING,
@@ -32,6 +33,7 @@ from drivesim.core.world import (
     kind,
     row_step,
     turned,
+    wrapped,
 )
 
 # ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
@@ -72,6 +74,13 @@ def look(world, k, row, col, distance):  # type: ignore[no-untyped-def]
     for all of `distance` gives (distance, 0, -1), which is enough to decide any speed that `distance` was taken for.
     """
     vehicle = world.vehicles[k]
+    if world.is_eastbound != 0:
+        gap = first_east(world, int(row), int(col), distance)
+        cols = int(world.cols)
+        found = int(gap < distance)
+        leader = found * int(world.occupants[int(row) * cols + wrapped(int(col) + 1 + gap, cols)])
+        # Products with truth values, not branches: whether somebody is ahead cannot be predicted.
+        return gap, found * int(world.vehicles[leader - found].speed), leader - 1
     heading = int(vehicle.heading)
     step_row = row_step(heading)
     step_col = col_step(heading)
@@ -105,6 +114,16 @@ def look(world, k, row, col, distance):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def look_ahead(world, k):  # type: ignore[no-untyped-def]
+    """Note what vehicle k sees of its own lane: vehicles[k].room and .leader."""
+    vehicle = world.vehicles[k]
+    wish = min(int(vehicle.speed) + 1, int(vehicle.limit))
+    gap, leader_speed, leader = look(world, k, vehicle.row, vehicle.col, wish * (wish + 1) // 2)
+    vehicle.room = gap + braking_distance(leader_speed)
+    vehicle.leader = leader
+
+
+@kernel
 def follow(world, k):  # type: ignore[no-untyped-def]
     """The speed that car following allows vehicle k in this tick, before dawdling.
 
@@ -112,21 +131,21 @@ def follow(world, k):  # type: ignore[no-untyped-def]
     """
     vehicle = world.vehicles[k]
     speed = int(vehicle.speed)
-    wish = min(speed + 1, int(vehicle.limit))
-    gap, leader_speed, leader = look(world, k, vehicle.row, vehicle.col, wish * (wish + 1) // 2)
-    room = gap + braking_distance(leader_speed)
-    while wish > speed - 1 and wish * (wish + 1) // 2 > room:
-        wish -= 1
-    if wish < 0:
-        wish = 0
-    if wish * (wish + 1) // 2 > room and 0 <= leader < world.num_controlled:
-        world.drivers[leader].cut_in = world.tick
-    return wish
+    limit = int(vehicle.limit)
+    room = int(vehicle.room)
+    if braking_distance(speed) > room and 0 <= vehicle.leader < world.num_controlled:
+        world.drivers[vehicle.leader].cut_in = world.tick
+    # Sums of truth values rather than branches: nothing here can be predicted (a quarter faster in dense traffic).
+    may_keep = (speed <= limit) & (speed * (speed + 1) // 2 <= room)
+    may_speed_up = (speed + 1 <= limit) & ((speed + 1) * (speed + 2) // 2 <= room)
+    return max(speed - 1 + int(may_keep) + int(may_speed_up), 0)
 
 
 @kernel
-def choose_speeds(world, rules):  # type: ignore[no-untyped-def]
+def choose_speeds(world, rules, is_fresh):  # type: ignore[no-untyped-def]
     """Decide the next speed of all traffic from positions after steering and the old speeds.
+
+    With `is_fresh`, what steering saw ahead still holds and is not looked up again.
 
     Reads   world.vehicles (positions, old speeds), world.occupants, world.cells
     Writes  vehicles[k].next_speed of traffic, drivers[…].cut_in
@@ -147,11 +166,15 @@ def choose_speeds(world, rules):  # type: ignore[no-untyped-def]
             gap, _, _ = look(world, k, vehicle.row, vehicle.col, chosen)
             chosen = min(chosen, gap)
         else:
+            if not is_fresh:
+                look_ahead(world, k)
             chosen = follow(world, k)
-            may_dawdle = chosen >= speed and not is_junction(world.cells[cell_under(world, k)])
+            may_dawdle = chosen >= speed
+            if world.is_eastbound == 0:
+                may_dawdle = may_dawdle and not is_junction(world.cells[cell_under(world, k)])
         if vehicle.quarter != 0:
             chosen = min(chosen, 1)
-        if chosen > 0 and may_dawdle and rules.dawdle > 0:
+        if rules.dawdle > 0:
             if k >> 3 != group:
                 group = k >> 3
                 word_0, word_1, word_2, word_3 = lane_words(world, DRAW_DAWDLE, group)
@@ -162,8 +185,8 @@ def choose_speeds(world, rules):  # type: ignore[no-untyped-def]
                 word = word_2
             elif (k >> 1) & 3 == 3:
                 word = word_3
-            if (word >> 16 * (k & 1)) & 0xFFFF < rules.dawdle:
-                chosen -= 1
+            dawdles = (word >> 16 * (k & 1)) & 0xFFFF < rules.dawdle
+            chosen -= int(dawdles & may_dawdle & (chosen > 0))
         vehicle.next_speed = chosen
 
 
@@ -197,8 +220,10 @@ def wants_lane(world, k, side):  # type: ignore[no-untyped-def]
     """
     vehicle = world.vehicles[k]
     speed = int(vehicle.speed)
-    if speed == 0:
-        return False
+    wish = min(speed + 1, int(vehicle.limit))
+    reach = wish * (wish + 1) // 2
+    if (speed == 0) | (vehicle.room >= reach):
+        return False  # nobody holds me up
     here = int(world.cells[cell_under(world, k)])
     if kind(here) != LANE or is_junction(here):
         return False
@@ -208,15 +233,10 @@ def wants_lane(world, k, side):  # type: ignore[no-untyped-def]
     bits = int(world.cells[cell])
     if kind(bits) != LANE or headings(bits) != headings(here):
         return False
-    wish = min(speed + 1, int(vehicle.limit))
-    reach = wish * (wish + 1) // 2
-    gap, leader_speed, _ = look(world, k, vehicle.row, vehicle.col, reach)
-    if gap >= reach or gap + braking_distance(leader_speed) >= reach:
-        return False  # nobody holds me up
     row = cell // int(world.cols)
     col = cell % int(world.cols)
     other_gap, other_speed, _ = look(world, k, row, col, reach)
-    if other_gap + braking_distance(other_speed) <= gap + braking_distance(leader_speed):
+    if other_gap + braking_distance(other_speed) <= vehicle.room:
         return False
     return is_safe(speed, other_gap, other_speed) and follower_is_safe(world, k, row, col)
 
@@ -226,9 +246,13 @@ def steer_traffic(world, rules):  # type: ignore[no-untyped-def]
     """Turn and change lanes, all traffic at once: decide all, then apply all.
 
     Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell.
+
+    Returns whether what each vehicle has seen ahead (.room, .leader) still holds: nobody has moved, and no claim that
+    is granted after this can open the way.
     """
     if rules.driver_model == UNAWARE:
-        return
+        return False
+    is_fresh = world.num_signals == 0 and world.num_pedestrians == 0
     side = LEFT_SIDE
     if (world.tick + world.parity) & 1 == 1:
         side = RIGHT_SIDE
@@ -238,13 +262,17 @@ def steer_traffic(world, rules):  # type: ignore[no-untyped-def]
         vehicle.quarter = 0
         if vehicle.status != DRIVING:
             continue
-        here = int(world.cells[cell_under(world, k)])
-        if vehicle.turn != 0 and vehicle.claim != 0 and is_junction(here) and vehicle.speed <= 1:
-            if allows(here, turned(vehicle.heading, vehicle.turn)):
+        if vehicle.turn != 0 and vehicle.claim != 0 and vehicle.speed <= 1:
+            here = int(world.cells[cell_under(world, k)])
+            if is_junction(here) and allows(here, turned(vehicle.heading, vehicle.turn)):
                 vehicle.quarter = vehicle.turn
                 continue
+        look_ahead(world, k)
         if wants_lane(world, k, side):
             vehicle.side = side
+            is_fresh = False
+    if is_fresh:
+        return True
     for k in range(world.num_controlled, world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
@@ -254,7 +282,6 @@ def steer_traffic(world, rules):  # type: ignore[no-untyped-def]
             vehicle.turn = 0
         elif vehicle.side != 0:
             cell = cell_beside(world, k, vehicle.side)
-            world.occupants[cell_under(world, k)] = 0
-            world.occupants[cell] = k + 1
-            vehicle.row = cell // int(world.cols)
-            vehicle.col = cell % int(world.cols)
+            vacate(world, k)
+            occupy(world, k, cell // int(world.cols), cell % int(world.cols))
+    return False

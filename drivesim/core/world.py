@@ -61,6 +61,7 @@ MAX_VEHICLES = 48
 MAX_DRIVERS = 8
 MAX_SIGNALS = 2
 MAX_PEDESTRIANS = 8
+MAX_EASTBOUND_ROWS = 8
 
 VEHICLE = np.dtype(
     (
@@ -71,6 +72,8 @@ VEHICLE = np.dtype(
             ("heading", "i2"),  # NORTH … WEST
             ("speed", "i2"),  # cells per tick
             ("next_speed", "i2"),  # decided in the speeds phase, taken over before the advance
+            ("room", "i2"),  # seen ahead when steering was decided: gap plus the leader's braking distance, cells
+            ("leader", "i2"),  # the vehicle that was seen, -1 = none
             ("acceleration", "i2"),  # cells per tick², of the last tick
             ("limit", "i2"),  # the fastest this driver ever goes, cells per tick
             ("status", "i2"),  # ABSENT, DRIVING, ARRIVED, CRASHED
@@ -160,6 +163,7 @@ def world_dtype(
                 ("wraps_rows", "i2"),  # traffic that leaves at the bottom comes back at the top
                 ("wraps_cols", "i2"),
                 ("is_ring", "i2"),  # controlled cars wrap too and an odometer counts, not a goal cell
+                ("is_eastbound", "i2"),  # nothing but eastbound lanes: `occupancy` is kept, and used by `look`
                 ("limit", "i2"),  # speed limit, cells per tick
                 ("half_lane", "i2"),  # cells from a lane's centre to its edge, 0 = one cell wide
                 ("num_controlled", "i2"),
@@ -172,6 +176,8 @@ def world_dtype(
                 ("drivers", DRIVER, (MAX_DRIVERS,)),
                 ("signals", SIGNAL, (MAX_SIGNALS,)),
                 ("pedestrians", PEDESTRIAN, (MAX_PEDESTRIANS,)),
+                # one bit per cell of an eastbound road, three words a row (see `occupancy`)
+                ("occupancy", "u8", (3 * MAX_EASTBOUND_ROWS,)),
                 # cells, flat: row * cols + col
                 ("occupants", occupant, (cells,)),  # 1 + vehicle, 0 = empty
                 ("cells", "u1", (cells,)),  # allowed headings | kind << 4
@@ -260,6 +266,16 @@ def paint(world, row, col, cell_kind, mask, lane, offset):  # type: ignore[no-un
 
 
 @kernel
+def wrapped(index, size):  # type: ignore[no-untyped-def]
+    """`index` modulo `size`, for an index at most one size away; a division would cost more than all the rest."""
+    if index < 0:
+        return index + size
+    if index >= size:
+        return index - size
+    return index
+
+
+@kernel
 def cell_at(world, row, col, wraps):  # type: ignore[no-untyped-def]
     """Flat index of a cell; -1 outside the map. With `wraps`, periodic sides continue on the other side."""
     rows = int(world.rows)
@@ -267,11 +283,11 @@ def cell_at(world, row, col, wraps):  # type: ignore[no-untyped-def]
     if row < 0 or row >= rows:
         if not (wraps and world.wraps_rows):
             return -1
-        row = row % rows
+        row = wrapped(row, rows)
     if col < 0 or col >= cols:
         if not (wraps and world.wraps_cols):
             return -1
-        col = col % cols
+        col = wrapped(col, cols)
     return row * cols + col
 
 
@@ -307,18 +323,3 @@ def cell_beside(world, k, side):  # type: ignore[no-untyped-def]
 def cell_under(world, k):  # type: ignore[no-untyped-def]
     """The cell under vehicle k."""
     return int(world.vehicles[k].row) * int(world.cols) + int(world.vehicles[k].col)
-
-
-@kernel
-def place(world, k, row, col, heading, speed, limit):  # type: ignore[no-untyped-def]
-    """Put vehicle k on the map at the start of an episode."""
-    vehicle = world.vehicles[k]
-    vehicle.row = row
-    vehicle.col = col
-    vehicle.heading = heading
-    vehicle.speed = speed
-    vehicle.limit = limit
-    vehicle.status = DRIVING
-    vehicle.asked = -1
-    vehicle.exit_cell = -1
-    world.occupants[row * world.cols + col] = k + 1

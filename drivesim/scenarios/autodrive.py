@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
+from drivesim.core.occupancy import place
 from drivesim.core.rng import DRAW_EGO, DRAW_OBSTACLES, DRAW_TRAFFIC, level_below
 from drivesim.core.route import measure_route
 from drivesim.core.world import (
@@ -17,7 +18,6 @@ from drivesim.core.world import (
     WEST,
     kind,
     paint,
-    place,
 )
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
-from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, level_below
+from drivesim.core.occupancy import place
+from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.traffic import braking_distance, look
-from drivesim.core.world import EAST, LANE, paint, place
+from drivesim.core.world import EAST, LANE, paint, wrapped
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
@@ -57,26 +58,28 @@ def generate(world, rules, queue):  # type: ignore[no-untyped-def]
     world.cols = length
     world.wraps_cols = 1
     world.is_ring = 1
+    world.is_eastbound = 1
     world.limit = 5
     for lane in range(lanes):
         for col in range(length):
             paint(world, 1 + lane, col, LANE, EAST_ONLY, lane, 0)
     place(world, 0, 1 + level_below(world, DRAW_EGO, 0, lanes), 0, EAST, 0, rules.top_speed)
     world.num_vehicles = 1
+    spread = int(rules.level.fastest) - int(rules.level.slowest) + 1
     for n in range(rules.level.num_vehicles):
         k = 1 + n
         found = False
         for attempt in range(TRIES):
-            draw = (n * TRIES + attempt) * 2
-            row = 1 + level_below(world, DRAW_TRAFFIC, draw, lanes)
-            col = level_below(world, DRAW_TRAFFIC, draw + 1, length)
-            if world.occupants[row * length + col] == 0 and world.occupants[row * length + (col + 1) % length] == 0:
-                found = True
-                break
+            words = level_words(world, DRAW_TRAFFIC, n * TRIES + attempt)
+            row = 1 + below(words[0], lanes)
+            col = below(words[1], length)
+            limit = int(rules.level.slowest) + below(words[2], spread)
+            if world.occupants[row * length + col] == 0:
+                if world.occupants[row * length + wrapped(col + 1, length)] == 0:
+                    found = True
+                    break
         if not found:
             return False
-        spread = int(rules.level.fastest) - int(rules.level.slowest) + 1
-        limit = int(rules.level.slowest) + level_below(world, DRAW_TRAFFIC, 100_000 + n, spread)
         place(world, k, row, col, EAST, 0, limit)
         world.num_vehicles = k + 1
     for k in range(world.num_vehicles):

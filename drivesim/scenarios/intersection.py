@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
+from drivesim.core.occupancy import place
 from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
 from drivesim.core.route import measure_route
 from drivesim.core.signals import colour_at
@@ -21,7 +22,6 @@ from drivesim.core.world import (
     col_step,
     is_junction,
     paint,
-    place,
     row_step,
     turned,
 )

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
+from drivesim.core.occupancy import place
 from drivesim.core.rng import DRAW_EGO, DRAW_MAP, level_below
 from drivesim.core.route import measure_route
-from drivesim.core.world import GOAL, LANE, NORTH, UNREACHABLE, paint, place
+from drivesim.core.world import GOAL, LANE, NORTH, UNREACHABLE, paint
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 

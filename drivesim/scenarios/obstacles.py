@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
+from drivesim.core.occupancy import place
 from drivesim.core.rng import DRAW_EGO, DRAW_MAP, DRAW_OBSTACLES, level_below
 from drivesim.core.route import measure_route
 from drivesim.core.world import (
@@ -15,7 +16,6 @@ from drivesim.core.world import (
     UNREACHABLE,
     kind,
     paint,
-    place,
 )
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within

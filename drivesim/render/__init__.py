@@ -1,0 +1,1 @@
+"""Pictures of worlds: they read the records, never the rules, and write nothing."""

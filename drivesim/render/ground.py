@@ -1,0 +1,202 @@
+"""What the ground of every cell in view looks like, as one number per cell.
+
+The number packs the few facts on which a tile's picture depends: what kind of cell it is, where the road ends, which
+lines run along its sides. `tiles` paints one tile per distinct number. Cells in view but outside the map are verge,
+except that a one-way lane runs on beyond the map's edge.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from drivesim.core.world import (
+    CROSSWALK,
+    GOAL,
+    LANE,
+    OBSTACLE,
+    OFF_ROAD,
+    SHOULDER,
+    STOP_LINE,
+)
+from drivesim.render.view import View, World
+
+Array = np.ndarray[Any, Any]
+
+SEVERAL_HEADINGS, EVERY_HEADING = 4, 5  # beside NORTH … WEST: a junction or no road at all; open ground
+HEADING_OF_MASK = np.full(16, SEVERAL_HEADINGS)
+HEADING_OF_MASK[[1, 2, 4, 8, 15]] = 0, 1, 2, 3, EVERY_HEADING
+
+ROW_STEPS, COL_STEPS = (-1, 0, 1, 0), (0, 1, 0, -1)  # of the headings north, east, south, west
+NO_LINE, DASHED, SOLID, DIVIDER = 0, 1, 2, 3  # lines between two cells
+NO_OBSTACLE, BARRIER, PARKED_CAR = 0, 1, 2
+PLAIN, GUIDE, ARROW = 0, 1, 2  # what is painted in the middle of a lane
+NUM_VERGES = 8  # decorations of verge
+FIRST_BUSH = 5  # they are grass, from here on with bushes
+ARROW_SPACING = 8  # cells
+
+# Name of a fact and its bits. Sides are in the order north, east, south, west, corners north-west, north-east,
+# south-east, south-west; so side n joins the corners n and n + 1, and has two halves in that order.
+FACTS = {
+    "kind": 3,
+    "heading": 3,
+    "halves": 8,  # half sides at which road and verge meet
+    "corners": 4,  # corners that belong to the other of road and verge: they smooth a road's steps
+    "lines": 8,  # NO_LINE … DIVIDER at each side
+    "obstacle": 2,
+    "joined": 4,  # sides at which a barrier goes on
+    "middle": 2,
+    "verge": 3,
+}
+
+
+def packed(facts: dict[str, Array]) -> Array:
+    """One integer per cell, from arrays of equal shape by the names of `FACTS`."""
+    number = np.zeros(facts["kind"].shape, np.int64)
+    for name, bits in FACTS.items():
+        number = number << bits | facts[name]
+    return number
+
+
+def unpacked(number: int) -> dict[str, int]:
+    """The inverse of `packed`, for one cell."""
+    facts = {}
+    for name, bits in reversed(FACTS.items()):
+        facts[name] = number & ((1 << bits) - 1)
+        number >>= bits
+    return facts
+
+
+def _cells_around(world: World, view: View) -> dict[str, Array]:
+    """The map's cells in view and one more on every side, each array (rows + 2, cols + 2)."""
+    rows, cols = int(world["rows"]), int(world["cols"])
+    size = rows * cols
+    cells = world["cells"][:size].reshape(rows, cols)
+    lanes = world["lanes"][:size].reshape(rows, cols)
+    # The road under an obstacle is taken to be that of the cell south of it.
+    is_obstacle = cells >> 4 == OBSTACLE
+    free = np.where(is_obstacle, rows, np.arange(rows)[:, None])
+    below = np.minimum(np.minimum.accumulate(free[::-1], axis=0)[::-1], rows - 1)
+    ground = np.take_along_axis(cells, below, axis=0)
+
+    row = np.arange(view.first_row - 1, view.first_row + view.rows + 1)
+    col = np.arange(view.first_col - 1, view.first_col + view.cols + 1)
+    if view.row_period:
+        row %= view.row_period
+    if view.col_period:
+        col %= view.col_period
+    at_row, at_col = row.clip(0, rows - 1), col.clip(0, cols - 1)
+    at = np.ix_(at_row, at_col)
+    bits = ground[at]
+    kind = (bits >> 4).astype(np.int64)
+    heading = HEADING_OF_MASK[bits & 15]
+    beyond_row, beyond_col = (row != at_row)[:, None], (col != at_col)[None, :]
+    is_outside = beyond_row | beyond_col
+    runs_on = np.where(beyond_row, heading & 1 == 0, heading & 1 == 1)
+    runs_on &= (heading < SEVERAL_HEADINGS) & ~(beyond_row & beyond_col)
+    kind[is_outside & ~runs_on] = OFF_ROAD
+    kind[is_outside & runs_on & (kind != SHOULDER) & (kind != OFF_ROAD)] = LANE
+    return {
+        "row": row[:, None],
+        "col": col[None, :],
+        "kind": kind,
+        "heading": heading,
+        "lane": (lanes[at] >> 4).astype(np.int64),
+        "offset": (lanes[at] & 15).astype(np.int64) - 8,
+        "obstacle": is_obstacle[at] & ~is_outside,
+    }
+
+
+def _edges(is_road: Array) -> tuple[Array, Array]:
+    """Where road and verge meet: the facts "halves" and "corners" of the inner cells.
+
+    Around a point where four cells meet, one cell unlike the other three loses that corner to them, so a road that
+    moves sideways step by step has straight oblique edges.
+    """
+    road = is_road.astype(np.int64)
+    count = road[:-1, :-1] + road[:-1, 1:] + road[1:, :-1] + road[1:, 1:]
+    inner = road[1:-1, 1:-1]
+    counts = (count[:-1, :-1], count[:-1, 1:], count[1:, 1:], count[1:, :-1])  # north-west, clockwise
+    neighbours = (road[:-2, 1:-1], road[1:-1, 2:], road[2:, 1:-1], road[1:-1, :-2])
+    halves = np.zeros_like(inner)
+    corners = np.zeros_like(inner)
+    for n in range(4):
+        corners |= (counts[n] == np.where(inner == 1, 1, 3)).astype(np.int64) << n
+        meets = neighbours[n] != inner
+        for half, corner in enumerate((n, (n + 1) % 4)):
+            is_square = counts[corner] == 2
+            halves |= (meets & is_square).astype(np.int64) << (2 * n + half)
+    return halves, corners
+
+
+def _line(first: dict[str, Array], second: dict[str, Array], across: int) -> Array:
+    """The line between two arrays of cells; `across` is the heading, NORTH or EAST, along which it would run."""
+    is_along = (first["heading"] & 1 == across) & (second["heading"] & 1 == across)
+    for side in (first, second):
+        is_along &= (side["heading"] < SEVERAL_HEADINGS) & (side["kind"] != OFF_ROAD) & (side["kind"] != GOAL)
+    line = np.where(first["lane"] != second["lane"], DASHED, NO_LINE)
+    line = np.where((first["kind"] == SHOULDER) != (second["kind"] == SHOULDER), SOLID, line)
+    line = np.where(first["heading"] != second["heading"], DIVIDER, line)
+    return np.where(is_along, line, NO_LINE)
+
+
+def _part(cells: dict[str, Array], rows: slice, cols: slice) -> dict[str, Array]:
+    """A part of the arrays that `_line` compares."""
+    return {name: cells[name][rows, cols] for name in ("heading", "kind", "lane")}
+
+
+def _lines(cells: dict[str, Array]) -> Array:
+    """The fact "lines" of the inner cells."""
+    all_of, inner, before, after = slice(None), slice(1, -1), slice(None, -1), slice(1, None)
+    upright = _line(_part(cells, inner, before), _part(cells, inner, after), across=0)
+    level = _line(_part(cells, before, inner), _part(cells, after, inner), across=1)
+    return level[:-1, all_of] | upright[:, 1:] << 2 | level[1:, all_of] << 4 | upright[:, :-1] << 6
+
+
+def _verge(row: Array, col: Array, is_road: Array) -> Array:
+    """Decoration of the inner cells' verge: fixed to the map, so that it scrolls with it; bushes keep off the road."""
+    noise = (row * 73_856_093 + col * 19_349_663) & 0xFFFF_FFFF
+    noise = (noise ^ noise >> 15) * 0x2C1B_3C6D & 0xFFFF_FFFF
+    noise = (noise ^ noise >> 12) * 0x297A_2D39 & 0xFFFF_FFFF
+    noise = (noise ^ noise >> 15) & 63
+    near = np.zeros(noise.shape, np.bool_)
+    rows, cols = noise.shape
+    for i in range(3):
+        for j in range(3):
+            near |= is_road[i : i + rows, j : j + cols]
+    return np.where((noise < NUM_VERGES) & ~near, noise, noise % FIRST_BUSH)
+
+
+def ground_of(world: World, view: View) -> Array:
+    """The packed facts of every cell in view, int64 (rows, cols)."""
+    cells = _cells_around(world, view)
+    inner = (slice(1, -1), slice(1, -1))
+    kind, heading = cells["kind"][inner], cells["heading"][inner]
+    is_road = cells["kind"] != OFF_ROAD
+    halves, corners = _edges(is_road)
+    blocked = cells["obstacle"].astype(np.int64)
+    joined = blocked[:-2, 1:-1] | blocked[1:-1, 2:] << 1 | blocked[2:, 1:-1] << 2 | blocked[1:-1, :-2] << 3
+    is_blocked = cells["obstacle"][inner]
+    is_parked = is_blocked & (joined == 0) & (heading < SEVERAL_HEADINGS)
+    is_lane = (kind == LANE) & (heading < SEVERAL_HEADINGS)
+    row, col = cells["row"][1:-1], cells["col"][:, 1:-1]
+    if int(world["half_lane"]) > 0:
+        middle = np.where(is_lane & (cells["offset"][inner] == 0), GUIDE, PLAIN)
+    else:
+        along = np.where(heading & 1 == 0, row, col)
+        middle = np.where(is_lane & (along % ARROW_SPACING == ARROW_SPACING // 2), ARROW, PLAIN)
+    needs_heading = is_lane & (middle != PLAIN) | is_parked | (kind == STOP_LINE) | (kind == CROSSWALK)
+    return packed(
+        {
+            "kind": kind,
+            "heading": np.where(needs_heading | (heading == EVERY_HEADING) & (kind == LANE), heading, 0),
+            "halves": halves,
+            "corners": corners,
+            "lines": _lines(cells),
+            "obstacle": np.where(is_parked, PARKED_CAR, np.where(is_blocked, BARRIER, NO_OBSTACLE)),
+            "joined": np.where(is_blocked, joined, 0),
+            "middle": middle,
+            "verge": np.where(is_road[inner], 0, _verge(row, col, is_road)),
+        }
+    )

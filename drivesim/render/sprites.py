@@ -1,0 +1,138 @@
+"""Cars, people and signal heads, seen from above."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from drivesim.core.world import EAST, NORTH, SOUTH
+from drivesim.render import palette
+from drivesim.render.canvas import Canvas, in_box, in_disc
+from drivesim.render.palette import Colour
+
+Array = np.ndarray[Any, Any]
+
+HALF_LENGTH = 0.42  # cells
+HALF_WIDTH = 0.25
+WRECK_ANGLE = 0.5  # radians by which a crashed car is thrown out of its direction
+
+
+def turned(x: Array, y: Array, heading: int) -> tuple[Array, Array]:
+    """Coordinates of a car's own frame: to its right, and behind it."""
+    if heading == NORTH:
+        return x, y
+    if heading == EAST:
+        return y, -x
+    if heading == SOUTH:
+        return -x, -y
+    return -y, x
+
+
+def _rotated(x: Array, y: Array, angle: float) -> tuple[Array, Array]:
+    """Coordinates in a frame that is rotated clockwise by `angle` radians."""
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    return cos * x + sin * y, cos * y - sin * x
+
+
+def _paint_car(canvas: Canvas, x: Array, y: Array, body: Colour, outline: Colour, lights: Colour) -> None:
+    """A car whose front points to negative y."""
+    canvas.paint(in_box(x, y, HALF_WIDTH + 0.06, HALF_LENGTH + 0.05, 0.16), outline)
+    canvas.paint(in_box(x, y, HALF_WIDTH, HALF_LENGTH, 0.12), body)
+    taper = 1.0 - 0.8 * np.clip(y + 0.27, 0.0, 0.15)  # the windscreen narrows towards the roof
+    canvas.paint(in_box(x / taper, y + 0.17, HALF_WIDTH - 0.05, 0.075, 0.03), palette.GLASS)
+    canvas.paint(in_box(x, y - 0.27, HALF_WIDTH - 0.07, 0.045, 0.02), palette.GLASS)
+    canvas.paint(in_box(np.abs(x) - 0.155, y + HALF_LENGTH - 0.045, 0.055, 0.03), palette.HEADLIGHT)
+    canvas.paint(in_box(np.abs(x) - 0.15, y - HALF_LENGTH + 0.035, 0.075, 0.04), lights)
+
+
+def _paint_truck(canvas: Canvas, x: Array, y: Array, body: Colour, outline: Colour, lights: Colour) -> None:
+    """A truck with its cab towards negative y."""
+    canvas.paint(in_box(x, y, HALF_WIDTH + 0.08, HALF_LENGTH + 0.06, 0.08), outline)
+    canvas.paint(in_box(x, y + 0.29, HALF_WIDTH, 0.13, 0.05), body)
+    canvas.paint(in_box(x, y + 0.33, HALF_WIDTH - 0.05, 0.05, 0.02), palette.GLASS)
+    canvas.paint(in_box(x, y - 0.13, HALF_WIDTH + 0.02, 0.26), palette.TRUCK_BOX)
+    canvas.paint(in_box(x, y - 0.13, 0.03, 0.26), body)
+    canvas.paint(in_box(np.abs(x) - 0.17, y - HALF_LENGTH + 0.02, 0.08, 0.04), lights)
+
+
+def paint_parked_car(canvas: Canvas, heading: int) -> None:
+    """A car that stands still with its hazard lights on."""
+    x, y = turned(canvas.x, canvas.y, heading)
+    _paint_car(canvas, x, y, palette.PARKED, palette.OUTLINE, palette.HAZARD)
+    canvas.paint(in_box(np.abs(x) - 0.17, y + HALF_LENGTH - 0.04, 0.075, 0.045), palette.HAZARD)
+
+
+@lru_cache(maxsize=512)
+def vehicle_sprite(cell: int, heading: int, body: Colour, is_truck: bool, brakes: bool) -> Array:
+    """A driving vehicle of the traffic, uint8 (cell, cell, 4)."""
+    canvas = Canvas(cell)
+    x, y = turned(canvas.x, canvas.y, heading)
+    lights = palette.BRAKE_LIGHT if brakes else palette.TAIL_LIGHT
+    paint = _paint_truck if is_truck else _paint_car
+    paint(canvas, x, y, body, palette.OUTLINE, lights)
+    return canvas.to_rgba()
+
+
+@lru_cache(maxsize=64)
+def ego_sprite(cell: int, heading: int, brakes: bool) -> Array:
+    """A driving controlled car in its bright outline, uint8 (2 cell, 2 cell, 4)."""
+    canvas = Canvas(cell, span=2)
+    x, y = turned(canvas.x, canvas.y, heading)
+    for width, opacity in ((0.22, 0.15), (0.18, 0.25), (0.13, 1.0)):
+        canvas.paint(in_box(x, y, HALF_WIDTH + width, HALF_LENGTH + width, 0.16 + width), palette.EGO_OUTLINE, opacity)
+    lights = palette.BRAKE_LIGHT if brakes else palette.TAIL_LIGHT
+    _paint_car(canvas, x, y, palette.EGO, palette.OUTLINE, lights)
+    return canvas.to_rgba()
+
+
+@lru_cache(maxsize=64)
+def wake_sprite(cell: int, heading: int, speed: int) -> Array:
+    """Streaks behind a moving vehicle, as long as it is fast, uint8 (3 cell, 3 cell, 4)."""
+    canvas = Canvas(cell, span=3)
+    x, y = turned(canvas.x, canvas.y, heading)
+    length = 0.2 * speed
+    behind = (y - HALF_LENGTH) / length
+    for lane in (-0.17, 0.0, 0.17):
+        streak = np.abs(x - lane) < 0.03
+        for part in range(5):
+            canvas.paint(streak & (behind >= part / 5) & (behind < (part + 1) / 5), palette.WAKE, 0.55 * (1 - part / 5))
+    return canvas.to_rgba()
+
+
+@lru_cache(maxsize=256)
+def wreck_sprite(cell: int, heading: int, body: Colour) -> Array:
+    """A crashed car in flames, uint8 (2 cell, 2 cell, 4)."""
+    canvas = Canvas(cell, span=2)
+    x, y = canvas.x, canvas.y
+    radius, angle = np.hypot(x, y), np.arctan2(y, x)
+    canvas.paint(radius < 0.66 + 0.2 * np.cos(9 * angle), palette.FLAME)
+    canvas.paint(radius < 0.5 + 0.16 * np.cos(9 * angle + 0.6), palette.FLAME_CORE)
+    own_x, own_y = _rotated(*turned(x, y, heading), WRECK_ANGLE)
+    _paint_car(canvas, own_x, own_y, body, palette.OUTLINE, palette.TAIL_LIGHT)
+    canvas.paint(in_disc(own_x + 0.05, own_y + 0.3, 0.2) | in_disc(own_x - 0.1, own_y - 0.2, 0.14), palette.SCORCHED)
+    return canvas.to_rgba()
+
+
+@lru_cache(maxsize=16)
+def pedestrian_sprite(cell: int) -> Array:
+    """A person, uint8 (cell, cell, 4)."""
+    canvas = Canvas(cell)
+    canvas.paint(in_box(canvas.x, canvas.y, 0.3, 0.18, 0.16), palette.OUTLINE)
+    canvas.paint(in_box(canvas.x, canvas.y, 0.25, 0.13, 0.12), palette.PEDESTRIAN)
+    canvas.paint(in_disc(canvas.x, canvas.y, 0.15), palette.OUTLINE)
+    canvas.paint(in_disc(canvas.x, canvas.y, 0.11), palette.SKIN)
+    return canvas.to_rgba()
+
+
+@lru_cache(maxsize=64)
+def signal_head(cell: int, colour: int) -> Array:
+    """Three lamps, red on top and green at the bottom, `colour` lit; uint8 (2 cell, 2 cell, 4)."""
+    canvas = Canvas(cell, span=2)
+    x, y = canvas.x, canvas.y
+    canvas.paint(in_box(x, y, 0.33, 0.82, 0.12), palette.LAMP_HOUSING)
+    for lamp, middle in ((2, -0.5), (1, 0.0), (0, 0.5)):
+        lit = palette.LAMPS[lamp] if lamp == colour else palette.LAMP_OFF
+        canvas.paint(in_disc(x, y - middle, 0.21), lit)
+    return canvas.to_rgba()

@@ -1,0 +1,171 @@
+"""Paints the ground of one cell from its packed facts (`ground.FACTS`)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from drivesim.core.world import CROSSWALK, GOAL, LANE, OFF_ROAD, PARKING_BAY, SHOULDER, STOP_LINE
+from drivesim.render import palette
+from drivesim.render.canvas import Canvas, distance_to_segment, in_box
+from drivesim.render.ground import (
+    ARROW,
+    BARRIER,
+    DASHED,
+    DIVIDER,
+    EVERY_HEADING,
+    FIRST_BUSH,
+    GUIDE,
+    NO_LINE,
+    NO_OBSTACLE,
+    PARKED_CAR,
+    SOLID,
+    unpacked,
+)
+from drivesim.render.palette import Colour
+from drivesim.render.sprites import paint_parked_car, turned
+
+Array = np.ndarray[Any, Any]
+
+LINE_WIDTH = 0.07  # cells
+VERGE_WIDTH = 0.13
+
+CORNERS = ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))  # north-west, clockwise
+SIDES = ((0.0, -0.5), (0.5, 0.0), (0.0, 0.5), (-0.5, 0.0))  # middles of the sides, north first
+
+
+def _surface(kind: int, heading: int) -> Colour:
+    """The colour of a cell's road."""
+    if kind == SHOULDER:
+        return palette.SHOULDER
+    if kind == PARKING_BAY:
+        return palette.BAY
+    return palette.OPEN_GROUND if kind == LANE and heading == EVERY_HEADING else palette.ASPHALT
+
+
+def _paint_grass(canvas: Canvas, verge: int) -> None:
+    """Grass with a few blades, or a bush."""
+    noise = np.random.default_rng(verge)
+    everywhere = np.ones(canvas.x.shape, np.bool_)
+    canvas.paint(everywhere, palette.GRASS)
+    for x, y in noise.uniform(-0.42, 0.42, (7, 2)):
+        canvas.paint(in_box(canvas.x - x, canvas.y - y, 0.025, 0.06), palette.GRASS_DARK)
+    if verge >= FIRST_BUSH:
+        for x, y in noise.uniform(-0.16, 0.16, (4, 2)):
+            canvas.paint(np.hypot(canvas.x - x, canvas.y - y) < 0.26, palette.BUSH)
+        for x, y in noise.uniform(-0.2, 0.12, (4, 2)):
+            canvas.paint(np.hypot(canvas.x - x, canvas.y - y) < 0.1, palette.BUSH_LIGHT)
+
+
+def _distance_to_edge(canvas: Canvas, halves: int, corners: int) -> Array:
+    """Distance of every sample from where road and verge meet, inside this cell."""
+    distance: Array = np.full(canvas.x.shape, 9.0, np.float32)
+    for n in range(4):
+        for half, corner in enumerate((n, (n + 1) % 4)):
+            if halves >> (2 * n + half) & 1:
+                to_half = distance_to_segment(canvas.x, canvas.y, SIDES[n], CORNERS[corner])
+                distance = np.minimum(distance, to_half)
+        if corners >> n & 1:
+            to_corner = distance_to_segment(canvas.x, canvas.y, SIDES[(n + 3) % 4], SIDES[n])
+            distance = np.minimum(distance, to_corner)
+    return distance
+
+
+def _in_corners(canvas: Canvas, corners: int) -> Array:
+    """The samples in the given corners, each cut off by the line between the middles of its sides."""
+    inside = np.zeros(canvas.x.shape, np.bool_)
+    for n, (x, y) in enumerate(CORNERS):
+        if corners >> n & 1:
+            inside |= np.abs(canvas.x - x) + np.abs(canvas.y - y) < 0.5
+    return inside
+
+
+def _paint_lines(canvas: Canvas, lines: int, road: Array) -> None:
+    """Half of every line at the cell's sides; the neighbour paints the other half."""
+    for n in range(4):
+        style = lines >> (2 * n) & 3
+        if style == NO_LINE:
+            continue
+        x, y = SIDES[n]
+        away = np.abs(canvas.x - x) if x else np.abs(canvas.y - y)
+        along = canvas.y if x else canvas.x
+        if style == DASHED:
+            canvas.paint(road & (away < LINE_WIDTH / 2) & (np.abs(along) < 0.27), palette.MARKING)
+        elif style == SOLID:
+            canvas.paint(road & (away < LINE_WIDTH / 2), palette.MARKING)
+        elif style == DIVIDER:
+            canvas.paint(road & (away > 0.025) & (away < 0.025 + LINE_WIDTH), palette.DIVIDER)
+
+
+def _paint_middle(canvas: Canvas, middle: int, heading: int) -> None:
+    """The guide along the centre of a wide lane, or an arrow in the lane's direction."""
+    x, y = turned(canvas.x, canvas.y, heading)
+    if middle == GUIDE:
+        canvas.paint(in_box(x, y, 0.04, 0.2, 0.04), palette.GUIDE)
+    elif middle == ARROW:
+        shaft = in_box(x, y - 0.08, 0.035, 0.2)
+        tip = (y > -0.32) & (y < -0.06) & (np.abs(x) < (y + 0.32) * 0.55)
+        canvas.paint(shaft | tip, palette.MARKING, 0.55)
+
+
+def _paint_kind(canvas: Canvas, kind: int, heading: int, road: Array) -> None:
+    """What makes a special cell: stripes, bars, chequers."""
+    x, y = turned(canvas.x, canvas.y, heading % 4)
+    if kind == GOAL:
+        light = (np.floor(canvas.x * 4) + np.floor(canvas.y * 4)) % 2 == 0
+        canvas.paint(road & light, palette.CHECKER_LIGHT)
+        canvas.paint(road & ~light, palette.CHECKER_DARK)
+    elif kind == CROSSWALK:
+        canvas.paint(road & (np.abs(x % 0.25 - 0.125) < 0.07), palette.MARKING)
+    elif kind == STOP_LINE:
+        canvas.paint(road & (y < -0.34) & (y > -0.48), palette.MARKING)
+    elif kind == PARKING_BAY:
+        canvas.paint(road & ~in_box(canvas.x, canvas.y, 0.44, 0.44), palette.MARKING)
+    elif kind == LANE and heading == EVERY_HEADING:
+        canvas.paint(road & ~in_box(canvas.x, canvas.y, 0.485, 0.485), palette.JOINT)
+
+
+def _paint_barrier(canvas: Canvas, joined: int) -> None:
+    """A striped barrier that goes on at the sides in `joined`."""
+    x, y = canvas.x, canvas.y
+    inset = 0.1
+    low_x, high_x = (-0.5 if joined & 8 else inset - 0.5), (0.5 if joined & 2 else 0.5 - inset)
+    low_y, high_y = (-0.5 if joined & 1 else inset - 0.5), (0.5 if joined & 4 else 0.5 - inset)
+    body = (x > low_x) & (x < high_x) & (y > low_y) & (y < high_y)
+    canvas.paint(body, palette.OUTLINE)
+    rim = 0.05
+    low_x += 0.0 if joined & 8 else rim
+    high_x -= 0.0 if joined & 2 else rim
+    low_y += 0.0 if joined & 1 else rim
+    high_y -= 0.0 if joined & 4 else rim
+    top = (x > low_x) & (x < high_x) & (y > low_y) & (y < high_y)
+    stripe = (x + y) % 0.5 < 0.25
+    canvas.paint(top & stripe, palette.BARRIER)
+    canvas.paint(top & ~stripe, palette.BARRIER_STRIPE)
+
+
+@lru_cache(maxsize=4096)
+def tile(cell: int, number: int) -> Array:
+    """The picture of a cell's ground, uint8 (cell, cell, 3)."""
+    facts = unpacked(number)
+    kind, heading = facts["kind"], facts["heading"]
+    canvas = Canvas(cell)
+    _paint_grass(canvas, facts["verge"])
+    in_corners = _in_corners(canvas, facts["corners"])
+    road = in_corners if kind == OFF_ROAD else ~in_corners
+    distance = _distance_to_edge(canvas, facts["halves"], facts["corners"])
+    canvas.paint(~road & (distance < VERGE_WIDTH), palette.VERGE)
+    canvas.paint(road, _surface(kind, heading))
+    _paint_kind(canvas, kind, heading, road)
+    if kind not in (SHOULDER, GOAL):
+        canvas.paint(road & (distance > 0.04) & (distance < 0.04 + LINE_WIDTH), palette.MARKING)
+    _paint_lines(canvas, facts["lines"], road)
+    if facts["obstacle"] == NO_OBSTACLE:
+        _paint_middle(canvas, facts["middle"], heading)
+    elif facts["obstacle"] == BARRIER:
+        _paint_barrier(canvas, facts["joined"])
+    elif facts["obstacle"] == PARKED_CAR:
+        paint_parked_car(canvas, heading)
+    return canvas.to_rgb()
