@@ -238,6 +238,8 @@ class Engine:
             & _in_range(vehicles["row"], 0, rows - 1, driving)
             & _in_range(vehicles["col"], 0, cols - 1, driving)
             & _in_range(vehicles["heading"], 0, 3, driving)
+            & _in_range(vehicles["ahead"], -1, MAX_VEHICLES - 1, driving)
+            & _in_range(started["first"], -1, MAX_VEHICLES - 1, np.ones_like(started["first"], np.bool_))
             & _in_range(vehicles["speed"], 0, TOP_SPEED, driving)
             & _in_range(vehicles["limit"], 0, TOP_SPEED, driving)
             & _in_range(vehicles["turn"], -1, 1, driving)

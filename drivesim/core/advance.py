@@ -6,7 +6,7 @@ is a collision. Traffic among itself cannot collide (see `traffic`), so only con
 
 from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import occupy, vacate
+from drivesim.core.occupancy import enter, leave
 from drivesim.core.signals import release_claim
 from drivesim.core.steering import leave_world, move_to
 from drivesim.core.world import DRIVING, cell_ahead, cell_under, col_step, row_step, wrapped
@@ -90,7 +90,7 @@ def count_cells(world, k, cells):  # type: ignore[no-untyped-def]
 @kernel
 def leave_on_the_way(world, k, sub_step):  # type: ignore[no-untyped-def]
     """Vehicle k leaves the world in the cell that it has reached after a sub-step, or at the map's edge."""
-    vacate(world, k)
+    leave(world, k)
     n = entered(world.vehicles[k].speed, sub_step)
     while n > 0 and cell_ahead(world, k, n) < 0:
         n -= 1
@@ -164,13 +164,18 @@ def advance(world):  # type: ignore[no-untyped-def]
                 note_lines(world, k)
     if is_eventful(world):
         sweep(world)
+    if world.is_eastbound != 0:  # who is next ahead stays so
+        for k in range(world.num_vehicles):
+            vehicle = world.vehicles[k]
+            if vehicle.status == DRIVING:
+                vehicle.col = wrapped(int(vehicle.col) + int(vehicle.speed), int(world.cols))
+                count_cells(world, k, int(vehicle.speed))
+        return
     for k in range(world.num_vehicles):
-        vehicle = world.vehicles[k]
-        if vehicle.status == DRIVING:
-            vacate(world, k)
+        if world.vehicles[k].status == DRIVING:
+            leave(world, k)
     for k in range(world.num_vehicles):
-        vehicle = world.vehicles[k]
-        if vehicle.status == DRIVING:
+        if world.vehicles[k].status == DRIVING:
             finish_move(world, k)
 
 
@@ -188,5 +193,5 @@ def finish_move(world, k):  # type: ignore[no-untyped-def]
     col = wrapped(int(vehicle.col) + col_step(vehicle.heading) * speed, int(world.cols))
     if world.occupants[row * int(world.cols) + col] != 0:
         world.traffic_collisions += 1
-    occupy(world, k, row, col)
+    enter(world, k, row, col)
     count_cells(world, k, speed)

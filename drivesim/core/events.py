@@ -4,7 +4,7 @@ Reward, ends, `info` and metrics read these bits; nobody re-derives one.
 """
 
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import vacate
+from drivesim.core.occupancy import leave
 from drivesim.core.signals import claim_conflicts, colour_for, path_through, signal_at
 from drivesim.core.world import (
     ARRIVED,
@@ -162,7 +162,7 @@ def measure_drive(world, k):  # type: ignore[no-untyped-def]
     if world.is_ring != 0 and driver.remaining <= 0 and vehicle.status == DRIVING:
         driver.events |= EVENT_ARRIVED
         driver.remaining = 0
-        vacate(world, k)
+        leave(world, k)
         vehicle.status = ARRIVED
     driver.events_seen |= driver.events
     if vehicle.status != DRIVING:

@@ -2,7 +2,7 @@
 
 from drivesim.core.events import collide, enter_cell, note_lane_change
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import occupy, vacate
+from drivesim.core.occupancy import enter, leave, occupant_at
 from drivesim.core.world import (
     ACTION_FASTER,
     ACTION_LEFT,
@@ -66,7 +66,7 @@ def has_effect(world, k, action, top_speed):  # type: ignore[no-untyped-def]
 @kernel
 def leave_world(world, k):  # type: ignore[no-untyped-def]
     """Take vehicle k, which has crashed or arrived, out of the traffic."""
-    vacate(world, k)
+    leave(world, k)
     vehicle = world.vehicles[k]
     vehicle.status = vehicle.leaves
     vehicle.leaves = 0
@@ -88,9 +88,9 @@ def judge_side_step(world, k):  # type: ignore[no-untyped-def]
     """
     target = cell_beside(world, k, world.vehicles[k].side)
     if target >= 0:
-        occupant = int(world.occupants[target])
-        if occupant != 0:
-            collide(world, k, occupant - 1, True, False)
+        occupant = occupant_at(world, target // int(world.cols), target % int(world.cols))
+        if occupant >= 0:
+            collide(world, k, occupant, True, False)
         for other in range(world.num_controlled):
             rival = world.vehicles[other]
             if other != k and rival.status == DRIVING and rival.side != 0:
@@ -126,12 +126,12 @@ def steer_controlled(world, actions, first, rules):  # type: ignore[no-untyped-d
             if vehicle.status == DRIVING and vehicle.side != 0:
                 before = cell_under(world, k)
                 target = cell_beside(world, k, vehicle.side)
-                vacate(world, k)
+                leave(world, k)
                 if target >= 0:
                     move_to(world, k, target)
                     note_lane_change(world, k, before, target)
                     if vehicle.leaves == 0:
-                        occupy(world, k, int(vehicle.row), int(vehicle.col))
+                        enter(world, k, int(vehicle.row), int(vehicle.col))
         for k in range(world.num_vehicles):
             if world.vehicles[k].status == DRIVING and world.vehicles[k].leaves != 0:
                 leave_world(world, k)

@@ -11,7 +11,7 @@ leader does within the same limits. Lane changes keep it too: they are only made
 """
 
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import first_east, occupy, vacate
+from drivesim.core.occupancy import cells_east, enter, leave, neighbours, occupant_at
 from drivesim.core.rng import DRAW_DAWDLE, lane_words
 from drivesim.core.world import (
     CROSSING,
@@ -75,12 +75,12 @@ def look(world, k, row, col, distance):  # type: ignore[no-untyped-def]
     """
     vehicle = world.vehicles[k]
     if world.is_eastbound != 0:
-        gap = first_east(world, int(row), int(col), distance)
-        cols = int(world.cols)
+        leader = int(vehicle.ahead)
+        gap = cells_east(world, int(col), leader)
         found = int(gap < distance)
-        leader = found * int(world.occupants[int(row) * cols + wrapped(int(col) + 1 + gap, cols)])
         # Products with truth values, not branches: whether somebody is ahead cannot be predicted.
-        return gap, found * int(world.vehicles[leader - found].speed), leader - 1
+        speed = found * int(world.vehicles[leader].speed)
+        return min(gap, distance), speed, found * (leader + 1) - 1
     heading = int(vehicle.heading)
     step_row = row_step(heading)
     step_col = col_step(heading)
@@ -212,6 +212,20 @@ def follower_is_safe(world, k, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def lane_is_better(world, k, row, col):  # type: ignore[no-untyped-def]
+    """On an eastbound road: whether the lane of the empty cell (row, col) is faster for vehicle k, and safe."""
+    vehicle = world.vehicles[k]
+    speed = int(vehicle.speed)
+    gap, leader, gap_behind, follower = neighbours(world, row, col)
+    if leader < 0:
+        return True
+    room = gap + braking_distance(int(world.vehicles[leader].speed))
+    if room <= vehicle.room or braking_distance(speed) > room:
+        return False
+    return is_safe(int(world.vehicles[follower].speed), gap_behind, speed)
+
+
+@kernel
 def wants_lane(world, k, side):  # type: ignore[no-untyped-def]
     """Whether traffic vehicle k changes one lane to `side` now.
 
@@ -228,13 +242,17 @@ def wants_lane(world, k, side):  # type: ignore[no-untyped-def]
     if kind(here) != LANE or is_junction(here):
         return False
     cell = cell_beside(world, k, side)
-    if cell < 0 or world.occupants[cell] != 0:
+    if cell < 0:
         return False
     bits = int(world.cells[cell])
     if kind(bits) != LANE or headings(bits) != headings(here):
         return False
     row = cell // int(world.cols)
     col = cell % int(world.cols)
+    if occupant_at(world, row, col) >= 0:
+        return False
+    if world.is_eastbound != 0:
+        return lane_is_better(world, k, row, col)
     other_gap, other_speed, _ = look(world, k, row, col, reach)
     if other_gap + braking_distance(other_speed) <= vehicle.room:
         return False
@@ -282,6 +300,6 @@ def steer_traffic(world, rules):  # type: ignore[no-untyped-def]
             vehicle.turn = 0
         elif vehicle.side != 0:
             cell = cell_beside(world, k, vehicle.side)
-            vacate(world, k)
-            occupy(world, k, cell // int(world.cols), cell % int(world.cols))
+            leave(world, k)
+            enter(world, k, cell // int(world.cols), cell % int(world.cols))
     return False

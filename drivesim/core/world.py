@@ -4,8 +4,8 @@ Attribute access (`world.vehicles[k].speed`) compiles to a plain memory access a
 Cloning a world is copying a record, saving it is its bytes, comparing is ``==``. Everything but the running sums of
 reward is an integer.
 
-All narrow integers are 16 bits wide or are read through ``int()``, so that the interpreter's NumPy scalars cannot
-overflow where compiled code would widen.
+Narrow fields are read through ``int()`` wherever they enter arithmetic, so that the interpreter's NumPy scalars
+cannot overflow where compiled code would widen. A world's size is memory traffic in a large batch: keep it small.
 """
 
 import numpy as np
@@ -69,18 +69,19 @@ VEHICLE = np.dtype(
         [
             ("row", "i2"),
             ("col", "i2"),
-            ("heading", "i2"),  # NORTH … WEST
-            ("speed", "i2"),  # cells per tick
-            ("next_speed", "i2"),  # decided in the speeds phase, taken over before the advance
+            ("heading", "i1"),  # NORTH … WEST
+            ("speed", "i1"),  # cells per tick
+            ("next_speed", "i1"),  # decided in the speeds phase, taken over before the advance
+            ("ahead", "i2"),  # next vehicle in the ring of an eastbound lane, -1 = in none
             ("room", "i2"),  # seen ahead when steering was decided: gap plus the leader's braking distance, cells
             ("leader", "i2"),  # the vehicle that was seen, -1 = none
-            ("acceleration", "i2"),  # cells per tick², of the last tick
-            ("limit", "i2"),  # the fastest this driver ever goes, cells per tick
-            ("status", "i2"),  # ABSENT, DRIVING, ARRIVED, CRASHED
-            ("leaves", "i2"),  # the status it takes at the end of this sub-step, 0 = stays
-            ("side", "i2"),  # change of lane decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
-            ("quarter", "i2"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
-            ("turn", "i2"),  # at the next junction: LEFT_SIDE, 0 straight on, RIGHT_SIDE
+            ("acceleration", "i1"),  # cells per tick², of the last tick
+            ("limit", "i1"),  # the fastest this driver ever goes, cells per tick
+            ("status", "i1"),  # ABSENT, DRIVING, ARRIVED, CRASHED
+            ("leaves", "i1"),  # the status it takes at the end of this sub-step, 0 = stays
+            ("side", "i1"),  # change of lane decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
+            ("quarter", "i1"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
+            ("turn", "i1"),  # at the next junction: LEFT_SIDE, 0 straight on, RIGHT_SIDE
             ("claim", "u2"),  # junction cells reserved, one bit each; 0 = no reservation
             ("exit_cell", "i2"),  # flat index of the free cell claimed behind the junction
             ("asked", "i4"),  # tick in which it first asked for the junction, -1 = has not
@@ -163,21 +164,20 @@ def world_dtype(
                 ("wraps_rows", "i2"),  # traffic that leaves at the bottom comes back at the top
                 ("wraps_cols", "i2"),
                 ("is_ring", "i2"),  # controlled cars wrap too and an odometer counts, not a goal cell
-                ("is_eastbound", "i2"),  # nothing but eastbound lanes: `occupancy` is kept, and used by `look`
+                ("is_eastbound", "i2"),  # nothing but eastbound lanes: they are kept as rings, not as occupants
                 ("limit", "i2"),  # speed limit, cells per tick
                 ("half_lane", "i2"),  # cells from a lane's centre to its edge, 0 = one cell wide
                 ("num_controlled", "i2"),
                 ("num_vehicles", "i2"),
                 ("num_signals", "i2"),
                 ("num_pedestrians", "i2"),
-                ("traffic_collisions", "i4"),  # between traffic vehicles: zero, or a rule is wrong
+                ("traffic_collisions", "i4"),  # seen where `occupants` is kept: zero, or a rule is wrong
                 # its inhabitants
                 ("vehicles", VEHICLE, (vehicles,)),
                 ("drivers", DRIVER, (MAX_DRIVERS,)),
                 ("signals", SIGNAL, (MAX_SIGNALS,)),
                 ("pedestrians", PEDESTRIAN, (MAX_PEDESTRIANS,)),
-                # one bit per cell of an eastbound road, three words a row (see `occupancy`)
-                ("occupancy", "u8", (3 * MAX_EASTBOUND_ROWS,)),
+                ("first", "i2", (MAX_EASTBOUND_ROWS,)),  # some vehicle of each eastbound lane, -1 = empty
                 # cells, flat: row * cols + col
                 ("occupants", occupant, (cells,)),  # 1 + vehicle, 0 = empty
                 ("cells", "u1", (cells,)),  # allowed headings | kind << 4

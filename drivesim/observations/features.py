@@ -84,9 +84,19 @@ def seen_cell(world, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def speed_along(world, cell, heading):  # type: ignore[no-untyped-def]
+def mark_occupants(world, occupants_out):  # type: ignore[no-untyped-def]
+    """Write 1 + vehicle to its cell, 0 elsewhere."""
+    occupants_out[: int(world.rows) * int(world.cols)] = 0
+    for j in range(world.num_vehicles):
+        vehicle = world.vehicles[j]
+        if vehicle.status == DRIVING:
+            occupants_out[int(vehicle.row) * int(world.cols) + int(vehicle.col)] = j + 1
+
+
+@kernel
+def speed_along(world, occupants, cell, heading):  # type: ignore[no-untyped-def]
     """Speed of the vehicle on `cell` in the direction of `heading`: negative if it comes the other way."""
-    vehicle = world.vehicles[int(world.occupants[cell]) - 1]
+    vehicle = world.vehicles[int(occupants[cell]) - 1]
     relative = (int(vehicle.heading) - heading) & 3
     if relative == 0:
         return int(vehicle.speed)
@@ -107,7 +117,7 @@ def saved_moves(world, k, cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def describe_column(world, k, across, out, base):  # type: ignore[no-untyped-def]
+def describe_column(world, k, across, occupants, out, base):  # type: ignore[no-untyped-def]
     """Eight numbers on the column `across` cells to the right of car k, written at `out[base:]`."""
     ego = world.vehicles[k]
     heading = int(ego.heading)
@@ -123,8 +133,6 @@ def describe_column(world, k, across, out, base):  # type: ignore[no-untyped-def
             out[base] = 1.0
         elif headings(world.cells[cell]) != 0:
             out[base] = -1.0
-        if across != 0 and world.occupants[cell] != 0:
-            out[base + 2] = 0.0
     clear = 0
     ahead = AHEAD + 1
     ahead_speed = 0
@@ -135,18 +143,18 @@ def describe_column(world, k, across, out, base):  # type: ignore[no-untyped-def
             break
         clear = n
         last = cell
-        if ahead > AHEAD and world.occupants[cell] != 0:
+        if ahead > AHEAD and occupants[cell] != 0:
             ahead = n
-            ahead_speed = speed_along(world, cell, heading) - speed
+            ahead_speed = speed_along(world, occupants, cell, heading) - speed
     behind = BEHIND + 1
     behind_speed = 0
     for n in range(1, BEHIND + 1):
         cell = seen_cell(world, row - step_row * n, col - step_col * n)
         if cell < 0 or headings(world.cells[cell]) == 0:
             break
-        if world.occupants[cell] != 0:
+        if occupants[cell] != 0:
             behind = n
-            behind_speed = speed_along(world, cell, heading) - speed
+            behind_speed = speed_along(world, occupants, cell, heading) - speed
             break
     out[base + 1] = clear / NEARBY
     out[base + 2] = clipped(ahead / NEARBY)
@@ -242,16 +250,17 @@ def encode(world, k, rules, scratch, out):  # type: ignore[no-untyped-def]
         world: the world.
         k: the controlled car.
         rules: the options.
-        scratch: unused.
+        scratch: int16, at least as long as the map has cells.
         out: float32 (NUM_FEATURES,).
     """
     ego = world.vehicles[k]
     heading = int(ego.heading)
     here = int(world.cells[cell_under(world, k)])
     out[:] = 0.0
+    mark_occupants(world, scratch)
     base = 0
     for across in range(-(COLUMNS // 2), COLUMNS // 2 + 1):
-        describe_column(world, k, across, out, base)
+        describe_column(world, k, across, scratch, out, base)
         base += 8
     out[base] = ego.speed / 5.0
     out[base + 1] = world.limit / 5.0

@@ -91,9 +91,9 @@ def encode(world, k, rules, scratch, out):  # type: ignore[no-untyped-def]
         vehicle = world.vehicles[j]
         if vehicle.status == DRIVING and j != k:
             cell = int(vehicle.row) * int(world.cols) + int(vehicle.col)
-            out[cell] = VEHICLE + 6 * vehicle.heading + vehicle.speed
+            out[cell] = VEHICLE + 6 * int(vehicle.heading) + int(vehicle.speed)
     ego = world.vehicles[k]
-    out[int(ego.row) * int(world.cols) + int(ego.col)] = EGO + 6 * ego.heading + ego.speed
+    out[int(ego.row) * int(world.cols) + int(ego.col)] = EGO + 6 * int(ego.heading) + int(ego.speed)
 
 
 def space(window: Window, rows: int, cols: int) -> spaces.Box:

@@ -112,7 +112,7 @@ def mark_moving(world, k, rules, num_cells, out):  # type: ignore[no-untyped-def
         across = rows * right_row + cols * right_col
         if -rules.behind <= ahead <= rules.ahead and -rules.beside <= across <= rules.beside:
             n = (int(rules.ahead) - ahead) * width + across + int(rules.beside)
-            out[4 * num_cells + n] = 55 + 40 * vehicle.speed
+            out[4 * num_cells + n] = 55 + 40 * int(vehicle.speed)
             relative = (int(vehicle.heading) - int(ego.heading)) & 3
             out[5 * num_cells + n] = min(64 * (relative + 1), 255)
     for p in range(world.num_pedestrians):
@@ -221,7 +221,7 @@ def encode(world, k, rules, scratch, out):  # type: ignore[no-untyped-def]
         if world.num_signals > 0 or world.num_pedestrians > 0:
             mark_signals(world, k, num_cells, scratch, out)
     mark_moving(world, k, rules, num_cells, out)
-    out[9 * num_cells : 10 * num_cells] = 51 * world.vehicles[k].speed
+    out[9 * num_cells : 10 * num_cells] = 51 * int(world.vehicles[k].speed)
 
 
 def space(window: Window, rows: int, cols: int) -> spaces.Box:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,30 @@ from drivesim.render.palette import Colour
 Array = np.ndarray[Any, Any]
 
 FINENESS = 4  # samples along a pixel's side
+
+
+class Sprite(NamedTuple):
+    """A picture to be laid over another, cropped to what can be seen of it."""
+
+    top: int
+    """Pixels from the middle of the canvas down to the first row."""
+    left: int
+    """Pixels from the middle of the canvas to the first column on its right."""
+    colour: Array
+    """uint16 (height, width, 3), 0 … 255, premultiplied by opacity."""
+    through: Array
+    """uint16 (height, width, 1), 0 … 256: how much shows through."""
+
+    def lay_over(self, picture: Array, y: int, x: int) -> None:
+        """Lay it over a picture, uint8 (height, width, 3), its middle on pixel (y, x); what does not fit is cut."""
+        top, left = y + self.top, x + self.left
+        height, width = self.colour.shape[:2]
+        rows = slice(max(top, 0), max(min(top + height, picture.shape[0]), 0))
+        cols = slice(max(left, 0), max(min(left + width, picture.shape[1]), 0))
+        under = picture[rows, cols]
+        own = slice(rows.start - top, rows.start - top + under.shape[0])
+        own_cols = slice(cols.start - left, cols.start - left + under.shape[1])
+        under[:] = self.colour[own, own_cols] + (under * self.through[own, own_cols] >> 8)
 
 
 class Canvas:
@@ -35,15 +59,26 @@ class Canvas:
         cover = np.array([*colour, 255.0], np.float32) * opacity
         self._rgba[where] = self._rgba[where] * (1.0 - opacity) + cover
 
-    def to_rgba(self) -> Array:
-        """The picture, uint8 (side, side, 4), colour premultiplied by alpha."""
+    def _shrunk(self) -> Array:
+        """The picture in its own resolution, float32 (side, side, 4)."""
         side = self._rgba.shape[0] // FINENESS
-        fine = self._rgba.reshape(side, FINENESS, side, FINENESS, 4)
-        return np.rint(fine.mean(axis=(1, 3))).astype(np.uint8)
+        shrunk: Array = self._rgba.reshape(side, FINENESS, side, FINENESS, 4).mean(axis=(1, 3))
+        return shrunk
+
+    def to_sprite(self) -> Sprite:
+        """The picture, to be laid over others."""
+        shrunk = self._shrunk()
+        seen = shrunk[..., 3] > 1.0
+        rows, cols = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+        top, left = int(rows[0]), int(cols[0])
+        part = shrunk[top : int(rows[-1]) + 1, left : int(cols[-1]) + 1]
+        through = np.rint((255.0 - part[..., 3:]) * 256 / 255).astype(np.uint16)
+        half = shrunk.shape[0] // 2
+        return Sprite(top - half, left - half, np.rint(part[..., :3]).astype(np.uint16), through)
 
     def to_rgb(self) -> Array:
-        """The picture without its alpha, uint8 (side, side, 3)."""
-        return np.ascontiguousarray(self.to_rgba()[..., :3])
+        """The picture of an opaque canvas, uint8 (side, side, 3)."""
+        return np.rint(self._shrunk()[..., :3]).astype(np.uint8)
 
 
 def in_box(x: Array, y: Array, half_width: float, half_height: float, corner: float = 0.0) -> Array:

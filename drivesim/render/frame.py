@@ -21,6 +21,7 @@ from drivesim.core.world import (
     STOP_LINE,
 )
 from drivesim.render import palette
+from drivesim.render.canvas import Sprite
 from drivesim.render.ground import COL_STEPS, HEADING_OF_MASK, ROW_STEPS, SEVERAL_HEADINGS, ground_of
 from drivesim.render.sprites import (
     ego_sprite,
@@ -36,6 +37,7 @@ from drivesim.render.view import View, World, view_of
 Array = np.ndarray[Any, Any]
 
 TRUCK_LIMIT = 1  # cells per tick: drivers that never go faster drive a truck
+HEAD_ACROSS, HEAD_BACK = 1.25, 0.5  # cells from a stop line's cell to its signal head, on the verge
 ARROWS = "^>v<"
 SIGNAL_LETTERS = "gyr"
 LETTERS = {OFF_ROAD: ".", SHOULDER: ":", OBSTACLE: "#", CROSSWALK: "%", STOP_LINE: "=", PARKING_BAY: "P", GOAL: "G"}
@@ -49,19 +51,9 @@ def _ground_picture(world: World, view: View) -> Array:
     return picture.reshape(view.rows * view.cell, view.cols * view.cell, 3)
 
 
-def _stamp(picture: Array, sprite: Array, view: View, row: int, col: int) -> None:
-    """Lay a sprite over the picture, its middle on a cell's; what lies outside is cut off."""
-    margin = (sprite.shape[0] - view.cell) // 2
-    top, left = row * view.cell - margin, col * view.cell - margin
-    height, width = picture.shape[:2]
-    first_y, last_y = max(top, 0), min(top + sprite.shape[0], height)
-    first_x, last_x = max(left, 0), min(left + sprite.shape[1], width)
-    if first_y >= last_y or first_x >= last_x:
-        return
-    part = sprite[first_y - top : last_y - top, first_x - left : last_x - left]
-    under = picture[first_y:last_y, first_x:last_x]
-    see_through = 255 - part[..., 3:].astype(np.uint16)
-    under[:] = part[..., :3] + (under * see_through + 127) // 255
+def _stamp(picture: Array, sprite: Sprite, view: View, row: float, col: float) -> None:
+    """Lay a sprite over the middle of the picture's cell (row, col), or of a place between cells."""
+    sprite.lay_over(picture, round((row + 0.5) * view.cell), round((col + 0.5) * view.cell))
 
 
 def _stop_lines(world: World) -> list[tuple[int, int, int, int]]:
@@ -119,9 +111,10 @@ def draw_frame(world: World) -> Array:
     view = view_of(world)
     picture = _ground_picture(world, view)
     for row, col, heading, colour in _stop_lines(world):
-        at_row, at_col = view.row_of(row), view.col_of(col)
-        across = (heading + 1) & 3
-        _stamp(picture, signal_head(view.cell, colour), view, at_row + ROW_STEPS[across], at_col + COL_STEPS[across])
+        across, back = (heading + 1) & 3, (heading + 2) & 3
+        at_row = view.row_of(row) + HEAD_ACROSS * ROW_STEPS[across] + HEAD_BACK * ROW_STEPS[back]
+        at_col = view.col_of(col) + HEAD_ACROSS * COL_STEPS[across] + HEAD_BACK * COL_STEPS[back]
+        _stamp(picture, signal_head(view.cell, colour), view, at_row, at_col)
     for pedestrian in world["pedestrians"][: int(world["num_pedestrians"])]:
         if pedestrian["status"] != NOBODY:
             at = view.row_of(int(pedestrian["row"])), view.col_of(int(pedestrian["col"]))

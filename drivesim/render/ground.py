@@ -53,7 +53,7 @@ FACTS = {
 
 def packed(facts: dict[str, Array]) -> Array:
     """One integer per cell, from arrays of equal shape by the names of `FACTS`."""
-    number = np.zeros(facts["kind"].shape, np.int64)
+    number: Array = np.zeros(facts["kind"].shape, np.int64)
     for name, bits in FACTS.items():
         number = number << bits | facts[name]
     return number
@@ -68,18 +68,22 @@ def unpacked(number: int) -> dict[str, int]:
     return facts
 
 
+def _without_obstacles(cells: Array, is_obstacle: Array) -> Array:
+    """The map as if under an obstacle lay what lies in the next free row below it: on long roads, its own lane."""
+    rows = len(cells)
+    free = np.where(is_obstacle, rows, np.arange(rows)[:, None])
+    below = np.minimum(np.minimum.accumulate(free[::-1], axis=0)[::-1], rows - 1)
+    return np.take_along_axis(cells, below, axis=0)
+
+
 def _cells_around(world: World, view: View) -> dict[str, Array]:
     """The map's cells in view and one more on every side, each array (rows + 2, cols + 2)."""
     rows, cols = int(world["rows"]), int(world["cols"])
     size = rows * cols
     cells = world["cells"][:size].reshape(rows, cols)
     lanes = world["lanes"][:size].reshape(rows, cols)
-    # The road under an obstacle is taken to be that of the cell south of it.
     is_obstacle = cells >> 4 == OBSTACLE
-    free = np.where(is_obstacle, rows, np.arange(rows)[:, None])
-    below = np.minimum(np.minimum.accumulate(free[::-1], axis=0)[::-1], rows - 1)
-    ground = np.take_along_axis(cells, below, axis=0)
-
+    ground = _without_obstacles(cells, is_obstacle) if rows >= cols else _without_obstacles(cells.T, is_obstacle.T).T
     row = np.arange(view.first_row - 1, view.first_row + view.rows + 1)
     col = np.arange(view.first_col - 1, view.first_col + view.cols + 1)
     if view.row_period:
@@ -148,10 +152,11 @@ def _part(cells: dict[str, Array], rows: slice, cols: slice) -> dict[str, Array]
 
 def _lines(cells: dict[str, Array]) -> Array:
     """The fact "lines" of the inner cells."""
-    all_of, inner, before, after = slice(None), slice(1, -1), slice(None, -1), slice(1, None)
+    inner, before, after = slice(1, -1), slice(None, -1), slice(1, None)
     upright = _line(_part(cells, inner, before), _part(cells, inner, after), across=0)
     level = _line(_part(cells, before, inner), _part(cells, after, inner), across=1)
-    return level[:-1, all_of] | upright[:, 1:] << 2 | level[1:, all_of] << 4 | upright[:, :-1] << 6
+    lines: Array = level[:-1] | upright[:, 1:] << 2 | level[1:] << 4 | upright[:, :-1] << 6
+    return lines
 
 
 def _verge(row: Array, col: Array, is_road: Array) -> Array:
@@ -165,7 +170,8 @@ def _verge(row: Array, col: Array, is_road: Array) -> Array:
     for i in range(3):
         for j in range(3):
             near |= is_road[i : i + rows, j : j + cols]
-    return np.where((noise < NUM_VERGES) & ~near, noise, noise % FIRST_BUSH)
+    verge: Array = np.where((noise < NUM_VERGES) & ~near, noise, noise % FIRST_BUSH)
+    return verge
 
 
 def ground_of(world: World, view: View) -> Array:

@@ -29,6 +29,7 @@ HEADLIGHT: Colour = (255, 250, 220)
 TAIL_LIGHT: Colour = (120, 26, 22)
 BRAKE_LIGHT: Colour = (255, 48, 32)
 SCORCHED: Colour = (62, 54, 50)
+SMOKE: Colour = (48, 46, 48)
 FLAME: Colour = VERMILION
 FLAME_CORE: Colour = (255, 214, 92)
 WAKE: Colour = (225, 228, 235)

@@ -9,7 +9,7 @@ import numpy as np
 
 from drivesim.core.world import EAST, NORTH, SOUTH
 from drivesim.render import palette
-from drivesim.render.canvas import Canvas, in_box, in_disc
+from drivesim.render.canvas import Canvas, Sprite, in_box, in_disc
 from drivesim.render.palette import Colour
 
 Array = np.ndarray[Any, Any]
@@ -65,31 +65,31 @@ def paint_parked_car(canvas: Canvas, heading: int) -> None:
 
 
 @lru_cache(maxsize=512)
-def vehicle_sprite(cell: int, heading: int, body: Colour, is_truck: bool, brakes: bool) -> Array:
-    """A driving vehicle of the traffic, uint8 (cell, cell, 4)."""
+def vehicle_sprite(cell: int, heading: int, body: Colour, is_truck: bool, brakes: bool) -> Sprite:
+    """A driving vehicle of the traffic."""
     canvas = Canvas(cell)
     x, y = turned(canvas.x, canvas.y, heading)
     lights = palette.BRAKE_LIGHT if brakes else palette.TAIL_LIGHT
     paint = _paint_truck if is_truck else _paint_car
     paint(canvas, x, y, body, palette.OUTLINE, lights)
-    return canvas.to_rgba()
+    return canvas.to_sprite()
 
 
 @lru_cache(maxsize=64)
-def ego_sprite(cell: int, heading: int, brakes: bool) -> Array:
-    """A driving controlled car in its bright outline, uint8 (2 cell, 2 cell, 4)."""
+def ego_sprite(cell: int, heading: int, brakes: bool) -> Sprite:
+    """A driving controlled car in its bright outline."""
     canvas = Canvas(cell, span=2)
     x, y = turned(canvas.x, canvas.y, heading)
     for width, opacity in ((0.22, 0.15), (0.18, 0.25), (0.13, 1.0)):
         canvas.paint(in_box(x, y, HALF_WIDTH + width, HALF_LENGTH + width, 0.16 + width), palette.EGO_OUTLINE, opacity)
     lights = palette.BRAKE_LIGHT if brakes else palette.TAIL_LIGHT
     _paint_car(canvas, x, y, palette.EGO, palette.OUTLINE, lights)
-    return canvas.to_rgba()
+    return canvas.to_sprite()
 
 
 @lru_cache(maxsize=64)
-def wake_sprite(cell: int, heading: int, speed: int) -> Array:
-    """Streaks behind a moving vehicle, as long as it is fast, uint8 (3 cell, 3 cell, 4)."""
+def wake_sprite(cell: int, heading: int, speed: int) -> Sprite:
+    """Streaks behind a moving vehicle, as long as it is fast."""
     canvas = Canvas(cell, span=3)
     x, y = turned(canvas.x, canvas.y, heading)
     length = 0.2 * speed
@@ -98,41 +98,44 @@ def wake_sprite(cell: int, heading: int, speed: int) -> Array:
         streak = np.abs(x - lane) < 0.03
         for part in range(5):
             canvas.paint(streak & (behind >= part / 5) & (behind < (part + 1) / 5), palette.WAKE, 0.55 * (1 - part / 5))
-    return canvas.to_rgba()
+    return canvas.to_sprite()
 
 
 @lru_cache(maxsize=256)
-def wreck_sprite(cell: int, heading: int, body: Colour) -> Array:
-    """A crashed car in flames, uint8 (2 cell, 2 cell, 4)."""
+def wreck_sprite(cell: int, heading: int, body: Colour) -> Sprite:
+    """A crashed car in flames."""
     canvas = Canvas(cell, span=2)
     x, y = canvas.x, canvas.y
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
-    canvas.paint(radius < 0.66 + 0.2 * np.cos(9 * angle), palette.FLAME)
-    canvas.paint(radius < 0.5 + 0.16 * np.cos(9 * angle + 0.6), palette.FLAME_CORE)
+    canvas.paint(in_disc(x - 0.2, y + 0.3, 0.42) | in_disc(x + 0.3, y + 0.1, 0.36), palette.SMOKE, 0.5)
+    spike = np.abs((angle * 11 / (2 * np.pi)) % 1.0 - 0.5) * 2  # 1 at a spike's tip, 0 between two
+    reach = 0.34 + (0.3 + 0.14 * np.cos(3 * angle + 1.0)) * spike
+    canvas.paint(radius < reach + 0.12, palette.FLAME)
+    canvas.paint(radius < reach, palette.FLAME_CORE)
     own_x, own_y = _rotated(*turned(x, y, heading), WRECK_ANGLE)
     _paint_car(canvas, own_x, own_y, body, palette.OUTLINE, palette.TAIL_LIGHT)
     canvas.paint(in_disc(own_x + 0.05, own_y + 0.3, 0.2) | in_disc(own_x - 0.1, own_y - 0.2, 0.14), palette.SCORCHED)
-    return canvas.to_rgba()
+    return canvas.to_sprite()
 
 
 @lru_cache(maxsize=16)
-def pedestrian_sprite(cell: int) -> Array:
-    """A person, uint8 (cell, cell, 4)."""
+def pedestrian_sprite(cell: int) -> Sprite:
+    """A person."""
     canvas = Canvas(cell)
     canvas.paint(in_box(canvas.x, canvas.y, 0.3, 0.18, 0.16), palette.OUTLINE)
     canvas.paint(in_box(canvas.x, canvas.y, 0.25, 0.13, 0.12), palette.PEDESTRIAN)
     canvas.paint(in_disc(canvas.x, canvas.y, 0.15), palette.OUTLINE)
     canvas.paint(in_disc(canvas.x, canvas.y, 0.11), palette.SKIN)
-    return canvas.to_rgba()
+    return canvas.to_sprite()
 
 
 @lru_cache(maxsize=64)
-def signal_head(cell: int, colour: int) -> Array:
-    """Three lamps, red on top and green at the bottom, `colour` lit; uint8 (2 cell, 2 cell, 4)."""
+def signal_head(cell: int, colour: int) -> Sprite:
+    """Three lamps, red on top and green at the bottom, `colour` lit."""
     canvas = Canvas(cell, span=2)
     x, y = canvas.x, canvas.y
     canvas.paint(in_box(x, y, 0.33, 0.82, 0.12), palette.LAMP_HOUSING)
     for lamp, middle in ((2, -0.5), (1, 0.0), (0, 0.5)):
         lit = palette.LAMPS[lamp] if lamp == colour else palette.LAMP_OFF
         canvas.paint(in_disc(x, y - middle, 0.21), lit)
-    return canvas.to_rgba()
+    return canvas.to_sprite()

@@ -96,7 +96,7 @@ def _paint_lines(canvas: Canvas, lines: int, road: Array) -> None:
         elif style == SOLID:
             canvas.paint(road & (away < LINE_WIDTH / 2), palette.MARKING)
         elif style == DIVIDER:
-            canvas.paint(road & (away > 0.025) & (away < 0.025 + LINE_WIDTH), palette.DIVIDER)
+            canvas.paint(road & (away < LINE_WIDTH), palette.DIVIDER)
 
 
 def _paint_middle(canvas: Canvas, middle: int, heading: int) -> None:

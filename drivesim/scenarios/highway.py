@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import place
+from drivesim.core.occupancy import empty_lanes, neighbours, place
 from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.traffic import braking_distance, look
-from drivesim.core.world import EAST, LANE, paint, wrapped
+from drivesim.core.world import EAST, LANE, paint
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
@@ -58,7 +58,7 @@ def generate(world, rules, queue):  # type: ignore[no-untyped-def]
     world.cols = length
     world.wraps_cols = 1
     world.is_ring = 1
-    world.is_eastbound = 1
+    empty_lanes(world)
     world.limit = 5
     for lane in range(lanes):
         for col in range(length):
@@ -74,10 +74,10 @@ def generate(world, rules, queue):  # type: ignore[no-untyped-def]
             row = 1 + below(words[0], lanes)
             col = below(words[1], length)
             limit = int(rules.level.slowest) + below(words[2], spread)
-            if world.occupants[row * length + col] == 0:
-                if world.occupants[row * length + wrapped(col + 1, length)] == 0:
-                    found = True
-                    break
+            gap, _, gap_behind, _ = neighbours(world, row, col)
+            if gap > 0 and gap_behind >= 0:  # -1: the cell itself is taken
+                found = True
+                break
         if not found:
             return False
         place(world, k, row, col, EAST, 0, limit)

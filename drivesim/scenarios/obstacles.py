@@ -44,6 +44,16 @@ class ObstaclesConfig(LevelConfig):
 
 
 @kernel
+def lay_row(world, row, lanes):  # type: ignore[no-untyped-def]
+    """A row of free road: lanes and a shoulder, or the goal."""
+    for col in range(1, lanes + 2):
+        where = SHOULDER if col == lanes + 1 else LANE
+        if row == 0:
+            where = GOAL
+        paint(world, row, col, where, NORTH_ONLY, col, 0)
+
+
+@kernel
 def block(world, row, col):  # type: ignore[no-untyped-def]
     """Put an obstacle on a road cell; anything else stays what it is."""
     where = kind(world.cells[row * int(world.cols) + col])
@@ -64,23 +74,8 @@ def generate(world, rules, queue):  # type: ignore[no-untyped-def]
     world.cols = lanes + 3
     world.limit = 3
     for row in range(length):
-        for col in range(1, lanes + 2):
-            where = LANE
-            if row == 0:
-                where = GOAL
-            elif col == lanes + 1:
-                where = SHOULDER
-            paint(world, row, col, where, NORTH_ONLY, col, 0)
+        lay_row(world, row, lanes)
     span = length - 2 * CLEAR_ROWS
-    walls = int(rules.level.num_walls)
-    for n in range(walls):
-        # one wall in each of as many bands, so that two never stand in each other's way
-        band = span // walls
-        row = CLEAR_ROWS + n * band + level_below(world, DRAW_MAP, 2 * n, max(1, band - 4))
-        opening = 1 + level_below(world, DRAW_MAP, 2 * n + 1, lanes)
-        for col in range(1, lanes + 2):
-            if col != opening:
-                block(world, row, col)
     for n in range(rules.level.num_closed):
         row = CLEAR_ROWS + level_below(world, DRAW_OBSTACLES, 3 * n, span - CLOSED_LENGTH)
         lane = 1 + level_below(world, DRAW_OBSTACLES, 3 * n + 1, lanes)
@@ -93,6 +88,17 @@ def generate(world, rules, queue):  # type: ignore[no-untyped-def]
         row = CLEAR_ROWS + level_below(world, DRAW_OBSTACLES, 100 + 2 * n, span)
         col = 1 + level_below(world, DRAW_OBSTACLES, 101 + 2 * n, lanes + 1)
         block(world, row, col)
+    walls = int(rules.level.num_walls)
+    for n in range(walls):
+        # one wall in each of as many bands, with room before and behind it to change lanes
+        band = span // walls
+        row = CLEAR_ROWS + n * band + level_below(world, DRAW_MAP, 2 * n, max(1, band - 4))
+        for near in range(row - 1, row + 4):
+            lay_row(world, near, lanes)
+        opening = 1 + level_below(world, DRAW_MAP, 2 * n + 1, lanes)
+        for col in range(1, lanes + 2):
+            if col != opening:
+                block(world, row, col)
     start = 1 + level_below(world, DRAW_EGO, 0, lanes)
     place(world, 0, length - 1, start, NORTH, 0, rules.top_speed)
     world.num_vehicles = 1

@@ -1,0 +1,54 @@
+# The project's verbs; `make help` lists them. Every target installs what it needs into .venv first.
+
+PYTHON ?= python3
+ARGS ?=
+# Set these on make's command line, as in `make train ENV=drivesim/Highway-v0`; the shell's own ENV is not meant.
+ENV = drivesim/Obstacles-v0
+AGENT = dqn
+SEED = 0
+WORKERS = 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test test-fast lint format bench clean
+
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "Variables: ENV=$(ENV) AGENT=$(AGENT) SEED=$(SEED) WORKERS=$(WORKERS) ARGS='further flags' PYTHON=$(PYTHON)"
+
+install: $(STAMP)  ## Create .venv and install the project with the versions in constraints.txt.
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, \
+	$(PYTHON) is " + sys.version.split()[0] + "; name another one with PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,test]'
+	touch $@
+
+train: $(STAMP)  ## Train a driver, compare it with simpler ones on held-out levels, write runs/.
+	$(BIN)/python scripts/train.py --agent $(AGENT) --env $(ENV) --seed $(SEED) $(ARGS)
+
+test: $(STAMP)  ## Run the whole test suite.
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-fast: $(STAMP)  ## Run the tests that take seconds.
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' $(ARGS)
+
+lint: $(STAMP)  ## Check style, format and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+format: $(STAMP)  ## Format the code and apply safe fixes.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## Measure steps per second.
+	$(BIN)/python scripts/benchmark.py $(ARGS)
+
+clean:  ## Remove .venv, builds and caches; runs/ stays.
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

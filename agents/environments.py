@@ -1,0 +1,80 @@
+"""How agents make the suite's vector environments, and how their lanes are seeded."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+__all__ = ["EnvConfig", "lane_seeds", "make_envs", "registered_ids"]
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """Which environment, and the options that stay the same for training and evaluation."""
+
+    env: str = "drivesim/Obstacles-v0"
+    """Environment id."""
+    observation: str | None = None
+    """Observation kind; None takes the environment's default."""
+    difficulty: str | None = None
+    """Difficulty of the levels; None takes the environment's default."""
+
+    def options(self) -> dict[str, Any]:
+        """Returns the keyword arguments for ``gym.make``, without those left to the default."""
+        options = {"observation": self.observation, "difficulty": self.difficulty}
+        return {name: value for name, value in options.items() if value is not None}
+
+
+def make_envs(config: EnvConfig, num_envs: int, split: str) -> gym.vector.VectorEnv[Any, Any, Any]:
+    """Makes a vector environment whose every row is a real transition.
+
+    Same-step autoreset never yields the dummy row of next-step autoreset, and ``copy=False`` hands
+    out views that the next step overwrites: callers must store what they keep before stepping.
+
+    Args:
+        config: environment and options.
+        num_envs: number of lanes.
+        split: "train" or "test", disjoint streams of levels.
+    """
+    require_registered(config.env)
+    return gym.make_vec(
+        config.env,
+        num_envs=num_envs,
+        autoreset_mode=gym.vector.AutoresetMode.SAME_STEP.value,  # JSON can hold the string
+        copy=False,
+        split=split,
+        **config.options(),
+    )
+
+
+def lane_seeds(run_seed: int, num_envs: int) -> list[int]:
+    """Returns one well separated seed per lane.
+
+    Not ``run_seed + lane``, which is what a single integer passed to ``reset`` means: with it, run
+    1 would drive 511 of the 512 lanes that run 0 drove, and repeated runs would not be independent.
+
+    Args:
+        run_seed: any integer >= 0.
+        num_envs: number of lanes.
+    """
+    state = np.random.SeedSequence([run_seed]).generate_state(num_envs, np.uint64)
+    return [int(seed) for seed in state]
+
+
+def registered_ids() -> list[str]:
+    """Returns the ids of the suite."""
+    importlib.import_module("drivesim")
+    return sorted(name for name in gym.registry if name.startswith("drivesim/"))
+
+
+def require_registered(env_id: str) -> None:
+    """Raises an error that lists the suite's ids unless ``env_id`` is registered."""
+    if env_id in gym.registry:
+        return
+    known = registered_ids()  # importing the suite registers its ids
+    if env_id not in gym.registry:
+        raise ValueError(f"env must be a registered id, got {env_id!r}; the suite has {known}")

@@ -1,0 +1,101 @@
+"""Evaluation of a policy on levels never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.environments import EnvConfig, make_envs
+from agents.metrics import wilson_interval
+
+__all__ = ["Policy", "evaluate", "first_episodes"]
+
+Policy: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+"""Maps a batch of observations (B, *obs_shape) to actions (B,)."""
+
+_MAX_LANES = 4096  # lanes stepped together; more episodes are done in several rounds
+
+
+def evaluate(
+    policy: Policy,
+    config: EnvConfig,
+    *,
+    episodes: int,
+    seed: int,
+    split: str = "test",
+    agent: str = "policy",
+) -> dict[str, Any]:
+    """Drives the first episode of ``episodes`` distinct lanes and reports rates and means.
+
+    Counting only each lane's first episode keeps short episodes (early crashes) from being counted
+    more often than long ones, and makes two policies face the same levels.
+
+    Args:
+        policy: called with every lane's observation at every step.
+        config: environment and options.
+        episodes: number of lanes, seeded ``seed`` to ``seed + episodes - 1``.
+        seed: of the first lane, at least 0.
+        split: stream of levels.
+        agent: name to report.
+
+    Returns:
+        A record that JSON can hold; means over no episodes are None.
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes must be at least 1, got {episodes}")
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}")
+    rounds = [
+        first_episodes(policy, config, min(_MAX_LANES, episodes - start), seed + start, split)
+        for start in range(0, episodes, _MAX_LANES)
+    ]
+    results = {name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]}
+    success = results["success"].astype(np.bool_)
+    low, high = wilson_interval(int(success.sum()), episodes)
+    lengths = results["episode_length"]
+    return {
+        "env": config.env,
+        "agent": agent,
+        "split": split,
+        "seed": seed,
+        "episodes": episodes,
+        "success_rate": float(success.mean()),
+        "success_ci95": [low, high],
+        "collision_rate": _mean(results.get("collision")),
+        "off_road_rate": _mean(results.get("off_road")),
+        "timeout_rate": _mean(results.get("timeout")),
+        "mean_return": _mean(results["episode_return"]),
+        "mean_length": _mean(lengths),
+        "mean_length_of_successes": _mean(lengths[success]),
+        **config.options(),
+    }
+
+
+def first_episodes(
+    policy: Policy, config: EnvConfig, num_envs: int, seed: int, split: str
+) -> dict[str, NDArray[np.float64]]:
+    """Drives every lane to its first end and returns the final infos, each of shape (num_envs,)."""
+    envs = make_envs(config, num_envs, split)
+    try:
+        obs, _ = envs.reset(seed=seed)
+        is_open = np.ones(num_envs, np.bool_)
+        results: dict[str, NDArray[np.float64]] = {}
+        while is_open.any():
+            obs, _, _, _, infos = envs.step(policy(obs))
+            if "final_info" not in infos:
+                continue
+            first = infos["_final_info"] & is_open
+            for name, values in infos["final_info"].items():
+                if not name.startswith("_") and values.dtype != np.object_:
+                    results.setdefault(name, np.full(num_envs, np.nan))[first] = values[first]
+            is_open &= ~first
+    finally:
+        envs.close()
+    return results
+
+
+def _mean(values: NDArray[Any] | None) -> float | None:
+    return None if values is None or values.size == 0 else float(values.mean())

@@ -1,0 +1,160 @@
+"""Metrics of a run: one CSV row per log point, the same numbers to TensorBoard, and intervals."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+__all__ = ["EpisodeSums", "MetricsWriter", "read_metrics", "wilson_interval"]
+
+
+class MetricsWriter:
+    """Writes metrics.csv and, if wanted, TensorBoard events into a run folder.
+
+    Rows hold whatever metrics exist at that moment; a metric that appears for the first time adds a
+    column to the file. Empty cells mean "not measured at this step".
+    """
+
+    def __init__(self, folder: Path, *, tensorboard: bool, resume_step: int | None = None) -> None:
+        """Opens the files.
+
+        Args:
+            folder: of the run; must exist.
+            tensorboard: whether to write events as well.
+            resume_step: continue after this step and drop the rows that a killed run wrote behind
+                it; None starts anew.
+        """
+        self.path = folder / "metrics.csv"
+        self._rows: list[dict[str, str]] = []
+        if resume_step is not None and self.path.exists():
+            lines = self.path.read_text().splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n")]  # a killed run may cut the last
+            rows = list(csv.DictReader(whole))
+            self._rows = [row for row in rows if int(row["global_step"]) <= resume_step]
+        self._columns = list(dict.fromkeys(key for row in self._rows for key in row))
+        self._rewrite()
+        self._writer: SummaryWriter | None = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+
+            purge_step = None if resume_step is None else resume_step + 1
+            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge_step)
+
+    def write(self, global_step: int, metrics: dict[str, float]) -> None:
+        """Appends one row; values are written so that they read back exactly."""
+        row = {"global_step": str(global_step)}
+        row.update((name, repr(float(value))) for name, value in metrics.items())
+        self._rows.append(row)
+        new_columns = [name for name in row if name not in self._columns]
+        self._columns += new_columns
+        if new_columns:
+            self._rewrite()
+        else:
+            with self.path.open("a", newline="") as file:
+                self._open(file).writerow(row)
+        if self._writer is not None:
+            for name, value in metrics.items():
+                self._writer.add_scalar(name, value, global_step)
+
+    def close(self) -> None:
+        """Flushes TensorBoard; the CSV is flushed after every row."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _rewrite(self) -> None:
+        if not self._columns:
+            self.path.write_text("")
+            return
+        partial = self.path.with_suffix(".partial")
+        with partial.open("w", newline="") as file:
+            writer = self._open(file)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        partial.replace(self.path)
+
+    def _open(self, file: TextIO) -> csv.DictWriter[str]:
+        return csv.DictWriter(file, self._columns, lineterminator="\n")
+
+
+def read_metrics(path: Path, name: str) -> tuple[list[int], list[float]]:
+    """Reads one metric of a metrics.csv: the steps at which it was measured, and its values."""
+    steps, values = [], []
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row.get(name):
+                steps.append(int(row["global_step"]))
+                values.append(float(row[name]))
+    return steps, values
+
+
+class EpisodeSums:
+    """Means over the episodes that ended since the last log point, from vector infos."""
+
+    _ROLLOUT = ("success", "episode_return", "episode_length", "route_completion", "mean_speed")
+    _EVENTS = ("collision", "at_fault", "pedestrian_hit", "off_road", "red_light", "wrong_way")
+
+    def __init__(self) -> None:
+        """Starts with no episodes."""
+        self.num_episodes = 0
+        self._sums: dict[str, float] = {}
+
+    def add(self, infos: dict[str, Any]) -> None:
+        """Adds the episodes that ended in this step, if any."""
+        if "final_info" not in infos:
+            return
+        ended = infos["_final_info"]
+        self.num_episodes += int(ended.sum())
+        for name, values in infos["final_info"].items():
+            key = self._metric_name(name)
+            if key is not None:
+                self._sums[key] = self._sums.get(key, 0.0) + float(values[ended].sum())
+
+    def take(self) -> dict[str, float]:
+        """Returns the means and starts again; empty if no episode ended."""
+        num_episodes = self.num_episodes
+        means = {name: total / num_episodes for name, total in self._sums.items() if num_episodes}
+        if means:
+            means["rollout/episodes"] = float(num_episodes)
+        self.num_episodes = 0
+        self._sums = {}
+        return means
+
+    def state(self) -> dict[str, Any]:
+        """Returns what a checkpoint must hold."""
+        return {"num_episodes": self.num_episodes, "sums": dict(self._sums)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Takes over what :meth:`state` returned."""
+        self.num_episodes = int(state["num_episodes"])
+        self._sums = {str(name): float(total) for name, total in state["sums"].items()}
+
+    def _metric_name(self, name: str) -> str | None:
+        if name in self._ROLLOUT:
+            return f"rollout/{name}"
+        if name in self._EVENTS or name == "timeout":
+            return f"event/{name}"
+        return None
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Returns the Wilson score interval of a proportion (Wilson 1927), 95 % by default.
+
+    Unlike the normal approximation it stays inside [0, 1] and has a width at 0 and 100 %.
+
+    Args:
+        successes: between 0 and ``trials``.
+        trials: at least 1.
+        z: normal quantile of the two-sided confidence.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"need 0 <= successes <= trials and trials >= 1: {successes}, {trials}")
+    share = successes / trials
+    weight = 1.0 + z * z / trials
+    centre = (share + z * z / (2 * trials)) / weight
+    spread = z / weight * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return max(centre - spread, 0.0), min(centre + spread, 1.0)

@@ -1,0 +1,85 @@
+"""How a run is configured: the run itself, and the table of algorithms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from agents.dqn import DQNConfig
+from agents.environments import EnvConfig
+from agents.run_folder import config_from_dict, read_config
+
+__all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "TrainConfig", "read_configs"]
+
+AgentConfig = DQNConfig
+"""The configurations of all algorithms; more are joined with ``|``."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(EnvConfig):
+    """A training run."""
+
+    agent: Literal["dqn"] = "dqn"
+    """Algorithm."""
+    seed: int = 0
+    """Seed of the run: levels, weights, exploration and sampling."""
+    total_steps: int = 2_000_000
+    """Environment steps over all lanes; the schedules end here."""
+    max_seconds: float | None = None
+    """Stop after this much wall-clock time, in seconds; None never does."""
+    stop_at_success: float | None = None
+    """Stop when a periodic evaluation reaches this share of held-out episodes; None never does."""
+    log_interval: int = 50_000
+    """Environment steps between rows of metrics.csv."""
+    eval_interval: int = 250_000
+    """Environment steps between evaluations on held-out levels."""
+    eval_episodes: int = 512
+    """Held-out episodes per evaluation."""
+    checkpoint_seconds: float = 60.0
+    """Wall-clock seconds between checkpoints; one more is written at the end."""
+    num_threads: int = 0
+    """Threads of torch; 0 measures which number is fastest."""
+    tensorboard: bool = True
+    """Write TensorBoard events beside metrics.csv."""
+    progress: bool = True
+    """Show a progress bar."""
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        for name in ("total_steps", "log_interval", "eval_interval", "eval_episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+        for name in ("seed", "num_threads", "checkpoint_seconds"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise ValueError(f"max_seconds must be positive, got {self.max_seconds!r}")
+        if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
+            raise ValueError(f"stop_at_success must be in (0, 1], got {self.stop_at_success!r}")
+        if self.agent not in AGENT_CONFIGS:
+            raise ValueError(f"agent must be one of {list(AGENT_CONFIGS)}, got {self.agent!r}")
+
+
+RESUMABLE = {
+    "checkpoint_seconds",
+    "max_seconds",
+    "progress",
+    "stop_at_success",
+    "tensorboard",
+    "total_steps",
+}
+"""Fields of :class:`TrainConfig` that may change when a run is resumed."""
+
+AGENT_CONFIGS: dict[str, type[AgentConfig]] = {"dqn": DQNConfig}
+
+
+def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:
+    """Returns how a run was configured.
+
+    Raises:
+        FileNotFoundError: ``folder`` is not a run folder.
+    """
+    record = read_config(folder)
+    config = config_from_dict(TrainConfig, record["train"])
+    return config, config_from_dict(AGENT_CONFIGS[config.agent], record["agent"])

@@ -1,0 +1,88 @@
+"""Rule-based drivers, one per scenario: the yardstick that a learnt driver is measured against.
+
+They see what a learnt driver sees, an observation and nothing else, and remember nothing from tick to tick.
+
+    driver = make_scripted("drivesim/Obstacles-v0")
+    envs = gym.make_vec("drivesim/Obstacles-v0", num_envs=64, observation=driver.observation)
+    obs, _ = envs.reset(seed=0)
+    actions = driver(obs)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.scripted.field import FieldDriver
+from agents.scripted.highway import HighwayDriver
+from agents.scripted.intersection import IntersectionDriver
+from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
+from agents.scripted.road import RoadDriver
+
+__all__ = ["SPEED_LIMITS", "ScriptedDriver", "make_never_steering", "make_scripted"]
+
+SPEED_LIMITS = {"Autodrive": 2, "LaneKeep": 3, "Obstacles": 3, "Highway": 5, "Intersection": 2}
+"""Cells per tick, for every scenario that has a rule-based driver."""
+
+
+class ScriptedDriver(Protocol):
+    """A driver made of rules."""
+
+    @property
+    def observation(self) -> str:
+        """Name of the observation that it reads."""
+
+    def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+        """Returns the actions (B,) for a batch of observations (B, *obs_shape)."""
+
+
+def make_scripted(env_id: str, max_speed: int | None = None) -> ScriptedDriver:
+    """Returns the rule-based driver of a scenario.
+
+    Args:
+        env_id: for example "drivesim/Obstacles-v0".
+        max_speed: fastest speed, cells per tick, at least 1; None = the scenario's limit.
+    """
+    name = _scenario_name(env_id)
+    limit = SPEED_LIMITS[name]
+    if max_speed is not None:
+        if max_speed < 1:
+            raise ValueError(f"max_speed must be at least 1, got {max_speed}")
+        limit = min(limit, max_speed)
+    if name == "Autodrive":
+        return FieldDriver(limit)
+    if name == "LaneKeep":
+        return RoadDriver(limit, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0)
+    if name == "Obstacles":
+        return RoadDriver(limit, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3)
+    if name == "Highway":
+        return HighwayDriver(limit)
+    return IntersectionDriver(limit)
+
+
+def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDriver:
+    """Returns a driver that only changes its speed.
+
+    Args:
+        env_id: for example "drivesim/Obstacles-v0".
+        reckless: speed up to the limit and brake for nothing, instead of for what is ahead.
+    """
+    name = _scenario_name(env_id)
+    if name == "Autodrive":
+        return StraightFieldDriver(reckless=reckless)
+    return StraightDriver(SPEED_LIMITS[name], reckless=reckless)
+
+
+def _scenario_name(env_id: str) -> str:
+    """The scenario of an environment id.
+
+    Raises:
+        ValueError: if it has no rule-based driver.
+    """
+    name = env_id.removeprefix("drivesim/").rpartition("-v")[0]
+    if name not in SPEED_LIMITS:
+        known = [f"drivesim/{scenario}-v0" for scenario in SPEED_LIMITS]
+        raise ValueError(f"env_id must name a scenario with a rule-based driver, {known}, got {env_id!r}")
+    return name

@@ -1,0 +1,102 @@
+"""What the rules read in the `"grid"` observation: a window of cells, the ego facing up.
+
+Every helper takes a batch of observations (B, planes, height, width). A cell is named by `n`, cells ahead of the ego,
+and `across`, cells to its right. A vehicle that drives at v next, and then brakes by 1 in every tick, travels
+v(v + 1)/2 cells; a leader of speed u still leaves u(u - 1)/2. Both follow `drivesim`'s own car following.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivesim import Action
+from drivesim.observations.features import AHEAD
+from drivesim.observations.grid import PLANES
+
+__all__ = [
+    "AHEAD",
+    "RED",
+    "SAME_HEADING",
+    "TOWARDS_ME",
+    "YELLOW",
+    "ahead",
+    "at",
+    "behind",
+    "follow_speed",
+    "leader",
+    "own_speed",
+    "room_to",
+    "speed_action",
+    "vehicle_speed",
+]
+
+SAME_HEADING, TOWARDS_ME = 64, 192  # values of the plane `vehicle_heading`
+YELLOW, RED = 192, 255  # values of the plane `signal` on a stop line for me; below them is green
+
+
+def ahead(obs: NDArray[Any], plane: str) -> NDArray[Any]:
+    """A plane from the ego's row forward: (B, AHEAD + 1, width), first the ego's own row."""
+    return obs[:, PLANES.index(plane), AHEAD::-1]
+
+
+def behind(obs: NDArray[Any], plane: str) -> NDArray[Any]:
+    """A plane from the ego's row backward: (B, rows behind + 1, width), first the ego's own row."""
+    return obs[:, PLANES.index(plane), AHEAD:]
+
+
+def at(cells: NDArray[Any], n: NDArray[Any], across: int) -> NDArray[Any]:
+    """The value of one cell per lane, 0 beyond the window: (B,).
+
+    Args:
+        cells: a plane as `ahead` gives it.
+        n: cells ahead, (B,).
+        across: cells to the right.
+    """
+    values: NDArray[Any] = cells[np.arange(len(cells)), np.clip(n, 0, AHEAD), cells.shape[2] // 2 + across]
+    return np.where((n >= 0) & (n <= AHEAD), values, 0)
+
+
+def own_speed(obs: NDArray[Any]) -> NDArray[np.int64]:
+    """Speed of the ego, cells per tick: (B,)."""
+    return obs[:, PLANES.index("own_speed"), 0, 0].astype(np.int64) // 51
+
+
+def vehicle_speed(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Speeds from values of the plane `vehicle`; 0 also where there is none."""
+    speeds: NDArray[np.int64] = np.maximum(values.astype(np.int64) - 55, 0) // 40
+    return speeds
+
+
+def leader(vehicles: NDArray[Any], nobody: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The nearest vehicle along axis 1, the ego's own row left out: (free cells in between, its speed).
+
+    Args:
+        vehicles: the plane `vehicle` as `ahead` or `behind` gives it, (B, rows, …).
+        nobody: the gap to report where none is seen.
+    """
+    is_there = vehicles[:, 1:] > 0
+    gap = is_there.argmax(axis=1)
+    speed = vehicle_speed(np.take_along_axis(vehicles[:, 1:], gap[:, None], axis=1)[:, 0])
+    return np.where(is_there.any(axis=1), gap, nobody), speed
+
+
+def room_to(gap: NDArray[np.int64], leader_speed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cells within which the ego has to be able to stop: those in between, and those that its leader still leaves."""
+    room: NDArray[np.int64] = gap + leader_speed * (leader_speed - 1) // 2
+    return room
+
+
+def follow_speed(speed: NDArray[np.int64], room: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """The fastest speed, at most one off the present one, from which the ego stops within `room`; else brake."""
+    chosen: NDArray[np.int64] = np.maximum(speed - 1, 0)
+    for wish in (speed, speed + 1):
+        chosen = np.where((wish <= limit) & (wish * (wish + 1) // 2 <= room), wish, chosen)
+    return chosen
+
+
+def speed_action(speed: NDArray[np.int64], wish: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The action that brings `speed` closer to `wish`."""
+    return np.select([wish > speed, wish < speed], [Action.FASTER, Action.SLOWER], Action.IDLE).astype(np.int64)

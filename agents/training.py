@@ -1,0 +1,349 @@
+"""The training loop, the only one: acting, learning, logging, evaluation, checkpoints, resuming.
+
+The loop has no maths. An algorithm decides what to do (``act``), keeps what happened (``observe``)
+and learns when it is due (``update``); see :class:`Agent`.
+
+Everything that changes the weights depends on the configuration and the number of steps alone, so a
+run repeats bit for bit on one machine, and a killed run resumed from its last checkpoint ends with
+the same weights as one that was never killed. The clock only decides when a checkpoint is written
+and, with ``max_seconds``, when to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm  # type: ignore[import-untyped]
+
+from agents import dqn
+from agents.checkpoint import (
+    Checkpoint,
+    find_checkpoints,
+    load_latest_checkpoint,
+    save_checkpoint,
+)
+from agents.environments import lane_seeds, make_envs
+from agents.evaluation import Policy, evaluate
+from agents.interrupts import stop_requests
+from agents.metrics import EpisodeSums, MetricsWriter
+from agents.run_config import RESUMABLE, AgentConfig, TrainConfig, read_configs
+from agents.run_folder import write_config, write_provenance
+from agents.threads import choose_num_threads
+
+__all__ = ["Agent", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended."""
+
+    folder: Path
+    """The run folder."""
+    reason: Literal["total_steps", "max_seconds", "success", "interrupted"]
+    """Why it ended."""
+    global_step: int
+    """Environment steps of the whole run."""
+    seconds: float
+    """Wall-clock time of this part of the run."""
+    best_success: float | None
+    """Highest share of held-out episodes in a periodic evaluation."""
+
+
+class Agent(Protocol):
+    """What the loop asks of an algorithm."""
+
+    global_step: int
+
+    def begin(self, obs: NDArray[Any]) -> None:
+        """Takes the first observations (N, *obs_shape)."""
+
+    def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+        """Chooses exploring actions (N,)."""
+
+    def greedy(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+        """Chooses the best actions (B,) without changing the agent."""
+
+    def observe(
+        self,
+        actions: NDArray[Any],
+        rewards: NDArray[Any],
+        terminated: NDArray[np.bool_],
+        truncated: NDArray[np.bool_],
+        next_obs: NDArray[Any],
+        final_obs: NDArray[Any] | None,
+    ) -> None:
+        """Takes what one step of all lanes gave; the arrays are overwritten by the next step."""
+
+    def update(self) -> None:
+        """Makes the gradient updates that are due."""
+
+    def metrics(self) -> dict[str, float]:
+        """Returns what to log."""
+
+    def state(self) -> Checkpoint:
+        """Returns everything that a continuation needs."""
+
+    def load_state(self, checkpoint: Checkpoint) -> None:
+        """Takes over what ``state`` returned."""
+
+
+def train(config: TrainConfig, agent_config: AgentConfig, folder: Path) -> TrainResult:
+    """Trains a new agent.
+
+    Args:
+        config: of the run.
+        agent_config: of the algorithm.
+        folder: to write to; must not hold a run yet.
+    """
+    started = time.perf_counter()
+    if (folder / "config.json").exists():
+        raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
+    with contextlib.closing(make_envs(config, agent_config.num_envs, "train")) as envs:
+        config = dataclasses.replace(config, num_threads=_num_threads(config, agent_config, envs))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_config(folder, config, agent_config)
+        write_provenance(folder, envs)
+        return _Run(config, agent_config, folder, envs, started).drive()
+
+
+def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
+    """Continues a run from its last undamaged checkpoint, or from its start if it has none.
+
+    Args:
+        folder: of the run.
+        config: replaces the saved one; may differ where that leaves the past as it was, see
+            ``RESUMABLE``. Another ``total_steps`` changes the schedules from here on.
+    """
+    started = time.perf_counter()
+    saved, agent_config = read_configs(folder)
+    config = saved if config is None else config
+    for name, value in dataclasses.asdict(saved).items():
+        if getattr(config, name) != value and name not in RESUMABLE:
+            raise ValueError(
+                f"{name} of a run to be resumed must stay {value!r}, got {getattr(config, name)!r}"
+            )
+    checkpoints = folder / "checkpoints"
+    checkpoint = None
+    if find_checkpoints(checkpoints, "last"):
+        checkpoint = load_latest_checkpoint(checkpoints, "last")
+    with contextlib.closing(make_envs(config, agent_config.num_envs, "train")) as envs:
+        return _Run(config, agent_config, folder, envs, started, checkpoint).drive()
+
+
+def load_policy(folder: Path, kind: str = "best") -> tuple[Policy, TrainConfig]:
+    """Loads the greedy driver of a run, and how it was trained.
+
+    Args:
+        folder: of the run.
+        kind: "best" or "last"; a run without a best checkpoint gives its last one.
+    """
+    config, agent_config = read_configs(folder)
+    checkpoints = folder / "checkpoints"
+    kind = kind if find_checkpoints(checkpoints, kind) else "last"
+    checkpoint = load_latest_checkpoint(checkpoints, kind)
+    with contextlib.closing(make_envs(config, 1, "test")) as envs:
+        policy = dqn.load_policy(
+            envs.single_observation_space, envs.single_action_space, agent_config, checkpoint
+        )
+    return policy, config
+
+
+class _Run:
+    """One run of the loop with everything it needs."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        agent_config: AgentConfig,
+        folder: Path,
+        envs: gym.vector.VectorEnv[Any, Any, Any],
+        started: float,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self.started = started
+        self.config = config
+        self.folder = folder
+        self.envs = envs
+        self.num_envs = agent_config.num_envs
+        torch.set_num_threads(config.num_threads)
+        self.agent: Agent = _make_agent(config, agent_config, envs)
+        self.episodes = EpisodeSums()
+        self.best: tuple[float, float] | None = None  # held-out success, mean return
+        self.last_evaluation = -1  # step
+        self.earlier_seconds = 0.0  # of the parts of this run before it was resumed
+        self.obs = self._begin() if checkpoint is None else self._load(checkpoint)
+        resume_step = None if checkpoint is None else self.agent.global_step
+        self.writer = MetricsWriter(folder, tensorboard=config.tensorboard, resume_step=resume_step)
+        self.idle_seconds = 0.0  # spent on evaluation and checkpoints since the last log point
+        self.last_log = (time.perf_counter(), self.agent.global_step)
+        self.last_save = time.perf_counter()
+
+    def drive(self) -> TrainResult:
+        """Runs the loop to its end and saves."""
+        config, agent, envs, obs = self.config, self.agent, self.envs, self.obs
+        reason: Literal["total_steps", "max_seconds", "success", "interrupted"] = "total_steps"
+        with stop_requests() as stop, self._progress_bar() as bar:
+            while agent.global_step < config.total_steps:
+                before = agent.global_step
+                actions = agent.act(obs)
+                obs, rewards, terminated, truncated, infos = envs.step(actions)
+                agent.observe(actions, rewards, terminated, truncated, obs, infos.get("final_obs"))
+                agent.update()
+                self.episodes.add(infos)
+                bar.update(self.num_envs)
+                if _crosses(before, agent.global_step, config.log_interval):
+                    self._log(bar)
+                if _crosses(before, agent.global_step, config.eval_interval):
+                    success = self._evaluate()
+                    if config.stop_at_success is not None and success >= config.stop_at_success:
+                        reason = "success"
+                        break
+                now = time.perf_counter()
+                if config.max_seconds is not None and now - self.started >= config.max_seconds:
+                    reason = "max_seconds"
+                    break
+                if stop.is_set():
+                    reason = "interrupted"
+                    break
+                if now - self.last_save >= config.checkpoint_seconds:
+                    self._save()
+            if reason != "interrupted" and self.last_evaluation != agent.global_step:
+                self._evaluate()
+            self._save()
+        self.writer.close()
+        best_success = None if self.best is None else self.best[0]
+        return TrainResult(
+            self.folder, reason, agent.global_step, time.perf_counter() - self.started, best_success
+        )
+
+    def _log(self, bar: tqdm[Any]) -> None:
+        now, step = time.perf_counter(), self.agent.global_step
+        seconds = now - self.last_log[0] - self.idle_seconds
+        metrics = {
+            **self.episodes.take(),
+            **self.agent.metrics(),
+            "time/steps_per_second": (step - self.last_log[1]) / max(seconds, 1e-9),
+            "time/seconds": self.earlier_seconds + now - self.started,
+        }
+        self.writer.write(step, metrics)
+        self.last_log = (now, step)
+        self.idle_seconds = 0.0
+        shown = {"success": "rollout/success", "loss": "loss/td"}
+        bar.set_postfix(
+            {name: f"{metrics[key]:.3g}" for name, key in shown.items() if key in metrics},
+            refresh=False,
+        )
+
+    def _evaluate(self) -> float:
+        """Evaluates on held-out levels, always the same ones, and keeps the best driver."""
+        start = time.perf_counter()
+        step = self.last_evaluation = self.agent.global_step
+        record = evaluate(
+            self.agent.greedy, self.config, episodes=self.config.eval_episodes, seed=0
+        )
+        metrics = {
+            f"eval/{name}": float(value)
+            for name, value in record.items()
+            if name.endswith("_rate") or name.startswith("mean_")
+            if value is not None
+        }
+        metrics["time/seconds"] = self.earlier_seconds + time.perf_counter() - self.started
+        self.writer.write(step, metrics)
+        score = (float(record["success_rate"]), float(record["mean_return"]))
+        if self.best is None or score > self.best:
+            self.best = score
+            networks = {"q_network": self.agent.state().tensors["q_network"]}
+            save_checkpoint(
+                Checkpoint(values={"global_step": step, "evaluation": record}, tensors=networks),
+                self.folder / "checkpoints",
+                "best",
+                step,
+            )
+        self.idle_seconds += time.perf_counter() - start
+        return score[0]
+
+    def _save(self) -> None:
+        start = time.perf_counter()
+        checkpoint = self.agent.state()
+        checkpoint.values["training"] = {
+            "best": self.best,
+            "last_evaluation": self.last_evaluation,
+            "episodes": self.episodes.state(),
+            "seconds": self.earlier_seconds + start - self.started,
+        }
+        worlds = self.envs.unwrapped.get_state()  # type: ignore[attr-defined]
+        checkpoint.arrays["worlds"] = np.ascontiguousarray(worlds).reshape(-1).view(np.uint8)
+        checkpoint.values["worlds_dtype"] = str(worlds.dtype.descr)
+        save_checkpoint(checkpoint, self.folder / "checkpoints", "last", self.agent.global_step)
+        self.last_save = time.perf_counter()
+        self.idle_seconds += self.last_save - start
+
+    def _begin(self) -> NDArray[Any]:
+        seeds: Any = lane_seeds(self.config.seed, self.num_envs)
+        obs: NDArray[Any] = self.envs.reset(seed=seeds)[0]
+        self.agent.begin(obs)
+        return obs
+
+    def _load(self, checkpoint: Checkpoint) -> NDArray[Any]:
+        self.agent.load_state(checkpoint)
+        training = checkpoint.values["training"]
+        self.best = None if training["best"] is None else tuple(training["best"])
+        self.last_evaluation = int(training["last_evaluation"])
+        self.episodes.load_state(training["episodes"])
+        self.earlier_seconds = float(training["seconds"])
+        self.envs.reset(seed=0)  # so that there is a state to take over
+        template = self.envs.unwrapped.get_state()  # type: ignore[attr-defined]
+        if checkpoint.values["worlds_dtype"] != str(template.dtype.descr):
+            raise ValueError(
+                "this run was saved by a version of the simulator whose worlds have other fields; "
+                "it cannot be resumed"
+            )
+        worlds = checkpoint.arrays["worlds"].view(template.dtype).reshape(template.shape)
+        self.envs.unwrapped.set_state(worlds)  # type: ignore[attr-defined]
+        obs: NDArray[Any] = self.envs.unwrapped.observe()  # type: ignore[attr-defined]
+        return obs
+
+    def _progress_bar(self) -> tqdm[Any]:
+        return tqdm(
+            total=self.config.total_steps,
+            initial=self.agent.global_step,
+            unit="step",
+            unit_scale=True,
+            mininterval=0.5,
+            disable=not self.config.progress,
+        )
+
+
+def _make_agent(
+    config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]
+) -> Agent:
+    return dqn.DQN(
+        envs.single_observation_space,
+        envs.single_action_space,
+        agent_config,
+        seed=config.seed,
+        total_steps=config.total_steps,
+    )
+
+
+def _num_threads(
+    config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]
+) -> int:
+    if config.num_threads:
+        return config.num_threads
+    spaces = (envs.single_observation_space, envs.single_action_space)
+    key = f"{agent_config.network} {agent_config.batch_size} {agent_config.num_envs} {spaces}"
+    return choose_num_threads(key, lambda: dqn.make_timing_trial(*spaces, agent_config))
+
+
+def _crosses(before: int, after: int, interval: int) -> bool:
+    return before // interval != after // interval

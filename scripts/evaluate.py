@@ -1,0 +1,67 @@
+"""Evaluates the driver of a run on levels it has never seen.
+
+    python scripts/evaluate.py runs/first --episodes 1000 --split test --seed 1000000 --json
+
+Counts the first episode of each of ``--episodes`` distinct lanes, and prints one JSON object with
+``--json``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from agents.checkpoint import CheckpointError
+from agents.evaluation import evaluate
+from agents.training import load_policy
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line holds."""
+
+    run_dir: Annotated[Path, tyro.conf.Positional]
+    """Run folder."""
+    episodes: int = 1000
+    """Number of lanes, and hence of episodes."""
+    split: Literal["train", "test"] = "test"
+    """Stream of levels."""
+    seed: int = 1_000_000
+    """Seed of the first lane; the others follow one by one."""
+    checkpoint: Literal["best", "last"] = "best"
+    """Which driver of the run."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
+    try:
+        policy, config = load_policy(parsed.run_dir, parsed.checkpoint)
+        record = evaluate(
+            policy,
+            config,
+            episodes=parsed.episodes,
+            seed=parsed.seed,
+            split=parsed.split,
+            agent=config.agent,
+        )
+    except (ValueError, OSError, CheckpointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if parsed.json:
+        print(json.dumps(record, allow_nan=False))
+    else:
+        for name, value in record.items():
+            print(f"{name:26s} {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""Trains a driver and compares it with simpler ones on levels it has never seen.
+
+    python scripts/train.py --env drivesim/Obstacles-v0 --seed 0 --max-seconds 60 --out runs/first
+    python scripts/train.py --out runs/first --resume
+
+Every field of the run's and the agent's configuration is a flag; ``--help`` lists them with their
+values for the chosen environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from agents.checkpoint import CheckpointError
+from agents.dqn import DQNConfig
+from agents.environments import EnvConfig, make_envs, require_registered
+from agents.evaluation import Policy, evaluate
+from agents.presets import preset_for
+from agents.random_agent import make_random
+from agents.run_config import TrainConfig, read_configs
+from agents.run_folder import default_folder, plot_learning_curve, record_episode
+from agents.training import load_policy, resume, train
+
+FINAL_SEED = 1_000_000  # far from the lanes of the evaluations that chose the best checkpoint
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line holds."""
+
+    train: Annotated[TrainConfig, tyro.conf.arg(name="")]
+    """The run."""
+    agent_config: Annotated[DQNConfig, tyro.conf.arg(name="")]
+    """The algorithm."""
+    out: Path | None = None
+    """Run folder; by default one below runs/ named after environment, agent, seed and time."""
+    resume: bool = False
+    """Continue the run in --out, with its own settings; a run that never began is started."""
+    final_episodes: int = 1000
+    """Held-out episodes of the final comparison."""
+
+
+def parse(arguments: list[str]) -> Arguments:
+    """Reads the command line over the preset of its environment, or over the run to be resumed."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--env", default=TrainConfig.env)
+    finder.add_argument("--out", type=Path)
+    finder.add_argument("--resume", action="store_true")
+    found, _ = finder.parse_known_args(arguments)
+    if found.resume and found.out is None:
+        raise ValueError("--resume needs --out, the run folder")
+    if found.resume and (found.out / "config.json").exists():
+        train_config, agent_config = read_configs(found.out)
+    else:
+        require_registered(found.env)
+        preset = preset_for(found.env)
+        train_config, agent_config = preset.train, preset.dqn
+    return tyro.cli(
+        Arguments,
+        args=arguments,
+        default=Arguments(train=train_config, agent_config=agent_config),
+        description=__doc__,
+    )
+
+
+def run(arguments: Arguments) -> Path:
+    """Trains, or continues, and returns the run folder."""
+    config = arguments.train
+    folder = arguments.out or default_folder(config.env, config.agent, config.seed)
+    if arguments.resume and (folder / "config.json").exists():
+        _, saved_agent = read_configs(folder)
+        if arguments.agent_config != saved_agent:
+            raise ValueError("the agent's settings must stay the same when a run is resumed")
+        result = resume(folder, config)
+    else:
+        result = train(config, arguments.agent_config, folder)
+    rate = f"{result.best_success:.1%}" if result.best_success is not None else "not evaluated"
+    print(
+        f"\nStopped by {result.reason} after {result.global_step:,} steps and "
+        f"{result.seconds:.1f} s; best held-out success while training: {rate}."
+    )
+    return result.folder
+
+
+def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
+    """Drives the same held-out levels with the trained and the simple drivers."""
+    trained, config = load_policy(folder)
+    envs = make_envs(config, 1, "test")
+    num_actions = int(getattr(envs.single_action_space, "n", 0))
+    envs.close()
+    plain = replace(config, observation=None)  # rule-based drivers read the default observation
+    drivers: list[tuple[str, Policy, EnvConfig]] = [
+        (config.agent, trained, config),
+        ("random", make_random(num_actions, 0), config),
+    ]
+    for name, function in (("never steers", "make_never_steers"), ("rule-based", "make_scripted")):
+        make = find_scripted(function)
+        if make is not None:
+            drivers.append((name, make(config.env, plain.observation), plain))
+    return [
+        evaluate(policy, env_config, episodes=episodes, seed=FINAL_SEED, agent=name)
+        for name, policy, env_config in drivers
+    ]
+
+
+def find_scripted(function: str) -> Any:  # noqa: ANN401 - a factory of policies, or None
+    """Looks up a rule-based driver, which needs not exist for every observation."""
+    try:
+        return getattr(importlib.import_module("agents.scripted"), function, None)
+    except ModuleNotFoundError:
+        return None
+
+
+def table(records: list[dict[str, Any]]) -> str:
+    """Lays the records out in columns."""
+    header = ("driver", "success (95 %)", "collision", "off-road", "timeout", "ticks to goal")
+    rows = [header]
+    for record in records:
+        low, high = record["success_ci95"]
+        success = f"{record['success_rate']:.1%} ({low:.1%}-{high:.1%})"
+        rates = [record[f"{event}_rate"] for event in ("collision", "off_road", "timeout")]
+        shares = ["-" if rate is None else f"{rate:.1%}" for rate in rates]
+        ticks = record["mean_length_of_successes"]
+        rows.append((record["agent"], success, *shares, "-" if ticks is None else f"{ticks:.1f}"))
+    widths = [max(len(row[k]) for row in rows) for k in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    try:
+        parsed = parse(sys.argv[1:] if arguments is None else arguments)
+        folder = run(parsed)
+        policy, config = load_policy(folder)
+        plot_learning_curve(folder, f"{config.agent} on {config.env}, seed {config.seed}")
+        record_episode(policy, config, folder / "episode.gif", seed=FINAL_SEED)
+        records = compare(folder, parsed.final_episodes)
+    except (ValueError, OSError, CheckpointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    (folder / "evaluation.json").write_text(json.dumps(records, indent=2) + "\n")
+    print(f"{parsed.final_episodes:,} held-out levels of {config.env}:\n\n{table(records)}\n")
+    print(f"Everything is in {folder}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""Makes the probe environments importable, whatever import mode pytest runs in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import probes
+
+probes.register()

@@ -1,0 +1,147 @@
+"""The rule-based drivers, and what is measured beside them: a random driver and one that never steers."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import agents.scripted
+from agents.environments import EnvConfig
+from agents.evaluation import Policy, evaluate
+from agents.random_agent import make_random
+from agents.scripted import SPEED_LIMITS, make_never_steering, make_scripted
+from drivesim import Action
+
+IDS = [f"drivesim/{name}-v0" for name in SPEED_LIMITS]
+EPISODES = 600
+
+# Success on 1,000 held-out levels of medium difficulty, seeds 0 … 999: random, never steering, rule-based.
+MEASURED = {
+    "Autodrive": (0.027, 0.000, 1.000),
+    "LaneKeep": (0.000, 0.006, 1.000),
+    "Obstacles": (0.000, 0.000, 1.000),
+    "Highway": (0.000, 0.050, 0.953),
+    "Intersection": (0.000, 0.155, 1.000),
+}
+TOLERANCE = 0.04  # two standard errors of a rate of 0.15 in 600 episodes are 0.03
+
+
+def drive(env_id: str, policy: Policy, observation: str, episodes: int = EPISODES) -> dict[str, Any]:
+    return evaluate(policy, EnvConfig(env_id, observation=observation), episodes=episodes, seed=0)
+
+
+@cache
+def rule_based(env_id: str) -> dict[str, Any]:
+    driver = make_scripted(env_id)
+    return drive(env_id, driver, driver.observation)
+
+
+@cache
+def never_steering(env_id: str) -> float:
+    drivers = [make_never_steering(env_id, reckless=reckless) for reckless in (False, True)]
+    return max(drive(env_id, driver, driver.observation)["success_rate"] for driver in drivers)
+
+
+def first_obs(env_id: str, num_envs: int, steps: int) -> np.ndarray:
+    driver = make_scripted(env_id)
+    envs = gym.make_vec(env_id, num_envs=num_envs, observation=driver.observation, split="test")
+    obs, _ = envs.reset(seed=7)
+    for _ in range(steps):
+        obs = envs.step(driver(obs))[0]
+    return obs
+
+
+def test_every_environment_has_a_rule_based_driver() -> None:
+    assert sorted(IDS) == sorted(name for name in gym.registry if name.startswith("drivesim/"))
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_random_driver_hardly_ever_succeeds(env_id: str) -> None:
+    num_actions = gym.spec(env_id).make().action_space.n
+    driver = make_scripted(env_id)
+    rate = drive(env_id, make_random(num_actions, 0), driver.observation)["success_rate"]
+    assert rate <= 0.05
+    assert rate == pytest.approx(MEASURED[env_id[9:-3]][0], abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_who_never_steers_mostly_fails(env_id: str) -> None:
+    rate = never_steering(env_id)
+    assert rate <= 0.20
+    assert rate == pytest.approx(MEASURED[env_id[9:-3]][1], abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_rule_based_driver_succeeds(env_id: str) -> None:
+    record = rule_based(env_id)
+    assert record["success_rate"] >= 0.90
+    assert record["success_rate"] >= MEASURED[env_id[9:-3]][2] - TOLERANCE
+    assert record["off_road_rate"] == 0.0
+
+
+def test_on_the_highway_steering_is_what_makes_the_difference() -> None:
+    assert rule_based("drivesim/Highway-v0")["success_rate"] >= never_steering("drivesim/Highway-v0") + 0.30
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "hard"])
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_other_difficulties_can_be_driven_too(env_id: str, difficulty: str) -> None:
+    driver = make_scripted(env_id)
+    config = EnvConfig(env_id, observation=driver.observation, difficulty=difficulty)
+    assert evaluate(driver, config, episodes=300, seed=0)["success_rate"] >= 0.80
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_driver_judges_every_lane_alone_and_remembers_nothing(env_id: str) -> None:
+    driver = make_scripted(env_id)
+    obs = first_obs(env_id, num_envs=40, steps=5)
+    obs.setflags(write=False)
+    actions = driver(obs)
+    assert actions.dtype == np.int64
+    np.testing.assert_array_equal(driver(obs), actions)
+    np.testing.assert_array_equal(np.concatenate([driver(obs[i : i + 1]) for i in range(40)]), actions)
+    np.testing.assert_array_equal(driver(obs[::-1])[::-1], actions)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_who_never_steers_never_steers(env_id: str) -> None:
+    steering = {Action.LEFT, Action.RIGHT} if gym.spec(env_id).make().action_space.n == 5 else {0, 1}
+    obs = first_obs(env_id, num_envs=200, steps=5)
+    for reckless in (False, True):
+        assert not steering & set(make_never_steering(env_id, reckless=reckless)(obs).tolist())
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_driver_keeps_to_its_greatest_speed(env_id: str) -> None:
+    driver = make_scripted(env_id, max_speed=1)
+    envs = gym.make_vec(env_id, num_envs=50, observation=driver.observation, split="test")
+    obs, _ = envs.reset(seed=0)
+    for _ in range(12):  # nobody arrives so early
+        obs = envs.step(driver(obs))[0]
+    speeds = envs.unwrapped.get_state()["vehicles"]["speed"][:, 0]
+    assert speeds.max() == 1
+
+
+def test_wrong_arguments_say_what_is_allowed() -> None:
+    with pytest.raises(ValueError, match=r"Obstacles-v0.*'drivesim/Obstakles-v0'"):
+        make_scripted("drivesim/Obstakles-v0")
+    with pytest.raises(ValueError, match=r"Obstacles-v0.*'Parking'"):
+        make_never_steering("Parking")
+    with pytest.raises(ValueError, match="max_speed must be at least 1, got 0"):
+        make_scripted("drivesim/Obstacles-v0", max_speed=0)
+
+
+def test_the_rules_know_observations_only() -> None:
+    for path in Path(agents.scripted.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                allowed = name == "drivesim" or name.startswith(("drivesim.observations", "agents.scripted"))
+                assert allowed or not name.startswith(("drivesim", "agents", "torch")), (path.name, name)

@@ -1,0 +1,84 @@
+"""The command lines: train, resume, evaluate, and what they say when something is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from agents.run_folder import read_config
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+SMALL = [
+    "--env", "probes/Action-v0", "--agent", "dqn", "--seed", "3", "--num-envs", "8",
+    "--batch-size", "32", "--buffer-size", "400", "--learning-starts", "64",
+    "--train-frequency", "8", "--network.hidden-sizes", "16", "--eval-episodes", "16",
+    "--num-threads", "1", "--no-tensorboard", "--no-progress", "--final-episodes", "20",
+]  # fmt: skip
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"scripts_{name}", SCRIPTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "probe"
+    assert script("train").main([*SMALL, "--total-steps", "1600", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_training_leaves_a_whole_run_folder(run_dir: Path) -> None:
+    names = {path.name for path in run_dir.iterdir()}
+    assert names >= {
+        "config.json", "env_spec.json", "versions.json", "metrics.csv", "checkpoints",
+        "learning_curve.png", "evaluation.json",
+    }  # fmt: skip
+    assert read_config(run_dir)["train"]["seed"] == 3
+    drivers = [record["agent"] for record in json.loads((run_dir / "evaluation.json").read_text())]
+    assert drivers[:2] == ["dqn", "random"]
+
+
+def test_evaluate_prints_exactly_one_json_object(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(run_dir), "--episodes", "30", "--split", "test", "--seed", "5", "--json"]
+    assert script("evaluate").main(arguments) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["episodes"], record["seed"], record["split"]) == (30, 5, "test")
+    assert (record["agent"], record["env"], record["success_rate"]) == (
+        "dqn", "probes/Action-v0", 1.0,
+    )  # fmt: skip
+
+
+def test_resume_takes_the_saved_settings_and_new_limits(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resume = ["--out", str(run_dir), "--resume", "--final-episodes", "10"]
+    assert script("train").main([*resume, "--total-steps", "2400"]) == 0
+    assert "after 2,400 steps" in capsys.readouterr().out
+    assert script("train").main([*resume, "--seed", "4"]) == 2
+    assert "seed of a run to be resumed must stay 3" in capsys.readouterr().err
+
+
+def test_errors_say_what_is_wrong_and_what_exists(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script("train").main(["--env", "drivesim/Obstakles-v0"]) == 2
+    assert "drivesim/Obstacles-v0" in capsys.readouterr().err
+    assert script("evaluate").main([str(tmp_path / "missing"), "--json"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "missing does not exist" in captured.err
+    assert script("train").main(["--resume"]) == 2
+    assert "--resume needs --out" in capsys.readouterr().err

@@ -1,0 +1,51 @@
+"""The number of torch's threads is measured once and then remembered."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from agents import threads
+from agents.threads import choose_num_threads, fastest_num_threads
+
+
+def slow_with(costs: dict[int, float]) -> None:
+    time.sleep(costs[torch.get_num_threads()])
+
+
+@pytest.mark.parametrize(
+    ("costs", "expected"),
+    [({1: 0.01, 2: 0.002}, 2), ({1: 0.002, 2: 0.01}, 1), ({1: 0.01, 2: 0.0099}, 1)],
+)
+def test_more_threads_are_used_only_if_they_are_clearly_faster(
+    costs: dict[int, float], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    before = torch.get_num_threads()
+    assert fastest_num_threads(lambda: slow_with(costs)) == expected
+    assert torch.get_num_threads() == before
+
+
+def test_the_answer_is_remembered_so_that_runs_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second measurement could differ, and another number of threads rounds sums differently."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    costs = {1: 0.01, 2: 0.002}
+    assert choose_num_threads("work", lambda: lambda: slow_with(costs)) == 2
+    costs.update({1: 0.0, 2: 0.02})
+    assert choose_num_threads("work", lambda: lambda: slow_with(costs)) == 2
+    assert choose_num_threads("other work", lambda: lambda: slow_with(costs)) == 1
+
+
+def test_a_broken_memory_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(threads, "usable_cores", lambda: 1)
+    choose_num_threads("work", lambda: lambda: None)
+    (remembered,) = (tmp_path / "drivesim").glob("threads-*.json")
+    remembered.write_text("{")
+    assert choose_num_threads("work", lambda: lambda: None) == 1
