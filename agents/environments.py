@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -22,6 +22,9 @@ class EnvConfig:
     """Observation kind; None takes the environment's default."""
     difficulty: str | None = None
     """Difficulty of the levels; None takes the environment's default."""
+    reward_weights: dict[str, float] = field(default_factory=dict)
+    """Weights of the reward that differ from the environment's, in training only: evaluation always
+    pays the default reward."""
 
     def options(self) -> dict[str, Any]:
         """Returns the keyword arguments for ``gym.make``, without those left to the default."""
@@ -41,13 +44,16 @@ def make_envs(config: EnvConfig, num_envs: int, split: str) -> gym.vector.Vector
         split: "train" or "test", disjoint streams of levels.
     """
     require_registered(config.env)
+    options = config.options()
+    if split == "train" and config.reward_weights:
+        options["reward_weights"] = dict(config.reward_weights)
     return gym.make_vec(
         config.env,
         num_envs=num_envs,
         autoreset_mode=gym.vector.AutoresetMode.SAME_STEP.value,  # JSON can hold the string
         copy=False,
         split=split,
-        **config.options(),
+        **options,
     )
 
 

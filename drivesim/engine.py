@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import gymnasium as gym
@@ -42,7 +43,7 @@ class Kernels:
     observe: Any
 
 
-@lru_cache(maxsize=None)
+@cache
 def kernels_of(scenario: str, observation: str) -> Kernels:
     """Bind the batch loops to a scenario's generator and an observation's encoder."""
     start = specialize(
@@ -95,7 +96,7 @@ class Engine:
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         num_threads = max(1, min(num_threads, num_lanes // MIN_LANES_PER_THREAD))
         bounds = np.linspace(0, num_lanes, num_threads + 1).astype(int).tolist()
-        self._ranges = list(zip(bounds[:-1], bounds[1:], strict=True))
+        self._ranges = list(pairwise(bounds))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_pid = 0
 
@@ -116,7 +117,7 @@ class Engine:
             self._pool = ThreadPoolExecutor(len(self._ranges) - 1, thread_name_prefix="drivesim")
             self._pool_pid = os.getpid()
         futures = [
-            self._pool.submit(function, *before, first, last, *after) for first, last in self._ranges[1:]
+            self._pool.submit(function, *(*before, first, last, *after)) for first, last in self._ranges[1:]
         ]
         failures = int(function(*before, *self._ranges[0], *after) or 0)
         return failures + sum(int(future.result() or 0) for future in futures)
@@ -287,4 +288,4 @@ class Engine:
 
 def _in_range(values: Array, low: int, high: int, where: Array) -> Array:
     """Per lane: whether all `values` that count lie in [low, high]."""
-    return (((values >= low) & (values <= high)) | ~where).all(axis=1)
+    return np.asarray((((values >= low) & (values <= high)) | ~where).all(axis=1))

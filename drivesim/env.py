@@ -119,7 +119,7 @@ class DriveEnv(gym.Env[Array, int]):
         self._spec: EnvSpec | None = None
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """What `gym.make` made this from, in terms of JSON."""
         return self._spec
 
@@ -241,7 +241,7 @@ class DriveEnv(gym.Env[Array, int]):
         """
         if self._engine.worlds["phase"][0] == 0:
             raise gym.error.ResetNeeded("call reset() before action_masks()")
-        return self._engine.describe()["mask"][0, : self._num_actions].astype(np.bool_)  # type: ignore[no-any-return]
+        return self._engine.describe()["mask"][0, : self._num_actions].astype(np.bool_)
 
     def close(self) -> None:
         """Free what the environment holds; may be called again."""

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 
 from drivesim.config import EnvConfig, RewardWeights, jsonable, whole
 from drivesim.core import batch
-from drivesim.engine import MIN_LANES_PER_THREAD, Array, Engine
+from drivesim.engine import Array, Engine
 from drivesim.env import (
     INFO_KEYS,
     MAX_LEVEL_SEED,
@@ -148,7 +148,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._spec: EnvSpec | None = None
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """What `gym.make_vec` made this from, in terms of JSON."""
         return self._spec
 

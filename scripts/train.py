@@ -111,7 +111,7 @@ def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
     ]
 
 
-def find_scripted(function: str) -> Any:  # noqa: ANN401 - a factory of policies, or None
+def find_scripted(function: str) -> Any:  # a factory of policies, or None
     """Looks up a rule-based driver, which needs not exist for every observation."""
     try:
         return getattr(importlib.import_module("agents.scripted"), function, None)

@@ -1,0 +1,1 @@
+"""The rules of the world, numbers in and numbers out: imports NumPy and numba only."""

@@ -11,19 +11,17 @@ from drivesim.core.signals import release_claim
 from drivesim.core.steering import leave_world, move_to
 from drivesim.core.world import DRIVING, cell_ahead, cell_under, col_step, row_step, wrapped
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 SUB_STEPS = 5
 
 
 @kernel
-def entered(speed, sub_step):  # type: ignore[no-untyped-def]
+def entered(speed, sub_step):
     """How many cells a car of `speed` has entered after a sub-step."""
     return int(speed) * sub_step // SUB_STEPS
 
 
 @kernel
-def is_near(world, a, b):  # type: ignore[no-untyped-def]
+def is_near(world, a, b):
     """Whether two vehicles could meet in this tick at all."""
     first = world.vehicles[a]
     second = world.vehicles[b]
@@ -46,7 +44,7 @@ def is_near(world, a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def meeting(world, a, b):  # type: ignore[no-untyped-def]
+def meeting(world, a, b):
     """The first sub-step after which two vehicles share a cell or have swapped cells, 0 = they do not meet."""
     cell_a = cell_under(world, a)
     cell_b = cell_under(world, b)
@@ -64,7 +62,7 @@ def meeting(world, a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def is_eventful(world):  # type: ignore[no-untyped-def]
+def is_eventful(world):
     """Whether any controlled car meets anything in this tick; most ticks, none does."""
     for k in range(world.num_controlled):
         vehicle = world.vehicles[k]
@@ -81,14 +79,14 @@ def is_eventful(world):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def count_cells(world, k, cells):  # type: ignore[no-untyped-def]
+def count_cells(world, k, cells):
     """On a ring there is no goal cell: the odometer of a controlled car counts down instead."""
     if k < world.num_controlled and world.is_ring != 0:
         world.drivers[k].remaining -= cells
 
 
 @kernel
-def leave_on_the_way(world, k, sub_step):  # type: ignore[no-untyped-def]
+def leave_on_the_way(world, k, sub_step):
     """Vehicle k leaves the world in the cell that it has reached after a sub-step, or at the map's edge."""
     leave(world, k)
     n = entered(world.vehicles[k].speed, sub_step)
@@ -101,7 +99,7 @@ def leave_on_the_way(world, k, sub_step):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sweep(world):  # type: ignore[no-untyped-def]
+def sweep(world):
     """Go through the sub-steps in order; who leaves the world in one of them is not met in the next."""
     for sub_step in range(1, SUB_STEPS + 1):
         for k in range(world.num_controlled):
@@ -132,7 +130,7 @@ def sweep(world):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def note_lines(world, k):  # type: ignore[no-untyped-def]
+def note_lines(world, k):
     """Note the stop lines that controlled car k leaves on its way through this tick."""
     before = cell_under(world, k)
     for n in range(1, int(world.vehicles[k].speed) + 1):
@@ -144,7 +142,7 @@ def note_lines(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def advance(world):  # type: ignore[no-untyped-def]
+def advance(world):
     """Take over the new speeds and move everybody.
 
     Reads   vehicles[k].next_speed
@@ -180,7 +178,7 @@ def advance(world):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def finish_move(world, k):  # type: ignore[no-untyped-def]
+def finish_move(world, k):
     """Put vehicle k at the end of its way; a traffic vehicle that reaches its exit cell frees the junction."""
     vehicle = world.vehicles[k]
     speed = int(vehicle.speed)

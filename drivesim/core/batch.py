@@ -27,8 +27,6 @@ from drivesim.core.world import (
     RUNNING,
 )
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
 TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
@@ -67,18 +65,18 @@ DETAIL = np.dtype(
 )
 
 
-def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+def generate(world, rules, queue):
     """Placeholder: a scenario's generator. Fills `world`; false if the level cannot be certified."""
     raise NotImplementedError
 
 
-def encode(world, k, rules, scratch, out):  # type: ignore[no-untyped-def]
+def encode(world, k, rules, scratch, out):
     """Placeholder: an observation's encoder. Writes car k's observation, flattened, to `out`."""
     raise NotImplementedError
 
 
 @kernel
-def draw_level_seed(world, rules):  # type: ignore[no-untyped-def]
+def draw_level_seed(world, rules):
     """The level seed of this lane's episode: from the split's whole stream, or one of its first `num_levels`."""
     word_0, word_1, _, _ = lane_words(world, DRAW_LEVEL_SEED, 0)
     seed = (word_0 << 30) ^ word_1
@@ -90,7 +88,7 @@ def draw_level_seed(world, rules):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def begin_drives(world):  # type: ignore[no-untyped-def]
+def begin_drives(world):
     """After the generator: signals show, drivers know their routes."""
     update_signals(world)
     for k in range(world.num_controlled):
@@ -104,7 +102,7 @@ def begin_drives(world):  # type: ignore[no-untyped-def]
     world.phase = RUNNING
 
 
-def start_episode(worlds, i, blank, rules, level_seed, queue):  # type: ignore[no-untyped-def]
+def start_episode(worlds, i, blank, rules, level_seed, queue):
     """Begin the next episode of lane i; false if no level could be certified.
 
     `level_seed` below 0 draws one. Each attempt starts from a blank world and draws other numbers.
@@ -130,7 +128,7 @@ def start_episode(worlds, i, blank, rules, level_seed, queue):  # type: ignore[n
 
 
 @kernel
-def describe_episode(world, k, episode):  # type: ignore[no-untyped-def]
+def describe_episode(world, k, episode):
     """Fill an EPISODE record for car k."""
     driver = world.drivers[k]
     seen = driver.events_seen
@@ -154,7 +152,7 @@ def describe_episode(world, k, episode):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def describe_actions(world, k, rules, mask_out):  # type: ignore[no-untyped-def]
+def describe_actions(world, k, rules, mask_out):
     """Which actions do anything other than IDLE would; IDLE itself is always true.
 
     Where the action set has no IDLE, FASTER at top speed takes its part, so that some action is always open.
@@ -171,7 +169,7 @@ def describe_actions(world, k, rules, mask_out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def price_tick(world, k, rules, detail):  # type: ignore[no-untyped-def]
+def price_tick(world, k, rules, detail):
     """Reward of car k for the tick just made, added to its return; 0 once its drive had ended before."""
     driver = world.drivers[k]
     if driver.ended == 2:
@@ -187,7 +185,7 @@ def price_tick(world, k, rules, detail):  # type: ignore[no-untyped-def]
     return reward
 
 
-def step_lanes(  # type: ignore[no-untyped-def]
+def step_lanes(
     worlds,
     rules_array,
     blank,
@@ -261,7 +259,7 @@ def step_lanes(  # type: ignore[no-untyped-def]
     return failures
 
 
-def reset_lanes(  # type: ignore[no-untyped-def]
+def reset_lanes(
     worlds, rules_array, blank, first, last, mask, level_seeds, obs_out
 ):
     """Begin the next episode of the lanes in `mask`; the number for which no level could be certified.
@@ -287,7 +285,7 @@ def reset_lanes(  # type: ignore[no-untyped-def]
     return failures
 
 
-def observe_lanes(worlds, rules_array, first, last, obs_out):  # type: ignore[no-untyped-def]
+def observe_lanes(worlds, rules_array, first, last, obs_out):
     """Write the observations of the lanes first … last - 1 without a step. Arguments as in `step_lanes`."""
     rules = rules_array[0]
     scratch = np.empty(2 * MAX_CELLS, np.int16)
@@ -298,7 +296,7 @@ def observe_lanes(worlds, rules_array, first, last, obs_out):  # type: ignore[no
 
 
 @kernel
-def describe_lanes(worlds, rules_array, details_out):  # type: ignore[no-untyped-def]
+def describe_lanes(worlds, rules_array, details_out):
     """Fill DETAIL records, but for cost and terms, without a step."""
     rules = rules_array[0]
     num_controlled = int(rules.num_controlled)
@@ -311,7 +309,7 @@ def describe_lanes(worlds, rules_array, details_out):  # type: ignore[no-untyped
 
 
 @kernel
-def mask_lanes(worlds, rules_array, masks_out):  # type: ignore[no-untyped-def]
+def mask_lanes(worlds, rules_array, masks_out):
     """Write `describe_actions` of every car, (N * C, num_actions)."""
     rules = rules_array[0]
     num_controlled = int(rules.num_controlled)
@@ -324,7 +322,7 @@ def mask_lanes(worlds, rules_array, masks_out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def first_out_of_range(actions, num_actions):  # type: ignore[no-untyped-def]
+def first_out_of_range(actions, num_actions):
     """Index of the first action outside [0, num_actions), -1 = none."""
     for i in range(actions.shape[0]):
         if actions[i] < 0 or actions[i] >= num_actions:

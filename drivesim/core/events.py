@@ -37,13 +37,11 @@ from drivesim.core.world import (
     lane_offset,
 )
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 BLAME_TICKS = 5  # for this long after cutting in, a collision is the fault of who cut in
 
 
 @kernel
-def collide(world, a, b, a_entered, b_entered):  # type: ignore[no-untyped-def]
+def collide(world, a, b, a_entered, b_entered):
     """Vehicles a and b hit each other; who entered the other's cell, or had cut in on it, is at fault."""
     world.vehicles[a].leaves = CRASHED
     world.vehicles[b].leaves = CRASHED
@@ -60,7 +58,7 @@ def collide(world, a, b, a_entered, b_entered):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def meets_pedestrian(world, cell):  # type: ignore[no-untyped-def]
+def meets_pedestrian(world, cell):
     """Whether a crossing pedestrian is on this cell."""
     for p in range(world.num_pedestrians):
         pedestrian = world.pedestrians[p]
@@ -70,7 +68,7 @@ def meets_pedestrian(world, cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def ends_drive(world, cell):  # type: ignore[no-untyped-def]
+def ends_drive(world, cell):
     """Whether a controlled car's drive is over once it enters `cell` (-1: outside the map)."""
     if cell < 0:
         return True
@@ -82,7 +80,7 @@ def ends_drive(world, cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def enter_cell(world, k, cell):  # type: ignore[no-untyped-def]
+def enter_cell(world, k, cell):
     """Note what it means for controlled car k to enter `cell` (-1: outside the map)."""
     driver = world.drivers[k]
     vehicle = world.vehicles[k]
@@ -104,14 +102,14 @@ def enter_cell(world, k, cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def note_lane_change(world, k, before, after):  # type: ignore[no-untyped-def]
+def note_lane_change(world, k, before, after):
     """Controlled car k has moved sideways from cell `before` to cell `after`."""
     if lane_index(world.lanes[before]) != lane_index(world.lanes[after]):
         world.drivers[k].events |= EVENT_LANE_CHANGE
 
 
 @kernel
-def leave_line(world, k, before, row, col):  # type: ignore[no-untyped-def]
+def leave_line(world, k, before, row, col):
     """Controlled car k drives straight from cell `before` to (row, col): a red light, a right of way?"""
     vehicle = world.vehicles[k]
     heading = int(vehicle.heading)
@@ -134,7 +132,7 @@ def leave_line(world, k, before, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def measure_drive(world, k):  # type: ignore[no-untyped-def]
+def measure_drive(world, k):
     """After the advance: route, speed, comfort and lane keeping of controlled car k in this tick."""
     vehicle = world.vehicles[k]
     driver = world.drivers[k]

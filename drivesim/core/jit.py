@@ -24,13 +24,14 @@ from numba import types
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_KERNEL_FOLDERS = ("core", "observations", "scenarios")
 
 
 def source_digest(package: Path = _PACKAGE) -> str:
-    """SHA-256 over every Python file below `package` and the versions of the tools that compile them."""
+    """SHA-256 over every Python file that may hold a kernel and the versions of the tools that compile them."""
     digest = hashlib.sha256()
     digest.update(f"{sys.version_info[:3]} {platform.machine()} {numba.__version__} {np.__version__}".encode())
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted(path for folder in _KERNEL_FOLDERS for path in (package / folder).rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]

@@ -13,7 +13,7 @@ FAR = 1_000  # cells, when a lane is empty
 
 
 @kernel
-def occupant_at(world, row, col):  # type: ignore[no-untyped-def]
+def occupant_at(world, row, col):
     """The vehicle on the cell (row, col), which must be on the map; -1 = none."""
     if world.is_eastbound == 0:
         return int(world.occupants[row * int(world.cols) + col]) - 1
@@ -30,13 +30,13 @@ def occupant_at(world, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cells_east(world, col, other):  # type: ignore[no-untyped-def]
+def cells_east(world, col, other):
     """Free cells from column `col` eastward to vehicle `other`; one less than the ring's length if it is there."""
     return wrapped(int(world.vehicles[other].col) - col - 1, int(world.cols))
 
 
 @kernel
-def neighbours(world, row, col):  # type: ignore[no-untyped-def]
+def neighbours(world, row, col):
     """On an eastbound road, who would be next to a newcomer at (row, col).
 
     Returns (free cells ahead, vehicle ahead, free cells behind, vehicle behind); (FAR, -1, FAR, -1) in an empty
@@ -65,7 +65,7 @@ def neighbours(world, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def enter(world, k, row, col):  # type: ignore[no-untyped-def]
+def enter(world, k, row, col):
     """Put vehicle k, which is nowhere, on the empty cell (row, col)."""
     vehicle = world.vehicles[k]
     vehicle.row = row
@@ -83,7 +83,7 @@ def enter(world, k, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def leave(world, k):  # type: ignore[no-untyped-def]
+def leave(world, k):
     """Take vehicle k off its cell, if it is the one that the cell knows of."""
     vehicle = world.vehicles[k]
     if world.is_eastbound == 0:
@@ -109,7 +109,7 @@ def leave(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def place(world, k, row, col, heading, speed, limit):  # type: ignore[no-untyped-def]
+def place(world, k, row, col, heading, speed, limit):
     """Put vehicle k on the map at the start of an episode."""
     vehicle = world.vehicles[k]
     vehicle.heading = heading
@@ -122,7 +122,7 @@ def place(world, k, row, col, heading, speed, limit):  # type: ignore[no-untyped
 
 
 @kernel
-def empty_lanes(world):  # type: ignore[no-untyped-def]
+def empty_lanes(world):
     """Make this an eastbound road without vehicles."""
     world.is_eastbound = 1
     for row in range(world.first.shape[0]):

@@ -14,13 +14,11 @@ from drivesim.core.world import (
     row_step,
 )
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 STEP_PROBABILITY = 16384  # of a waiting pedestrian wanting to cross in a tick, in 1 / 65,536
 
 
 @kernel
-def car_is_too_near(world, row, col):  # type: ignore[no-untyped-def]
+def car_is_too_near(world, row, col):
     """Whether some car could not stop before the cell (row, col), its next action included.
 
     A car of speed v that speeds up once more and then brakes travels (v+1)(v+2)/2 cells.
@@ -45,14 +43,14 @@ def car_is_too_near(world, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def is_crosswalk(world, row, col):  # type: ignore[no-untyped-def]
+def is_crosswalk(world, row, col):
     """Whether (row, col) is a crosswalk cell of the map."""
     cell = cell_at(world, row, col, False)
     return cell >= 0 and kind(world.cells[cell]) == CROSSWALK
 
 
 @kernel
-def may_step_out(world, p):  # type: ignore[no-untyped-def]
+def may_step_out(world, p):
     """Whether every car can still stop before each cell that pedestrian p is going to cross."""
     pedestrian = world.pedestrians[p]
     row = int(pedestrian.row) + row_step(pedestrian.heading)
@@ -66,7 +64,7 @@ def may_step_out(world, p):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def move_pedestrians(world):  # type: ignore[no-untyped-def]
+def move_pedestrians(world):
     """Advance every pedestrian by one cell, after the vehicles have moved.
 
     Reads   vehicles after their advance

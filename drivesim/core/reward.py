@@ -33,17 +33,15 @@ from drivesim.core.world import (
     EVENTS_FATAL,
 )
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 
 @kernel
-def has_event(events, bit):  # type: ignore[no-untyped-def]
+def has_event(events, bit):
     """1.0 if the event happened in this tick, else 0.0."""
     return 1.0 if events & bit != 0 else 0.0
 
 
 @kernel
-def is_success(world, k):  # type: ignore[no-untyped-def]
+def is_success(world, k):
     """Arrived without a fatal event and, on a wide lane, with a mean |offset| of at most half the half lane."""
     driver = world.drivers[k]
     if driver.events_seen & EVENT_ARRIVED == 0 or driver.events_seen & EVENTS_FATAL != 0:
@@ -52,7 +50,7 @@ def is_success(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def offset_share(world, k):  # type: ignore[no-untyped-def]
+def offset_share(world, k):
     """Distance from the lane's centre as a share of half the lane, 0 … 1."""
     if world.half_lane == 0:
         return 0.0
@@ -60,14 +58,14 @@ def offset_share(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def route_gain(world, k):  # type: ignore[no-untyped-def]
+def route_gain(world, k):
     """The share of the route gained in this tick; negative when lost. Sums to 1 on arrival."""
     driver = world.drivers[k]
     return (driver.remaining_before - driver.remaining) / driver.route_length
 
 
 @kernel
-def soft_factor(world, k, weights):  # type: ignore[no-untyped-def]
+def soft_factor(world, k, weights):
     """The product of the factors in (0, 1] by which an uncomfortable gain is worth less."""
     driver = world.drivers[k]
     events = driver.events
@@ -84,7 +82,7 @@ def soft_factor(world, k, weights):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def price(world, k, rules, terms_out):  # type: ignore[no-untyped-def]
+def price(world, k, rules, terms_out):
     """The reward of controlled car k for this tick: the sum of its terms, in their fixed order.
 
     Args:
@@ -127,7 +125,7 @@ def price(world, k, rules, terms_out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cost(world, k):  # type: ignore[no-untyped-def]
+def cost(world, k):
     """The safe-RL cost of this tick: the number of rules that car k broke."""
     events = world.drivers[k].events
     return (

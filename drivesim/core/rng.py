@@ -29,7 +29,7 @@ _WEYL_1 = np.uint64(0xBB67AE85)
 
 
 @kernel
-def philox(key_0, key_1, counter_0, counter_1, counter_2, counter_3):  # type: ignore[no-untyped-def]
+def philox(key_0, key_1, counter_0, counter_1, counter_2, counter_3):
     """Four 32-bit words, as int64, from a 64-bit key and a 128-bit counter given as 32-bit words."""
     k0 = np.uint64(key_0) & _MASK
     k1 = np.uint64(key_1) & _MASK
@@ -50,31 +50,31 @@ def philox(key_0, key_1, counter_0, counter_1, counter_2, counter_3):  # type: i
 
 
 @kernel
-def lane_words(world, purpose, index):  # type: ignore[no-untyped-def]
+def lane_words(world, purpose, index):
     """Four words for this lane, episode and tick; `index` tells draws of one purpose apart."""
     return philox(world.key[0], world.key[1], world.episode & 0xFFFFFFFF, world.tick, purpose, index)
 
 
 @kernel
-def level_words(world, purpose, index):  # type: ignore[no-untyped-def]
+def level_words(world, purpose, index):
     """Four 32-bit words that depend on nothing but the level seed and the generator's attempt."""
     seed = np.int64(world.level_seed)
     return philox(seed & 0xFFFFFFFF, seed >> 32, world.attempt, 0, purpose, index)
 
 
 @kernel
-def level_word(world, purpose, index):  # type: ignore[no-untyped-def]
+def level_word(world, purpose, index):
     """The first of `level_words`."""
     return level_words(world, purpose, index)[0]
 
 
 @kernel
-def below(word, n):  # type: ignore[no-untyped-def]
+def below(word, n):
     """An integer in [0, n) from a 32-bit word; the bias of this multiply-and-shift is under n / 2**32."""
     return (np.int64(word) * np.int64(n)) >> 32
 
 
 @kernel
-def level_below(world, purpose, index, n):  # type: ignore[no-untyped-def]
+def level_below(world, purpose, index, n):
     """An integer in [0, n), a pure function of the level seed."""
     return below(level_word(world, purpose, index), n)

@@ -15,11 +15,9 @@ from drivesim.core.world import (
     turned,
 )
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 
 @kernel
-def is_open(world, row, col, heading):  # type: ignore[no-untyped-def]
+def is_open(world, row, col, heading):
     """Whether the cell (row, col) is on the map, no obstacle, and may be driven in `heading`."""
     cell = cell_at(world, row, col, False)
     if cell < 0:
@@ -29,7 +27,7 @@ def is_open(world, row, col, heading):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def reach_back(world, row, col, distance, queue, tail):  # type: ignore[no-untyped-def]
+def reach_back(world, row, col, distance, queue, tail):
     """Give (row, col) its distance if it has none and append it to the queue; the new tail."""
     cell = row * int(world.cols) + col
     if world.route[cell] == UNREACHABLE:
@@ -40,7 +38,7 @@ def reach_back(world, row, col, distance, queue, tail):  # type: ignore[no-untyp
 
 
 @kernel
-def measure_route(world, queue):  # type: ignore[no-untyped-def]
+def measure_route(world, queue):
     """Fill world.route by breadth-first search backward from the goal cells over legal moves.
 
     A move is straight on, straight on after a quarter turn (where the cell allows that heading), or a change of

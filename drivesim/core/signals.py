@@ -5,8 +5,8 @@ are granted in a total order (who asked first; of two who asked in the same tick
 between approaches, and are held until the vehicle has reached its exit cell. So nobody ever stops in a junction.
 """
 
-from drivesim.core.rng import DRAW_TURN, below, lane_words
 from drivesim.core.jit import kernel
+from drivesim.core.rng import DRAW_TURN, below, lane_words
 from drivesim.core.traffic import braking_distance
 from drivesim.core.world import (
     DRIVING,
@@ -14,29 +14,24 @@ from drivesim.core.world import (
     GREEN,
     LEFT_SIDE,
     RED,
-    SOUTH,
     STOP_LINE,
     UNAWARE,
     WEST,
     YELLOW,
     allows,
     cell_at,
-    cell_under,
     col_step,
-    is_junction,
     kind,
     row_step,
     turned,
 )
-
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
 
 SPLIT_TURNS = 3  # traffic goes left, straight on and right with equal probability
 YIELD_DISTANCE = 10  # cells from the line within which a car that must be yielded to counts as approaching
 
 
 @kernel
-def colour_at(signal, axis, tick):  # type: ignore[no-untyped-def]
+def colour_at(signal, axis, tick):
     """The colour that a signal shows to one axis (0 north-south, 1 east-west) at a tick."""
     cycle = signal.green_0 + signal.green_1 + 2 * (signal.yellow + signal.all_red)
     time = (tick + signal.offset) % cycle
@@ -52,7 +47,7 @@ def colour_at(signal, axis, tick):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def update_signals(world):  # type: ignore[no-untyped-def]
+def update_signals(world):
     """Show what holds when the next action acts."""
     for s in range(world.num_signals):
         signal = world.signals[s]
@@ -61,7 +56,7 @@ def update_signals(world):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def colour_for(world, s, heading):  # type: ignore[no-untyped-def]
+def colour_for(world, s, heading):
     """The colour that signal s shows to a vehicle driving in `heading`."""
     if heading & 1 == 1:
         return int(world.signals[s].colour_1)
@@ -69,7 +64,7 @@ def colour_for(world, s, heading):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def signal_at(world, row, col):  # type: ignore[no-untyped-def]
+def signal_at(world, row, col):
     """The signal whose junction contains a cell, -1 = none."""
     for s in range(world.num_signals):
         signal = world.signals[s]
@@ -82,7 +77,7 @@ def signal_at(world, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cells_to_line(world, k, distance):  # type: ignore[no-untyped-def]
+def cells_to_line(world, k, distance):
     """Cells from vehicle k to the stop line on its path, 0 when standing on it; -1 if none within `distance`.
 
     Another vehicle in between does not hide the line.
@@ -104,7 +99,7 @@ def cells_to_line(world, k, distance):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def is_first_at_line(world, k, distance):  # type: ignore[no-untyped-def]
+def is_first_at_line(world, k, distance):
     """Whether no vehicle stands between k and the stop line `distance` cells ahead."""
     vehicle = world.vehicles[k]
     heading = int(vehicle.heading)
@@ -118,7 +113,7 @@ def is_first_at_line(world, k, distance):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def path_through(world, k, distance):  # type: ignore[no-untyped-def]
+def path_through(world, k, distance):
     """The way of vehicle k through the junction behind the line `distance` ahead: (signal, claim, exit cell).
 
     `claim` has one bit per cell of the junction's box. The exit cell is -1 if the way leads nowhere.
@@ -147,7 +142,7 @@ def path_through(world, k, distance):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def claim_conflicts(world, k, claim, exit_cell):  # type: ignore[no-untyped-def]
+def claim_conflicts(world, k, claim, exit_cell):
     """Whether somebody else holds a junction cell or the exit that vehicle k would need."""
     for j in range(world.num_controlled, world.num_vehicles):
         other = world.vehicles[j]
@@ -158,7 +153,7 @@ def claim_conflicts(world, k, claim, exit_cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def must_yield_to_controlled(world, k, s):  # type: ignore[no-untyped-def]
+def must_yield_to_controlled(world, k, s):
     """Whether traffic vehicle k leaves the junction to a controlled car.
 
     To one that is in the junction; and, turning left, to one that comes towards it and does not turn left itself.
@@ -177,7 +172,7 @@ def must_yield_to_controlled(world, k, s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def may_be_granted(world, k):  # type: ignore[no-untyped-def]
+def may_be_granted(world, k):
     """Whether vehicle k, which has asked, could have its claim now: (yes, claim, exit cell)."""
     vehicle = world.vehicles[k]
     distance = cells_to_line(world, k, ask_distance(vehicle))
@@ -192,14 +187,14 @@ def may_be_granted(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def ask_distance(vehicle):  # type: ignore[no-untyped-def]
+def ask_distance(vehicle):
     """How many cells before the line a driver asks: just early enough not to have to brake for it."""
     wish = min(int(vehicle.speed) + 1, int(vehicle.limit))
     return wish * (wish + 1) // 2
 
 
 @kernel
-def comes_before(world, a, b):  # type: ignore[no-untyped-def]
+def comes_before(world, a, b):
     """Whether vehicle a is granted before vehicle b: who asked first, then by approach.
 
     Of two who asked in one tick, northbound goes before southbound and these before the others; east and west take
@@ -214,7 +209,7 @@ def comes_before(world, a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def approach_rank(heading, odd):  # type: ignore[no-untyped-def]
+def approach_rank(heading, odd):
     """Order of the approaches within one tick."""
     if heading == EAST:
         return 2 + odd
@@ -224,7 +219,7 @@ def approach_rank(heading, odd):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def withdraw(vehicle):  # type: ignore[no-untyped-def]
+def withdraw(vehicle):
     """Give a claim back."""
     vehicle.claim = 0
     vehicle.exit_cell = -1
@@ -232,7 +227,7 @@ def withdraw(vehicle):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def grant_junctions(world, rules):  # type: ignore[no-untyped-def]
+def grant_junctions(world, rules):
     """Let claims lapse whose light has left green in time to stop, note who asks, grant in order.
 
     Reads   positions after steering, old speeds, the colours of this tick
@@ -280,7 +275,7 @@ def grant_junctions(world, rules):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def release_claim(world, k):  # type: ignore[no-untyped-def]
+def release_claim(world, k):
     """Vehicle k has reached its exit cell: free the junction and choose the next turn."""
     vehicle = world.vehicles[k]
     withdraw(vehicle)

@@ -17,17 +17,15 @@ from drivesim.core.world import (
     turned,
 )
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 
 @kernel
-def can_turn(world, k, side):  # type: ignore[no-untyped-def]
+def can_turn(world, k, side):
     """Whether the cell under vehicle k allows the heading to that side, so that steering there means a turn."""
     return allows(world.cells[cell_under(world, k)], turned(world.vehicles[k].heading, side))
 
 
 @kernel
-def decide(world, k, action, top_speed):  # type: ignore[no-untyped-def]
+def decide(world, k, action, top_speed):
     """Write what controlled car k does in this tick: vehicles[k].side, .quarter and .next_speed."""
     vehicle = world.vehicles[k]
     speed = int(vehicle.speed)
@@ -49,7 +47,7 @@ def decide(world, k, action, top_speed):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def has_effect(world, k, action, top_speed):  # type: ignore[no-untyped-def]
+def has_effect(world, k, action, top_speed):
     """Whether `action` does anything to vehicle k that IDLE does not. No safety filter."""
     speed = int(world.vehicles[k].speed)
     if action == ACTION_FASTER:
@@ -64,7 +62,7 @@ def has_effect(world, k, action, top_speed):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def leave_world(world, k):  # type: ignore[no-untyped-def]
+def leave_world(world, k):
     """Take vehicle k, which has crashed or arrived, out of the traffic."""
     leave(world, k)
     vehicle = world.vehicles[k]
@@ -73,7 +71,7 @@ def leave_world(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def move_to(world, k, cell):  # type: ignore[no-untyped-def]
+def move_to(world, k, cell):
     """Put vehicle k on `cell` without asking who is there."""
     vehicle = world.vehicles[k]
     vehicle.row = cell // int(world.cols)
@@ -81,7 +79,7 @@ def move_to(world, k, cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def judge_side_step(world, k):  # type: ignore[no-untyped-def]
+def judge_side_step(world, k):
     """Note what becomes of controlled car k's change of lane, on the state before anybody has moved.
 
     An occupied cell is a collision even if its occupant is about to leave: the move is never silently void.
@@ -100,7 +98,7 @@ def judge_side_step(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def steer_controlled(world, actions, first, rules):  # type: ignore[no-untyped-def]
+def steer_controlled(world, actions, first, rules):
     """Turn and change lanes, all controlled cars at once: decide all, then apply all.
 
     Args:

@@ -1,4 +1,4 @@
-"""One tick of one world, in the order of the rules of the road:
+"""One tick of one world, in the order of the rules of the road.
 
 steering → speeds → advance → events, reward and ends → signals and pedestrians.
 """
@@ -12,11 +12,9 @@ from drivesim.core.steering import steer_controlled
 from drivesim.core.traffic import choose_speeds, steer_traffic
 from drivesim.core.world import DRIVING
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 
 @kernel
-def begin_tick(world):  # type: ignore[no-untyped-def]
+def begin_tick(world):
     """Forget the events of the tick before."""
     for k in range(world.num_controlled):
         driver = world.drivers[k]
@@ -26,7 +24,7 @@ def begin_tick(world):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def tick(world, actions, first, rules):  # type: ignore[no-untyped-def]
+def tick(world, actions, first, rules):
     """Advance a world by one tick.
 
     Args:
@@ -50,7 +48,7 @@ def tick(world, actions, first, rules):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def is_over(world):  # type: ignore[no-untyped-def]
+def is_over(world):
     """Whether every controlled car's drive has ended."""
     for k in range(world.num_controlled):
         if world.vehicles[k].status == DRIVING:

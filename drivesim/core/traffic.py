@@ -33,26 +33,23 @@ from drivesim.core.world import (
     kind,
     row_step,
     turned,
-    wrapped,
 )
-
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
 
 
 @kernel
-def braking_distance(speed):  # type: ignore[no-untyped-def]
+def braking_distance(speed):
     """Cells still travelled by a vehicle that brakes by 1 in every tick from the next one on."""
     return speed * (speed - 1) // 2
 
 
 @kernel
-def is_safe(speed, gap, leader_speed):  # type: ignore[no-untyped-def]
+def is_safe(speed, gap, leader_speed):
     """Invariant (I): the follower can stop behind wherever the leader can stop."""
     return braking_distance(speed) <= gap + braking_distance(leader_speed)
 
 
 @kernel
-def has_pedestrian(world, row, col, heading):  # type: ignore[no-untyped-def]
+def has_pedestrian(world, row, col, heading):
     """Whether somebody is on the crosswalk that this cell is part of, seen from a car driving in `heading`."""
     for p in range(world.num_pedestrians):
         pedestrian = world.pedestrians[p]
@@ -66,7 +63,7 @@ def has_pedestrian(world, row, col, heading):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def look(world, k, row, col, distance):  # type: ignore[no-untyped-def]
+def look(world, k, row, col, distance):
     """What vehicle k would follow if it stood at (row, col): (gap, speed, vehicle).
 
     Walks at most `distance` cells along k's own path. `gap` is the number of free cells; the speed counts 0 for
@@ -114,7 +111,7 @@ def look(world, k, row, col, distance):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def look_ahead(world, k):  # type: ignore[no-untyped-def]
+def look_ahead(world, k):
     """Note what vehicle k sees of its own lane: vehicles[k].room and .leader."""
     vehicle = world.vehicles[k]
     wish = min(int(vehicle.speed) + 1, int(vehicle.limit))
@@ -124,7 +121,7 @@ def look_ahead(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def follow(world, k):  # type: ignore[no-untyped-def]
+def follow(world, k):
     """The speed that car following allows vehicle k in this tick, before dawdling.
 
     If none is allowed somebody cut in: brake by exactly 1, and remember who left no safe speed.
@@ -142,7 +139,7 @@ def follow(world, k):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def choose_speeds(world, rules, is_fresh):  # type: ignore[no-untyped-def]
+def choose_speeds(world, rules, is_fresh):
     """Decide the next speed of all traffic from positions after steering and the old speeds.
 
     With `is_fresh`, what steering saw ahead still holds and is not looked up again.
@@ -191,7 +188,7 @@ def choose_speeds(world, rules, is_fresh):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def follower_is_safe(world, k, row, col):  # type: ignore[no-untyped-def]
+def follower_is_safe(world, k, row, col):
     """Whether (I) holds for whoever would follow vehicle k if k stood at (row, col).
 
     The paper's fixed look-back is not enough: a follower at 5 behind a newcomer at 1 needs 10 cells.
@@ -212,7 +209,7 @@ def follower_is_safe(world, k, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def lane_is_better(world, k, row, col):  # type: ignore[no-untyped-def]
+def lane_is_better(world, k, row, col):
     """On an eastbound road: whether the lane of the empty cell (row, col) is faster for vehicle k, and safe."""
     vehicle = world.vehicles[k]
     speed = int(vehicle.speed)
@@ -226,7 +223,7 @@ def lane_is_better(world, k, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def wants_lane(world, k, side):  # type: ignore[no-untyped-def]
+def wants_lane(world, k, side):
     """Whether traffic vehicle k changes one lane to `side` now.
 
     Incentive after Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534: my lane holds me up and the
@@ -260,7 +257,7 @@ def wants_lane(world, k, side):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def steer_traffic(world, rules):  # type: ignore[no-untyped-def]
+def steer_traffic(world, rules):
     """Turn and change lanes, all traffic at once: decide all, then apply all.
 
     Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell.

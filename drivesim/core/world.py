@@ -140,7 +140,7 @@ PEDESTRIAN = np.dtype(
 
 def world_dtype(
     cells: int = MAX_CELLS, vehicles: int = MAX_VEHICLES, occupant: str = "u1"
-) -> np.dtype[np.record]:
+) -> np.dtype[np.void]:
     """The record of one world with room for `cells` cells and `vehicles` vehicles.
 
     Kernels do not know the capacities, so the tests of traffic flow run the same rules on much longer roads.
@@ -191,11 +191,8 @@ def world_dtype(
 WORLD = world_dtype()
 
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
-
 @kernel
-def row_step(heading):  # type: ignore[no-untyped-def]
+def row_step(heading):
     """Change of row in one cell of travel: north is up."""
     if heading == NORTH:
         return -1
@@ -205,7 +202,7 @@ def row_step(heading):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def col_step(heading):  # type: ignore[no-untyped-def]
+def col_step(heading):
     """Change of column in one cell of travel."""
     if heading == EAST:
         return 1
@@ -215,50 +212,50 @@ def col_step(heading):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def turned(heading, side):  # type: ignore[no-untyped-def]
+def turned(heading, side):
     """The heading after a quarter turn to `side` (LEFT_SIDE or RIGHT_SIDE)."""
     return (int(heading) + side) & 3
 
 
 @kernel
-def headings(bits):  # type: ignore[no-untyped-def]
+def headings(bits):
     """The mask of allowed headings of a packed cell."""
     return int(bits) & 15
 
 
 @kernel
-def kind(bits):  # type: ignore[no-untyped-def]
+def kind(bits):
     """The kind of a packed cell, OFF_ROAD … GOAL."""
     return int(bits) >> 4
 
 
 @kernel
-def allows(bits, heading):  # type: ignore[no-untyped-def]
+def allows(bits, heading):
     """Whether a packed cell may be driven in `heading`. An obstacle allows nothing."""
     return (int(bits) >> int(heading)) & 1 == 1
 
 
 @kernel
-def is_junction(bits):  # type: ignore[no-untyped-def]
+def is_junction(bits):
     """Whether several headings meet here: a junction, a corner or open ground."""
     mask = int(bits) & 15
     return mask & (mask - 1) != 0
 
 
 @kernel
-def lane_index(lane):  # type: ignore[no-untyped-def]
+def lane_index(lane):
     """Number of the lane a cell belongs to."""
     return int(lane) >> 4
 
 
 @kernel
-def lane_offset(lane):  # type: ignore[no-untyped-def]
+def lane_offset(lane):
     """Signed distance of a cell from its lane's centre: cells, positive to the right of the lane's heading."""
     return (int(lane) & 15) - 8
 
 
 @kernel
-def paint(world, row, col, cell_kind, mask, lane, offset):  # type: ignore[no-untyped-def]
+def paint(world, row, col, cell_kind, mask, lane, offset):
     """Make a cell of the map."""
     cell = row * world.cols + col
     world.cells[cell] = mask | cell_kind << 4
@@ -266,7 +263,7 @@ def paint(world, row, col, cell_kind, mask, lane, offset):  # type: ignore[no-un
 
 
 @kernel
-def wrapped(index, size):  # type: ignore[no-untyped-def]
+def wrapped(index, size):
     """`index` modulo `size`, for an index at most one size away; a division would cost more than all the rest."""
     if index < 0:
         return index + size
@@ -276,7 +273,7 @@ def wrapped(index, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cell_at(world, row, col, wraps):  # type: ignore[no-untyped-def]
+def cell_at(world, row, col, wraps):
     """Flat index of a cell; -1 outside the map. With `wraps`, periodic sides continue on the other side."""
     rows = int(world.rows)
     cols = int(world.cols)
@@ -292,7 +289,7 @@ def cell_at(world, row, col, wraps):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cell_ahead(world, k, distance):  # type: ignore[no-untyped-def]
+def cell_ahead(world, k, distance):
     """The cell `distance` straight ahead of vehicle k, -1 outside the map.
 
     Traffic always wraps; a controlled car only on a ring road: for it the edge of any other map is off-road.
@@ -307,7 +304,7 @@ def cell_ahead(world, k, distance):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cell_beside(world, k, side):  # type: ignore[no-untyped-def]
+def cell_beside(world, k, side):
     """The cell to `side` of vehicle k, -1 outside the map."""
     vehicle = world.vehicles[k]
     across = turned(vehicle.heading, side)
@@ -320,6 +317,6 @@ def cell_beside(world, k, side):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def cell_under(world, k):  # type: ignore[no-untyped-def]
+def cell_under(world, k):
     """The cell under vehicle k."""
     return int(world.vehicles[k].row) * int(world.cols) + int(world.vehicles[k].col)

@@ -32,8 +32,6 @@ from drivesim.core.world import (
 )
 from drivesim.observations.encoder import Encoder, Window
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 AHEAD = 12
 BEHIND = 10
 COLUMNS = 5  # two to either side
@@ -72,19 +70,19 @@ SPEEDS = 10.0
 
 
 @kernel
-def clipped(value):  # type: ignore[no-untyped-def]
+def clipped(value):
     """The value, at least -1 and at most 1."""
     return max(-1.0, min(1.0, value))
 
 
 @kernel
-def seen_cell(world, row, col):  # type: ignore[no-untyped-def]
+def seen_cell(world, row, col):
     """Flat index of a cell that a driver may look at; beyond the edge only on a ring."""
     return cell_at(world, row, col, world.is_ring != 0)
 
 
 @kernel
-def mark_occupants(world, occupants_out):  # type: ignore[no-untyped-def]
+def mark_occupants(world, occupants_out):
     """Write 1 + vehicle to its cell, 0 elsewhere."""
     occupants_out[: int(world.rows) * int(world.cols)] = 0
     for j in range(world.num_vehicles):
@@ -94,7 +92,7 @@ def mark_occupants(world, occupants_out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def speed_along(world, occupants, cell, heading):  # type: ignore[no-untyped-def]
+def speed_along(world, occupants, cell, heading):
     """Speed of the vehicle on `cell` in the direction of `heading`: negative if it comes the other way."""
     vehicle = world.vehicles[int(occupants[cell]) - 1]
     relative = (int(vehicle.heading) - heading) & 3
@@ -106,7 +104,7 @@ def speed_along(world, occupants, cell, heading):  # type: ignore[no-untyped-def
 
 
 @kernel
-def saved_moves(world, k, cell):  # type: ignore[no-untyped-def]
+def saved_moves(world, k, cell):
     """Moves to the goal saved by being on `cell` instead of here; far negative without a way."""
     if world.is_ring != 0:
         return 0
@@ -117,7 +115,7 @@ def saved_moves(world, k, cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def describe_column(world, k, across, occupants, out, base):  # type: ignore[no-untyped-def]
+def describe_column(world, k, across, occupants, out, base):
     """Eight numbers on the column `across` cells to the right of car k, written at `out[base:]`."""
     ego = world.vehicles[k]
     heading = int(ego.heading)
@@ -170,7 +168,7 @@ def describe_column(world, k, across, occupants, out, base):  # type: ignore[no-
 
 
 @kernel
-def bend(world, k, distance):  # type: ignore[no-untyped-def]
+def bend(world, k, distance):
     """Cells from car k's column to the lane's centre, `distance` cells ahead; positive to the right."""
     ego = world.vehicles[k]
     right = turned(ego.heading, RIGHT_SIDE)
@@ -186,7 +184,7 @@ def bend(world, k, distance):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def describe_signal(world, k, out, base):  # type: ignore[no-untyped-def]
+def describe_signal(world, k, out, base):
     """Ten numbers on the stop line, junction, oncoming traffic and crosswalk ahead, at `out[base:]`."""
     ego = world.vehicles[k]
     heading = int(ego.heading)
@@ -243,7 +241,7 @@ def describe_signal(world, k, out, base):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def encode(world, k, rules, scratch, out):  # type: ignore[no-untyped-def]
+def encode(world, k, rules, scratch, out):
     """Write car k's features.
 
     Args:

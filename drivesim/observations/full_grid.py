@@ -28,8 +28,6 @@ from drivesim.core.world import (
 )
 from drivesim.observations.encoder import Encoder, Window
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 ONE_WAY = 10
 PEDESTRIAN = 14
 VEHICLE = 15
@@ -38,7 +36,7 @@ NUM_CODES = 63
 
 
 @kernel
-def heading_of(mask):  # type: ignore[no-untyped-def]
+def heading_of(mask):
     """The heading of a mask that allows exactly one, else -1."""
     if mask == 1:
         return 0
@@ -52,7 +50,7 @@ def heading_of(mask):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def code_of(world, cell):  # type: ignore[no-untyped-def]
+def code_of(world, cell):
     """The code of an empty cell."""
     bits = int(world.cells[cell])
     where = kind(bits)
@@ -71,7 +69,7 @@ def code_of(world, cell):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def encode(world, k, rules, scratch, out):  # type: ignore[no-untyped-def]
+def encode(world, k, rules, scratch, out):
     """Write the map: cells first, then pedestrians, vehicles and car k over them.
 
     Args:

@@ -45,8 +45,6 @@ from drivesim.core.world import (
 )
 from drivesim.observations.encoder import Encoder, Window
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 PLANES = (
     "road",
     "other_road",
@@ -62,7 +60,7 @@ PLANES = (
 
 
 @kernel
-def gather(world, k, rules, window_out):  # type: ignore[no-untyped-def]
+def gather(world, k, rules, window_out):
     """The flat index of every cell of the window, row by row from the far end; -1 outside the map."""
     vehicle = world.vehicles[k]
     rows = int(world.rows)
@@ -91,7 +89,7 @@ def gather(world, k, rules, window_out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def mark_moving(world, k, rules, num_cells, out):  # type: ignore[no-untyped-def]
+def mark_moving(world, k, rules, num_cells, out):
     """Stamp vehicles and pedestrians into their planes."""
     ego = world.vehicles[k]
     forward_row = row_step(ego.heading)
@@ -127,7 +125,7 @@ def mark_moving(world, k, rules, num_cells, out):  # type: ignore[no-untyped-def
 
 
 @kernel
-def shortest(difference, ring):  # type: ignore[no-untyped-def]
+def shortest(difference, ring):
     """The difference of two coordinates, the short way round where there is a ring (`ring` > 0 cells)."""
     if ring > 0:
         if 2 * difference > ring:
@@ -138,7 +136,7 @@ def shortest(difference, ring):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def mark_signals(world, k, num_cells, window, out):  # type: ignore[no-untyped-def]
+def mark_signals(world, k, num_cells, window, out):
     """Write the plane of stop lines and crosswalks."""
     heading = int(world.vehicles[k].heading)
     for n in range(num_cells):
@@ -162,7 +160,7 @@ def mark_signals(world, k, num_cells, window, out):  # type: ignore[no-untyped-d
 
 
 @kernel
-def mark_cells(world, k, num_cells, window, out):  # type: ignore[no-untyped-def]
+def mark_cells(world, k, num_cells, window, out):
     """Write the planes of the map, cell by cell."""
     heading = int(world.vehicles[k].heading)
     here = int(world.drivers[k].remaining)
@@ -189,7 +187,7 @@ def mark_cells(world, k, num_cells, window, out):  # type: ignore[no-untyped-def
 
 
 @kernel
-def mark_lanes(world, k, rules, num_cells, out):  # type: ignore[no-untyped-def]
+def mark_lanes(world, k, rules, num_cells, out):
     """What `mark_cells` writes on an eastbound ring, where all cells of a row are alike (three times as fast)."""
     width = 2 * int(rules.beside) + 1
     for across in range(width):
@@ -201,7 +199,7 @@ def mark_lanes(world, k, rules, num_cells, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def encode(world, k, rules, scratch, out):  # type: ignore[no-untyped-def]
+def encode(world, k, rules, scratch, out):
     """Write car k's window: gather the cells once, then write plane by plane.
 
     Args:

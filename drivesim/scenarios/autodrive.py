@@ -22,8 +22,6 @@ from drivesim.core.world import (
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 SIZE = 10
 LONGEST_WAIT = 10  # ticks, for a gap in the stream: it repeats after ten
 
@@ -39,7 +37,7 @@ class AutodriveConfig(LevelConfig):
 
 
 @kernel
-def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+def generate(world, rules, queue):
     """Open ground, a stream of cars across it, obstacles outside the stream's row and its two neighbours.
 
     Certificate: a path to the far side exists, and 1.5 times its length at speed 1 plus the longest wait for a gap

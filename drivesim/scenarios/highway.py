@@ -10,8 +10,6 @@ from drivesim.core.world import EAST, LANE, paint
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 EAST_ONLY = 1 << EAST
 TRIES = 20  # draws of a cell for one vehicle before the level is drawn again
 EGO_SPEED = 3  # cells per tick at the start
@@ -36,7 +34,7 @@ class HighwayConfig(LevelConfig):
 
 
 @kernel
-def safe_speed(world, k, wish):  # type: ignore[no-untyped-def]
+def safe_speed(world, k, wish):
     """The greatest speed up to `wish` from which vehicle k could stop behind a standing leader."""
     gap, _, _ = look(world, k, world.vehicles[k].row, world.vehicles[k].col, braking_distance(wish + 1))
     speed = wish
@@ -46,7 +44,7 @@ def safe_speed(world, k, wish):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+def generate(world, rules, queue):
     """A ring with verges, the ego at column 0, traffic in free cells at speeds from which all can stop.
 
     Certificate: the road itself is free of obstacles, and `Highway.check_fit` refuses options whose distance, driven

@@ -28,8 +28,6 @@ from drivesim.core.world import (
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 SIZE = 30
 BOX = 14  # first row and column of the junction's 2 x 2 cells
 TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
@@ -52,7 +50,7 @@ class IntersectionConfig(LevelConfig):
 
 
 @kernel
-def entry_row(heading):  # type: ignore[no-untyped-def]
+def entry_row(heading):
     """Row of the lane that leads to the junction in `heading`; for north and south, of its map edge."""
     if heading == NORTH:
         return SIZE - 1
@@ -62,7 +60,7 @@ def entry_row(heading):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def entry_col(heading):  # type: ignore[no-untyped-def]
+def entry_col(heading):
     """Column of the lane that leads to the junction in `heading`; for east and west, of its map edge."""
     if heading == EAST:
         return 0
@@ -72,7 +70,7 @@ def entry_col(heading):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw_roads(world):  # type: ignore[no-untyped-def]
+def draw_roads(world):
     """Four one-way lanes that cross in 2 x 2 cells; traffic keeps to the right."""
     for heading in range(4):
         mask = 1 << heading
@@ -85,7 +83,7 @@ def draw_roads(world):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+def generate(world, rules, queue):
     """The crossroads, the ego on one approach, its goal on one exit, traffic on all lanes.
 
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 1 plus

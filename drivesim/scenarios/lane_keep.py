@@ -10,8 +10,6 @@ from drivesim.core.world import GOAL, LANE, NORTH, UNREACHABLE, paint
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 COLS = 16
 NORTH_ONLY = 1 << NORTH
 KEEPS_BENDING = 75  # percent of the sideways moves that go the way of the one before
@@ -30,7 +28,7 @@ class LaneKeepConfig(LevelConfig):
 
 
 @kernel
-def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+def generate(world, rules, queue):
     """A one-way road whose centre does a persistent random walk.
 
     Certificate: a car at speed 1 can follow the centre, since the road never moves more than one cell per row; the

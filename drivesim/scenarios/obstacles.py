@@ -20,8 +20,6 @@ from drivesim.core.world import (
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
-# ruff: noqa: ANN001, ANN201 (kernels are typed by the compiler)
-
 NORTH_ONLY = 1 << NORTH
 CLOSED_LENGTH = 6  # cells of a closed stretch
 CLEAR_ROWS = 4  # rows in front of the start and of the goal without obstacles
@@ -44,7 +42,7 @@ class ObstaclesConfig(LevelConfig):
 
 
 @kernel
-def lay_row(world, row, lanes):  # type: ignore[no-untyped-def]
+def lay_row(world, row, lanes):
     """A row of free road: lanes and a shoulder, or the goal."""
     for col in range(1, lanes + 2):
         where = SHOULDER if col == lanes + 1 else LANE
@@ -54,7 +52,7 @@ def lay_row(world, row, lanes):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def block(world, row, col):  # type: ignore[no-untyped-def]
+def block(world, row, col):
     """Put an obstacle on a road cell; anything else stays what it is."""
     where = kind(world.cells[row * int(world.cols) + col])
     if where == LANE or where == SHOULDER:
@@ -62,7 +60,7 @@ def block(world, row, col):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def generate(world, rules, queue):  # type: ignore[no-untyped-def]
+def generate(world, rules, queue):
     """A straight road with a shoulder; walls, dead ends and parked cars on it.
 
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length, driven at

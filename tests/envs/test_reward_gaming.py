@@ -1,0 +1,148 @@
+"""Under the default reward, no trick pays more than driving slowly and legally to the goal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from agents.scripted import SPEED_LIMITS, ScriptedDriver, make_never_steering, make_scripted
+from drivesim import Action
+
+LEVELS = 300
+MARGIN = 0.1
+IDS = [f"drivesim/{name}-v0" for name in SPEED_LIMITS]
+SLOW = {"Highway": 2}  # cells per tick; elsewhere 1
+NEAR = {"Autodrive": 3, "LaneKeep": 7, "Obstacles": 8, "Highway": 20, "Intersection": 3}  # cells before the goal
+
+Trick = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""Maps observations, worlds and the tick to actions numbered as `Action`."""
+
+
+def scenario(env_id: str) -> str:
+    return env_id.removeprefix("drivesim/").removesuffix("-v0")
+
+
+def slow_driver(env_id: str) -> ScriptedDriver:
+    return make_scripted(env_id, max_speed=SLOW.get(scenario(env_id), 1))
+
+
+def with_idle(env_id: str, actions: np.ndarray) -> np.ndarray:
+    """Actions of the environment, numbered as `Action`."""
+    return np.asarray([0, 2, 3, 4])[actions] if scenario(env_id) == "Autodrive" else actions
+
+
+def without_idle(env_id: str, actions: np.ndarray) -> np.ndarray:
+    """The reverse; where there is no IDLE, SLOWER takes its place."""
+    return np.asarray([0, 3, 1, 2, 3])[actions] if scenario(env_id) == "Autodrive" else actions
+
+
+def can_turn_left(worlds: np.ndarray) -> np.ndarray:
+    ego = worlds["vehicles"][:, 0]
+    cell = ego["row"].astype(int) * worlds["cols"] + ego["col"]
+    return worlds["cells"][np.arange(len(worlds)), cell] >> ((ego["heading"] - 1) & 3) & 1 == 1
+
+
+def park(env_id: str) -> Trick:
+    return lambda obs, worlds, tick: np.full(len(obs), Action.SLOWER)
+
+
+def idle(env_id: str) -> Trick:
+    return lambda obs, worlds, tick: np.full(len(obs), Action.IDLE)
+
+
+def circle(env_id: str) -> Trick:
+    """Straight on, carefully, until a turn is possible; then left for ever."""
+    straight = make_never_steering(env_id)
+
+    def trick(obs: np.ndarray, worlds: np.ndarray, tick: int) -> np.ndarray:
+        speed = worlds["vehicles"]["speed"][:, 0]
+        turn = np.where(speed > 1, Action.SLOWER, Action.LEFT)
+        is_turning = can_turn_left(worlds) & (tick > 0)  # away from the edge first
+        return np.where(is_turning, turn, with_idle(env_id, straight(obs)))
+
+    return trick
+
+
+def back_and_forth(env_id: str) -> Trick:
+    """Ahead and back again, where one can turn round; elsewhere stop and go."""
+    laps = [Action.LEFT, Action.FASTER, Action.SLOWER, Action.LEFT]
+    pulses = [Action.FASTER, Action.SLOWER]
+
+    def trick(obs: np.ndarray, worlds: np.ndarray, tick: int) -> np.ndarray:
+        lap = laps[tick % len(laps)] if tick > 0 else Action.FASTER
+        return np.where(can_turn_left(worlds), lap, pulses[tick % len(pulses)])
+
+    return trick
+
+
+def zig_zag(env_id: str) -> Trick:
+    return lambda obs, worlds, tick: np.full(len(obs), Action.LEFT if tick % 2 == 0 else Action.RIGHT)
+
+
+def crash_at_the_goal(env_id: str) -> Trick:
+    """Legal until the goal is near, then to the left, into whatever is there."""
+    is_highway = scenario(env_id) == "Highway"  # where a slow driver does not get near the goal
+    driver = make_scripted(env_id) if is_highway else slow_driver(env_id)
+    is_leaving = np.zeros(LEVELS, np.bool_)
+
+    def trick(obs: np.ndarray, worlds: np.ndarray, tick: int) -> np.ndarray:
+        ego = worlds["vehicles"][:, 0]
+        is_leaving[worlds["drivers"]["remaining"][:, 0] <= NEAR[scenario(env_id)]] = True
+        is_on_its_way = can_turn_left(worlds) & (ego["heading"] != 0)  # sideways across open ground
+        leave = np.where(is_on_its_way, Action.FASTER, Action.LEFT)
+        return np.where(is_leaving, leave, with_idle(env_id, driver(obs)))
+
+    return trick
+
+
+TRICKS = [park, idle, circle, back_and_forth, zig_zag, crash_at_the_goal]
+
+
+def drive(env_id: str, observation: str, trick: Trick) -> dict[str, np.ndarray]:
+    """The first episodes' ends, on the same levels for everybody."""
+    envs = gym.make_vec(
+        env_id, num_envs=LEVELS, split="test", observation=observation, copy=False, autoreset_mode="SameStep"
+    )
+    obs, _ = envs.reset(seed=0)
+    is_open = np.ones(LEVELS, np.bool_)
+    ends: dict[str, np.ndarray] = {}
+    tick = 0
+    while is_open.any():
+        actions = without_idle(env_id, trick(obs, envs.unwrapped.get_state(), tick))
+        obs, _, _, _, infos = envs.step(actions.astype(np.int64))
+        tick += 1
+        if "final_info" in infos:
+            first = infos["_final_info"] & is_open
+            for name in ("episode_return", "success", "collision", "off_road"):
+                ends.setdefault(name, np.zeros(LEVELS))[first] = infos["final_info"][name][first]
+            is_open &= ~first
+    return ends
+
+
+@cache
+def slow_return(env_id: str) -> float:
+    driver = slow_driver(env_id)
+    ends = drive(env_id, driver.observation, lambda obs, worlds, tick: with_idle(env_id, driver(obs)))
+    assert ends["collision"].mean() <= 0.05
+    assert ends["off_road"].mean() == 0.0
+    return float(ends["episode_return"].mean())
+
+
+@pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.__name__)
+@pytest.mark.parametrize("env_id", IDS)
+def test_no_trick_pays_more_than_driving_slowly(env_id: str, trick: Callable[[str], Trick]) -> None:
+    ends = drive(env_id, slow_driver(env_id).observation, trick(env_id))
+    assert ends["episode_return"].mean() <= slow_return(env_id) - MARGIN
+    if trick is crash_at_the_goal:
+        assert (ends["collision"] + ends["off_road"]).mean() >= 0.95, "it was to crash"
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_whoever_stands_still_earns_nothing(env_id: str) -> None:
+    if scenario(env_id) == "Highway":
+        pytest.skip("the highway begins at speed 3")
+    assert drive(env_id, "features", park(env_id))["episode_return"].max() == 0.0
