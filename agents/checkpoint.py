@@ -52,9 +52,7 @@ class Checkpoint:
     """Arrays; each is one .npy file."""
 
 
-def save_checkpoint(
-    checkpoint: Checkpoint, folder: Path, kind: str, step: int, keep: int = 2
-) -> Path:
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, kind: str, step: int, keep: int = 2) -> Path:
     """Writes ``folder/kind-step`` and then deletes all but the ``keep`` newest of that kind.
 
     Args:
@@ -79,10 +77,7 @@ def save_checkpoint(
     for name, array in checkpoint.arrays.items():
         np.save(partial / f"{name}.npy", array, allow_pickle=False)
     (partial / _VALUES).write_text(json.dumps(checkpoint.values, indent=1))
-    files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
-        for path in sorted(partial.iterdir())
-    }
+    files = {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in sorted(partial.iterdir())}
     manifest = {"format": FORMAT, "step": step, "files": files}
     (partial / _MANIFEST).write_text(json.dumps(manifest, indent=1))
     for path in partial.iterdir():
@@ -105,9 +100,7 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     try:
         manifest = json.loads((directory / _MANIFEST).read_text())
         if manifest["format"] != FORMAT:
-            raise CheckpointError(
-                f"{directory} has format {manifest['format']}, allowed is {FORMAT}"
-            )
+            raise CheckpointError(f"{directory} has format {manifest['format']}, allowed is {FORMAT}")
         checkpoint = Checkpoint()
         for name, entry in manifest["files"].items():
             path = directory / name

@@ -130,19 +130,13 @@ class DQN:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weight_seed.generate_state(1)[0]))
             self.q_network = make_q_network(observation_space, self.num_actions, config.network)
-            self.target_network = make_q_network(
-                observation_space, self.num_actions, config.network
-            )
+            self.target_network = make_q_network(observation_space, self.num_actions, config.network)
         self.target_network.load_state_dict(self.q_network.state_dict())
         self.target_network.requires_grad_(False)
         self.parameters: list[Tensor] = list(self.q_network.parameters())
         self.target_parameters: list[Tensor] = list(self.target_network.parameters())
-        self.optimizer = torch.optim.Adam(
-            self.parameters, lr=config.learning_rate, eps=1e-5, fused=True
-        )
-        self.replay = ReplayBuffer(
-            observation_space, config.num_envs, config.buffer_size, config.n_step
-        )
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=True)
+        self.replay = ReplayBuffer(observation_space, config.num_envs, config.buffer_size, config.n_step)
         self.ladder = 1.0 + config.epsilon_ladder * np.linspace(0.0, 1.0, config.num_envs)  # (N,)
         self._reset_sums()
 

@@ -23,8 +23,8 @@ class EnvConfig:
     difficulty: str | None = None
     """Difficulty of the levels; None takes the environment's default."""
     reward_weights: dict[str, float] = field(default_factory=dict)
-    """Weights of the reward that differ from the environment's, in training only: evaluation always
-    pays the default reward."""
+    """Weights of the reward that differ from the environment's while training; evaluation always pays
+    the default reward."""
 
     def options(self) -> dict[str, Any]:
         """Returns the keyword arguments for ``gym.make``, without those left to the default."""
@@ -32,7 +32,9 @@ class EnvConfig:
         return {name: value for name, value in options.items() if value is not None}
 
 
-def make_envs(config: EnvConfig, num_envs: int, split: str) -> gym.vector.VectorEnv[Any, Any, Any]:
+def make_envs(
+    config: EnvConfig, num_envs: int, split: str, reward_weights: dict[str, float] | None = None
+) -> gym.vector.VectorEnv[Any, Any, Any]:
     """Makes a vector environment whose every row is a real transition.
 
     Same-step autoreset never yields the dummy row of next-step autoreset, and ``copy=False`` hands
@@ -42,11 +44,12 @@ def make_envs(config: EnvConfig, num_envs: int, split: str) -> gym.vector.Vector
         config: environment and options.
         num_envs: number of lanes.
         split: "train" or "test", disjoint streams of levels.
+        reward_weights: those that differ from the environment's.
     """
     require_registered(config.env)
     options = config.options()
-    if split == "train" and config.reward_weights:
-        options["reward_weights"] = dict(config.reward_weights)
+    if reward_weights:
+        options["reward_weights"] = dict(reward_weights)
     return gym.make_vec(
         config.env,
         num_envs=num_envs,

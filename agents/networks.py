@@ -48,9 +48,7 @@ class NetworkConfig:
                 if width < 1:
                     raise ValueError(f"{name} must be widths >= 1, got {getattr(self, name)}")
         if self.first_layer not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"first_layer must be 'float32' or 'bfloat16', got {self.first_layer!r}"
-            )
+            raise ValueError(f"first_layer must be 'float32' or 'bfloat16', got {self.first_layer!r}")
 
 
 class PlaneEncoder(nn.Module):
@@ -100,9 +98,7 @@ class QNetwork(nn.Module):
     Shapes: obs (B, *obs_shape) in the space's dtype, Q-values (B, num_actions) float32.
     """
 
-    def __init__(
-        self, encoder: nn.Module, num_encoded: int, hidden_sizes: tuple[int, ...], num_actions: int
-    ) -> None:
+    def __init__(self, encoder: nn.Module, num_encoded: int, hidden_sizes: tuple[int, ...], num_actions: int) -> None:
         """Stacks the layers; ``num_encoded`` is the width of the encoder's output."""
         super().__init__()
         layers: list[nn.Module] = [nn.LayerNorm(num_encoded), nn.ReLU()]
@@ -120,9 +116,7 @@ class QNetwork(nn.Module):
         return q_values
 
 
-def make_q_network(
-    observation_space: gym.Space[np.ndarray], num_actions: int, config: NetworkConfig
-) -> QNetwork:
+def make_q_network(observation_space: gym.Space[np.ndarray], num_actions: int, config: NetworkConfig) -> QNetwork:
     """Builds the network that fits one observation.
 
     ======================== ============= ================================================
@@ -174,9 +168,7 @@ class _Scale(nn.Module):
         return obs.float().mul_(1.0 / 255.0)
 
 
-def _make_convolutions(
-    shape: tuple[int, ...], channels: tuple[int, ...]
-) -> tuple[nn.Sequential, int]:
+def _make_convolutions(shape: tuple[int, ...], channels: tuple[int, ...]) -> tuple[nn.Sequential, int]:
     """Stride 2 in the first convolution: neighbouring cells say much the same, and it is fast."""
     layers: list[nn.Module] = [_Scale()]
     num_inputs = shape[0]

@@ -24,23 +24,32 @@ class Preset:
     """Used with ``--agent dqn``."""
 
 
+MILD = {"collision": -0.1, "off_road": -0.1}
+"""Under the full penalties a driver that explores first learns to park, since most of its drives end
+in a crash; a crash still costs all of the route that is left and the arrival."""
+HALF = {"collision": -0.5, "off_road": -0.5}
+"""Where traffic makes the last crashes the hard ones."""
+
+_QUICK = DQNConfig(gamma=0.97, tau=0.02, epsilon_end=0.01, exploration_fraction=0.1)
+
+
+def _on(observation: str, reward_weights: dict[str, float], total_steps: int) -> TrainConfig:
+    return TrainConfig(
+        observation=observation,
+        reward_weights=reward_weights,
+        total_steps=total_steps,
+        eval_interval=200_000,
+    )
+
+
 PRESETS: dict[str, Preset] = {
-    "drivesim/Autodrive-v0": Preset(),
-    "drivesim/LaneKeep-v0": Preset(),
-    # Parking is a local optimum as long as exploration still crashes most drives: epsilon therefore
-    # falls within the first tenth, and the large step size finds the way out of it soon.
-    "drivesim/Obstacles-v0": Preset(
-        train=TrainConfig(observation="features", total_steps=2_000_000, eval_interval=200_000),
-        dqn=DQNConfig(
-            gamma=0.97,
-            learning_rate=2e-3,
-            tau=0.02,
-            epsilon_end=0.01,
-            exploration_fraction=0.07,
-        ),
+    "drivesim/Autodrive-v0": Preset(train=_on("full_grid", HALF, 3_000_000), dqn=_QUICK),
+    "drivesim/LaneKeep-v0": Preset(train=_on("features", MILD, 2_000_000), dqn=_QUICK),
+    "drivesim/Obstacles-v0": Preset(train=_on("features", MILD, 2_000_000), dqn=_QUICK),
+    "drivesim/Highway-v0": Preset(train=_on("features", HALF, 3_000_000), dqn=_QUICK),
+    "drivesim/Intersection-v0": Preset(
+        train=_on("features", HALF, 3_000_000), dqn=replace(_QUICK, gamma=0.99)
     ),
-    "drivesim/Highway-v0": Preset(),
-    "drivesim/Intersection-v0": Preset(),
 }
 
 

@@ -42,9 +42,7 @@ class ReplayBuffer:
     Usage: ``begin(obs)`` after a reset, then ``add(...)`` after every step of all lanes.
     """
 
-    def __init__(
-        self, observation_space: gym.Space[np.ndarray], num_envs: int, buffer_size: int, n_step: int
-    ) -> None:
+    def __init__(self, observation_space: gym.Space[np.ndarray], num_envs: int, buffer_size: int, n_step: int) -> None:
         """Allocates everything once.
 
         Args:
@@ -55,10 +53,7 @@ class ReplayBuffer:
         """
         capacity = buffer_size // num_envs
         if capacity < n_step:
-            raise ValueError(
-                f"buffer_size must be at least n_step * num_envs = {n_step * num_envs}, "
-                f"got {buffer_size}"
-            )
+            raise ValueError(f"buffer_size must be at least n_step * num_envs = {n_step * num_envs}, got {buffer_size}")
         shape, dtype = observation_space.shape, observation_space.dtype
         if shape is None or dtype is None:
             raise ValueError(f"observation_space must be an array space, got {observation_space}")
@@ -173,9 +168,7 @@ class ReplayBuffer:
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
         """Returns the arrays, without rows never written, and the counters of a checkpoint."""
         used = self.num_rows if self.num_complete == self.num_rows - 1 else self.cursor + 1
-        arrays: dict[str, NDArray[Any]] = {
-            name: getattr(self, name)[:used] for name in (*_ROW_ARRAYS, "final_serials")
-        }
+        arrays: dict[str, NDArray[Any]] = {name: getattr(self, name)[:used] for name in (*_ROW_ARRAYS, "final_serials")}
         serials = np.arange(self.first_final, self.next_final)
         arrays["finals"] = self.finals[serials % len(self.finals)]
         return arrays, {name: getattr(self, name) for name in _COUNTERS}

@@ -147,9 +147,7 @@ def plot_learning_curve(folder: Path, title: str) -> Path | None:
     return path
 
 
-def record_episode(
-    policy: Policy, config: EnvConfig, path: Path, *, seed: int, split: str = "test"
-) -> Path | None:
+def record_episode(policy: Policy, config: EnvConfig, path: Path, *, seed: int, split: str = "test") -> Path | None:
     """Writes one episode as an animated GIF.
 
     Args:
@@ -180,9 +178,7 @@ def record_episode(
     finally:
         env.close()
     images = [Image.fromarray(frame) for frame in frames]
-    images[0].save(
-        path, save_all=True, append_images=images[1:], duration=_FRAME_MILLISECONDS, loop=0
-    )
+    images[0].save(path, save_all=True, append_images=images[1:], duration=_FRAME_MILLISECONDS, loop=0)
     return path
 
 

@@ -328,9 +328,7 @@ def vtrace(
 
 def _check_unit_interval(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(
-            f"{name} must be a number in [0, 1], got {value!r} of {type(value).__name__}"
-        )
+        raise TypeError(f"{name} must be a number in [0, 1], got {value!r} of {type(value).__name__}")
     if not 0.0 <= float(value) <= 1.0:
         raise ValueError(f"{name} must be in [0, 1], got {value!r}")
     return float(value)

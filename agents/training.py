@@ -107,7 +107,7 @@ def train(config: TrainConfig, agent_config: AgentConfig, folder: Path) -> Train
     started = time.perf_counter()
     if (folder / "config.json").exists():
         raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
-    with contextlib.closing(make_envs(config, agent_config.num_envs, "train")) as envs:
+    with contextlib.closing(_training_envs(config, agent_config)) as envs:
         config = dataclasses.replace(config, num_threads=_num_threads(config, agent_config, envs))
         folder.mkdir(parents=True, exist_ok=True)
         write_config(folder, config, agent_config)
@@ -135,7 +135,7 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
     checkpoint = None
     if find_checkpoints(checkpoints, "last"):
         checkpoint = load_latest_checkpoint(checkpoints, "last")
-    with contextlib.closing(make_envs(config, agent_config.num_envs, "train")) as envs:
+    with contextlib.closing(_training_envs(config, agent_config)) as envs:
         return _Run(config, agent_config, folder, envs, started, checkpoint).drive()
 
 
@@ -321,6 +321,12 @@ class _Run:
             mininterval=0.5,
             disable=not self.config.progress,
         )
+
+
+def _training_envs(
+    config: TrainConfig, agent_config: AgentConfig
+) -> gym.vector.VectorEnv[Any, Any, Any]:
+    return make_envs(config, agent_config.num_envs, "train", config.reward_weights)
 
 
 def _make_agent(

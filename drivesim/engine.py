@@ -46,9 +46,7 @@ class Kernels:
 @cache
 def kernels_of(scenario: str, observation: str) -> Kernels:
     """Bind the batch loops to a scenario's generator and an observation's encoder."""
-    start = specialize(
-        batch.start_episode, f"start_episode_{scenario}", generate=scenario_of(scenario).generate
-    )
+    start = specialize(batch.start_episode, f"start_episode_{scenario}", generate=scenario_of(scenario).generate)
     suffix = f"{scenario}_{observation}"
     encode = ENCODERS[observation].encode
     return Kernels(
@@ -116,9 +114,7 @@ class Engine:
         if self._pool is None or self._pool_pid != os.getpid():  # threads do not survive a fork
             self._pool = ThreadPoolExecutor(len(self._ranges) - 1, thread_name_prefix="drivesim")
             self._pool_pid = os.getpid()
-        futures = [
-            self._pool.submit(function, *(*before, first, last, *after)) for first, last in self._ranges[1:]
-        ]
+        futures = [self._pool.submit(function, *(*before, first, last, *after)) for first, last in self._ranges[1:]]
         failures = int(function(*before, *self._ranges[0], *after) or 0)
         return failures + sum(int(future.result() or 0) for future in futures)
 

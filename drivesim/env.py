@@ -173,9 +173,7 @@ class DriveEnv(gym.Env[Array, int]):
             raise gym.error.ResetNeeded("call reset() before step(): there is no episode or it has terminated")
         self._actions[0] = action
         obs = self._engine.empty_obs()
-        self._engine.step(
-            self._actions, obs, self._rewards, self._terminations, self._truncations, is_detailed=True
-        )
+        self._engine.step(self._actions, obs, self._rewards, self._terminations, self._truncations, is_detailed=True)
         terminated = self._terminations.item()
         self._needs_reset = terminated
         return obs[0], self._rewards.item(), terminated, False, self._info()

@@ -34,7 +34,7 @@ from drivesim.registry import IDS
 
 PEERS_SCRIPT = Path(__file__).with_name("benchmark_peers.py")
 FLAT_FROM, FLAT_TO = 256, 65_536  # lanes, between which steps per second should hardly change
-LANES_KEPT_FRESH = 2**20  # actions drawn beforehand per batch, at most; then they are used again
+MAX_DRAWN = 2**20  # actions drawn beforehand, at most; then they are used again
 WARM_UP_STEPS = 32  # until the lanes' episodes no longer end together
 
 IMPORT = "import time; start = time.perf_counter(); import drivesim; print(time.perf_counter() - start)"
@@ -121,7 +121,9 @@ def single_stepper(env_id: str, observation: str, seed: int) -> Callable[[float]
     return run
 
 
-def vector_stepper(env_id: str, observation: str, num_envs: int, num_threads: int, seed: int) -> Callable[[float], float]:
+def vector_stepper(
+    env_id: str, observation: str, num_envs: int, num_threads: int, seed: int
+) -> Callable[[float], float]:
     """Returns a function that steps a batch for so many seconds and returns steps per second over all lanes."""
     envs = gym.make_vec(
         env_id,
@@ -131,7 +133,7 @@ def vector_stepper(env_id: str, observation: str, num_envs: int, num_threads: in
         copy=False,
         autoreset_mode=gym.vector.AutoresetMode.SAME_STEP.value,
     )
-    rows = max(4, min(256, LANES_KEPT_FRESH // num_envs))
+    rows = max(4, min(256, MAX_DRAWN // num_envs))
     num_actions = envs.single_action_space.n  # type: ignore[attr-defined]
     actions = np.random.default_rng(seed).integers(num_actions, size=(rows, num_envs))
     envs.reset(seed=seed)
@@ -182,7 +184,12 @@ def measure_flatness(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
             key = (record["env"], record["observation"], record["num_threads"])
             groups.setdefault(key, []).append(record["steps_per_second"])
     return [
-        {"env": env, "observation": observation, "num_threads": threads, "fastest_over_slowest": max(rates) / min(rates)}
+        {
+            "env": env,
+            "observation": observation,
+            "num_threads": threads,
+            "fastest_over_slowest": max(rates) / min(rates),
+        }
         for (env, observation, threads), rates in groups.items()
         if len(rates) > 1
     ]
@@ -247,7 +254,10 @@ def measure_against(arguments: Arguments) -> dict[str, Any]:
     }
     runs: dict[tuple[str, int, int], list[float]] = {}
     peers: dict[str, dict[str, Any]] = {"envpool": {}, "highway-env": {}}
-    batches = {"envpool": [(size, threads) for size in (64, 256) for threads in arguments.threads], "highway-env": [(1, 1)]}
+    batches = {
+        "envpool": [(size, threads) for size in (64, 256) for threads in arguments.threads],
+        "highway-env": [(1, 1)],
+    }
     for repetition in range(arguments.repetitions):
         say(f"comparison {repetition + 1} of {arguments.repetitions}")
         for (size, threads), run in ours.items():
@@ -259,7 +269,9 @@ def measure_against(arguments: Arguments) -> dict[str, Any]:
                     runs.setdefault((peer, size, threads), []).append(found.pop("steps_per_second", 0.0))
 
     def best(side: str, most_threads: int) -> float:
-        rates = [median(rates) for (name, _, threads), rates in runs.items() if name == side and threads <= most_threads]
+        rates = [
+            median(rates) for (name, _, threads), rates in runs.items() if name == side and threads <= most_threads
+        ]
         return max(rates, default=0.0)
 
     most = max(arguments.threads)
@@ -307,7 +319,9 @@ def print_report(report: dict[str, Any]) -> None:
     """Prints the report as tables."""
     machine = report["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    print(f"{machine['processor']}, {machine['num_processors']} processors, load {machine['load_average']}\n{versions}\n")
+    print(
+        f"{machine['processor']}, {machine['num_processors']} processors, load {machine['load_average']}\n{versions}\n"
+    )
     sizes = sorted({record["num_envs"] for record in report["steps_per_second"]})
     groups: dict[tuple[str, str, int], dict[int, int]] = {}
     for record in report["steps_per_second"]:
@@ -317,7 +331,9 @@ def print_report(report: dict[str, Any]) -> None:
         (record["env"], record["observation"], record["num_threads"]): record["fastest_over_slowest"]
         for record in report["flatness"]
     }
-    print(f"{'steps per second':28}{'':11}{'threads':>8}" + "".join(f"{size:>12,}" for size in sizes) + f"{'max/min':>9}")
+    print(
+        f"{'steps per second':28}{'':11}{'threads':>8}" + "".join(f"{size:>12,}" for size in sizes) + f"{'max/min':>9}"
+    )
     for key, rates in groups.items():
         cells = "".join(f"{rates[size]:>12,}" if size in rates else f"{'':12}" for size in sizes)
         flat = f"{flatness[key]:9.2f}" if key in flatness else ""
@@ -332,9 +348,10 @@ def print_report(report: dict[str, Any]) -> None:
         if "error" in side:
             print(f"\n{name}: {side['error']}")
         else:
-            times = f", {side['ratio']:,.0f} times slower than drivesim" if "ratio" in side else ""
-            one = f" ({side['ratio_one_thread']:,.0f} on one thread)" if "ratio_one_thread" in side else ""
-            print(f"\n{name} {side.get('version', '')} {side['env']}: {side['steps_per_second']:,.0f} steps/s{times}{one}")
+            times = f"; drivesim makes {side['ratio']:,.1f} times as many" if "ratio" in side else ""
+            one = f", with one thread {side['ratio_one_thread']:,.1f} times" if "ratio_one_thread" in side else ""
+            version = side.get("version", "")
+            print(f"\n{name} {version} {side['env']}: {side['steps_per_second']:,.0f} steps per second{times}{one}")
 
 
 def say(message: str) -> None:

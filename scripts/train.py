@@ -10,7 +10,6 @@ values for the chosen environment.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from agents.presets import preset_for
 from agents.random_agent import make_random
 from agents.run_config import TrainConfig, read_configs
 from agents.run_folder import default_folder, plot_learning_curve, record_episode
+from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy, resume, train
 
 FINAL_SEED = 1_000_000  # far from the lanes of the evaluations that chose the best checkpoint
@@ -96,27 +96,17 @@ def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
     envs = make_envs(config, 1, "test")
     num_actions = int(getattr(envs.single_action_space, "n", 0))
     envs.close()
-    plain = replace(config, observation=None)  # rule-based drivers read the default observation
     drivers: list[tuple[str, Policy, EnvConfig]] = [
         (config.agent, trained, config),
         ("random", make_random(num_actions, 0), config),
     ]
-    for name, function in (("never steers", "make_never_steers"), ("rule-based", "make_scripted")):
-        make = find_scripted(function)
-        if make is not None:
-            drivers.append((name, make(config.env, plain.observation), plain))
+    for name, make in (("never steers", make_never_steering), ("rule-based", make_scripted)):
+        driver = make(config.env)
+        drivers.append((name, driver, replace(config, observation=driver.observation)))
     return [
         evaluate(policy, env_config, episodes=episodes, seed=FINAL_SEED, agent=name)
         for name, policy, env_config in drivers
     ]
-
-
-def find_scripted(function: str) -> Any:  # a factory of policies, or None
-    """Looks up a rule-based driver, which needs not exist for every observation."""
-    try:
-        return getattr(importlib.import_module("agents.scripted"), function, None)
-    except ModuleNotFoundError:
-        return None
 
 
 def table(records: list[dict[str, Any]]) -> str:

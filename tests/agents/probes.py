@@ -45,9 +45,7 @@ def register() -> None:
     """Registers the probes with gymnasium, once."""
     for env_id in ACTION_VALUES:
         if env_id not in gym.registry:
-            gym.register(
-                env_id, vector_entry_point=f"{__name__}:ProbeVectorEnv", kwargs={"probe": env_id}
-            )
+            gym.register(env_id, vector_entry_point=f"{__name__}:ProbeVectorEnv", kwargs={"probe": env_id})
 
 
 class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
@@ -59,9 +57,7 @@ class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.num_envs = num_envs
         self.single_observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.single_action_space = gym.spaces.Discrete(2)
-        self.observation_space = gym.vector.utils.batch_space(
-            self.single_observation_space, num_envs
-        )
+        self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self.metadata = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
         self.lanes = np.zeros(num_envs, STATE)

@@ -44,13 +44,9 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert load_latest_checkpoint(tmp_path, "best").values["step"] == 1
 
 
-@pytest.mark.parametrize(
-    "name", ["network.safetensors", "replay.obs.npy", "values.json", "MANIFEST.json"]
-)
+@pytest.mark.parametrize("name", ["network.safetensors", "replay.obs.npy", "values.json", "MANIFEST.json"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
-def test_a_damaged_checkpoint_is_skipped_with_a_warning(
-    tmp_path: Path, name: str, damage: str
-) -> None:
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(tmp_path: Path, name: str, damage: str) -> None:
     save_checkpoint(sample(1), tmp_path, "last", 1)
     path = save_checkpoint(sample(2), tmp_path, "last", 2) / name
     content = bytearray(path.read_bytes())
@@ -72,9 +68,7 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
     assert find_checkpoints(tmp_path, "last") == []
 
 
-def test_a_half_written_checkpoint_is_never_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_half_written_checkpoint_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_checkpoint(sample(1), tmp_path, "last", 1)
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))

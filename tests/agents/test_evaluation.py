@@ -30,9 +30,7 @@ def test_only_the_first_episode_of_each_lane_counts(monkeypatch: pytest.MonkeyPa
     while (lengths == 0).any():
         *_, infos = envs.step(np.ones(400, np.int64))
         first = infos.get("_final_info", np.zeros(400, np.bool_)) & (lengths == 0)
-        lengths[first] = infos.get("final_info", {"episode_length": lengths})["episode_length"][
-            first
-        ]
+        lengths[first] = infos.get("final_info", {"episode_length": lengths})["episode_length"][first]
     assert record["mean_length"] == lengths.mean()
     assert record["timeout_rate"] == 1.0
     assert record["mean_return"] == pytest.approx(lengths.mean() - 1)  # the first step pays nothing

@@ -17,9 +17,7 @@ PLANES = gym.spaces.Box(0, 255, (4, 11, 7), np.uint8)
 
 @pytest.mark.parametrize("space", [FEATURES, CODES, PLANES], ids=["features", "codes", "planes"])
 @pytest.mark.parametrize("channels", [(), (8, 8)])
-def test_every_observation_kind_gets_q_values_and_gradients(
-    space: gym.spaces.Box, channels: tuple[int, ...]
-) -> None:
+def test_every_observation_kind_gets_q_values_and_gradients(space: gym.spaces.Box, channels: tuple[int, ...]) -> None:
     network = make_q_network(space, 5, NetworkConfig(hidden_sizes=(16, 16), channels=channels))
     space.seed(0)
     obs = torch.from_numpy(np.stack([space.sample() for _ in range(3)]))
@@ -39,12 +37,8 @@ def test_code_encoder_equals_a_layer_on_one_hot_codes() -> None:
     torch.testing.assert_close(encoder(codes), expected)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)], ids=str
-)
-def test_plane_encoder_equals_a_layer_on_scaled_planes(
-    dtype: torch.dtype, tolerance: float
-) -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)], ids=str)
+def test_plane_encoder_equals_a_layer_on_scaled_planes(dtype: torch.dtype, tolerance: float) -> None:
     encoder = PlaneEncoder(num_inputs=60, num_outputs=8, dtype=dtype)
     planes = torch.randint(256, (5, 3, 4, 5), dtype=torch.uint8)
     expected = encoder.linear(planes.flatten(1).float() / 255.0)

@@ -56,8 +56,7 @@ def learnt_values(folder: Path, cues: list[float]) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("env_id", "n_step"),
-    [(env_id, 1) for env_id in ACTION_VALUES]
-    + [("probes/TwoStep-v0", 3), ("probes/Truncation-v0", 3)],
+    [(env_id, 1) for env_id in ACTION_VALUES] + [("probes/TwoStep-v0", 3), ("probes/Truncation-v0", 3)],
 )
 def test_dqn_learns_the_closed_form_values(env_id: str, n_step: int, tmp_path: Path) -> None:
     """Constant reward, backpropagation, discount, choice of action, bootstrap at truncation."""

@@ -13,7 +13,7 @@ import pytest
 
 import agents.scripted
 from agents.environments import EnvConfig
-from agents.evaluation import Policy, evaluate
+from agents.evaluation import Policy, evaluate, first_episodes
 from agents.random_agent import make_random
 from agents.scripted import SPEED_LIMITS, make_never_steering, make_scripted
 from drivesim import Action
@@ -83,6 +83,14 @@ def test_the_rule_based_driver_succeeds(env_id: str) -> None:
     assert record["success_rate"] >= 0.90
     assert record["success_rate"] >= MEASURED[env_id[9:-3]][2] - TOLERANCE
     assert record["off_road_rate"] == 0.0
+
+
+def test_the_rule_based_driver_stops_at_red() -> None:
+    driver = make_scripted("drivesim/Intersection-v0")
+    config = EnvConfig("drivesim/Intersection-v0", observation=driver.observation)
+    ends = first_episodes(driver, config, EPISODES, 0, "test")
+    assert ends["red_light"].sum() == 0
+    assert ends["wrong_way"].mean() <= 0.01
 
 
 def test_on_the_highway_steering_is_what_makes_the_difference() -> None:

@@ -49,9 +49,7 @@ def test_training_leaves_a_whole_run_folder(run_dir: Path) -> None:
     assert drivers[:2] == ["dqn", "random"]
 
 
-def test_evaluate_prints_exactly_one_json_object(
-    run_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_prints_exactly_one_json_object(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [str(run_dir), "--episodes", "30", "--split", "test", "--seed", "5", "--json"]
     assert script("evaluate").main(arguments) == 0
     record = json.loads(capsys.readouterr().out)
@@ -61,9 +59,7 @@ def test_evaluate_prints_exactly_one_json_object(
     )  # fmt: skip
 
 
-def test_resume_takes_the_saved_settings_and_new_limits(
-    run_dir: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_resume_takes_the_saved_settings_and_new_limits(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     resume = ["--out", str(run_dir), "--resume", "--final-episodes", "10"]
     assert script("train").main([*resume, "--total-steps", "2400"]) == 0
     assert "after 2,400 steps" in capsys.readouterr().out
@@ -71,9 +67,7 @@ def test_resume_takes_the_saved_settings_and_new_limits(
     assert "seed of a run to be resumed must stay 3" in capsys.readouterr().err
 
 
-def test_errors_say_what_is_wrong_and_what_exists(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_errors_say_what_is_wrong_and_what_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert script("train").main(["--env", "drivesim/Obstakles-v0"]) == 2
     assert "drivesim/Obstacles-v0" in capsys.readouterr().err
     assert script("evaluate").main([str(tmp_path / "missing"), "--json"]) == 2

@@ -226,9 +226,7 @@ def test_one_step_special_cases_agree() -> None:
     expected = td_target(s.rewards, s.next_values, s.terminated, 0.9)
     torch.testing.assert_close(n_step_returns(s.rewards, s.next_values, *ends, 0.9, 1), expected)
     torch.testing.assert_close(lambda_returns(s.rewards, s.next_values, *ends, 0.9, 0.0), expected)
-    torch.testing.assert_close(
-        gae(s.rewards, s.values, s.next_values, *ends, 0.9, 0.0) + s.values, expected
-    )
+    torch.testing.assert_close(gae(s.rewards, s.values, s.next_values, *ends, 0.9, 0.0) + s.values, expected)
 
 
 # --- dynamic programming --------------------------------------------------------------------------
@@ -253,9 +251,7 @@ def test_optimal_values_are_a_fixed_point_of_the_double_dqn_target() -> None:
     successors, rewards, terminated, q_values = enumerated_mdp()
     next_q = torch.from_numpy(q_values[successors].astype(np.float32))
     next_q[torch.from_numpy(terminated)] = NAN
-    actual = double_dqn_target(
-        torch.from_numpy(rewards), next_q, next_q, torch.from_numpy(terminated), GAMMA
-    )
+    actual = double_dqn_target(torch.from_numpy(rewards), next_q, next_q, torch.from_numpy(terminated), GAMMA)
     np.testing.assert_allclose(actual.numpy(), q_values, atol=1e-5)
 
 
@@ -277,9 +273,7 @@ def test_with_exact_values_every_target_is_the_exact_value() -> None:
         is_terminated = bool(terminated[state, action])
         is_truncated = bool(rng.random() < 0.2)
         next_value = NAN if is_terminated else values[successor]
-        rows.append(
-            (rewards[state, action], values[state], next_value, is_terminated, is_truncated)
-        )
+        rows.append((rewards[state, action], values[state], next_value, is_terminated, is_truncated))
         is_over = is_terminated or is_truncated
         state = int(rng.integers(NUM_STATES)) if is_over else successor
     r, v, next_v = (column(*[row[k] for row in rows]) for k in range(3))

@@ -29,9 +29,7 @@ def test_more_threads_are_used_only_if_they_are_clearly_faster(
     assert torch.get_num_threads() == before
 
 
-def test_the_answer_is_remembered_so_that_runs_repeat(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_answer_is_remembered_so_that_runs_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second measurement could differ, and another number of threads rounds sums differently."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(threads, "usable_cores", lambda: 2)

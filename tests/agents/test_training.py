@@ -74,9 +74,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert contents(tmp_path / "first")[name] != contents(tmp_path / "other")[name]
 
 
-def test_an_interrupted_run_resumes_to_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C finishes the step, saves and returns."""
     train(RUN, AGENT, tmp_path / "whole")
     add, calls = EpisodeSums.add, iter(range(10**6))
@@ -95,9 +93,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
 
 
-def test_a_killed_run_resumes_to_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is saved at the moment of death; rows logged after the checkpoint are dropped."""
     short = replace(RUN, total_steps=800, checkpoint_seconds=0.0)
     train(short, AGENT, tmp_path / "whole")

@@ -146,3 +146,11 @@ def test_whoever_stands_still_earns_nothing(env_id: str) -> None:
     if scenario(env_id) == "Highway":
         pytest.skip("the highway begins at speed 3")
     assert drive(env_id, "features", park(env_id))["episode_return"].max() == 0.0
+
+
+def test_going_round_in_circles_earns_nothing() -> None:
+    """What is gained on the way up is lost on the way down."""
+    ends = drive("drivesim/Autodrive-v0", "full_grid", circle("drivesim/Autodrive-v0"))
+    survived = (ends["collision"] == 0) & (ends["off_road"] == 0)
+    assert survived.mean() >= 0.2
+    assert ends["episode_return"][survived].max() <= 0.05
