@@ -43,7 +43,7 @@ def _on(observation: str, reward_weights: dict[str, float], total_steps: int) ->
 
 
 PRESETS: dict[str, Preset] = {
-    "drivesim/Autodrive-v0": Preset(train=_on("full_grid", HALF, 3_000_000), dqn=_QUICK),
+    "drivesim/Autodrive-v0": Preset(train=_on("grid", HALF, 1_500_000), dqn=_QUICK),
     "drivesim/LaneKeep-v0": Preset(train=_on("features", MILD, 2_000_000), dqn=_QUICK),
     "drivesim/Obstacles-v0": Preset(train=_on("features", MILD, 2_000_000), dqn=_QUICK),
     "drivesim/Highway-v0": Preset(train=_on("features", HALF, 3_000_000), dqn=_QUICK),

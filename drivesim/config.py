@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
+from drivesim.checks import chosen, real, whole
 from drivesim.core.rules import REWARD_COST, REWARD_ROUTE, REWARD_SHAPED, REWARD_SPARSE, RULES
 from drivesim.core.world import KRAUSS, NASCH, UNAWARE
 from drivesim.observations import ENCODERS
@@ -24,6 +25,7 @@ REWARDS = {
 DRIVER_MODELS = {"krauss": KRAUSS, "nasch": NASCH, "unaware": UNAWARE}
 DIFFICULTIES = ("easy", "medium", "hard")
 SPLITS = ("train", "test")
+LARGEST = sys.float_info.max
 MAX_LEVELS = 2**31 - 1
 
 
@@ -75,48 +77,16 @@ class RewardWeights:
         """Check that every weight is finite and has its sign."""
         for weight in fields(self):
             value = getattr(self, weight.name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"reward weight {weight.name} must be a number, got {value!r}")
-            if not math.isfinite(value):
-                raise ValueError(f"reward weight {weight.name} must be finite, got {value!r}")
             if weight.name.endswith("_factor"):
-                if not 0.0 < value <= 1.0:
-                    raise ValueError(f"reward weight {weight.name} must be in (0, 1], got {value}")
+                low, high, allowed = 0.0, 1.0, "in (0, 1]"
             elif weight.name in ("progress", "arrived"):
-                if value < 0.0:
-                    raise ValueError(f"reward weight {weight.name} must be at least 0, got {value}")
-            elif value > 0.0:
-                raise ValueError(f"reward weight {weight.name} must be at most 0, got {value}")
-
-
-def chosen(name: str, value: Any, allowed: Any) -> Any:
-    """`value` if it is one of `allowed`.
-
-    Raises:
-        TypeError: if it is no string.
-        ValueError: naming the field, the value and what is allowed.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be one of {list(allowed)}, got {value!r}")
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {list(allowed)}, got {value!r}")
-    return value
-
-
-def whole(name: str, value: Any, low: int, high: int) -> int:
-    """`value` as an int if it is an integer of any kind within [low, high].
-
-    Raises:
-        TypeError: for anything else than an integer; a bool is none.
-        ValueError: naming the field, the value and what is allowed.
-    """
-    if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iu":
-        value = value[()]
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer in [{low}, {high}], got {value!r}")
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be in [{low}, {high}], got {value}")
-    return int(value)
+                low, high, allowed = 0.0, LARGEST, "finite and at least 0"
+            else:
+                low, high, allowed = -LARGEST, 0.0, "finite and at most 0"
+            number = real(f"reward weight {weight.name}", value, low, high, allowed)
+            if number == 0.0 and weight.name.endswith("_factor"):
+                raise ValueError(f"reward weight {weight.name} must be {allowed}, got {value}")
+            object.__setattr__(self, weight.name, number)
 
 
 @dataclass(frozen=True)
@@ -173,10 +143,7 @@ class EnvConfig:
         chosen("traffic", self.traffic, DRIVER_MODELS)
         if self.dawdle is None:
             object.__setattr__(self, "dawdle", scenario.dawdle)
-        if isinstance(self.dawdle, (bool, np.bool_)) or not isinstance(self.dawdle, (int, float, np.number)):
-            raise TypeError(f"dawdle must be a number in [0, 1], got {self.dawdle!r}")
-        if not 0.0 <= float(self.dawdle) <= 1.0:
-            raise ValueError(f"dawdle must be in [0, 1], got {self.dawdle}")
+        object.__setattr__(self, "dawdle", real("dawdle", self.dawdle, 0.0, 1.0, "in [0, 1]"))
         names = [option.name for option in fields(scenario.config)]
         for name in self.level:
             if name not in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -15,19 +15,10 @@ import numpy as np
 from drivesim.config import EnvConfig
 from drivesim.core import batch
 from drivesim.core.jit import specialize
-from drivesim.core.world import (
-    ENDED,
-    MAX_DRIVERS,
-    MAX_PEDESTRIANS,
-    MAX_SIGNALS,
-    MAX_VEHICLES,
-    NOT_STARTED,
-    RUNNING,
-    TOP_SPEED,
-    WORLD,
-)
+from drivesim.core.world import ENDED, NOT_STARTED, WORLD
 from drivesim.observations import ENCODERS
 from drivesim.registry import scenario_of
+from drivesim.states import check_state, check_worlds
 
 Array = np.ndarray[Any, Any]
 
@@ -99,6 +90,11 @@ class Engine:
         self._pool_pid = 0
 
     @property
+    def is_started(self) -> bool:
+        """Whether every lane has an episode, running or ended."""
+        return bool((self.worlds["phase"] != NOT_STARTED).all())
+
+    @property
     def num_threads(self) -> int:
         """Threads in use."""
         return len(self._ranges)
@@ -133,21 +129,17 @@ class Engine:
         """Begin the next episode of the lanes in `mask` and observe all lanes.
 
         Args:
-            mask: (N,) bool.
+            mask: (N,) bool; all lanes, unless all were reset before: without a map there is nothing to observe.
             level_seeds: (N,) int64; below 0 = draw one.
             obs_out: (N, *obs_shape), overwritten.
         """
-        # Lanes that were never reset have no map to be observed.
-        if bool(mask.all()) or bool((self.worlds["phase"] != NOT_STARTED).all()):
-            self._refuse(
-                self._on_all_lanes(
-                    self._kernels.reset,
-                    (self.worlds, self.rules, self._blank),
-                    (mask, level_seeds, self._flat(obs_out)),
-                )
+        self._refuse(
+            self._on_all_lanes(
+                self._kernels.reset,
+                (self.worlds, self.rules, self._blank),
+                (mask, level_seeds, self._flat(obs_out)),
             )
-            return
-        raise gym.error.ResetNeeded("reset all lanes before resetting some of them with reset_mask")
+        )
 
     def step(
         self,
@@ -188,70 +180,38 @@ class Engine:
         batch.describe_lanes(self.worlds, self.rules, self.details)
         return self.details
 
-    def seed_lane(self, lane: int, seed: int | None) -> None:
-        """Key a lane anew: its next reset begins episode 0."""
-        self.worlds["key"][lane] = key_of(seed)
-        self.worlds["episode"][lane] = -1
+    def key_lanes(self, mask: Array, seeds: list[int | None]) -> None:
+        """Key anew the lanes of `mask` (N,) that have a seed, and from fresh entropy those that never had a key.
 
-    def check_state(self, state: Any, mask: Any) -> tuple[Array, Array]:
-        """Validate arguments of `set_state`: a state of these worlds, and which lanes take it.
+        The next reset of a lane keyed anew begins its episode 0.
+        """
+        has_seed = np.array([seed is not None for seed in seeds])
+        for lane in np.flatnonzero(mask & (has_seed | (self.worlds["episode"] < 0))).tolist():
+            self.worlds["key"][lane] = key_of(seeds[lane])
+            self.worlds["episode"][lane] = -1
+
+    @cached_property
+    def _model(self) -> Array:
+        """A level (1,) of these options, to compare states with."""
+        model = self._blank.copy()
+        obs = np.empty((1, self._obs_size), self.obs_dtype)
+        level_seeds = np.zeros(1, np.int64)
+        mask = np.ones(1, np.bool_)
+        self._refuse(self._kernels.reset(model, self.rules, self._blank, 0, 1, mask, level_seeds, obs))
+        return model
+
+    def set_state(self, state: Any, mask: Any) -> None:
+        """Take over the worlds of the lanes in `mask` (all, if None).
 
         Raises:
             TypeError, ValueError: naming what is wrong; nothing has been changed.
         """
-        if not isinstance(state, np.ndarray) or state.dtype != WORLD:
-            found = getattr(state, "dtype", type(state).__name__)
-            raise TypeError(f"state must be an array from get_state(), got {str(found)[:80]}")
-        if state.shape != (self.num_lanes,):
-            raise ValueError(f"state must have shape ({self.num_lanes},), got {state.shape}")
-        if mask is None:
-            mask = np.ones(self.num_lanes, np.bool_)
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_lanes,):
-            raise TypeError(f"mask must be a bool array of shape ({self.num_lanes},), got {mask!r}")
-        chosen = state[mask]
-        if (chosen["scenario"] != self._blank["scenario"][0]).any():
-            raise ValueError(f"state is of another scenario than {self.config.scenario}")
-        started = chosen[chosen["phase"] != NOT_STARTED]
-        rows, cols = self.map_shape
-        vehicles = started["vehicles"]
-        driving = vehicles["status"] != 0
-        signals = started["signals"][:, :MAX_SIGNALS]
-        has_signal = np.arange(MAX_SIGNALS) < started["num_signals"][:, None]
-        fits = (
-            (started["rows"] == rows)
-            & (started["cols"] == cols)
-            & (started["num_controlled"] == 1)
-            & (started["num_controlled"] <= MAX_DRIVERS)
-            & (started["num_vehicles"] >= 1)
-            & (started["num_vehicles"] <= MAX_VEHICLES)
-            & (started["num_signals"] >= 0)
-            & (started["num_signals"] <= MAX_SIGNALS)
-            & (started["num_pedestrians"] >= 0)
-            & (started["num_pedestrians"] <= MAX_PEDESTRIANS)
-            & ((started["phase"] == RUNNING) | (started["phase"] == ENDED))
-            & (started["tick"] >= 0)
-            & (started["drivers"]["route_length"][:, 0] > 0)
-            & (started["occupants"].max(axis=1, initial=0) <= MAX_VEHICLES)
-            & _in_range(vehicles["row"], 0, rows - 1, driving)
-            & _in_range(vehicles["col"], 0, cols - 1, driving)
-            & _in_range(vehicles["heading"], 0, 3, driving)
-            & _in_range(vehicles["ahead"], -1, MAX_VEHICLES - 1, driving)
-            & _in_range(started["first"], -1, MAX_VEHICLES - 1, np.ones_like(started["first"], np.bool_))
-            & _in_range(vehicles["speed"], 0, TOP_SPEED, driving)
-            & _in_range(vehicles["limit"], 0, TOP_SPEED, driving)
-            & _in_range(vehicles["turn"], -1, 1, driving)
-            & _in_range(vehicles["exit_cell"], -1, rows * cols - 1, driving)
-            & _in_range(signals["width"], 1, 4, has_signal)
-            & _in_range(signals["height"], 1, 4, has_signal)
-            & _in_range(signals["green_0"] + signals["green_1"], 1, 1000, has_signal)
-            & _in_range(signals["yellow"], 0, 1000, has_signal)
-            & _in_range(signals["all_red"], 0, 1000, has_signal)
-        )
-        if not fits.all():
-            raise ValueError(f"state of lane {int(np.flatnonzero(~fits)[0])} of the chosen is no state of this map")
-        if self.autoreset == batch.SAME_STEP and (started["phase"] == ENDED).any():
+        state, mask = check_state(state, mask, self.num_lanes)
+        worlds = state[mask]
+        check_worlds(worlds, self._model, self.config.scenario)
+        if self.autoreset == batch.SAME_STEP and (worlds["phase"] == ENDED).any():
             raise ValueError("state holds an ended episode, which a SAME_STEP environment cannot continue")
-        return state, mask
+        self.worlds[mask] = worlds
 
     def fork(self, index: int, num: int, rekey: bool) -> Array:
         """`num` copies of lane `index`; with `rekey` each draws its own future."""
@@ -280,8 +240,3 @@ class Engine:
         self.__dict__.update(state)
         assert self.config.observation is not None
         self._kernels = kernels_of(self.config.scenario, self.config.observation)
-
-
-def _in_range(values: Array, low: int, high: int, where: Array) -> Array:
-    """Per lane: whether all `values` that count lie in [low, high]."""
-    return np.asarray((((values >= low) & (values <= high)) | ~where).all(axis=1))

@@ -9,44 +9,16 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-from drivesim.config import EnvConfig, RewardWeights, jsonable, whole
+from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, checked_seed, whole
+from drivesim.config import EnvConfig, RewardWeights, jsonable
 from drivesim.core.batch import DISABLED, EPISODE, TEST_SPLIT
 from drivesim.core.rules import TERMS
+from drivesim.core.world import NOT_STARTED, RUNNING
 from drivesim.engine import Array, Engine
 
 INFO_KEYS = tuple(EPISODE.names or ())
 MAX_LEVEL_SEED = 2 * TEST_SPLIT - 1
-RENDER_MODES = ("rgb_array", "ansi")
 RENDER_FPS = 10
-
-
-def checked_render_mode(render_mode: Any) -> str | None:
-    """`render_mode` if there is such a mode.
-
-    Raises:
-        ValueError: naming the modes.
-    """
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise ValueError(f"render_mode must be None or one of {list(RENDER_MODES)}, got {render_mode!r}")
-    return render_mode  # type: ignore[no-any-return]
-
-
-def checked_seed(seed: Any) -> int | None:
-    """`seed` as a Python int of any size, or None.
-
-    Raises:
-        TypeError: if it is no integer.
-        ValueError: if it is negative.
-    """
-    if seed is None:
-        return None
-    if isinstance(seed, np.ndarray) and seed.ndim == 0 and seed.dtype.kind in "iu":
-        seed = seed[()]
-    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed must be None or an integer of at least 0, got {seed!r}")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}")
-    return int(seed)
 
 
 class DriveEnv(gym.Env[Array, int]):
@@ -113,8 +85,8 @@ class DriveEnv(gym.Env[Array, int]):
         self._rewards = np.zeros(1, np.float64)
         self._terminations = np.zeros(1, np.bool_)
         self._truncations = np.zeros(1, np.bool_)
-        self._is_seeded = False
         self._needs_reset = True
+        self._is_closed = False
         self._has_cost = self.config.reward == "cost"
         self._spec: EnvSpec | None = None
 
@@ -138,19 +110,19 @@ class DriveEnv(gym.Env[Array, int]):
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         seed = checked_seed(seed)
         level_seed = -1
-        for name, value in (options or {}).items():
-            if name != "level_seed":
-                raise ValueError(f"options has no {name!r}; there is ['level_seed']")
+        for value in checked_options(options, ("level_seed",)).values():
             level_seed = whole("level_seed", value, 0, MAX_LEVEL_SEED)
         super().reset(seed=seed)
-        if seed is not None or not self._is_seeded:
-            self._engine.seed_lane(0, seed)
-            self._is_seeded = True
+        mask = np.ones(1, np.bool_)
+        self._engine.key_lanes(mask, [seed])
+        self._needs_reset = True  # until a level has been certified
         obs = self._engine.empty_obs()
-        self._engine.reset(np.ones(1, np.bool_), np.array([level_seed], np.int64), obs)
+        self._engine.reset(mask, np.array([level_seed], np.int64), obs)
         self._needs_reset = False
         detail = self._engine.describe()
         detail["terms"] = 0.0
@@ -166,10 +138,12 @@ class DriveEnv(gym.Env[Array, int]):
         Raises:
             TypeError, ValueError: for anything else; nothing has moved.
             gymnasium.error.ResetNeeded: before the first reset and after a termination.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         if type(action) is not int or not 0 <= action < self._num_actions:
             action = whole("action", action, 0, self._num_actions - 1)
         if self._needs_reset:
+            self._check_open()
             raise gym.error.ResetNeeded("call reset() before step(): there is no episode or it has terminated")
         self._actions[0] = action
         obs = self._engine.empty_obs()
@@ -193,7 +167,9 @@ class DriveEnv(gym.Env[Array, int]):
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         if self.render_mode is None:
             gym.logger.warn("render() without a render_mode shows nothing: pass render_mode= to gym.make")
             return None
@@ -210,14 +186,11 @@ class DriveEnv(gym.Env[Array, int]):
 
         Raises:
             TypeError, ValueError: if it is no such state; nothing has changed.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
-        state, mask = self._engine.check_state(state, mask)
-        self._engine.worlds[mask] = state[mask]
-        phase = int(self._engine.worlds["phase"][0])
-        self._needs_reset = phase != 1
-        self._is_seeded = True
-        if phase != 0:
-            self._engine.describe()
+        self._check_open()
+        self._engine.set_state(state, mask)
+        self._needs_reset = self._engine.worlds["phase"][0] != RUNNING
 
     def observe(self) -> Array:
         """The observation of the state as it is, without a step.
@@ -225,25 +198,34 @@ class DriveEnv(gym.Env[Array, int]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        if self._engine.worlds["phase"][0] == 0:
-            raise gym.error.ResetNeeded("call reset() before observe()")
+        self._check_started("observe")
         obs = self._engine.empty_obs()
         self._engine.observe(obs)
         return obs[0]  # type: ignore[no-any-return]
 
     def action_masks(self) -> Array:
-        """bool (num_actions,): which actions do something that IDLE does not; IDLE itself is true.
+        """Bool (num_actions,): which actions do something that IDLE does not; IDLE itself is true.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        if self._engine.worlds["phase"][0] == 0:
-            raise gym.error.ResetNeeded("call reset() before action_masks()")
+        self._check_started("action_masks")
         return self._engine.describe()["mask"][0, : self._num_actions].astype(np.bool_)
 
     def close(self) -> None:
         """Free what the environment holds; may be called again."""
         self._engine.close()
+        self._is_closed = True
+        self._needs_reset = True
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise gym.error.ClosedEnvironmentError("this environment was closed")
+
+    def _check_started(self, method: str) -> None:
+        self._check_open()
+        if not self._engine.is_started:
+            raise gym.error.ResetNeeded(f"call reset() before {method}()")
 
 
 def render_world(engine: Engine, lane: int, render_mode: str) -> Any:
@@ -255,6 +237,6 @@ def render_world(engine: Engine, lane: int, render_mode: str) -> Any:
     from drivesim.render.frame import draw_frame, draw_text
 
     world = engine.worlds[lane]
-    if world["phase"] == 0:
+    if world["phase"] == NOT_STARTED:
         raise gym.error.ResetNeeded("call reset() before render()")
     return draw_text(world) if render_mode == "ansi" else draw_frame(world)

@@ -11,40 +11,35 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from drivesim.config import EnvConfig, RewardWeights, jsonable, whole
-from drivesim.core import batch
-from drivesim.engine import Array, Engine
-from drivesim.env import (
-    INFO_KEYS,
-    MAX_LEVEL_SEED,
-    RENDER_FPS,
+from drivesim.checks import (
     RENDER_MODES,
+    boolean,
+    checked_actions,
+    checked_level_seeds,
+    checked_mode,
+    checked_options,
     checked_render_mode,
-    checked_seed,
-    render_world,
+    checked_reset_mask,
+    checked_seeds,
+    integer,
+    whole,
 )
+from drivesim.config import EnvConfig, RewardWeights, jsonable
+from drivesim.core import batch
+from drivesim.core.world import ENDED
+from drivesim.engine import Array, Engine
+from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED, RENDER_FPS, render_world
 from drivesim.registry import entry_of
 
 MAX_NUM_ENVS = 2**20
 MAX_NUM_THREADS = 256
 MAX_STEPS = 2**31 - 1
+LANE_METHODS = ("render", "observe", "action_masks")  # those that answer once per lane
 MODES = {
     AutoresetMode.NEXT_STEP: batch.NEXT_STEP,
     AutoresetMode.SAME_STEP: batch.SAME_STEP,
     AutoresetMode.DISABLED: batch.DISABLED,
 }
-
-
-def checked_mode(mode: Any) -> AutoresetMode:
-    """An autoreset mode from the enum, its value (`"SameStep"`) or its name (`"SAME_STEP"`).
-
-    Raises:
-        ValueError: naming the modes.
-    """
-    for known in MODES:
-        if mode is known or (isinstance(mode, str) and mode in (known.value, known.name)):
-            return known
-    raise ValueError(f"autoreset_mode must be one of {[known.value for known in MODES]}, got {mode!r}")
 
 
 class DriveVectorEnv(VectorEnv[Array, Array, Array]):
@@ -68,7 +63,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
     Lane i of `reset(seed=s)` is, step by step and over any number of episodes, the single environment seeded s + i.
     Rewards are float64, ends bool. `infos` is empty unless an episode has ended in this step: then it holds the keys
     of `core.batch.EPISODE`, each with its `_key` mask; under SAME_STEP these are in `final_info`, beside the dense
-    array `final_obs` with the mask `_final_obs`. Under `reward="cost"` every step has `cost`.
+    array `final_obs` (0 in other lanes) with the mask `_final_obs`. Under `reward="cost"` every step has `cost`.
 
     Raises:
         TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
@@ -97,9 +92,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self.num_envs = whole("num_envs", num_envs, 1, MAX_NUM_ENVS)
         self.autoreset_mode = checked_mode(autoreset_mode)
         self.render_mode = checked_render_mode(render_mode)
-        if not isinstance(copy, bool):
-            raise TypeError(f"copy must be a bool, got {copy!r}")
-        self._copies = copy
+        self._copies = boolean("copy", copy)
         if max_episode_steps is None:
             max_steps = entry_of(scenario).max_episode_steps
         else:
@@ -137,13 +130,14 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._is_same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
         self._is_disabled = self.autoreset_mode is AutoresetMode.DISABLED
         self._has_cost = self.config.reward == "cost"
+        self._actions = np.zeros(self.num_envs, np.int64)
         self._obs = np.zeros((self.num_envs, *self._engine.obs_shape), self._engine.obs_dtype)
         self._final_obs = np.zeros_like(self._obs) if self._is_same_step else None
         self._rewards = np.zeros(self.num_envs, np.float64)
         self._terminations = np.zeros(self.num_envs, np.bool_)
         self._truncations = np.zeros(self.num_envs, np.bool_)
         self._ended = np.zeros(self.num_envs, np.bool_)
-        self._is_seeded = np.zeros(self.num_envs, np.bool_)
+        self._has_final_obs = np.zeros(self.num_envs, np.bool_)
         self._is_started = False
         self._spec: EnvSpec | None = None
 
@@ -160,42 +154,6 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
     # --- seeds and resets --------------------------------------------------------------------------------------------
 
-    def _checked_seeds(self, seed: Any) -> list[int | None]:
-        """One seed or None per lane from an int (lane i gets seed + i), a list, or None."""
-        if isinstance(seed, (list, tuple)) or (isinstance(seed, np.ndarray) and seed.ndim == 1):
-            if len(seed) != self.num_envs:
-                raise ValueError(f"seed must have one entry for each of {self.num_envs} lanes, got {len(seed)}")
-            return [checked_seed(entry) for entry in seed]
-        first = checked_seed(seed)
-        if first is None:
-            return [None] * self.num_envs
-        return [first + lane for lane in range(self.num_envs)]
-
-    def _checked_options(self, options: dict[str, Any] | None) -> tuple[Array, Array]:
-        """The mask (N,) of lanes to reset and their level seeds (N,), -1 = draw one."""
-        mask = np.ones(self.num_envs, np.bool_)
-        level_seeds = np.full(self.num_envs, -1, np.int64)
-        for name, value in (options or {}).items():
-            if name == "reset_mask":
-                if not isinstance(value, np.ndarray) or value.dtype != np.bool_:
-                    raise TypeError(f"reset_mask must be a bool array of shape ({self.num_envs},), got {value!r}")
-                if value.shape != (self.num_envs,):
-                    raise ValueError(f"reset_mask must have shape ({self.num_envs},), got {value.shape}")
-                if not value.any():
-                    raise ValueError("reset_mask must choose at least one lane")
-                mask = value.copy()
-            elif name == "level_seed":
-                entries = value if isinstance(value, (list, tuple, np.ndarray)) else [value] * self.num_envs
-                if isinstance(entries, np.ndarray) and entries.ndim == 0:
-                    entries = [entries] * self.num_envs
-                if len(entries) != self.num_envs:
-                    raise ValueError(f"level_seed must be one or {self.num_envs} integers, got {len(entries)}")
-                for lane, entry in enumerate(entries):
-                    level_seeds[lane] = whole("level_seed", entry, 0, MAX_LEVEL_SEED)
-            else:
-                raise ValueError(f"options has no {name!r}; there are ['reset_mask', 'level_seed']")
-        return mask, level_seeds
-
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
@@ -209,18 +167,24 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
             gymnasium.error.ResetNeeded: for a mask before all lanes were reset once.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_open()
-        seeds = self._checked_seeds(seed)
-        mask, level_seeds = self._checked_options(options)
+        seeds = checked_seeds(seed, self.num_envs)
+        options = checked_options(options, ("reset_mask", "level_seed"))
+        mask = np.ones(self.num_envs, np.bool_)
+        if "reset_mask" in options:
+            mask = checked_reset_mask(options["reset_mask"], self.num_envs)
+        level_seeds = np.full(self.num_envs, -1, np.int64)
+        if "level_seed" in options:
+            level_seeds = checked_level_seeds(options["level_seed"], self.num_envs, MAX_LEVEL_SEED)
         if not self._is_started and not mask.all():
             raise gym.error.ResetNeeded("reset all lanes before resetting some of them with reset_mask")
-        if isinstance(seed, (int, np.integer)):
-            self._np_random, self._np_random_seed = gym.utils.seeding.np_random(int(seed))
-        for lane in np.flatnonzero(mask).tolist():
-            if seeds[lane] is not None or not self._is_seeded[lane]:
-                self._engine.seed_lane(lane, seeds[lane])
-        self._is_seeded |= mask
+        first = integer(seed)
+        if first is not None:
+            self._np_random, self._np_random_seed = gym.utils.seeding.np_random(first)
+        self._engine.key_lanes(mask, seeds)
+        self._is_started = False  # until all levels have been certified
         obs = self._engine.empty_obs() if self._copies else self._obs
         self._engine.reset(mask, level_seeds, obs)
         self._ended &= ~mask
@@ -228,25 +192,6 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return obs, {}
 
     # --- steps -------------------------------------------------------------------------------------------------------
-
-    def _checked_actions(self, actions: Any) -> Array:
-        """`actions` as int64 (N,)."""
-        array = np.asarray(actions)
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"actions must be integers of shape ({self.num_envs},), got dtype {array.dtype}")
-        if array.shape != (self.num_envs,):
-            raise ValueError(f"actions must have shape ({self.num_envs},), got {array.shape}")
-        checked = np.ascontiguousarray(array, dtype=np.int64)
-        lane = batch.first_out_of_range(checked, self._engine.num_actions)
-        if lane >= 0:
-            raise ValueError(
-                f"actions must be in [0, {self._engine.num_actions - 1}], got {array[lane]} in lane {lane}"
-            )
-        return checked
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise gym.error.ClosedEnvironmentError("this environment was closed")
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Step every lane.
@@ -261,9 +206,17 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         Raises:
             TypeError, ValueError: for bad actions; no lane has moved.
             gymnasium.error.ResetNeeded: before the first reset, and under DISABLED for a lane that has ended.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_open()
-        checked = self._checked_actions(actions)
+        array = checked_actions(actions, self.num_envs, self._engine.num_actions)
+        # A copy, so that the loops are compiled for one kind of array only. uint64 beyond int64 comes out negative.
+        np.copyto(self._actions, array, casting="same_kind")
+        lane = batch.first_out_of_range(self._actions, self._engine.num_actions)
+        if lane >= 0:
+            raise ValueError(
+                f"actions must be integers in [0, {self._engine.num_actions - 1}], got {array[lane]} in lane {lane}"
+            )
         if not self._is_started:
             raise gym.error.ResetNeeded("call reset() before step()")
         if self._is_disabled and self._ended.any():
@@ -277,7 +230,11 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         else:
             obs, rewards = self._obs, self._rewards
             terminations, truncations = self._terminations, self._truncations
-        self._engine.step(checked, obs, rewards, terminations, truncations, self._final_obs)
+        try:
+            self._engine.step(self._actions, obs, rewards, terminations, truncations, self._final_obs)
+        except gym.error.Error:
+            self._is_started = False  # some lane has ended and could not begin anew
+            raise
         np.logical_or(terminations, truncations, out=self._ended)
         return obs, rewards, terminations, truncations, self._infos()
 
@@ -302,7 +259,17 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             infos.update(summary)
             return infos
         assert self._final_obs is not None
-        infos["final_obs"] = self._final_obs.copy() if self._copies else self._final_obs
+        if self._has_cost:
+            summary["cost"] = np.where(ended, infos["cost"], 0.0)
+            summary["_cost"] = ended
+        if self._copies:
+            final_obs = np.zeros_like(self._final_obs)
+            final_obs[lanes] = self._final_obs[lanes]
+        else:
+            final_obs = self._final_obs
+            final_obs[self._has_final_obs & ~ended] = 0
+            self._has_final_obs = self._ended.copy()
+        infos["final_obs"] = final_obs
         infos["_final_obs"] = ended
         infos["final_info"] = summary
         infos["_final_info"] = ended
@@ -322,13 +289,12 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
         Raises:
             TypeError, ValueError: if it is no such state; nothing has changed.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
-        state, mask = self._engine.check_state(state, mask)
-        self._engine.worlds[mask] = state[mask]
-        phase = self._engine.worlds["phase"]
-        self._ended = phase == 2
-        self._is_seeded |= mask
-        self._is_started = bool((phase != 0).all())
+        self._check_open()
+        self._engine.set_state(state, mask)
+        self._ended = self._engine.worlds["phase"] == ENDED
+        self._is_started = self._engine.is_started
 
     def fork(self, index: int, num: int, rekey: bool = True) -> Array:
         """`num` copies (num,) of the state of lane `index`, for `set_state`.
@@ -340,9 +306,13 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
         Raises:
             TypeError, ValueError: if `index` is no lane or `num` is out of range.
+            gymnasium.error.ResetNeeded: before the first reset.
         """
         index = whole("index", index, 0, self.num_envs - 1)
-        return self._engine.fork(index, whole("num", num, 1, MAX_NUM_ENVS), bool(rekey))
+        num = whole("num", num, 1, MAX_NUM_ENVS)
+        rekey = boolean("rekey", rekey)
+        self._check_started("fork")
+        return self._engine.fork(index, num, rekey)
 
     def observe(self) -> Array:
         """The observations (N, *obs_shape) of the state as it is, without a step.
@@ -356,7 +326,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return obs
 
     def action_masks(self) -> Array:
-        """bool (N, num_actions): which actions do something that IDLE does not; IDLE itself is true.
+        """Bool (N, num_actions): which actions do something that IDLE does not; IDLE itself is true.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
@@ -366,7 +336,12 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         batch.mask_lanes(self._engine.worlds, self._engine.rules, masks)
         return masks
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise gym.error.ClosedEnvironmentError("this environment was closed")
+
     def _check_started(self, method: str) -> None:
+        self._check_open()
         if not self._is_started:
             raise gym.error.ResetNeeded(f"call reset() before {method}()")
 
@@ -378,6 +353,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
+        self._check_open()
         if self.render_mode is None:
             gym.logger.warn("render() without a render_mode shows nothing: pass render_mode= to gym.make_vec")
             return None
@@ -385,12 +361,18 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return tuple(render_world(self._engine, lane, self.render_mode) for lane in range(self.num_envs))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """What every lane answers to a method or attribute, as `SyncVectorEnv.call` does."""
-        if name == "render":
-            return self.render() or ()
-        if name == "action_masks":
-            return tuple(self.action_masks())
-        return tuple(self.get_attr(name))
+        """What every lane answers to a method or attribute, as `SyncVectorEnv.call` does.
+
+        Raises:
+            AttributeError: if there is none, or if it is a method that does not answer for each lane.
+        """
+        value = getattr(self, name)
+        if not callable(value):
+            return (value,) * self.num_envs
+        if name not in LANE_METHODS:
+            raise AttributeError(f"call() knows the methods {list(LANE_METHODS)}, got {name!r}")
+        answer = value(*args, **kwargs)
+        return (None,) * self.num_envs if answer is None else tuple(answer)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """An attribute, once per lane.
@@ -403,4 +385,5 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of the threads."""
-        self._engine.close()
+        if hasattr(self, "_engine"):  # some versions of Gymnasium close what was never built
+            self._engine.close()

@@ -361,11 +361,7 @@ def say(message: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    try:
-        parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     if parsed.quick:
         sizes = tuple(size for size in parsed.batch_sizes if size <= 1024)
         parsed = replace(parsed, batch_sizes=sizes or (1,), repetitions=min(parsed.repetitions, 2), seconds=0.02)

@@ -1,4 +1,4 @@
-"""A small square canvas on which tiles and sprites are painted once, four times as fine as they are shown."""
+"""A small square canvas on which tiles and sprites are painted once, finer than they are shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from drivesim.render.palette import Colour
 
 Array = np.ndarray[Any, Any]
 
-FINENESS = 4  # samples along a pixel's side
+SAMPLES = 64  # along a cell's side, at least; a whole number of them, two or more, makes a pixel
 
 
 class Sprite(NamedTuple):
@@ -48,7 +48,8 @@ class Canvas:
     """
 
     def __init__(self, cell: int, span: int = 1) -> None:
-        samples = cell * span * FINENESS
+        self._fineness = max(2, -(-SAMPLES // cell))
+        samples = cell * span * self._fineness
         steps = ((np.arange(samples, dtype=np.float32) + 0.5) / samples - 0.5) * span
         self.x: Array = np.broadcast_to(steps, (samples, samples))
         self.y: Array = np.broadcast_to(steps[:, None], (samples, samples))
@@ -56,13 +57,13 @@ class Canvas:
 
     def paint(self, where: Array, colour: Colour, opacity: float = 1.0) -> None:
         """Cover the samples `where` is true with a colour."""
-        cover = np.array([*colour, 255.0], np.float32) * opacity
-        self._rgba[where] = self._rgba[where] * (1.0 - opacity) + cover
+        cover = np.array([*colour, 255.0], np.float32)
+        self._rgba[where] = cover if opacity == 1.0 else self._rgba[where] * (1.0 - opacity) + cover * opacity
 
     def _shrunk(self) -> Array:
         """The picture in its own resolution, float32 (side, side, 4)."""
-        side = self._rgba.shape[0] // FINENESS
-        shrunk: Array = self._rgba.reshape(side, FINENESS, side, FINENESS, 4).mean(axis=(1, 3))
+        side = self._rgba.shape[0] // self._fineness
+        shrunk: Array = self._rgba.reshape(side, self._fineness, side, self._fineness, 4).mean(axis=(1, 3))
         return shrunk
 
     def to_sprite(self) -> Sprite:

@@ -152,9 +152,10 @@ def tile(cell: int, number: int) -> Array:
     facts = unpacked(number)
     kind, heading = facts["kind"], facts["heading"]
     canvas = Canvas(cell)
-    _paint_grass(canvas, facts["verge"])
     in_corners = _in_corners(canvas, facts["corners"])
     road = in_corners if kind == OFF_ROAD else ~in_corners
+    if not road.all():
+        _paint_grass(canvas, facts["verge"])
     distance = _distance_to_edge(canvas, facts["halves"], facts["corners"])
     canvas.paint(~road & (distance < VERGE_WIDTH), palette.VERGE)
     canvas.paint(road, _surface(kind, heading))

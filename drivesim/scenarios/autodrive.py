@@ -151,7 +151,7 @@ class Autodrive(Scenario):
         "hard": AutodriveConfig(num_obstacles=18, crossing_cars=3),
     }
     generate = staticmethod(generate)
-    window = Window(ahead=9, behind=9, beside=9)
+    window = Window(ahead=6, behind=2, beside=6)
     limit = 2
     top_speed = 2
     max_episode_steps = 60

@@ -1,0 +1,203 @@
+"""Checks of what callers pass in: each returns a clean value, or names the field, the value and what is allowed."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+
+RENDER_MODES = ("rgb_array", "ansi")
+
+
+def integer(value: Any) -> int | None:
+    """`value` as an int if it is an integer scalar of any kind or a 0-d integer array, else None; a bool is none."""
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if getattr(value, "shape", None) == () and "bool" not in str(getattr(value, "dtype", "")):
+        try:
+            return operator.index(value)
+        except TypeError:
+            return None
+    return None
+
+
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    """`value` as an int if it is an integer of any kind within [low, high].
+
+    Raises:
+        TypeError: for anything else than an integer; a bool is none.
+        ValueError: naming the field, the value and what is allowed.
+    """
+    number = integer(value)
+    if number is None:
+        raise TypeError(f"{name} must be an integer in [{low}, {high}], got {value!r}")
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be in [{low}, {high}], got {number}")
+    return number
+
+
+def real(name: str, value: Any, low: float, high: float, allowed: str) -> float:
+    """`value` as a float if it is a number of any kind within [low, high]; `allowed` says so in words.
+
+    Raises:
+        TypeError: for anything else than a real number; a bool is none.
+        ValueError: naming the field, the value and what is allowed.
+    """
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TypeError(f"{name} must be a number, {allowed}, got {value!r}")
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be {allowed}, got {value}")
+    return float(number)
+
+
+def chosen(name: str, value: Any, allowed: Any) -> Any:
+    """`value` if it is one of `allowed`.
+
+    Raises:
+        TypeError: if it is no string.
+        ValueError: naming the field, the value and what is allowed.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {list(allowed)}, got {value!r}")
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {list(allowed)}, got {value!r}")
+    return value
+
+
+def boolean(name: str, value: Any) -> bool:
+    """`value` if it is a bool.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, got {value!r}")
+    return value
+
+
+def checked_render_mode(render_mode: Any) -> str | None:
+    """`render_mode` if there is such a mode.
+
+    Raises:
+        ValueError: naming the modes.
+    """
+    if render_mode is not None and not (isinstance(render_mode, str) and render_mode in RENDER_MODES):
+        raise ValueError(f"render_mode must be None or one of {list(RENDER_MODES)}, got {render_mode!r}")
+    return render_mode
+
+
+def checked_mode(mode: Any) -> AutoresetMode:
+    """An autoreset mode from the enum, its value (`"SameStep"`) or its name (`"SAME_STEP"`).
+
+    Raises:
+        ValueError: naming the modes.
+    """
+    for known in AutoresetMode:
+        if mode is known or (isinstance(mode, str) and mode in (known.value, known.name)):
+            return known
+    raise ValueError(f"autoreset_mode must be one of {[known.value for known in AutoresetMode]}, got {mode!r}")
+
+
+def checked_seed(seed: Any) -> int | None:
+    """`seed` as a Python int of any size, or None.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is negative.
+    """
+    if seed is None:
+        return None
+    number = integer(seed)
+    if number is None:
+        raise TypeError(f"seed must be None or an integer of at least 0, got {seed!r}")
+    if number < 0:
+        raise ValueError(f"seed must be at least 0, got {number}")
+    return number
+
+
+def checked_seeds(seed: Any, num_envs: int) -> list[int | None]:
+    """One seed or None per lane, from an int (lane i gets seed + i), a list, or None.
+
+    Raises:
+        TypeError, ValueError: as `checked_seed`, and for a list of another length.
+    """
+    if isinstance(seed, (list, tuple)) or (isinstance(seed, np.ndarray) and seed.ndim == 1):
+        if len(seed) != num_envs:
+            raise ValueError(f"seed must have one entry for each of {num_envs} lanes, got {len(seed)}")
+        return [checked_seed(entry) for entry in seed]
+    first = checked_seed(seed)
+    if first is None:
+        return [None] * num_envs
+    return [first + lane for lane in range(num_envs)]
+
+
+def checked_options(options: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """The options of a reset, {} for None.
+
+    Raises:
+        TypeError: if they are no dict.
+        ValueError: naming one that is not allowed.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, dict):
+        raise TypeError(f"options must be None or a dict with keys of {list(allowed)}, got {options!r}")
+    for name in options:
+        if name not in allowed:
+            raise ValueError(f"options has no {name!r}; there is {list(allowed)}")
+    return options
+
+
+def checked_reset_mask(mask: Any, num_envs: int) -> np.ndarray[Any, Any]:
+    """A copy of the bool mask (N,) of lanes to reset.
+
+    Raises:
+        TypeError, ValueError: for another dtype or shape, or if it chooses no lane.
+    """
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        raise TypeError(f"reset_mask must be a bool array of shape ({num_envs},), got {mask!r}")
+    if mask.shape != (num_envs,):
+        raise ValueError(f"reset_mask must have shape ({num_envs},), got {mask.shape}")
+    if not mask.any():
+        raise ValueError(f"reset_mask must choose at least one lane, got {mask}")
+    return mask.copy()
+
+
+def checked_level_seeds(seeds: Any, num_envs: int, high: int) -> np.ndarray[Any, Any]:
+    """Level seeds int64 (N,), from one or N integers in [0, high].
+
+    Raises:
+        TypeError, ValueError: for anything else.
+    """
+    is_list = isinstance(seeds, (list, tuple)) or (isinstance(seeds, np.ndarray) and seeds.ndim > 0)
+    if not is_list:
+        return np.full(num_envs, whole("level_seed", seeds, 0, high), np.int64)
+    if len(seeds) != num_envs:
+        raise ValueError(f"level_seed must be one or {num_envs} integers, got {len(seeds)}")
+    return np.array([whole("level_seed", seed, 0, high) for seed in seeds], np.int64)
+
+
+def checked_actions(actions: Any, num_envs: int, num_actions: int) -> np.ndarray[Any, Any]:
+    """`actions` as an integer array (N,); whether they are in range is for the caller's loop to find out.
+
+    Raises:
+        TypeError: if they are no integers; bools are none, though NumPy takes them for some in a list of integers.
+        ValueError: if they have another shape.
+    """
+    allowed = f"integers in [0, {num_actions - 1}] of shape ({num_envs},)"
+    if isinstance(actions, (list, tuple)):
+        numbers = [integer(action) for action in actions]
+        if None in numbers:
+            raise TypeError(f"actions must be {allowed}, got {actions!r}")
+        actions = numbers
+    array = np.asarray(actions)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"actions must be {allowed}, got dtype {array.dtype}: {actions!r}")
+    if array.shape != (num_envs,):
+        raise ValueError(f"actions must be {allowed}, got shape {array.shape}")
+    return array

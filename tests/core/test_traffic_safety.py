@@ -1,0 +1,100 @@
+"""Traffic alone never collides, never breaks a rule of the road and never locks up: 10 million vehicle-ticks."""
+
+import numpy as np
+import pytest
+from ascii_map import rules_of
+from checker import FAULTS, RED_LIGHT, SHARES, STUCK, check_tick, found, notes_of
+from drivesim.core.world import KRAUSS, NASCH, UNAWARE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from levels import levels, without_ego
+from roads import driven, road, set_speeds
+
+DIFFICULTIES = ("easy", "medium", "hard")
+CYCLE = 2 * (12 + 3 + 2)  # ticks of the signal in every difficulty
+
+
+def vehicle_ticks(worlds, ticks):
+    """How many vehicles drive for how many ticks."""
+    return int((worlds["vehicles"]["status"] == 1).sum()) * ticks
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("driver_model", ["krauss", "nasch"])
+def test_highway_traffic_breaks_no_rule(difficulty, driver_model) -> None:
+    worlds, rules = levels("Highway", range(40), difficulty=difficulty, traffic=driver_model)
+    worlds = without_ego(worlds)
+    ticks = 10_000_000 // 8 // vehicle_ticks(worlds, 1) + 1
+    _, faults = driven(worlds, rules, ticks, patience=CYCLE)
+    assert not found(faults)
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("driver_model", ["krauss", "nasch"])
+def test_intersection_traffic_breaks_no_rule(difficulty, driver_model) -> None:
+    worlds, rules = levels("Intersection", range(40), difficulty=difficulty, traffic=driver_model)
+    worlds = without_ego(worlds)
+    ticks = 10_000_000 // 8 // vehicle_ticks(worlds, 1) + 1
+    cells, faults = driven(worlds, rules, ticks, patience=3 * CYCLE)
+    assert not found(faults)
+    assert not worlds["traffic_collisions"].any()
+    assert cells > 0.2 * vehicle_ticks(worlds, ticks)  # and it gets somewhere
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+def test_the_stream_of_autodrive_never_collides(difficulty) -> None:
+    worlds, rules = levels("Autodrive", range(300), difficulty=difficulty)
+    worlds["num_controlled"] = 0
+    worlds["vehicles"]["status"][:, 0] = 0
+    for world in worlds:
+        world.occupants[int(world.vehicles[0].row) * 10 + int(world.vehicles[0].col)] = 0
+    _, faults = driven(worlds, rules, 60, patience=0)
+    assert not found(faults)
+
+
+@given(
+    lanes=st.integers(1, 5),
+    length=st.integers(20, 200),
+    density=st.floats(0.01, 0.9),
+    seed=st.integers(0, 2**32),
+    limits=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    dawdle=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
+    is_ring_of_lanes=st.booleans(),
+    is_moving=st.booleans(),
+    driver_model=st.sampled_from([KRAUSS, KRAUSS, NASCH]),
+)
+def test_no_mix_of_drivers_on_any_number_of_lanes_breaks_a_rule(
+    lanes, length, density, seed, limits, dawdle, is_ring_of_lanes, is_moving, driver_model
+) -> None:
+    num_vehicles = max(1, min(48, round(lanes * length * density)))
+    worlds = road(lanes, length, num_vehicles, seed, min(limits), max(limits), is_ring_of_lanes)
+    if is_moving:
+        set_speeds(worlds[0])
+    rules = rules_of(driver_model=driver_model, dawdle=round(dawdle * 65536), num_controlled=0)
+    _, faults = driven(worlds, rules, 200)
+    assert not found(faults)
+
+
+@given(
+    num_vehicles=st.integers(0, 20),
+    green=st.integers(4, 25),
+    yellow=st.integers(2, 8),
+    all_red=st.integers(1, 8),
+    seed=st.integers(0, 2**62),
+    fastest=st.integers(1, 5),
+    dawdle=st.sampled_from([0.0, 0.1, 0.5]),
+    driver_model=st.sampled_from(["krauss", "krauss", "nasch"]),
+)
+def test_no_timing_of_a_signal_and_no_mix_of_drivers_breaks_a_rule_at_a_junction(
+    num_vehicles, green, yellow, all_red, seed, fastest, dawdle, driver_model
+) -> None:
+    timing = {"green": green, "yellow": yellow, "all_red": all_red}
+    worlds, rules = levels(
+        "Intersection", [seed, seed + 1], num_vehicles=num_vehicles, distance=3, dawdle=dawdle, traffic=driver_model,
+        **timing,
+    )
+    worlds = without_ego(worlds)
+    limits = np.random.default_rng(seed).integers(1, min(fastest, yellow) + 1, worlds["vehicles"]["limit"].shape)
+    worlds["vehicles"]["limit"] = np.maximum(limits, worlds["vehicles"]["speed"])
+    _, faults = driven(worlds, rules, 300, patience=3 * 2 * (green + yellow + all_red))
+    assert not found(faults)

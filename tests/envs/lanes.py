@@ -1,0 +1,84 @@
+"""What the tests of the environments share: ids, actions, exact comparison, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+import drivesim  # noqa: F401 (registers the environments)
+from drivesim.registry import IDS
+
+OBSERVATIONS = ("grid", "features", "full_grid")
+MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
+HIGHWAY = "drivesim/Highway-v0"
+LANE_KEEP = "drivesim/LaneKeep-v0"
+OBSTACLES = "drivesim/Obstacles-v0"
+AUTODRIVE = "drivesim/Autodrive-v0"
+INTERSECTION = "drivesim/Intersection-v0"
+assert set(IDS) >= {HIGHWAY, LANE_KEEP, OBSTACLES, AUTODRIVE, INTERSECTION}
+
+IDLE, FASTER, SLOWER = 1, 3, 4
+REFUSALS = (ValueError, TypeError, gym.error.Error, gym.error.ClosedEnvironmentError)
+
+
+def draw_actions(rng: np.random.Generator, num_actions: int, shape: Any) -> np.ndarray:
+    """Random actions that keep many cars on the road for some time."""
+    odds = (0.08, 0.3, 0.08, 0.3, 0.24) if num_actions == 5 else (0.1, 0.1, 0.5, 0.3)
+    return rng.choice(num_actions, shape, p=odds)
+
+
+def assert_same(first: Any, second: Any) -> None:
+    """Equal in structure, type, dtype, shape and every value."""
+    assert type(first) is type(second)
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    elif isinstance(first, (tuple, list)):
+        assert len(first) == len(second)
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
+    elif isinstance(first, np.ndarray):
+        assert first.dtype == second.dtype
+        np.testing.assert_array_equal(first, second)
+    else:
+        assert first == second
+
+
+def assert_same_future(first: Any, second: Any, num_steps: int = 30, seed: int = 0) -> None:
+    """Two vector environments, or two single ones, answer alike from here on."""
+    rng = np.random.default_rng(seed)
+    num_envs = getattr(first, "num_envs", None)
+    space = first.action_space if num_envs is None else first.single_action_space
+    for _ in range(num_steps):
+        actions = draw_actions(rng, space.n, num_envs)
+        if num_envs is None:
+            actions = int(actions)
+        answers = first.step(actions)
+        assert_same(answers, second.step(actions))
+        if num_envs is None and (answers[2] or answers[3]):
+            assert_same(first.reset(), second.reset())
+        elif num_envs is not None and first.unwrapped.autoreset_mode is AutoresetMode.DISABLED:
+            ended = answers[2] | answers[3]
+            if ended.any():
+                assert_same(
+                    first.reset(options={"reset_mask": ended}), second.reset(options={"reset_mask": ended.copy()})
+                )
+
+
+def assert_refused(call: Callable[[], Any], *parts: str) -> None:
+    """`call` raises an error whose message holds all `parts`: the field, the value, what is allowed."""
+    with pytest.raises(REFUSALS) as caught:
+        call()
+    for part in parts:
+        assert part in str(caught.value), f"{part!r} is missing in {caught.value!r}"
+
+
+def world_bytes(state: np.ndarray) -> np.ndarray:
+    """The bytes of worlds (N,) as uint8 (N, size)."""
+    return np.ascontiguousarray(state).view(np.uint8).reshape(len(state), -1)

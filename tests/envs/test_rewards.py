@@ -1,0 +1,219 @@
+"""Rewards price events: terms, signs, sums, heads."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from lanes import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSTACLES, draw_actions
+
+from drivesim.config import REWARDS, RewardWeights
+from drivesim.core.rules import TERMS
+
+SOFTLESS = {weight.name: 1.0 for weight in fields(RewardWeights) if weight.name.endswith("_factor")}
+EMPTY = {
+    AUTODRIVE: {"num_obstacles": 0, "crossing_cars": 0},
+    LANE_KEEP: {"length": 40, "wander": 0},
+    OBSTACLES: {"num_obstacles": 0, "num_walls": 0, "num_closed": 0},
+    HIGHWAY: {"num_vehicles": 0, "distance": 60},
+    INTERSECTION: {"num_vehicles": 0},
+}
+
+
+def play(env: gym.Env, seed: int, action: Any = None) -> list[tuple[float, bool, dict[str, Any]]]:
+    """An episode: random, or with a fixed action."""
+    rng = np.random.default_rng(seed)
+    env.reset(seed=seed)
+    steps = []
+    ended = False
+    while not ended:
+        chosen = int(draw_actions(rng, env.action_space.n, None)) if action is None else action
+        _, reward, terminated, truncated, info = env.step(chosen)
+        steps.append((reward, terminated, info))
+        ended = terminated or truncated
+    return steps
+
+
+def drive_home(env: gym.Env, seed: int) -> list[tuple[float, bool, dict[str, Any]]]:
+    """An episode that arrives: at speed 1, always taking the action that gains most, on roads free of anything."""
+    bare = env.unwrapped
+    env.reset(seed=seed)
+    steps = []
+    while True:
+        state = bare.get_state()
+        gains = []
+        for action in range(int(env.action_space.n)):
+            bare.set_state(state)
+            _, _, _, _, info = bare.step(action)
+            gain = info["route_completion"] - (info["mean_speed"] > 1)
+            gains.append((not info["off_road"], gain, -info["mean_lane_offset"], -abs(action - 1), action))
+        bare.set_state(state)
+        _, reward, terminated, truncated, info = env.step(max(gains)[-1])
+        steps.append((reward, terminated, info))
+        if terminated or truncated:
+            assert info["success"]
+            return steps
+
+
+@pytest.mark.parametrize("reward", REWARDS)
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_terms_sum_to_the_reward_and_the_rewards_to_the_return(env_id, reward) -> None:
+    env = gym.make(env_id, reward=reward)
+    assert set(env.reset(seed=0)[1]["reward_terms"].values()) == {0.0}
+    for seed in range(15):
+        total = 0.0
+        for value, _, info in play(env, seed):
+            assert tuple(info["reward_terms"]) == TERMS
+            assert value == pytest.approx(sum(info["reward_terms"].values()), abs=1e-12)
+            total += value
+            assert info["episode_return"] == pytest.approx(total, abs=1e-12)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_penalties_are_never_positive_and_prizes_never_negative(env_id) -> None:
+    seen = set()
+    for reward in REWARDS:
+        env = gym.make(env_id, reward=reward, reward_weights={"wrong_way": -0.25, "failed_to_yield": -0.25})
+        for seed in range(25):
+            for _, _, info in play(env, seed):
+                terms = info["reward_terms"]
+                assert terms.pop("arrived") >= 0.0
+                terms.pop("progress")
+                assert max(terms.values()) <= 0.0
+                seen |= {name for name, value in terms.items() if value < 0.0}
+    assert "off_road" in seen or env_id == HIGHWAY
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_progress_sums_to_one_on_arrival_where_nothing_is_discounted(env_id) -> None:
+    env = gym.make(env_id, reward_weights=SOFTLESS, **EMPTY[env_id])
+    for seed in range(4):
+        steps = drive_home(env, seed)
+        terms = [info["reward_terms"] for _, _, info in steps]
+        assert sum(term["progress"] for term in terms) == pytest.approx(1.0, abs=1e-9)
+        assert [term["arrived"] for term in terms] == [0.0] * (len(terms) - 1) + [1.0]
+        assert steps[-1][2]["route_completion"] == 1.0
+        if env_id != INTERSECTION:  # this driver does not look at signals
+            assert steps[-1][2]["episode_return"] == pytest.approx(2.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("env_id", [LANE_KEEP, OBSTACLES, HIGHWAY])
+def test_soft_factors_make_gains_smaller_and_never_larger(env_id) -> None:
+    soft = gym.make(env_id, **EMPTY[env_id])
+    plain = gym.make(env_id, reward_weights=SOFTLESS, **EMPTY[env_id])
+    num_smaller = 0
+    for seed in range(20):
+        for (_, _, info), (_, _, plain_info) in zip(play(soft, seed), play(plain, seed), strict=True):
+            gain, full = info["reward_terms"]["progress"], plain_info["reward_terms"]["progress"]
+            if full > 0.0:
+                assert 0.0 < gain <= full
+                num_smaller += gain < full
+            else:
+                assert gain == full
+    assert num_smaller > 20
+
+
+def test_going_back_loses_in_full_what_going_forth_had_gained() -> None:
+    env = gym.make(AUTODRIVE, **EMPTY[AUTODRIVE])
+    env.reset(seed=0)
+    gains = [env.step(action)[4]["reward_terms"]["progress"] for action in (2, 0, 0, 2)]  # north, west, south, south
+    assert gains[0] > 0.0 > gains[2]
+    env = gym.make(AUTODRIVE, reward_weights={**SOFTLESS, "progress": 1.0}, **EMPTY[AUTODRIVE])
+    env.reset(seed=0)
+    assert [env.step(action)[4]["reward_terms"]["progress"] for action in (2, 0, 0, 2)] == gains
+
+
+def test_every_weight_scales_its_own_term_and_no_other() -> None:
+    for env_id, action in ((OBSTACLES, 3), (LANE_KEEP, 0)):
+        base = play(gym.make(env_id, reward="shaped"), 1, action)
+        for name in TERMS:
+            default = getattr(RewardWeights(), name)
+            scaled = gym.make(env_id, reward="shaped", reward_weights={name: 4.0 * default})
+            for (_, _, info), (_, _, other) in zip(base, play(scaled, 1, action), strict=True):
+                for term, value in info["reward_terms"].items():
+                    factor = 4.0 if term == name else 1.0
+                    assert other["reward_terms"][term] == pytest.approx(factor * value, abs=1e-12)
+
+
+def test_the_default_weights_price_a_crash_at_minus_one_and_an_arrival_at_plus_one() -> None:
+    _, terminated, info = play(gym.make(LANE_KEEP), 0, 0)[-1]
+    assert terminated
+    assert info["off_road"]
+    assert info["reward_terms"]["off_road"] == -1.0
+    _, _, info = play(gym.make(AUTODRIVE), 0, 2)[-1]  # an obstacle always stands straight ahead
+    assert info["collision"]
+    assert info["reward_terms"]["collision"] == -1.0
+    _, _, info = drive_home(gym.make(OBSTACLES, **EMPTY[OBSTACLES]), 0)[-1]
+    assert info["reward_terms"]["arrived"] == 1.0
+
+
+def test_sparse_rewards_come_at_the_end_only() -> None:
+    for env_id in IDS:
+        for seed in range(5):
+            rewards = [value for value, _, _ in play(gym.make(env_id, reward="sparse"), seed)]
+            assert not any(rewards[:-1])
+    rewards = [value for value, _, _ in drive_home(gym.make(OBSTACLES, reward="sparse", **EMPTY[OBSTACLES]), 0)]
+    assert rewards == [0.0] * (len(rewards) - 1) + [1.0]
+
+
+def test_survival_and_speed_as_such_earn_nothing() -> None:
+    for env_id in IDS:
+        if env_id == HIGHWAY:
+            continue  # its ego starts at speed
+        rewards = [value for value, _, _ in play(gym.make(env_id), 0, 3 if env_id == AUTODRIVE else 4)]
+        assert not any(rewards)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_safe_rl_head_puts_what_went_wrong_into_cost_and_not_into_the_reward(env_id) -> None:
+    env = gym.make(env_id, reward="cost")
+    assert env.reset(seed=0)[1]["cost"] == 0.0
+    total = 0.0
+    for seed in range(15):
+        for _, terminated, info in play(env, seed):
+            terms = info["reward_terms"]
+            assert info["cost"] >= 0.0
+            assert type(info["cost"]) is float
+            assert {name for name, value in terms.items() if value != 0.0} <= {"progress", "arrived"}
+            if terminated and not info["success"] and (info["collision"] or info["off_road"]):
+                assert info["cost"] >= 1.0
+            total += info["cost"]
+    assert total > 0.0
+    assert "cost" not in gym.make(env_id).reset(seed=0)[1]
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
+def test_a_batch_tells_the_cost_of_every_step(mode) -> None:
+    envs = gym.make_vec(LANE_KEEP, num_envs=4, reward="cost", autoreset_mode=mode, max_episode_steps=12)
+    singles = [gym.make(LANE_KEEP, reward="cost", max_episode_steps=12) for _ in range(4)]
+    envs.reset(seed=0)
+    for lane, env in enumerate(singles):
+        env.reset(seed=lane)
+    rng = np.random.default_rng(0)
+    pending = np.zeros(4, np.bool_)
+    num_costs = 0
+    for _ in range(150):
+        actions = draw_actions(rng, 5, 4)
+        _, _, terminations, truncations, infos = envs.step(actions)
+        assert infos["_cost"].all()
+        ended = terminations | truncations
+        for lane, env in enumerate(singles):
+            if mode == "NextStep" and pending[lane]:
+                env.reset()
+                assert infos["cost"][lane] == 0.0
+                continue
+            cost = env.step(int(actions[lane]))[4]["cost"]
+            assert infos["cost"][lane] == cost
+            num_costs += cost > 0
+            if ended[lane]:
+                if mode == "SameStep":
+                    assert infos["final_info"]["cost"][lane] == cost
+                if mode != "NextStep":
+                    env.reset()
+        if mode == "Disabled" and ended.any():
+            envs.reset(options={"reset_mask": ended})
+        pending = ended
+    assert num_costs > 10

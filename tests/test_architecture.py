@@ -1,0 +1,100 @@
+"""The cut of the code: who may import whom, and how long a file may get."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_LINES = 400
+STANDARD = sys.stdlib_module_names
+FRAMEWORKS = {"torch", "tensorflow", "jax", "stable_baselines3", "tensorboard", "safetensors"}
+
+# For each part: the packages beyond the standard library that it may import. A name allows what lies below it.
+ALLOWED = {
+    "drivesim/core": {"numpy", "numba", "drivesim.core"},
+    "drivesim/observations": {"numpy", "gymnasium", "drivesim.core", "drivesim.observations"},
+    "drivesim/scenarios": {"numpy", "drivesim.core", "drivesim.observations.encoder", "drivesim.scenarios"},
+    "drivesim/render": {"numpy", "pygame", "drivesim.core.world", "drivesim.render"},
+}
+FORBIDDEN = {
+    "drivesim": FRAMEWORKS | {"agents", "scripts"},
+    "agents": {"drivesim.core", "drivesim.scenarios", "drivesim.engine", "scripts"},
+}
+FILES = sorted(path for part in ("drivesim", "agents", "scripts") for path in (ROOT / part).rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    """Dotted names of everything a file imports, wherever in the file; `from a import b` counts as a and as a.b."""
+    found = set()
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+            module = base if node.level else str(node.module)
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def is_below(name: str, packages: set[str]) -> bool:
+    """Whether `name` is one of `packages` or lies below one."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_there_are_files_to_look_at() -> None:
+    parts = {name_of(path).rsplit("/", 1)[0] for path in FILES}
+    assert {"drivesim", "drivesim/core", "drivesim/scenarios", "drivesim/observations", "agents", "scripts"} <= parts
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_a_part_imports_nothing_but_what_lies_beneath_it(part) -> None:
+    for path in FILES:
+        if name_of(path).startswith(f"{part}/"):
+            foreign = {
+                name
+                for name in imports_of(path)
+                if name.split(".")[0] not in STANDARD and not is_below(name, ALLOWED[part])
+            }
+            assert not foreign, f"{name_of(path)} imports {sorted(foreign)}"
+
+
+@pytest.mark.parametrize("part", FORBIDDEN)
+def test_a_part_imports_nothing_of_what_builds_on_it_or_lies_behind_its_interface(part) -> None:
+    for path in FILES:
+        if name_of(path).startswith(f"{part}/"):
+            foreign = {name for name in imports_of(path) if is_below(name, FORBIDDEN[part])}
+            assert not foreign, f"{name_of(path)} imports {sorted(foreign)}"
+
+
+def test_registering_loads_nothing_but_gymnasium() -> None:
+    for name in ("__init__", "__main__", "_version", "actions", "registry"):
+        path = ROOT / "drivesim" / f"{name}.py"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]  # not those for typing
+        modules = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+        modules |= {str(node.module) for node in top if isinstance(node, ast.ImportFrom)}
+        light = {"gymnasium", "drivesim._version", "drivesim.actions", "drivesim.registry"}
+        assert {module for module in modules if module.split(".")[0] not in STANDARD} <= light, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_is_longer_than_a_reader_can_hold(path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_random_numbers_come_from_a_global_generator(path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert not (isinstance(node, ast.Import) and any(alias.name == "random" for alias in node.names))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
+            is_numpy_random = node.value.attr == "random" and getattr(node.value.value, "id", "") in ("np", "numpy")
+            assert not is_numpy_random or node.attr in ("default_rng", "Generator", "SeedSequence", "PCG64", "Philox")
