@@ -47,9 +47,7 @@ PRESETS: dict[str, Preset] = {
     "drivesim/LaneKeep-v0": Preset(train=_on("features", MILD, 2_000_000), dqn=_QUICK),
     "drivesim/Obstacles-v0": Preset(train=_on("features", MILD, 2_000_000), dqn=_QUICK),
     "drivesim/Highway-v0": Preset(train=_on("features", HALF, 3_000_000), dqn=_QUICK),
-    "drivesim/Intersection-v0": Preset(
-        train=_on("features", HALF, 3_000_000), dqn=replace(_QUICK, gamma=0.99)
-    ),
+    "drivesim/Intersection-v0": Preset(train=_on("features", HALF, 3_000_000), dqn=replace(_QUICK, gamma=0.99)),
 }
 
 

@@ -128,9 +128,7 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
     config = saved if config is None else config
     for name, value in dataclasses.asdict(saved).items():
         if getattr(config, name) != value and name not in RESUMABLE:
-            raise ValueError(
-                f"{name} of a run to be resumed must stay {value!r}, got {getattr(config, name)!r}"
-            )
+            raise ValueError(f"{name} of a run to be resumed must stay {value!r}, got {getattr(config, name)!r}")
     checkpoints = folder / "checkpoints"
     checkpoint = None
     if find_checkpoints(checkpoints, "last"):
@@ -151,9 +149,7 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[Policy, TrainConfig]:
     kind = kind if find_checkpoints(checkpoints, kind) else "last"
     checkpoint = load_latest_checkpoint(checkpoints, kind)
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
-        policy = dqn.load_policy(
-            envs.single_observation_space, envs.single_action_space, agent_config, checkpoint
-        )
+        policy = dqn.load_policy(envs.single_observation_space, envs.single_action_space, agent_config, checkpoint)
     return policy, config
 
 
@@ -221,9 +217,7 @@ class _Run:
             self._save()
         self.writer.close()
         best_success = None if self.best is None else self.best[0]
-        return TrainResult(
-            self.folder, reason, agent.global_step, time.perf_counter() - self.started, best_success
-        )
+        return TrainResult(self.folder, reason, agent.global_step, time.perf_counter() - self.started, best_success)
 
     def _log(self, bar: tqdm[Any]) -> None:
         now, step = time.perf_counter(), self.agent.global_step
@@ -247,9 +241,7 @@ class _Run:
         """Evaluates on held-out levels, always the same ones, and keeps the best driver."""
         start = time.perf_counter()
         step = self.last_evaluation = self.agent.global_step
-        record = evaluate(
-            self.agent.greedy, self.config, episodes=self.config.eval_episodes, seed=0
-        )
+        record = evaluate(self.agent.greedy, self.config, episodes=self.config.eval_episodes, seed=0)
         metrics = {
             f"eval/{name}": float(value)
             for name, value in record.items()
@@ -304,8 +296,7 @@ class _Run:
         template = self.envs.unwrapped.get_state()  # type: ignore[attr-defined]
         if checkpoint.values["worlds_dtype"] != str(template.dtype.descr):
             raise ValueError(
-                "this run was saved by a version of the simulator whose worlds have other fields; "
-                "it cannot be resumed"
+                "this run was saved by a version of the simulator whose worlds have other fields; it cannot be resumed"
             )
         worlds = checkpoint.arrays["worlds"].view(template.dtype).reshape(template.shape)
         self.envs.unwrapped.set_state(worlds)  # type: ignore[attr-defined]
@@ -323,15 +314,11 @@ class _Run:
         )
 
 
-def _training_envs(
-    config: TrainConfig, agent_config: AgentConfig
-) -> gym.vector.VectorEnv[Any, Any, Any]:
+def _training_envs(config: TrainConfig, agent_config: AgentConfig) -> gym.vector.VectorEnv[Any, Any, Any]:
     return make_envs(config, agent_config.num_envs, "train", config.reward_weights)
 
 
-def _make_agent(
-    config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]
-) -> Agent:
+def _make_agent(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]) -> Agent:
     return dqn.DQN(
         envs.single_observation_space,
         envs.single_action_space,
@@ -341,9 +328,7 @@ def _make_agent(
     )
 
 
-def _num_threads(
-    config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]
-) -> int:
+def _num_threads(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]) -> int:
     if config.num_threads:
         return config.num_threads
     spaces = (envs.single_observation_space, envs.single_action_space)

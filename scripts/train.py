@@ -20,7 +20,7 @@ import tyro
 
 from agents.checkpoint import CheckpointError
 from agents.dqn import DQNConfig
-from agents.environments import EnvConfig, make_envs, require_registered
+from agents.environments import EnvConfig, make_envs, registered_ids, require_registered
 from agents.evaluation import Policy, evaluate
 from agents.presets import preset_for
 from agents.random_agent import make_random
@@ -100,9 +100,10 @@ def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
         (config.agent, trained, config),
         ("random", make_random(num_actions, 0), config),
     ]
-    for name, make in (("never steers", make_never_steering), ("rule-based", make_scripted)):
-        driver = make(config.env)
-        drivers.append((name, driver, replace(config, observation=driver.observation)))
+    if config.env in registered_ids():
+        for name, make in (("never steers", make_never_steering), ("rule-based", make_scripted)):
+            driver = make(config.env)
+            drivers.append((name, driver, replace(config, observation=driver.observation)))
     return [
         evaluate(policy, env_config, episodes=episodes, seed=FINAL_SEED, agent=name)
         for name, policy, env_config in drivers
@@ -121,10 +122,7 @@ def table(records: list[dict[str, Any]]) -> str:
         ticks = record["mean_length_of_successes"]
         rows.append((record["agent"], success, *shares, "-" if ticks is None else f"{ticks:.1f}"))
     widths = [max(len(row[k]) for row in rows) for k in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -259,9 +259,7 @@ def step_lanes(
     return failures
 
 
-def reset_lanes(
-    worlds, rules_array, blank, first, last, mask, level_seeds, obs_out
-):
+def reset_lanes(worlds, rules_array, blank, first, last, mask, level_seeds, obs_out):
     """Begin the next episode of the lanes in `mask`; the number for which no level could be certified.
 
     Args:

@@ -68,10 +68,7 @@ def signal_at(world, row, col):
     """The signal whose junction contains a cell, -1 = none."""
     for s in range(world.num_signals):
         signal = world.signals[s]
-        if (
-            signal.row <= row < signal.row + signal.height
-            and signal.col <= col < signal.col + signal.width
-        ):
+        if signal.row <= row < signal.row + signal.height and signal.col <= col < signal.col + signal.width:
             return s
     return -1
 
@@ -85,9 +82,7 @@ def cells_to_line(world, k, distance):
     vehicle = world.vehicles[k]
     heading = int(vehicle.heading)
     for n in range(distance + 1):
-        cell = cell_at(
-            world, int(vehicle.row) + row_step(heading) * n, int(vehicle.col) + col_step(heading) * n, True
-        )
+        cell = cell_at(world, int(vehicle.row) + row_step(heading) * n, int(vehicle.col) + col_step(heading) * n, True)
         if cell < 0:
             return -1
         bits = int(world.cells[cell])
@@ -104,9 +99,7 @@ def is_first_at_line(world, k, distance):
     vehicle = world.vehicles[k]
     heading = int(vehicle.heading)
     for n in range(1, distance + 1):
-        cell = cell_at(
-            world, int(vehicle.row) + row_step(heading) * n, int(vehicle.col) + col_step(heading) * n, True
-        )
+        cell = cell_at(world, int(vehicle.row) + row_step(heading) * n, int(vehicle.col) + col_step(heading) * n, True)
         if world.occupants[cell] != 0:
             return False
     return True

@@ -133,14 +133,10 @@ SIGNAL = np.dtype(
     )
 )
 
-PEDESTRIAN = np.dtype(
-    (np.record, [("row", "i2"), ("col", "i2"), ("heading", "i2"), ("status", "i2")])
-)
+PEDESTRIAN = np.dtype((np.record, [("row", "i2"), ("col", "i2"), ("heading", "i2"), ("status", "i2")]))
 
 
-def world_dtype(
-    cells: int = MAX_CELLS, vehicles: int = MAX_VEHICLES, occupant: str = "u1"
-) -> np.dtype[np.void]:
+def world_dtype(cells: int = MAX_CELLS, vehicles: int = MAX_VEHICLES, occupant: str = "u1") -> np.dtype[np.void]:
     """The record of one world with room for `cells` cells and `vehicles` vehicles.
 
     Kernels do not know the capacities, so the tests of traffic flow run the same rules on much longer roads.
