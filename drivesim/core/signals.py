@@ -14,6 +14,7 @@ from drivesim.core.world import (
     GREEN,
     LEFT_SIDE,
     RED,
+    RIGHT_SIDE,
     STOP_LINE,
     UNAWARE,
     WEST,
@@ -149,16 +150,18 @@ def claim_conflicts(world, k, claim, exit_cell):
 def must_yield_to_controlled(world, k, s):
     """Whether traffic vehicle k leaves the junction to a controlled car.
 
-    To one that is in the junction; and, turning left, to one that comes towards it and does not turn left itself.
+    To one that is in the junction; and, turning left, to one that comes towards it and does not turn left itself. In a
+    mirrored world, that is right.
     """
     vehicle = world.vehicles[k]
+    across = RIGHT_SIDE if world.parity & 1 == 1 else LEFT_SIDE
     for c in range(world.num_controlled):
         car = world.vehicles[c]
         if car.status != DRIVING:
             continue
         if signal_at(world, int(car.row), int(car.col)) == s:
             return True
-        if vehicle.turn == LEFT_SIDE and car.turn != LEFT_SIDE and car.speed > 0:
+        if vehicle.turn == across and car.turn != across and car.speed > 0:
             if car.heading == turned(vehicle.heading, 2) and cells_to_line(world, c, YIELD_DISTANCE) >= 0:
                 return True
     return False
@@ -221,7 +224,7 @@ def withdraw(vehicle):
 
 @kernel
 def grant_junctions(world, rules):
-    """Let claims lapse whose light has left green in time to stop, note who asks, grant in order.
+    """Let claims lapse whose light has left green, or which must yield, in time to stop; note who asks; grant in order.
 
     Reads   positions after steering, old speeds, the colours of this tick
     Writes  vehicles[k].asked, .claim, .exit_cell of traffic
@@ -240,7 +243,7 @@ def grant_junctions(world, rules):
             row = int(vehicle.row) + row_step(vehicle.heading) * (distance + 1)
             col = int(vehicle.col) + col_step(vehicle.heading) * (distance + 1)
             s = signal_at(world, row, col)
-            if colour_for(world, s, int(vehicle.heading)) != GREEN:
+            if colour_for(world, s, int(vehicle.heading)) != GREEN or must_yield_to_controlled(world, k, s):
                 if braking_distance(int(vehicle.speed)) <= distance:
                     withdraw(vehicle)
         elif is_first_at_line(world, k, distance):
@@ -273,4 +276,5 @@ def release_claim(world, k):
     vehicle = world.vehicles[k]
     withdraw(vehicle)
     word = lane_words(world, DRAW_TURN, k)[0]
-    vehicle.turn = below(word, SPLIT_TURNS) - 1
+    turn = below(word, SPLIT_TURNS) - 1
+    vehicle.turn = -turn if world.parity & 1 == 1 else turn

@@ -35,6 +35,8 @@ from drivesim.core.world import (
     turned,
 )
 
+LOOK_BACK = 16  # cells
+
 
 @kernel
 def braking_distance(speed):
@@ -64,11 +66,13 @@ def has_pedestrian(world, row, col, heading):
 
 @kernel
 def look(world, k, row, col, distance):
-    """What vehicle k would follow if it stood at (row, col): (gap, speed, vehicle).
+    """What vehicle k would follow if it stood at (row, col): (gap, room, vehicle).
 
-    Walks at most `distance` cells along k's own path. `gap` is the number of free cells; the speed counts 0 for
-    whatever does not drive in k's heading. Without a vehicle in the way the third value is -1. A path that is free
-    for all of `distance` gives (distance, 0, -1), which is enough to decide any speed that `distance` was taken for.
+    Walks at most `distance` cells along k's own path. `gap` is the number of free cells, `room` the cells within
+    which k has to be able to stop: the gap and the leader's braking distance, none for whatever does not drive in
+    k's heading; a line, a crosswalk or a turn behind the leader, who need not stop there, may leave less. Without a
+    vehicle in the way the third value is -1. A path that is free for all of `distance` gives (distance, distance,
+    -1), which is enough to decide any speed that `distance` was taken for.
     """
     vehicle = world.vehicles[k]
     if world.is_eastbound != 0:
@@ -77,37 +81,51 @@ def look(world, k, row, col, distance):
         found = int(gap < distance)
         # Products with truth values, not branches: whether somebody is ahead cannot be predicted.
         speed = found * int(world.vehicles[leader].speed)
-        return min(gap, distance), speed, found * (leader + 1) - 1
+        gap = min(gap, distance)
+        return gap, gap + braking_distance(speed), found * (leader + 1) - 1
     heading = int(vehicle.heading)
     step_row = row_step(heading)
     step_col = col_step(heading)
     before = int(world.cells[int(row) * int(world.cols) + int(col)])
+    gap = -1
+    room = int(distance)
+    leader = -1
     for n in range(1, distance + 1):
         at_row = int(row) + step_row * n
         at_col = int(col) + step_col * n
         cell = cell_at(world, at_row, at_col, True)
         if cell < 0:
-            return n - 1, 0, -1
-        occupant = int(world.occupants[cell])
-        if occupant != 0:
-            if occupant - 1 == k:  # alone on a ring
-                return n - 1, int(vehicle.speed), -1
-            leader = world.vehicles[occupant - 1]
-            if leader.heading == heading:
-                return n - 1, int(leader.speed), occupant - 1
-            return n - 1, 0, occupant - 1
-        bits = int(world.cells[cell])
-        if not allows(bits, heading):
-            return n - 1, 0, -1
+            room = n - 1
+            break
         if kind(before) == STOP_LINE and vehicle.claim == 0 and allows(before, heading):
-            return n - 1, 0, -1  # a red stop line, or a junction not granted
+            room = n - 1  # a red stop line, or a junction not granted
+            break
+        bits = int(world.cells[cell])
         if world.num_pedestrians > 0 and kind(bits) == CROSSWALK:
             if has_pedestrian(world, cell // int(world.cols), cell % int(world.cols), heading):
-                return n - 1, 0, -1
+                room = n - 1
+                break
+        occupant = int(world.occupants[cell])
+        if occupant != 0 and gap < 0:
+            gap = n - 1
+            room = gap
+            if occupant - 1 == k:  # alone on a ring
+                room += braking_distance(int(vehicle.speed))
+                break
+            leader = occupant - 1
+            if world.vehicles[leader].heading == heading:
+                room += braking_distance(int(world.vehicles[leader].speed))
+        elif gap < 0 and not allows(bits, heading):
+            room = n - 1
+            break
         if vehicle.turn != 0 and is_junction(bits) and allows(bits, turned(heading, vehicle.turn)):
-            return n, 0, -1  # here I turn: to be reached exactly
+            room = min(room, n)  # here I turn: to be reached exactly
+        if room <= n:
+            break
         before = bits
-    return distance, 0, -1
+    if gap < 0:
+        gap = room
+    return gap, room, leader
 
 
 @kernel
@@ -115,8 +133,8 @@ def look_ahead(world, k):
     """Note what vehicle k sees of its own lane: vehicles[k].room and .leader."""
     vehicle = world.vehicles[k]
     wish = min(int(vehicle.speed) + 1, int(vehicle.limit))
-    gap, leader_speed, leader = look(world, k, vehicle.row, vehicle.col, wish * (wish + 1) // 2)
-    vehicle.room = gap + braking_distance(leader_speed)
+    _, room, leader = look(world, k, vehicle.row, vehicle.col, wish * (wish + 1) // 2)
+    vehicle.room = room
     vehicle.leader = leader
 
 
@@ -188,14 +206,25 @@ def choose_speeds(world, rules, is_fresh):
 
 
 @kernel
+def speed_behind(world, k):
+    """The speed with which (I) must hold for a follower k: a controlled car may speed up in this very tick.
+
+    Its action is not known yet; (I) with v + 2 reads (v+1)(v+2)/2 <= gap, its next action included.
+    """
+    speed = int(world.vehicles[k].speed)
+    return speed + 2 if k < world.num_controlled else speed
+
+
+@kernel
 def follower_is_safe(world, k, row, col):
     """Whether (I) holds for whoever would follow vehicle k if k stood at (row, col).
 
-    The paper's fixed look-back is not enough: a follower at 5 behind a newcomer at 1 needs 10 cells.
+    The paper's fixed look-back is not enough: a follower at 5 behind a newcomer at 1 needs 10 cells, a controlled one
+    that speeds up at the same time 15.
     """
     vehicle = world.vehicles[k]
     heading = int(vehicle.heading)
-    for n in range(1, 12):
+    for n in range(1, LOOK_BACK + 1):
         cell = cell_at(world, int(row) - row_step(heading) * n, int(col) - col_step(heading) * n, True)
         if cell < 0 or not allows(world.cells[cell], heading):
             return True
@@ -204,7 +233,7 @@ def follower_is_safe(world, k, row, col):
             follower = world.vehicles[occupant - 1]
             if occupant - 1 == k or follower.heading != heading:
                 return True
-            return is_safe(int(follower.speed), n - 1, int(vehicle.speed))
+            return is_safe(speed_behind(world, occupant - 1), n - 1, int(vehicle.speed))
     return True
 
 
@@ -219,7 +248,7 @@ def lane_is_better(world, k, row, col):
     room = gap + braking_distance(int(world.vehicles[leader].speed))
     if room <= vehicle.room or braking_distance(speed) > room:
         return False
-    return is_safe(int(world.vehicles[follower].speed), gap_behind, speed)
+    return is_safe(speed_behind(world, follower), gap_behind, speed)
 
 
 @kernel
@@ -250,10 +279,10 @@ def wants_lane(world, k, side):
         return False
     if world.is_eastbound != 0:
         return lane_is_better(world, k, row, col)
-    other_gap, other_speed, _ = look(world, k, row, col, reach)
-    if other_gap + braking_distance(other_speed) <= vehicle.room:
+    _, room, _ = look(world, k, row, col, reach)
+    if room <= vehicle.room or braking_distance(speed) > room:
         return False
-    return is_safe(speed, other_gap, other_speed) and follower_is_safe(world, k, row, col)
+    return follower_is_safe(world, k, row, col)
 
 
 @kernel
@@ -277,7 +306,8 @@ def steer_traffic(world, rules):
         vehicle.quarter = 0
         if vehicle.status != DRIVING:
             continue
-        if vehicle.turn != 0 and vehicle.claim != 0 and vehicle.speed <= 1:
+        is_slow = vehicle.speed <= 1 or rules.driver_model == NASCH  # which brakes to 1 in the same tick
+        if vehicle.turn != 0 and vehicle.claim != 0 and is_slow:
             here = int(world.cells[cell_under(world, k)])
             if is_junction(here) and allows(here, turned(vehicle.heading, vehicle.turn)):
                 vehicle.quarter = vehicle.turn

@@ -150,7 +150,7 @@ def world_dtype(cells: int = MAX_CELLS, vehicles: int = MAX_VEHICLES, occupant: 
                 ("key", "u4", (2,)),  # the lane's Philox key
                 ("episode", "i8"),
                 ("tick", "i4"),  # ticks since the reset; its parity says to which side traffic changes lane
-                ("parity", "i4"),  # added to `tick` for that purpose only: 1 in a mirrored world
+                ("parity", "i4"),  # added to `tick` for that purpose; 1 in a mirrored world, where traffic keeps left
                 ("attempt", "i4"),  # how often the generator drew before its level was certified
                 ("phase", "i4"),  # NOT_STARTED, RUNNING, ENDED
                 # the map

@@ -77,7 +77,7 @@ def test_no_mix_of_drivers_on_any_number_of_lanes_breaks_a_rule(
 
 @given(
     num_vehicles=st.integers(0, 20),
-    green=st.integers(4, 25),
+    green=st.integers(4, 14),
     yellow=st.integers(2, 8),
     all_red=st.integers(1, 8),
     seed=st.integers(0, 2**62),
@@ -96,5 +96,7 @@ def test_no_timing_of_a_signal_and_no_mix_of_drivers_breaks_a_rule_at_a_junction
     worlds = without_ego(worlds)
     limits = np.random.default_rng(seed).integers(1, min(fastest, yellow) + 1, worlds["vehicles"]["limit"].shape)
     worlds["vehicles"]["limit"] = np.maximum(limits, worlds["vehicles"]["speed"])
-    _, faults = driven(worlds, rules, 300, patience=3 * 2 * (green + yellow + all_red))
+    cycle = 2 * (green + yellow + all_red)
+    # A green of 4 ticks may pass while a dreamer at its line dawdles.
+    _, faults = driven(worlds, rules, 600, patience=cycle * (3 if dawdle == 0.0 else 20))
     assert not found(faults)

@@ -1,0 +1,66 @@
+"""A short rollout through the batch loops, as digests. Run as a program it prints what the plain interpreter computes."""
+
+import hashlib
+import json
+import random
+import sys
+
+import numpy as np
+from drivesim.config import EnvConfig
+from drivesim.core.batch import SAME_STEP
+from drivesim.engine import Engine
+
+OPTIONS = {  # observation: further options, so that every reward and every driver model is run
+    "grid": {"reward": "route"},
+    "features": {"reward": "shaped", "traffic": "nasch", "difficulty": "hard"},
+    "full_grid": {"reward": "cost", "difficulty": "easy"},
+}
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """Of the arrays' bytes, short enough to be read."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()[:16]
+
+
+def rollout(scenario: str, observation: str, num_lanes: int, num_steps: int) -> list[dict[str, str]]:
+    """Digests of everything that a batch's reset and every step write; buffers are poisoned before each call."""
+    config = EnvConfig(scenario=scenario, observation=observation, **OPTIONS[observation])
+    engine = Engine(config, num_lanes, SAME_STEP, max_steps=25)
+    everywhere = np.ones(num_lanes, np.bool_)
+    engine.key_lanes(everywhere, list(range(7, 7 + num_lanes)))
+    obs, final_obs = engine.empty_obs(), engine.empty_obs()
+    poison = 255 if obs.dtype == np.uint8 else np.nan
+    obs[:] = poison
+    engine.reset(everywhere, np.full(num_lanes, -1, np.int64), obs)
+    steps = [{"obs": digest(obs), "worlds": digest(engine.worlds)}]
+    dice = random.Random(scenario)
+    faster = engine.actions.index("FASTER")
+    for _ in range(num_steps):
+        # Every other action is FASTER, so that the cars meet something before they have left the road.
+        drawn = [int(dice.random() * 2 * engine.num_actions) for _ in range(num_lanes)]
+        actions = np.array([action if action < engine.num_actions else faster for action in drawn])
+        rewards = np.full(num_lanes, np.nan)
+        terminations = np.ones(num_lanes, np.bool_)
+        truncations = np.ones(num_lanes, np.bool_)
+        obs[:] = poison
+        final_obs[:] = 0
+        engine.step(actions, obs, rewards, terminations, truncations, final_obs, is_detailed=True)
+        steps.append(
+            {
+                "actions": digest(actions),
+                "obs": digest(obs),
+                "final_obs": digest(final_obs),
+                "rewards": digest(rewards),
+                "ends": digest(terminations, truncations),
+                "details": digest(engine.details),
+                "worlds": digest(engine.worlds),
+            }
+        )
+    return steps
+
+
+if __name__ == "__main__":
+    json.dump(rollout(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])), sys.stdout)

@@ -1,0 +1,61 @@
+"""No change of behaviour goes unnoticed: every environment answers fixed actions as recorded in tests/golden.json.
+
+A failure here means that trajectories have changed. See scripts/update_golden.py for what to do if that is intended.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from drivesim.registry import IDS
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "update_golden.py"
+
+
+def load_script():
+    """scripts/ is no package."""
+    spec = importlib.util.spec_from_file_location("update_golden", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclass looks itself up there
+    spec.loader.exec_module(module)
+    return module
+
+
+golden = load_script()
+
+
+@pytest.mark.parametrize(("env_id", "observation"), golden.cases())
+def test_an_environment_answers_as_recorded(env_id, observation) -> None:
+    recorded = golden.read()[env_id][observation]
+    answered = golden.record(env_id, observation)
+    for ours, reference in zip(answered["first_steps"], recorded["first_steps"], strict=True):
+        assert ours == reference
+    assert answered == recorded
+
+
+def test_every_environment_is_on_record_and_nothing_else_is() -> None:
+    recorded = golden.read()
+    assert list(recorded) == list(IDS)
+    assert [(env_id, observation) for env_id in recorded for observation in recorded[env_id]] == golden.cases()
+
+
+class TestUpdate:
+    OLD = {"a-v0": {"grid": {"sha256": "1"}}, "b-v0": {"grid": {"sha256": "2"}}}
+
+    def test_is_refused_if_a_record_no_longer_holds(self) -> None:
+        new = {"a-v0": {"grid": {"sha256": "other"}}, "b-v0": self.OLD["b-v0"]}
+        with pytest.raises(ValueError, match=r"a-v0: .*--version-bumped"):
+            golden.updated(self.OLD, new, version_bumped=False)
+        assert golden.updated(self.OLD, new, version_bumped=True) == new
+
+    def test_adds_new_ids_and_drops_those_that_are_gone(self) -> None:
+        new = {"a-v0": self.OLD["a-v0"], "c-v1": {"grid": {"sha256": "3"}}}
+        assert golden.updated(self.OLD, new, version_bumped=False) == new
+
+    def test_reads_what_it_writes(self, tmp_path) -> None:
+        golden.write(self.OLD, tmp_path / "golden.json")
+        assert golden.read(tmp_path / "golden.json") == self.OLD
+        assert golden.read(tmp_path / "nowhere.json") == {}
