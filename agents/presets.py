@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from agents.dqn import DQNConfig
+from agents.networks import NetworkConfig
 from agents.run_config import TrainConfig
 
 __all__ = ["PRESETS", "Preset", "preset_for"]
@@ -30,7 +31,14 @@ in a crash; a crash still costs all of the route that is left and the arrival.""
 HALF = {"collision": -0.5, "off_road": -0.5}
 """Where traffic makes the last crashes the hard ones."""
 
-_QUICK = DQNConfig(gamma=0.97, tau=0.02, epsilon_end=0.01, exploration_fraction=0.1)
+_SMALL = DQNConfig(gamma=0.97, tau=0.02, epsilon_end=0.01, exploration_fraction=0.1)
+_WIDE = DQNConfig(
+    gamma=0.97,
+    tau=0.01,
+    epsilon_end=0.01,
+    exploration_fraction=0.07,
+    network=NetworkConfig(hidden_sizes=(256, 256)),
+)
 
 
 def _on(observation: str, reward_weights: dict[str, float], total_steps: int) -> TrainConfig:
@@ -43,11 +51,11 @@ def _on(observation: str, reward_weights: dict[str, float], total_steps: int) ->
 
 
 PRESETS: dict[str, Preset] = {
-    "drivesim/Autodrive-v0": Preset(train=_on("grid", HALF, 1_500_000), dqn=_QUICK),
-    "drivesim/LaneKeep-v0": Preset(train=_on("features", MILD, 2_000_000), dqn=_QUICK),
-    "drivesim/Obstacles-v0": Preset(train=_on("features", MILD, 2_000_000), dqn=_QUICK),
-    "drivesim/Highway-v0": Preset(train=_on("features", HALF, 3_000_000), dqn=_QUICK),
-    "drivesim/Intersection-v0": Preset(train=_on("features", HALF, 3_000_000), dqn=replace(_QUICK, gamma=0.99)),
+    "drivesim/Autodrive-v0": Preset(train=_on("grid", HALF, 1_500_000), dqn=_SMALL),
+    "drivesim/LaneKeep-v0": Preset(train=_on("features", MILD, 1_500_000), dqn=_SMALL),
+    "drivesim/Obstacles-v0": Preset(train=_on("features", MILD, 2_500_000), dqn=_WIDE),
+    "drivesim/Highway-v0": Preset(train=_on("features", HALF, 2_000_000), dqn=_WIDE),
+    "drivesim/Intersection-v0": Preset(train=_on("features", HALF, 2_000_000), dqn=replace(_WIDE, gamma=0.99)),
 }
 
 
