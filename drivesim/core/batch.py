@@ -155,7 +155,7 @@ def describe_episode(world, k, episode):
 def describe_actions(world, k, rules, mask_out):
     """Which actions do anything other than IDLE would; IDLE itself is always true.
 
-    Where the action set has no IDLE, FASTER at top speed takes its part, so that some action is always open.
+    Where the action set has no IDLE, FASTER at top speed and SLOWER at rest take its part and stay open.
     """
     if rules.has_idle != 0:
         for action in range(5):
@@ -164,7 +164,7 @@ def describe_actions(world, k, rules, mask_out):
         mask_out[0] = has_effect(world, k, 0, int(rules.top_speed))
         mask_out[1] = has_effect(world, k, 2, int(rules.top_speed))
         mask_out[2] = True
-        mask_out[3] = has_effect(world, k, 4, int(rules.top_speed))
+        mask_out[3] = True
         mask_out[4] = False
 
 

@@ -20,7 +20,7 @@ import drivesim  # noqa: F401 - registers the ids
 from agents.dqn import DQN, DQNConfig
 from agents.networks import NetworkConfig
 
-GAMMA = 0.95
+GAMMA = 0.9
 SIZE = 10
 LEFT, RIGHT, FASTER, SLOWER = range(4)
 ACTIONS = (LEFT, RIGHT, FASTER, SLOWER)
@@ -28,10 +28,10 @@ STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # row and column, heading north, eas
 REWARDS = {"drives": 0.0, "arrived": 1.0, "collision": -1.0, "off_road": -1.0}  # reward="sparse"
 OBSTACLE_CODE, EGO_CODE = 3, 39  # of the "full_grid" observation: 39 + 6 * heading + speed is the ego
 
-# The first level of each split, with a growing number of obstacles.
+# Always the first level of a split: the shortest drives take 6, 8 and 9 steps, 5 without obstacles.
 LAYOUTS = {
-    "open": {"split": "train", "num_obstacles": 8},
-    "dense": {"split": "train", "num_obstacles": 20},
+    "block": {"split": "train", "num_obstacles": 8},
+    "detour": {"split": "test", "num_obstacles": 6},
     "corner": {"split": "test", "num_obstacles": 12},
 }
 
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
     event: str
 
 
-# --- the rules, once more ----------------------------------------------------------------------------------------------
+# --- the rules, once more -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ class Field:
         values = dict.fromkeys(states, 0.0)
         while True:
             improved = {
-                state: max(REWARDS[event] + (GAMMA * values[after] if event == "drives" else 0.0) for after, event in ways)
+                state: max(
+                    REWARDS[event] + (GAMMA * values[after] if event == "drives" else 0.0) for after, event in ways
+                )
                 for state, ways in moves.items()
             }
             if improved == values:
@@ -134,7 +136,7 @@ def ego_in(obs: np.ndarray) -> State:
     return State(int(row), int(col), heading, speed)
 
 
-# --- the environment ---------------------------------------------------------------------------------------------------
+# --- the environment ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -188,18 +190,20 @@ def test_value_iteration_and_breadth_first_search_agree(options) -> None:
     assert field.optimal_values()[field.start] == pytest.approx(GAMMA ** (field.fewest_steps() - 1), rel=1e-12)
 
 
-def test_dqn_learns_the_shortest_drive(options, one_thread) -> None:
+def train(options: dict[str, object]) -> DQN:
+    """A driver trained on one level, from its start and with 400,000 steps."""
     config = DQNConfig(
         num_envs=256,
+        n_step=2,
         gamma=GAMMA,
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         batch_size=256,
         train_frequency=256,
-        buffer_size=100_000,
-        learning_starts=20_000,
+        buffer_size=50_000,
+        tau=0.02,
+        epsilon_end=0.05,
         exploration_fraction=0.5,
-        epsilon_end=0.1,
-        network=NetworkConfig(hidden_sizes=(64, 64)),
+        network=NetworkConfig(hidden_sizes=(32, 32)),
     )
     total_steps = 400_000
     envs = gym.make_vec("drivesim/Autodrive-v0", num_envs=256, autoreset_mode="SameStep", copy=False, **options)
@@ -212,13 +216,22 @@ def test_dqn_learns_the_shortest_drive(options, one_thread) -> None:
         agent.observe(actions, rewards, terminated, truncated, obs, infos.get("final_obs"))
         agent.update()
     envs.close()
+    return agent
+
+
+def test_dqn_learns_the_shortest_drive(options, one_thread) -> None:
+    """Twelve runs (three layouts, four seeds) had found it for good within half of these steps."""
+    agent = train(options)
     env = gym.make("drivesim/Autodrive-v0", **options)
-    obs, _ = env.reset(seed=0)
-    field = Field.seen_in(obs)
-    steps, reward, has_ended = 0, 0.0, False
+    start, _ = env.reset(seed=0)
+    field = Field.seen_in(start)
+    obs, steps, reward, has_ended = start, 0, 0.0, False
     while not has_ended:
         obs, reward, terminated, truncated, _ = env.step(int(agent.greedy(obs[None])[0]))
         has_ended = terminated or truncated
         steps += 1
-    assert reward == 1.0
-    assert steps == field.fewest_steps()
+    assert (steps, reward) == (field.fewest_steps(), 1.0)
+    # Two-step returns still hold some of the exploration's mistakes, so the value lies a little below the optimum.
+    with torch.no_grad():
+        value = agent.q_network(torch.from_numpy(start[None].copy())).max().item()
+    assert value == pytest.approx(field.optimal_values()[field.start], rel=0.15)

@@ -7,8 +7,8 @@
     ''', E=Car(NORTH, speed=2), a=Car(NORTH, speed=1))
 
 A capital letter is a controlled car, a small one traffic; under a car lies a lane in its heading unless its `on` says
-otherwise. `.` off-road, `#` obstacle, `^ > v <` lanes, `+` a lane with all headings, `:` a northbound shoulder, `G`
-goal, `|^ |> |v |<` stop lines in that heading, `=` a crosswalk with all headings.
+otherwise. `.` off-road, `#` obstacle, `^ > v <` lanes, `^>` a corner with both headings and so on, `+` with all four,
+`:` a northbound shoulder, `G` goal, `|^ |> |v |<` stop lines in that heading, `=` a crosswalk with all headings.
 """
 
 from dataclasses import dataclass
@@ -40,6 +40,8 @@ GROUND = {
     "=": (w.CROSSWALK, ALL_HEADINGS),
     "G": (w.GOAL, ALL_HEADINGS),
 }
+for one, other in ("^>", "^<", "v>", "v<", "^v", "<>"):
+    GROUND[one + other] = (w.LANE, GROUND[one][1] | GROUND[other][1])
 LANE_OF = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
 EVENTS = {name.removeprefix("EVENT_").lower(): bit for name, bit in vars(w).items() if name.startswith("EVENT_")}
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
