@@ -53,7 +53,7 @@ def _on(observation: str, reward_weights: dict[str, float], total_steps: int) ->
 PRESETS: dict[str, Preset] = {
     "drivesim/Autodrive-v0": Preset(train=_on("grid", HALF, 1_500_000), dqn=_SMALL),
     "drivesim/LaneKeep-v0": Preset(train=_on("features", MILD, 1_500_000), dqn=_SMALL),
-    "drivesim/Obstacles-v0": Preset(train=_on("features", MILD, 2_500_000), dqn=_WIDE),
+    "drivesim/Obstacles-v0": Preset(train=_on("features", MILD, 3_000_000), dqn=_WIDE),
     "drivesim/Highway-v0": Preset(train=_on("features", HALF, 2_000_000), dqn=_WIDE),
     "drivesim/Intersection-v0": Preset(train=_on("features", HALF, 2_000_000), dqn=replace(_WIDE, gamma=0.99)),
 }

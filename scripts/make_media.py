@@ -32,13 +32,13 @@ WIDE_SHARE = 0.46  # of the wide pane's height: the road, without most of the ve
 class Arguments:
     """What the command line holds."""
 
-    out: Path = Path(__file__).parents[1] / "docs" / "media" / "drivers.gif"
+    out: Path = Path(__file__).resolve().parents[1] / "docs" / "media" / "drivers.gif"
     """File to write."""
     num_frames: int = 48
     """Ticks shown."""
     height: int = 264
     """Height of the upper panes, in pixels."""
-    num_colours: int = 48
+    num_colours: int = 40
     """Size of the palette."""
     milliseconds: int = 160
     """Time of a frame."""
@@ -99,15 +99,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     pictures = list(islice(sheets(parsed), parsed.num_frames))
-    # One palette for all frames, or colours would flicker; no dithering, which moves from frame to frame.
+    # One palette for all frames, or colours would flicker; no dithering, which moves from frame to frame. The octree
+    # keeps colours that cover few pixels, which is what cars have.
     middle = pictures[len(pictures) // 2]
-    palette = middle.quantize(parsed.num_colours, method=Image.Quantize.MEDIANCUT)
+    palette = middle.quantize(parsed.num_colours, method=Image.Quantize.FASTOCTREE)
     images = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     parsed.out.parent.mkdir(parents=True, exist_ok=True)
     images[0].save(
         parsed.out, save_all=True, append_images=images[1:], duration=parsed.milliseconds, loop=0, optimize=True
     )
-    print(f"{parsed.out}: {len(images)} frames of {images[0].width} x {images[0].height}, {parsed.out.stat().st_size:,} bytes")
+    width, height = images[0].size
+    print(f"{parsed.out}: {len(images)} frames of {width} x {height}, {parsed.out.stat().st_size:,} bytes")
     return 0
 
 

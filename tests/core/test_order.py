@@ -1,0 +1,47 @@
+"""No outcome depends on the order in which vehicles are stored."""
+
+import numpy as np
+import pytest
+from drivesim.core.tick import tick
+from levels import levels
+
+# Numbers of vehicles, which a permutation renames.
+POINTERS = ("ahead", "leader")
+
+
+def permuted(worlds, order):
+    """The worlds with vehicle order[n] stored as vehicle n."""
+    worlds = worlds.copy()
+    place_of = np.argsort(order)
+    num = len(order)
+    renamed = np.concatenate([[-1], place_of])  # of 1 + vehicle, so that -1 stays -1
+    worlds["vehicles"][:, :num] = worlds["vehicles"][:, order]
+    for name in POINTERS:
+        worlds["vehicles"][name][:, :num] = renamed[worlds["vehicles"][name][:, :num] + 1]
+    worlds["first"] = renamed[worlds["first"] + 1]
+    worlds["occupants"] = renamed[worlds["occupants"]] + 1
+    return worlds
+
+
+@pytest.mark.parametrize("traffic", ["krauss", "nasch"])
+@pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
+@pytest.mark.parametrize("scenario", ["Highway", "Intersection", "Autodrive"])
+def test_vehicles_stored_in_another_order_drive_alike(scenario, difficulty, traffic) -> None:
+    """The ego stays number 0. Nobody dawdles and turns are carried over, since both are drawn per number."""
+    options = {} if scenario == "Autodrive" else {"traffic": traffic}
+    worlds, rules = levels(scenario, range(8), difficulty=difficulty, dawdle=0.0, **options)
+    random = np.random.default_rng(1)
+    num = int(worlds["num_vehicles"][0])
+    assert (worlds["num_vehicles"] == num).all()
+    order = np.concatenate([[0], 1 + random.permutation(num - 1)])
+    image = permuted(worlds, order)
+    names = [name for name in worlds["vehicles"].dtype.names if name not in POINTERS]
+    for _ in range(60):
+        actions = random.choice(4, len(worlds), p=[0.05, 0.35, 0.05, 0.55])
+        for i in range(len(worlds)):
+            tick(worlds[i], actions, i, rules[0])
+            tick(image[i], actions, i, rules[0])
+        image["vehicles"]["turn"][:, :num] = worlds["vehicles"]["turn"][:, order]
+        for name in names:
+            assert (image["vehicles"][name][:, :num] == worlds["vehicles"][name][:, order]).all(), name
+        assert (image["drivers"] == worlds["drivers"]).all()

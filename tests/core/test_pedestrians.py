@@ -1,0 +1,166 @@
+"""Pedestrians step out only in front of cars that can still stop, and traffic stops for them."""
+
+import numpy as np
+import pytest
+from ascii_map import FASTER, IDLE, SLOWER, Car, from_ascii, rules_of
+from drivesim.core.jit import kernel
+from drivesim.core.occupancy import place
+from drivesim.core.pedestrians import may_step_out
+from drivesim.core.tick import tick
+from drivesim.core.world import CROSSING, CROSSWALK, EAST, LANE, NORTH, SOUTH, WAITING, WEST, WORLD, paint
+from hypothesis import given
+from hypothesis import strategies as st
+
+def road_to_crosswalk(gap, speed):
+    """A northbound road with the ego `gap` free cells before a crosswalk at which somebody waits."""
+    rows = [". ^ ."] * 2 + [". = ."] + [". ^ ."] * gap + [". E ."]
+    return from_ascii("\n".join(rows), E=Car(NORTH, speed), pedestrians=[(2, 0, EAST, WAITING)])
+
+
+class TestSteppingOut:
+    @pytest.mark.parametrize("speed", range(6))
+    def test_leaves_every_car_room_to_stop_its_next_action_included(self, speed) -> None:
+        """A car at v that speeds up and then brakes travels (v + 1) + v + … + 1 = (v + 1)(v + 2) / 2 cells."""
+        needed = (speed + 1) * (speed + 2) // 2
+        assert may_step_out(road_to_crosswalk(needed, speed).world, 0)
+        assert not may_step_out(road_to_crosswalk(needed - 1, speed).world, 0)
+
+    @pytest.mark.parametrize("speed", range(6))
+    def test_so_a_driver_who_then_brakes_never_hits_anybody(self, speed) -> None:
+        situation = road_to_crosswalk((speed + 1) * (speed + 2) // 2, speed)
+        situation.world.pedestrians[0].col = 1
+        situation.world.pedestrians[0].status = CROSSING
+        situation.world.pedestrians[0].heading = NORTH  # stays there for longer than the car needs
+        for action in [FASTER] + [SLOWER] * 8:
+            situation.world.pedestrians[0].row = 2
+            situation.world.pedestrians[0].status = CROSSING
+            assert "pedestrian_hit" not in situation.play(action)
+        assert situation.motion("E") == (NORTH, 0)
+
+    def test_waits_for_no_car_that_drives_away(self) -> None:
+        rows = [". ^ ."] * 2 + [". E ."] + [". = ."] + [". ^ ."]
+        situation = from_ascii("\n".join(rows), E=Car(NORTH, 0), pedestrians=[(3, 0, EAST, WAITING)])
+        assert may_step_out(situation.world, 0)
+
+    def test_waits_for_a_car_on_the_crosswalk_itself(self) -> None:
+        situation = from_ascii(
+            ". ^ .\n. E .\n. ^ .", E=Car(NORTH, 0, on="="), pedestrians=[(1, 0, EAST, WAITING)]
+        )
+        assert not may_step_out(situation.world, 0)
+
+    def test_looks_at_every_lane_that_it_is_going_to_cross(self) -> None:
+        near_in_the_far_lane = ". ^ ^ ^ .\n. = = = .\n. ^ ^ E .\n. ^ ^ ^ ."
+        situation = from_ascii(near_in_the_far_lane, E=Car(NORTH, 0), pedestrians=[(1, 0, EAST, WAITING)])
+        assert not may_step_out(situation.world, 0)
+
+
+class TestCrossing:
+    def test_goes_one_cell_per_tick_and_waits_on_the_other_side(self) -> None:
+        situation = from_ascii(". ^ ^ .\n. = = .\n. ^ ^ .", pedestrians=[(1, 0, EAST, CROSSING)])
+        seen = []
+        for _ in range(3):
+            situation.play()
+            pedestrian = situation.world.pedestrians[0]
+            seen.append((int(pedestrian.col), int(pedestrian.status), int(pedestrian.heading)))
+        assert seen == [(1, CROSSING, EAST), (2, CROSSING, EAST), (3, WAITING, WEST)]
+
+    def test_keeps_traffic_before_the_crosswalk_in_every_lane(self) -> None:
+        situation = from_ascii(
+            ". ^ ^ .\n. ^ ^ .\n. = = .\n. ^ ^ .\n. ^ ^ .\n. a b .",
+            a=Car(NORTH, 1),
+            b=Car(NORTH, 2),
+            pedestrians=[(2, 1, EAST, CROSSING)],
+        )
+        situation.world.pedestrians[0].heading = NORTH
+        for _ in range(5):
+            situation.world.pedestrians[0].row = 2
+            situation.world.pedestrians[0].status = CROSSING
+            situation.play()
+        assert situation.at("a") == (3, 1)
+        assert situation.at("b") == (3, 2)
+
+    def test_is_no_reason_to_stop_for_who_only_waits(self) -> None:
+        situation = from_ascii(
+            ". ^ .\n. ^ .\n. = .\n. ^ .\n. a .", a=Car(NORTH, 1), pedestrians=[(2, 0, WEST, WAITING)]
+        )
+        situation.play()
+        situation.play()
+        assert situation.at("a")[0] < 2
+
+
+@kernel
+def hits_of(worlds, actions, rules_array, ticks):
+    """(ticks in which a vehicle drove over a pedestrian, cells walked, cells driven), counted by brute force."""
+    world = worlds[0]
+    rules = rules_array[0]
+    hits = 0
+    walked = 0
+    driven = 0
+    for _ in range(ticks):
+        rows = world.pedestrians.row.copy()
+        cols = world.pedestrians.col.copy()
+        tick(world, actions, 0, rules)
+        for k in range(world.num_vehicles):
+            vehicle = world.vehicles[k]
+            driven += vehicle.speed
+            for n in range(int(vehicle.speed)):  # the cells entered in this tick, from the last one back
+                row = int(vehicle.row)
+                col = int(vehicle.col)
+                if vehicle.heading == 0:
+                    row = (row + n) % world.rows
+                else:
+                    row = (row - n) % world.rows
+                for p in range(world.num_pedestrians):
+                    # Walkers move after the vehicles: they were met where they stood before.
+                    if rows[p] == row and cols[p] == col:
+                        hits += 1
+        for p in range(world.num_pedestrians):
+            walked += abs(int(world.pedestrians[p].col) - int(cols[p]))
+    return hits, walked, driven
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    lanes=st.integers(1, 4),
+    num_vehicles=st.integers(1, 30),
+    num_crosswalks=st.integers(1, 4),
+    fastest=st.integers(1, 5),
+    dawdle=st.sampled_from([0.0, 0.2]),
+)
+def test_traffic_never_hits_anybody(seed, lanes, num_vehicles, num_crosswalks, fastest, dawdle) -> None:
+    """Periodic roads, the left half of the lanes southbound, with crosswalks and people at both ends of each."""
+    random = np.random.default_rng(seed)
+    length = 60
+    worlds = np.zeros(1, WORLD)
+    world = worlds[0]
+    world.key[:] = random.integers(0, 2**32, 2)
+    world.rows, world.cols, world.wraps_rows, world.limit = length, lanes + 2, 1, 5
+    crosswalks = random.choice(np.arange(0, length, 4), num_crosswalks, replace=False)
+    for row in range(length):
+        for lane in range(lanes):
+            heading = SOUTH if lane < lanes // 2 else NORTH
+            paint(world, row, 1 + lane, CROSSWALK if row in crosswalks else LANE, 1 << heading, lane, 0)
+    free = [row for row in range(length) if row not in crosswalks]
+    for p, row in enumerate(crosswalks):
+        east = random.integers(2)
+        worlds["pedestrians"][0, p] = (row, 0, EAST, WAITING) if east else (row, lanes + 1, WEST, WAITING)
+    world.num_pedestrians = num_crosswalks
+    places = random.permutation(len(free) * lanes)[:num_vehicles]
+    for k, at in enumerate(places):
+        row, lane = free[at // lanes], at % lanes
+        limit = int(random.integers(1, fastest + 1))
+        place(world, k, int(row), 1 + int(lane), SOUTH if lane < lanes // 2 else NORTH, 0, limit)
+    world.num_vehicles = len(places)
+    rules = rules_of(num_controlled=0, dawdle=round(dawdle * 65536))
+    hits, walked, driven = hits_of(worlds, np.zeros(1, np.int64), rules, 400)
+    assert hits == 0
+    assert walked > 0 or num_vehicles > 5  # in dense traffic some car may always be too near
+    assert driven > 0  # and nobody waits for ever
+    assert world.traffic_collisions == 0
+
+
+def test_the_ego_and_traffic_meet_people_alike() -> None:
+    """What stops traffic hits nobody; what does not stop does."""
+    situation = from_ascii(". ^ .\n. = .\n. E .", E=Car(NORTH, 1), pedestrians=[(1, 1, EAST, CROSSING)])
+    assert situation.copy().play(SLOWER) == set()
+    assert situation.play(IDLE) == {"pedestrian_hit", "at_fault"}

@@ -1,0 +1,82 @@
+"""Whoever drives by the rule of car following is never in a collision, whatever the traffic around does."""
+
+import numpy as np
+import pytest
+from drivesim.core.tick import tick
+from drivesim.core.world import DRIVING, EVENT_AT_FAULT, EVENT_COLLISION
+from hypothesis import given
+from hypothesis import strategies as st
+from levels import levels
+
+LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
+
+
+def stopping(speed):
+    """Cells that a car travels which brakes by 1 in every tick from the next one on."""
+    return speed * (speed - 1) // 2
+
+
+def neighbours(world, row):
+    """On the ego's ring: (gap ahead, speed, gap behind, speed) in lane `row`; -1 = beside the ego."""
+    cols = int(world["cols"])
+    ahead, behind = (cols, 5), (cols, 0)
+    for k in range(1, int(world["num_vehicles"])):
+        vehicle = world["vehicles"][k]
+        if vehicle["status"] == DRIVING and vehicle["row"] == row:
+            cells = (int(vehicle["col"]) - int(world["vehicles"][0]["col"])) % cols - 1
+            ahead = min(ahead, (cells, int(vehicle["speed"])))
+            behind = min(behind, (cols - 2 - cells if cells >= 0 else -1, int(vehicle["speed"])))
+    return *ahead, *behind
+
+
+def safe_action(world, random):
+    """FASTER, IDLE or SLOWER as the rule says; sometimes a change of lane that leaves both new pairs safe."""
+    ego = world["vehicles"][0]
+    speed, row = int(ego["speed"]), int(ego["row"])
+    for side, action in ((-1, LEFT), (1, RIGHT)):
+        beside = row + side
+        if random.random() < 0.3 and speed > 0 and 1 <= beside < int(world["rows"]) - 1:
+            gap, leader, gap_behind, follower = neighbours(world, beside)
+            if gap >= 0 and stopping(speed + 1) <= gap + stopping(leader):
+                if gap_behind >= 0 and stopping(follower) <= gap_behind + stopping(speed):
+                    return action
+    gap, leader, _, _ = neighbours(world, row)
+    room = gap + stopping(leader)
+    if speed < 5 and stopping(speed + 2) <= room:
+        return FASTER
+    return IDLE if stopping(speed + 1) <= room else SLOWER
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
+@pytest.mark.parametrize("traffic", ["krauss", "nasch"])
+def test_on_the_highway(difficulty, traffic) -> None:
+    worlds, rules = levels("Highway", range(25), difficulty=difficulty, traffic=traffic)
+    worlds["drivers"]["remaining"] = 1_000_000
+    random = np.random.default_rng(3)
+    changes = 0
+    for _ in range(120):
+        actions = np.array([safe_action(world, random) for world in worlds])
+        changes += int(((actions == LEFT) | (actions == RIGHT)).sum())
+        for i in range(len(worlds)):
+            tick(worlds[i], actions, i, rules[0])
+        assert not (worlds["drivers"]["events"][:, 0] & (EVENT_COLLISION | EVENT_AT_FAULT)).any()
+    assert changes > 100
+
+
+@given(
+    seed=st.integers(0, 2**62),
+    num_lanes=st.integers(1, 5),
+    length=st.integers(40, 80),
+    density=st.floats(0.05, 0.25),
+    fastest=st.integers(1, 5),
+    dawdle=st.sampled_from([0.0, 0.2, 0.5]),
+)
+def test_on_any_highway(seed, num_lanes, length, density, fastest, dawdle) -> None:
+    num_vehicles = min(47, int(num_lanes * length * density))
+    level = {"num_lanes": num_lanes, "length": length, "num_vehicles": num_vehicles, "slowest": 1, "fastest": fastest}
+    worlds, rules = levels("Highway", [seed], dawdle=dawdle, **level)
+    worlds["drivers"]["remaining"] = 1_000_000
+    random = np.random.default_rng(seed)
+    for _ in range(60):
+        tick(worlds[0], np.array([safe_action(worlds[0], random)]), 0, rules[0])
+        assert not worlds["drivers"]["events"][0, 0] & EVENT_COLLISION

@@ -1,0 +1,95 @@
+"""The README holds what it says: its code runs, its tables are fresh, its links and commands lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from drivesim.registry import IDS
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+SHELL_LINES = "\n".join(re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)).splitlines()
+LARGEST_PICTURE = 1_000_000  # bytes
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"scripts_{name}", ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_there_is_code_to_run() -> None:
+    assert len(PYTHON_BLOCKS) >= 3
+    assert sum(line != "" for line in PYTHON_BLOCKS[0].splitlines()) == 10  # "in ten lines"
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON_BLOCKS)))
+def test_every_python_block_runs_by_itself(number, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(PYTHON_BLOCKS[number], f"README.md, block {number}", "exec"), {"__name__": "__main__"})
+
+
+def test_the_tables_are_those_of_the_registry() -> None:
+    assert script("readme_tables").main(["--check"]) == 0, "stale: run python scripts/readme_tables.py"
+
+
+def test_a_stale_table_is_noticed_and_made_fresh(tmp_path) -> None:
+    copy = tmp_path / "README.md"
+    copy.write_text(README.replace("60 steps", "61 steps"), encoding="utf-8")
+    tables = script("readme_tables")
+    assert tables.main(["--check", "--readme", str(copy)]) == 1
+    assert tables.main(["--readme", str(copy)]) == 0
+    assert copy.read_text(encoding="utf-8") == README
+
+
+def test_a_missing_table_is_an_error(tmp_path) -> None:
+    copy = tmp_path / "README.md"
+    copy.write_text(README.replace("<!-- /observations -->", ""), encoding="utf-8")
+    assert script("readme_tables").main(["--readme", str(copy)]) == 2
+
+
+def test_every_environment_has_its_row_in_every_table() -> None:
+    for name in ("environments", "observations", "results"):
+        ((content),) = re.findall(f"<!-- {name} -->(.*?)<!-- /{name} -->", README, flags=re.DOTALL)
+        assert re.findall(r"^\| `(drivesim/[^`]+)`", content, flags=re.MULTILINE) == list(IDS), name
+
+
+def test_every_local_link_and_every_named_file_exists() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert "docs/media/drivers.gif" in links
+    named = re.findall(r"`((?:drivesim|agents|scripts|tests)/[\w/.]*(?:\.py|/))`", README)
+    for row in re.findall(r"^\| (`[^|]+`) \|", README, flags=re.MULTILINE):  # `drivesim/core/world.py`, `tick.py`
+        first, *others = row.replace("`", "").split(", ")
+        named += [f"{first.rpartition('/')[0]}/{other}" for other in others if "/" not in other]
+    assert "drivesim/core/tick.py" in named
+    assert [path for path in (*links, *named) if not (ROOT / path).exists()] == []
+
+
+def test_every_command_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE)
+    commands = [shlex.split(line, comments=True) for line in SHELL_LINES if line]
+    assert commands
+    for words in commands:
+        if words[0] == "make":
+            assert words[1] in targets, words
+        else:
+            assert words[0] == "python", words
+            assert (ROOT / words[1]).exists(), words
+
+
+def test_pictures_are_small() -> None:
+    for path in (ROOT / "docs" / "media").iterdir():
+        assert path.stat().st_size < LARGEST_PICTURE, path
