@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import random
+from random import Random
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def cases() -> list[tuple[str, str]]:
 
 def actions_of(env_id: str, num_actions: int) -> list[list[int]]:
     """(NUM_STEPS, NUM_ENVS) actions; the first lanes drive at random, the last ones mostly hold or gain speed."""
-    dice = random.Random(env_id)
+    dice = Random(env_id)
     ahead = (2, 2) if num_actions == 4 else (1, 3)  # FASTER twice, or IDLE and FASTER
     steps = []
     for _ in range(NUM_STEPS):
@@ -108,23 +109,25 @@ def updated(
 
 
 def write(records: dict[str, dict[str, Any]], path: Path = GOLDEN) -> None:
-    """As JSON with one line for each step."""
+    """As JSON with one line for each list of numbers, so that a difference can be read."""
     text = json.dumps(records, indent=1)
+    text = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: "[" + " ".join(found[1].split()) + "]", text)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def main(arguments: Arguments) -> int:
-    """Update the record; 1 if it may not be."""
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status: 1 if the record may not be updated."""
+    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     new: dict[str, dict[str, Any]] = {env_id: {} for env_id in IDS}
     for env_id, observation in cases():
         new[env_id][observation] = record(env_id, observation)
     try:
-        write(updated(read(), new, arguments.version_bumped))
+        write(updated(read(), new, parsed.version_bumped))
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Arguments, description=__doc__)))
+    sys.exit(main())

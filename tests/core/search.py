@@ -82,10 +82,11 @@ def drive_on(world, row, col, heading, speed, tick, has_cars):
 
 
 @kernel
-def fewest_ticks(world, top_speed, horizon, has_cars):
+def fewest_ticks(world, top_speed, horizon, has_idle, has_cars):
     """Ticks in which the ego can arrive without breaking a rule; -1 if not within `horizon`.
 
-    With `has_cars`, vehicles beside the ego keep their speed; without, there are none.
+    Without `has_idle`, a car can hold its speed only at its greatest and at rest. With `has_cars`, vehicles beside the
+    ego keep their speed; without, there are none.
     """
     size = int(world.rows) * int(world.cols)
     now = np.zeros((size, 4, top_speed + 1), np.bool_)
@@ -104,6 +105,8 @@ def fewest_ticks(world, top_speed, horizon, has_cars):
                         col = cell % int(world.cols)
                         to = heading
                         v = speed
+                        if action == 1 and not has_idle:
+                            continue
                         if action == 3:
                             v = min(speed + 1, top_speed)
                         elif action == 4:

@@ -1,11 +1,15 @@
 """Every generated level can be solved in two thirds of its time, and follows from its level seed alone."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
-from checker import FAULTS, UNSAFE, UNSAFE_LINE, check_safety, found
+from checker import FAULTS, check_safety, found
 from drivesim.core.world import GOAL, OBSTACLE, OFF_ROAD
 from drivesim.registry import ENTRIES, scenario_of
-from levels import levels, start_episode_of
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from levels import levels
 from search import fewest_ticks
 
 SCENARIOS = [entry.name for entry in ENTRIES]
@@ -29,7 +33,7 @@ class TestEveryLevel:
                     speed = min(speed + 1, top_speed)
                     ticks, left = ticks + 1, left - speed
             else:
-                ticks = fewest_ticks(world, top_speed, limit, scenario == "Autodrive")
+                ticks = fewest_ticks(world, top_speed, limit, bool(rules["has_idle"][0]), scenario == "Autodrive")
             assert 0 < ticks <= 2 * limit / 3, world.level_seed
 
     def test_begins_with_everybody_on_the_road_and_able_to_stop(self, scenario, difficulty) -> None:
@@ -67,6 +71,28 @@ class TestEveryLevel:
         assert distinct >= NUM_LEVELS * 0.98  # the smallest worlds may agree by chance
 
 
+@st.composite
+def options_of(draw, scenario):
+    """Level options of a scenario, anywhere in their ranges."""
+    return {
+        option.name: draw(st.integers(option.metadata["low"], option.metadata["high"]))
+        for option in fields(scenario_of(scenario).config)
+    }
+
+
+@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection"])
+@given(data=st.data(), seed=st.integers(0, 2**62))
+@settings(max_examples=50)
+def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, data, seed) -> None:
+    try:
+        worlds, rules = levels(scenario, [seed], **data.draw(options_of(scenario)))
+    except (ValueError, RuntimeError):  # options refused, or no level certified
+        assume(False)
+    top_speed, limit = scenario_of(scenario).limit, scenario_of(scenario).max_episode_steps
+    has_idle = bool(rules["has_idle"][0])
+    assert 0 < fewest_ticks(worlds[0], top_speed, limit, has_idle, scenario == "Autodrive") <= 2 * limit / 3
+
+
 def hardness(scenario, worlds) -> float:
     """What should grow with the difficulty: vehicles, obstacles, bends."""
     if scenario in ("Highway", "Intersection"):
@@ -90,25 +116,27 @@ def test_harder_levels_hold_more_of_what_makes_them_hard(scenario) -> None:
 def test_the_search_finds_no_way_where_there_is_none() -> None:
     worlds, _ = levels("Obstacles", [1])
     world = worlds[0]
-    assert fewest_ticks(world, 3, 100, False) > 0
+    assert fewest_ticks(world, 3, 100, True, False) > 0
     world.cells[20 * world.cols : 21 * world.cols] = OBSTACLE << 4
-    assert fewest_ticks(world, 3, 100, False) == -1
+    assert fewest_ticks(world, 3, 100, True, False) == -1
 
 
 def test_a_level_that_cannot_be_certified_is_refused() -> None:
     worlds, rules = levels("Obstacles", [1])
-    rules["level_limit"] = 3 * (int(worlds["rows"][0]) - 1) // 2 - 1  # one tick too few for the way itself
+    shortest = int(worlds["rows"][0]) - 1  # moves
+    rules["level_limit"] = (3 * shortest + 1) // 2 - 1  # ticks, one too few for the shortest way there is
     queue = np.empty(2 * worlds["cells"].shape[1], np.int16)
     generate = scenario_of("Obstacles").generate
     blank = np.zeros(1, worlds.dtype)
-    assert not generate(blank[0], rules[0], queue)
-    rules["level_limit"] += 1
-    outcomes = []
-    for seed in range(20):
+
+    def certified(seed):
         blank[:] = np.zeros(1, worlds.dtype)
         blank["level_seed"] = seed
-        outcomes.append(generate(blank[0], rules[0], queue))
-    assert any(outcomes)
+        return generate(blank[0], rules[0], queue)
+
+    assert not any(certified(seed) for seed in range(20))
+    rules["level_limit"] += 1
+    assert any(certified(seed) for seed in range(20))
 
 
 def test_the_goal_is_where_the_drawing_says() -> None:
@@ -117,11 +145,3 @@ def test_the_goal_is_where_the_drawing_says() -> None:
         for world in worlds:
             rows = {int(cell) // int(world.cols) for cell in np.flatnonzero(world.cells >> 4 == GOAL)}
             assert rows == {0}
-
-
-def test_kernels_for_levels_are_shared_with_the_environments() -> None:
-    """Otherwise every test run would compile them twice."""
-    assert start_episode_of("Obstacles") is start_episode_of("Obstacles")
-
-
-assert UNSAFE != UNSAFE_LINE

@@ -96,9 +96,12 @@ def hits_of(worlds, actions, rules_array, ticks):
     hits = 0
     walked = 0
     driven = 0
+    rows = np.zeros(8, np.int64)
+    cols = np.zeros(8, np.int64)
     for _ in range(ticks):
-        rows = world.pedestrians.row.copy()
-        cols = world.pedestrians.col.copy()
+        for p in range(world.num_pedestrians):
+            rows[p] = world.pedestrians[p].row
+            cols[p] = world.pedestrians[p].col
         tick(world, actions, 0, rules)
         for k in range(world.num_vehicles):
             vehicle = world.vehicles[k]

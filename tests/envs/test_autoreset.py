@@ -10,6 +10,8 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from lanes import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, MODES, draw_actions
 
+from drivesim.vector_env import DriveVectorEnv
+
 NUM_ENVS = 4
 SEED = 40
 
@@ -115,6 +117,9 @@ def test_the_registered_time_limit_holds_in_a_batch_and_can_be_lifted() -> None:
         envs.reset(seed=0)
         truncations = [bool(envs.step(np.array([4]))[3][0]) for _ in range(80)]  # braking to a stand never crashes
         assert truncations.index(True) + 1 == limit if limit else not any(truncations)
+    envs = DriveVectorEnv("Highway")  # without Gymnasium in between
+    envs.reset(seed=0)
+    assert [bool(envs.step(np.array([4]))[3][0]) for _ in range(50)] == [False] * 49 + [True]
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)

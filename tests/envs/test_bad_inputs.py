@@ -240,15 +240,22 @@ def test_stepping_a_lane_that_has_ended_is_an_error_where_nobody_resets_it() -> 
     with pytest.raises(gym.error.ResetNeeded, match=r"lane 1 has ended.*reset_mask"):
         envs.step(np.full(3, 4))
     assert envs.unwrapped.get_state().tobytes() == before
-    envs.unwrapped.set_state(envs.unwrapped.get_state())  # a restored end is an end
+    other = gym.make_vec(HIGHWAY, num_envs=3, autoreset_mode="Disabled").unwrapped
+    other.set_state(envs.unwrapped.get_state())  # a restored end is an end
     with pytest.raises(gym.error.ResetNeeded, match="lane 1"):
-        envs.step(np.full(3, 4))
+        other.step(np.full(3, 4))
+    other.reset(seed=0)
+    running = other.get_state()
+    other.set_state(envs.unwrapped.get_state())
+    other.set_state(running)  # and none is left where a running episode is restored
+    other.step(np.full(3, 4))
     envs.reset(options={"reset_mask": truncations})
     envs.step(np.full(3, 4))
 
 
 def fail_once(env: Any, name: str, action: Any) -> None:
     """Let the kernel `name` report a lane whose level could not be certified; only a reset goes on from there."""
+    env.reset(seed=1)
     kernels = env._engine._kernels
     kernel = getattr(kernels, name)
     env._engine._kernels = replace(kernels, **{name: lambda *arguments: kernel(*arguments) + 1})
@@ -264,6 +271,4 @@ def fail_once(env: Any, name: str, action: Any) -> None:
 def test_options_for_which_no_level_can_be_certified_are_an_error_and_leave_nothing_half_done() -> None:
     fail_once(gym.make(HIGHWAY).unwrapped, "reset", 1)
     fail_once(gym.make_vec(HIGHWAY, num_envs=2).unwrapped, "reset", np.array([1, 1]))
-    envs = gym.make_vec(HIGHWAY, num_envs=2).unwrapped
-    envs.reset(seed=0)
-    fail_once(envs, "step", np.array([1, 1]))
+    fail_once(gym.make_vec(HIGHWAY, num_envs=2).unwrapped, "step", np.array([1, 1]))

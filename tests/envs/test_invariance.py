@@ -55,7 +55,7 @@ def test_threads_are_used_only_where_they_pay() -> None:
 def test_arrays_are_fresh_by_default() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=3)
     results = [envs.reset(seed=0)[:1], *(envs.step(np.array([1, 1, 1]))[:4] for _ in range(3))]
-    results.append((envs.unwrapped.observe(),))
+    results.extend((envs.unwrapped.observe(),) for _ in range(2))
     arrays = [array for result in results for array in result]
     for n, array in enumerate(arrays):
         assert not any(np.shares_memory(array, other) for other in arrays[n + 1 :])

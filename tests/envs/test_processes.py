@@ -77,7 +77,6 @@ def step_and_send(envs: gym.vector.VectorEnv, pipe) -> None:
     for _ in range(3):
         envs.step(np.full(512, 4))
     pipe.send_bytes(world_bytes(envs.unwrapped.get_state()).tobytes())
-    envs.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -87,10 +86,13 @@ def test_a_forked_child_steps_on_with_threads_of_its_own() -> None:
     here, there = context.Pipe()
     child = context.Process(target=step_and_send, args=(envs, there))
     child.start()
-    assert here.poll(60), "the child hangs"
-    answer = here.recv_bytes()
-    child.join(60)
-    assert child.exitcode == 0
+    try:
+        assert here.poll(60), "the child hangs"
+        answer = here.recv_bytes()
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
     for _ in range(3):  # and the parent is none the worse
         envs.step(np.full(512, 4))
     assert answer == world_bytes(envs.unwrapped.get_state()).tobytes()
