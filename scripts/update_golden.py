@@ -2,8 +2,8 @@
 
     python scripts/update_golden.py
 
-`tests/core/test_golden.py` compares with the record, tests/golden.json. New ids are added; a record that no longer holds is
-overwritten only with `--version-bumped`, since such a change raises the id's `-vN` and has its line in CHANGELOG.md.
+`tests/core/test_golden.py` compares with the record, tests/golden.json. New ids are added; a record that no longer
+holds is overwritten only with `--version-bumped`, since such a change raises the id's `-vN` and has its line in CHANGELOG.md.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from random import Random
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import gymnasium as gym
@@ -67,7 +67,7 @@ def record(env_id: str, observation: str) -> dict[str, Any]:
     assert isinstance(space, gym.spaces.Discrete)
     obs, _ = envs.reset(seed=SEED)
     sha = hashlib.sha256(obs.tobytes())
-    clear = [{"obs_sums": [math.fsum(row) for row in obs.reshape(NUM_ENVS, -1).tolist()]}]
+    clear: list[dict[str, Any]] = [{"obs_sums": [math.fsum(row) for row in obs.reshape(NUM_ENVS, -1).tolist()]}]
     for actions in actions_of(env_id, int(space.n)):
         obs, rewards, terminations, truncations, _ = envs.step(np.array(actions))
         for array in (obs, rewards, terminations, truncations):
@@ -102,8 +102,8 @@ def updated(
     changed = [env_id for env_id in new if env_id in old and old[env_id] != new[env_id]]
     if changed and not version_bumped:
         raise ValueError(
-            f"{', '.join(changed)}: some seed and actions give another result than recorded. If that is intended, raise "
-            "the version in drivesim/registry.py, say why in CHANGELOG.md under Behaviour, and pass --version-bumped"
+            f"{', '.join(changed)}: some seed and actions give another result than recorded. If that is intended, "
+            "raise the version in drivesim/registry.py, say why in CHANGELOG.md under Behaviour, and pass --version-bumped"
         )
     return new
 

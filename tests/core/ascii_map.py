@@ -110,7 +110,7 @@ class Situation:
 
 
 def rules_of(**options: Any) -> np.ndarray:
-    """RULES of one environment, shape (1,): one controlled car, all five actions, no dawdling, unless told otherwise."""
+    """RULES of one environment, shape (1,): one controlled car, all five actions, no dawdling, unless told."""
     rules = np.zeros(1, RULES)
     for name, value in {"has_idle": 1, "num_actions": 5, "top_speed": 5, "num_controlled": 1, **options}.items():
         rules[name] = value

@@ -5,6 +5,7 @@ advance v cells back; where it stood before the tick tells whether it changed la
 """
 
 import numpy as np
+
 from drivesim.core.jit import kernel
 
 FAULTS = (

@@ -1,9 +1,10 @@
 """Levels of the scenarios' own generators, without an environment around them."""
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
+
 from drivesim.config import EnvConfig
 from drivesim.core import batch
 from drivesim.core.jit import specialize
@@ -12,7 +13,7 @@ from drivesim.core.world import ABSENT, MAX_CELLS, WORLD
 from drivesim.registry import scenario_of
 
 
-@lru_cache(maxsize=None)
+@cache
 def start_episode_of(scenario: str) -> Any:
     """The loop that draws levels until one is certified, bound to a scenario's generator."""
     return specialize(batch.start_episode, f"start_episode_{scenario}", generate=scenario_of(scenario).generate)

@@ -1,6 +1,7 @@
 """The mirror image of a world: east is west, or for roads of eastbound lanes north is south."""
 
 import numpy as np
+
 from drivesim.core.world import EAST, NORTH, SOUTH, WEST
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)

@@ -2,9 +2,9 @@
 
 import numpy as np
 from checker import FAULTS, check_tick, notes_of, remember
+
 from drivesim.core.jit import kernel
 from drivesim.core.occupancy import empty_lanes, place
-from drivesim.core.rng import below, philox
 from drivesim.core.tick import tick
 from drivesim.core.traffic import braking_distance, look
 from drivesim.core.world import EAST, LANE, WORLD, paint, world_dtype

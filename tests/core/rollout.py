@@ -1,4 +1,4 @@
-"""A short rollout through the batch loops, as digests. Run as a program it prints what the plain interpreter computes."""
+"""A short rollout through the batch loops, as digests. As a program it prints what the plain interpreter computes."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import random
 import sys
 
 import numpy as np
+
 from drivesim.config import EnvConfig
 from drivesim.core.batch import SAME_STEP
 from drivesim.engine import Engine

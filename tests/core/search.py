@@ -5,6 +5,7 @@ tick to tick, beside whatever moves by itself: a signal and cars that never look
 """
 
 import numpy as np
+
 from drivesim.core.jit import kernel
 
 DOWN = np.array([-1, 0, 1, 0])  # rows per cell in headings N E S W

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from ascii_map import FASTER, IDLE, LEFT, RIGHT, Car, from_ascii
-from drivesim.core.advance import entered
-from drivesim.core.world import ARRIVED, CRASHED, EAST, NORTH, SOUTH, UNAWARE, WEST
 from hypothesis import given
 from hypothesis import strategies as st
+
+from drivesim.core.advance import entered
+from drivesim.core.world import ARRIVED, CRASHED, EAST, NORTH, SOUTH, UNAWARE, WEST
 
 BLIND = {"driver_model": UNAWARE}  # traffic that keeps its limit whatever happens
 
@@ -166,18 +167,14 @@ class TestEdges:
         """Wherever on the ring: whoever is faster than the gap and the leader's way hits the leader."""
         lane = [">"] * 40
         lane[col], lane[(col + gap + 1) % 40] = "E", "a"
-        situation = from_ascii(
-            " ".join(lane), is_eastbound=True, E=Car(EAST, v), a=Car(EAST, u, limit=u), rules=BLIND
-        )
+        situation = from_ascii(" ".join(lane), is_eastbound=True, E=Car(EAST, v), a=Car(EAST, u, limit=u), rules=BLIND)
         met = any(v * s // 5 >= gap + 1 + u * s // 5 for s in range(1, 6))
         assert ("collision" in situation.play(IDLE)) == met
 
 
 class TestTwoControlledCars:
     def test_entering_one_cell_collide_and_are_both_at_fault(self) -> None:
-        situation = from_ascii(
-            "+ + +\nE + F\n+ + +", E=Car(EAST, 1, on="+"), F=Car(WEST, 1, on="+")
-        )
+        situation = from_ascii("+ + +\nE + F\n+ + +", E=Car(EAST, 1, on="+"), F=Car(WEST, 1, on="+"))
         assert situation.play(IDLE, IDLE) == {"collision", "at_fault"}
         assert situation.events("F") == {"collision", "at_fault"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 from ascii_map import FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
-from drivesim.core.events import BLAME_TICKS
+
 from drivesim.core.world import CROSSING, EAST, GREEN, LANE, NORTH, RED, SHOULDER, SOUTH, WAITING, WEST, YELLOW
 
 # A crossroads of single lanes with its junction of 2 x 2 cells; the ego comes from the south.
@@ -27,24 +27,27 @@ BOX = {"row": 2, "col": 2, "height": 2, "width": 2, "green_0": 8, "green_1": 8, 
 COLOUR_AT = {GREEN: 0, YELLOW: 8, RED: 12}
 
 
-def at_the_line(colour, speed=1):
-    """The ego about to leave the stop line; a westbound car stands in the upper left of the junction."""
-    return from_ascii(
-        AT_THE_LINE,
+def crossroads(drawing, colour, speed, on):
+    """A crossroads with the ego and a westbound car that stands in the upper left of the junction."""
+    situation = from_ascii(
+        drawing,
         signals=[{**BOX, "offset": COLOUR_AT[colour]}],
-        E=Car(NORTH, speed, on="|^"),
+        E=Car(NORTH, speed, on=on),
         a=Car(WEST, 0, limit=0, on="v<"),
     )
+    situation.vehicle("a").claim = 0b0001
+    situation.vehicle("a").exit_cell = 2 * 6 + 1
+    return situation
+
+
+def at_the_line(colour, speed=1):
+    """The ego about to leave the stop line."""
+    return crossroads(AT_THE_LINE, colour, speed, "|^")
 
 
 def before_the_line(colour, speed):
     """The ego one cell before the line."""
-    return from_ascii(
-        BEFORE_THE_LINE,
-        signals=[{**BOX, "offset": COLOUR_AT[colour]}],
-        E=Car(NORTH, speed),
-        a=Car(WEST, 0, limit=0, on="v<"),
-    )
+    return crossroads(BEFORE_THE_LINE, colour, speed, "^")
 
 
 class TestRedLight:
@@ -80,6 +83,11 @@ class TestYielding:
     def test_entering_a_junction_that_somebody_has_reserved_is_a_failure_to_yield(self) -> None:
         situation = at_the_line(GREEN)
         situation.vehicle("a").claim = 0b0011  # the upper two cells
+        assert situation.play(IDLE) == {"failed_to_yield"}
+
+    def test_counts_from_further_back_too(self) -> None:
+        situation = before_the_line(GREEN, 3)
+        situation.vehicle("a").claim = 0b0011
         assert situation.play(IDLE) == {"failed_to_yield"}
 
     def test_passing_beside_what_somebody_has_reserved_is_none(self) -> None:
@@ -198,7 +206,7 @@ class TestFault:
         assert situation.play(RIGHT) == {"lane_change"}
         assert situation.driver().cut_in == 1
 
-    @pytest.mark.parametrize(("ticks", "is_blamed"), [(BLAME_TICKS - 1, True), (BLAME_TICKS, False)])
+    @pytest.mark.parametrize(("ticks", "is_blamed"), [(4, True), (5, False)])
     def test_of_cutting_in_is_forgotten_after_five_ticks(self, ticks, is_blamed) -> None:
         situation = from_ascii("^\nE\na", E=Car(NORTH, 0), a=Car(NORTH, 1, limit=1), rules={"driver_model": 2})
         situation.world.tick = 100

@@ -6,8 +6,10 @@ A failure here means that trajectories have changed. See scripts/update_golden.p
 import importlib.util
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+
 from drivesim.registry import IDS
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "update_golden.py"
@@ -43,7 +45,7 @@ def test_every_environment_is_on_record_and_nothing_else_is() -> None:
 
 
 class TestUpdate:
-    OLD = {"a-v0": {"grid": {"sha256": "1"}}, "b-v0": {"grid": {"sha256": "2"}}}
+    OLD: ClassVar = {"a-v0": {"grid": {"sha256": "1"}}, "b-v0": {"grid": {"sha256": "2"}}}
 
     def test_is_refused_if_a_record_no_longer_holds(self) -> None:
         new = {"a-v0": {"grid": {"sha256": "other"}}, "b-v0": self.OLD["b-v0"]}

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import drivesim
 import pytest
+
+import drivesim
 from drivesim.core import jit
 
 # `cells_east` is in occupancy.py and calls `wrapped` in world.py.

@@ -5,12 +5,13 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from checker import FAULTS, check_safety, found
-from drivesim.core.world import GOAL, OBSTACLE, OFF_ROAD
-from drivesim.registry import ENTRIES, scenario_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from levels import levels
 from search import fewest_ticks
+
+from drivesim.core.world import GOAL, OBSTACLE, OFF_ROAD
+from drivesim.registry import ENTRIES, scenario_of
 
 SCENARIOS = [entry.name for entry in ENTRIES]
 DIFFICULTIES = ("easy", "medium", "hard")

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from drivesim.core.rules import NUM_TERMS
-from drivesim.core.reward import price
-from drivesim.core.tick import tick
 from levels import levels, without_ego
 from mirror import MIRRORED_ACTIONS, mirrored
+
+from drivesim.core.reward import price
+from drivesim.core.rules import NUM_TERMS
+from drivesim.core.tick import tick
 
 DIFFICULTIES = ("easy", "medium", "hard")
 

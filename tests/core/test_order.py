@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from drivesim.core.tick import tick
 from levels import levels
+
+from drivesim.core.tick import tick
 
 # Numbers of vehicles, which a permutation renames.
 POINTERS = ("ahead", "leader")

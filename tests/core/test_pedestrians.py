@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from ascii_map import FASTER, IDLE, SLOWER, Car, from_ascii, rules_of
+from hypothesis import given
+from hypothesis import strategies as st
+
 from drivesim.core.jit import kernel
 from drivesim.core.occupancy import place
 from drivesim.core.pedestrians import may_step_out
 from drivesim.core.tick import tick
 from drivesim.core.world import CROSSING, CROSSWALK, EAST, LANE, NORTH, SOUTH, WAITING, WEST, WORLD, paint
-from hypothesis import given
-from hypothesis import strategies as st
+
 
 def road_to_crosswalk(gap, speed):
     """A northbound road with the ego `gap` free cells before a crosswalk at which somebody waits."""
@@ -43,9 +45,7 @@ class TestSteppingOut:
         assert may_step_out(situation.world, 0)
 
     def test_waits_for_a_car_on_the_crosswalk_itself(self) -> None:
-        situation = from_ascii(
-            ". ^ .\n. E .\n. ^ .", E=Car(NORTH, 0, on="="), pedestrians=[(1, 0, EAST, WAITING)]
-        )
+        situation = from_ascii(". ^ .\n. E .\n. ^ .", E=Car(NORTH, 0, on="="), pedestrians=[(1, 0, EAST, WAITING)])
         assert not may_step_out(situation.world, 0)
 
     def test_looks_at_every_lane_that_it_is_going_to_cross(self) -> None:

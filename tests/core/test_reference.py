@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import rollout
+
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES
 

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from drivesim.core.rng import below, lane_words, level_words, philox
 from drivesim.core.world import WORLD
 

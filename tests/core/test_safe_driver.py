@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from drivesim.core.tick import tick
-from drivesim.core.world import DRIVING, EVENT_AT_FAULT, EVENT_COLLISION
 from hypothesis import given
 from hypothesis import strategies as st
 from levels import levels
+
+from drivesim.core.tick import tick
+from drivesim.core.world import DRIVING, EVENT_AT_FAULT, EVENT_COLLISION
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 

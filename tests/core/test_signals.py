@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from ascii_map import FASTER, IDLE, SLOWER, Car, from_ascii
+from hypothesis import given
+from hypothesis import strategies as st
+
 from drivesim.core.signals import colour_at
 from drivesim.core.world import (
     EAST,
@@ -18,8 +21,6 @@ from drivesim.core.world import (
     turned,
 )
 from drivesim.scenarios.intersection import Intersection, IntersectionConfig
-from hypothesis import given
-from hypothesis import strategies as st
 
 # Traffic keeps to the right; a to d stand for a car on each approach, three cells before its line.
 CROSSROADS = """
@@ -139,6 +140,7 @@ class TestTrafficAtALine:
         assert situation.at("x")[0] < 10
         assert situation.at("a") == (12, 0)
 
+
 class TestTurns:
     @pytest.mark.parametrize("letter", "abcd")
     @pytest.mark.parametrize("turn", [LEFT_SIDE, 0, RIGHT_SIDE])
@@ -190,6 +192,7 @@ class TestReservations:
         for _ in range(6):
             situation.play()
         assert situation.at("a") == (6, 5)
+        assert situation.motion("a") == (NORTH, 0)
 
     def test_a_reservation_ends_at_the_exit_cell(self) -> None:
         situation = crossroads(a=car("a", 2))
@@ -205,7 +208,8 @@ class TestControlledCars:
         situation = crossroads(edits={"v< ^<": "E  ^<"}, a=car("a", 2), E=Car(WEST, 0, on="v<"))
         for _ in range(6):
             situation.play(IDLE)
-        assert situation.at("a") == (6, 5)
+            assert situation.at("a")[0] >= 6
+        assert situation.motion("a") == (NORTH, 0)
         situation.play(FASTER)
         situation.play(IDLE)
         situation.play(IDLE)
@@ -229,3 +233,15 @@ class TestControlledCars:
         for _ in range(2):
             situation.play(SLOWER)
         assert situation.at("b")[0] >= 4
+
+    def test_a_reservation_lapses_for_an_oncoming_controlled_car_while_there_is_time_to_stop(self) -> None:
+        situation = crossroads(A=car("A", 0), b=car("b", 1, turn=LEFT_SIDE))
+        situation.play(IDLE)
+        assert situation.vehicle("b").claim
+        situation.play(FASTER)
+        situation.play(IDLE)
+        assert situation.vehicle("b").claim == 0
+        for _ in range(6):
+            assert "collision" not in situation.play(IDLE)
+            assert "failed_to_yield" not in situation.events("A")
+        assert situation.at("A")[0] < 4

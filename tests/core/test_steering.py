@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ascii_map import FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
+
 from drivesim.core.batch import describe_actions
 from drivesim.core.world import EAST, LANE, NORTH, SOUTH, WEST
 
@@ -26,7 +27,9 @@ CORNER = {"r": (LANE, 1 << NORTH | 1 << EAST)}
 
 
 class TestSpeed:
-    @pytest.mark.parametrize(("speed", "action", "then"), [(0, FASTER, 1), (2, FASTER, 3), (3, IDLE, 3), (2, SLOWER, 1)])
+    @pytest.mark.parametrize(
+        ("speed", "action", "then"), [(0, FASTER, 1), (2, FASTER, 3), (3, IDLE, 3), (2, SLOWER, 1)]
+    )
     def test_the_new_speed_counts_in_the_same_tick(self, speed, action, then) -> None:
         situation = from_ascii(STRAIGHT, E=Car(NORTH, speed))
         assert situation.play(action) == set()
@@ -74,8 +77,9 @@ class TestChangeOfLane:
     )
     def test_knows_left_from_right_in_every_heading(self, heading, action, to) -> None:
         word = {EAST: ">", SOUTH: "v", WEST: "<"}[heading]
-        situation = from_ascii("\n".join([f"{word} " * 5] * 2 + [f"{word} {word} E {word} {word}"] + [f"{word} " * 5] * 2),
-                               E=Car(heading, 1))  # fmt: skip
+        row = f"{word} " * 5
+        drawing = "\n".join([row, row, f"{word} {word} E {word} {word}", row, row])
+        situation = from_ascii(drawing, E=Car(heading, 1))
         situation.play(action)
         assert situation.at("E") == to
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from ascii_map import rules_of
 from checker import found
-from drivesim.core.tick import tick
-from drivesim.core.world import KRAUSS, NASCH
 from hypothesis import given
 from hypothesis import strategies as st
 from roads import LONG_ROAD, driven, road
+
+from drivesim.core.tick import tick
+from drivesim.core.world import KRAUSS, NASCH
 
 LENGTH = 1000  # cells
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from ascii_map import rules_of
-from checker import FAULTS, RED_LIGHT, SHARES, STUCK, check_tick, found, notes_of
-from drivesim.core.world import KRAUSS, NASCH, UNAWARE
-from hypothesis import given, settings
+from checker import found
+from hypothesis import given
 from hypothesis import strategies as st
 from levels import levels, without_ego
 from roads import driven, road, set_speeds
+
+from drivesim.core.world import KRAUSS, NASCH
 
 DIFFICULTIES = ("easy", "medium", "hard")
 CYCLE = 2 * (12 + 3 + 2)  # ticks of the signal in every difficulty
@@ -90,7 +91,12 @@ def test_no_timing_of_a_signal_and_no_mix_of_drivers_breaks_a_rule_at_a_junction
 ) -> None:
     timing = {"green": green, "yellow": yellow, "all_red": all_red}
     worlds, rules = levels(
-        "Intersection", [seed, seed + 1], num_vehicles=num_vehicles, distance=3, dawdle=dawdle, traffic=driver_model,
+        "Intersection",
+        [seed, seed + 1],
+        num_vehicles=num_vehicles,
+        distance=3,
+        dawdle=dawdle,
+        traffic=driver_model,
         **timing,
     )
     worlds = without_ego(worlds)
