@@ -3,7 +3,8 @@
     python scripts/update_golden.py
 
 `tests/core/test_golden.py` compares with the record, tests/golden.json. New ids are added; a record that no longer
-holds is overwritten only with `--version-bumped`, since such a change raises the id's `-vN` and has its line in CHANGELOG.md.
+holds is overwritten only with `--version-bumped`, since such a change raises the id's `-vN` and has its line in
+CHANGELOG.md.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def updated(
     if changed and not version_bumped:
         raise ValueError(
             f"{', '.join(changed)}: some seed and actions give another result than recorded. If that is intended, "
-            "raise the version in drivesim/registry.py, say why in CHANGELOG.md under Behaviour, and pass --version-bumped"
+            "raise the version in drivesim/registry.py, say why in CHANGELOG.md under Behaviour, "
+            "and pass --version-bumped"
         )
     return new
 

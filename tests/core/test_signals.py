@@ -235,12 +235,13 @@ class TestControlledCars:
         assert situation.at("b")[0] >= 4
 
     def test_a_reservation_lapses_for_an_oncoming_controlled_car_while_there_is_time_to_stop(self) -> None:
-        situation = crossroads(A=car("A", 0), b=car("b", 1, turn=LEFT_SIDE))
+        situation = crossroads(A=car("A", 0), b=car("b", 1, limit=1, turn=LEFT_SIDE))
         situation.play(IDLE)
-        assert situation.vehicle("b").claim
         situation.play(FASTER)
-        situation.play(IDLE)
+        assert situation.vehicle("b").claim  # granted while the other stood
+        situation.play(FASTER)
         assert situation.vehicle("b").claim == 0
+        assert situation.motion("b") == (SOUTH, 0)
         for _ in range(6):
             assert "collision" not in situation.play(IDLE)
             assert "failed_to_yield" not in situation.events("A")
