@@ -105,14 +105,11 @@ def hits_of(worlds, actions, rules_array, ticks):
         tick(world, actions, 0, rules)
         for k in range(world.num_vehicles):
             vehicle = world.vehicles[k]
-            driven += vehicle.speed
+            driven += int(vehicle.speed)
             for n in range(int(vehicle.speed)):  # the cells entered in this tick, from the last one back
-                row = int(vehicle.row)
+                backward = n if vehicle.heading == 0 else -n
+                row = (int(vehicle.row) + backward) % int(world.rows)
                 col = int(vehicle.col)
-                if vehicle.heading == 0:
-                    row = (row + n) % world.rows
-                else:
-                    row = (row - n) % world.rows
                 for p in range(world.num_pedestrians):
                     # Walkers move after the vehicles: they were met where they stood before.
                     if rows[p] == row and cols[p] == col:

@@ -38,9 +38,9 @@ def safe_action(world, random):
         beside = row + side
         if random.random() < 0.3 and speed > 0 and 1 <= beside < int(world["rows"]) - 1:
             gap, leader, gap_behind, follower = neighbours(world, beside)
-            if gap >= 0 and stopping(speed + 1) <= gap + stopping(leader):
-                if gap_behind >= 0 and stopping(follower) <= gap_behind + stopping(speed):
-                    return action
+            is_safe_ahead = gap >= 0 and stopping(speed + 1) <= gap + stopping(leader)
+            if is_safe_ahead and gap_behind >= 0 and stopping(follower) <= gap_behind + stopping(speed):
+                return action
     gap, leader, _, _ = neighbours(world, row)
     room = gap + stopping(leader)
     if speed < 5 and stopping(speed + 2) <= room:

@@ -9,10 +9,6 @@ from lanes import AUTODRIVE, HIGHWAY, IDLE, IDS, draw_actions, world_bytes
 
 from drivesim.core.world import RUNNING
 
-WAITING_IS_MASKED = pytest.mark.xfail(
-    strict=True, reason="at rest SLOWER is Autodrive's only way to wait, and is masked out all the same"
-)
-
 
 def successors(envs, state: np.ndarray, num_actions: int) -> np.ndarray:
     """Bytes (num_actions, N, size) of the worlds after each action."""
@@ -46,7 +42,7 @@ def test_an_action_is_masked_out_exactly_if_it_leads_where_idle_leads(env_id) ->
     assert num_masked > 1000
 
 
-@pytest.mark.parametrize("env_id", [*IDS[1:], pytest.param(AUTODRIVE, marks=WAITING_IS_MASKED)])
+@pytest.mark.parametrize("env_id", IDS)
 def test_whatever_can_be_done_can_be_done_by_exactly_one_open_action(env_id) -> None:
     envs = gym.make_vec(env_id, num_envs=96, num_threads=1, difficulty="easy").unwrapped
     num_actions = int(envs.single_action_space.n)

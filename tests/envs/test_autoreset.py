@@ -98,17 +98,14 @@ def test_a_lane_that_terminates_on_its_last_step_is_truncated_too(env_id, mode) 
     limit = first_end(env_id, SEED)
     for max_episode_steps, truncated in ((limit, True), (limit + 1, False)):
         native, reference = make_pair(env_id, mode, max_episode_steps=max_episode_steps)
-        native.reset(seed=SEED)
-        reference.reset(seed=SEED)
+        native.reset(seed=[SEED] * NUM_ENVS)
+        reference.reset(seed=[SEED] * NUM_ENVS)
         for _ in range(limit):
             answers = native.step(np.full(NUM_ENVS, 3))
             answers_2 = reference.step(np.full(NUM_ENVS, 3))
-            if (answers[2] | answers[3])[1:].any():  # only the first lane is followed
-                break
-        else:
-            assert answers[2][0]
-            assert answers[3][0] == truncated
-            np.testing.assert_array_equal(answers[3], answers_2[3])
+        assert answers[2].all()
+        assert (answers[3] == truncated).all()
+        np.testing.assert_array_equal(answers[3], answers_2[3])
 
 
 def test_the_registered_time_limit_holds_in_a_batch_and_can_be_lifted() -> None:

@@ -100,12 +100,13 @@ def test_progress_sums_to_one_on_arrival_where_nothing_is_discounted(env_id) -> 
             assert steps[-1][2]["episode_return"] == pytest.approx(2.0, abs=1e-9)
 
 
-@pytest.mark.parametrize("env_id", [LANE_KEEP, OBSTACLES, HIGHWAY])
-def test_soft_factors_make_gains_smaller_and_never_larger(env_id) -> None:
-    soft = gym.make(env_id, **EMPTY[env_id])
-    plain = gym.make(env_id, reward_weights=SOFTLESS, **EMPTY[env_id])
-    num_smaller = 0
-    for seed in range(20):
+@pytest.mark.parametrize("env_id", [LANE_KEEP, OBSTACLES, HIGHWAY, AUTODRIVE])
+def test_soft_factors_make_gains_smaller_but_losses_count_in_full(env_id) -> None:
+    # "shaped" prices harshness, so its terms tell when a factor was in force
+    soft = gym.make(env_id, reward="shaped", **EMPTY[env_id])
+    plain = gym.make(env_id, reward="shaped", reward_weights=SOFTLESS, **EMPTY[env_id])
+    num_smaller = num_harsh_losses = 0
+    for seed in range(60):
         for (_, _, info), (_, _, plain_info) in zip(play(soft, seed), play(plain, seed), strict=True):
             gain, full = info["reward_terms"]["progress"], plain_info["reward_terms"]["progress"]
             if full > 0.0:
@@ -113,17 +114,9 @@ def test_soft_factors_make_gains_smaller_and_never_larger(env_id) -> None:
                 num_smaller += gain < full
             else:
                 assert gain == full
-    assert num_smaller > 20
-
-
-def test_going_back_loses_in_full_what_going_forth_had_gained() -> None:
-    env = gym.make(AUTODRIVE, **EMPTY[AUTODRIVE])
-    env.reset(seed=0)
-    gains = [env.step(action)[4]["reward_terms"]["progress"] for action in (2, 0, 0, 2)]  # north, west, south, south
-    assert gains[0] > 0.0 > gains[2]
-    env = gym.make(AUTODRIVE, reward_weights={**SOFTLESS, "progress": 1.0}, **EMPTY[AUTODRIVE])
-    env.reset(seed=0)
-    assert [env.step(action)[4]["reward_terms"]["progress"] for action in (2, 0, 0, 2)] == gains
+                num_harsh_losses += full < 0.0 and info["reward_terms"]["harsh"] < 0.0
+    assert num_smaller > 10
+    assert num_harsh_losses > 0 or env_id != AUTODRIVE  # the others are one-way
 
 
 def test_every_weight_scales_its_own_term_and_no_other() -> None:
