@@ -59,5 +59,5 @@ class TestUpdate:
 
     def test_reads_what_it_writes(self, tmp_path) -> None:
         golden.write(self.OLD, tmp_path / "golden.json")
-        assert golden.read(tmp_path / "golden.json") == OLD
+        assert golden.read(tmp_path / "golden.json") == self.OLD
         assert golden.read(tmp_path / "nowhere.json") == {}
