@@ -82,6 +82,7 @@ class Engine:
         self.worlds["episode"] = -1
         self.worlds["scenario"] = scenario.number
         self.details = np.zeros(num_lanes, batch.DETAIL)
+        self._view_details()
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         num_threads = max(1, min(num_threads, num_lanes // MIN_LANES_PER_THREAD))
         bounds = np.linspace(0, num_lanes, num_threads + 1).astype(int).tolist()
@@ -175,10 +176,9 @@ class Engine:
         """Observe every lane without a step."""
         self._on_all_lanes(self._kernels.observe, (self.worlds, self.rules), (self._flat(obs_out),))
 
-    def describe(self) -> Array:
-        """Fill and return the DETAIL records of all lanes, but for cost and terms."""
+    def describe(self) -> None:
+        """Fill `details` of all lanes, but for cost and terms, without a step."""
         batch.describe_lanes(self.worlds, self.rules, self.details)
-        return self.details
 
     def key_lanes(self, mask: Array, seeds: list[int | None]) -> None:
         """Key anew the lanes of `mask` (N,) that have a seed, and from fresh entropy those that never had a key.
@@ -222,6 +222,13 @@ class Engine:
             state["key"] = np.random.SeedSequence(entropy).generate_state(2 * num, np.uint32).reshape(num, 2)
         return state
 
+    def _view_details(self) -> None:
+        """Views of `details` by field: making them in every step would take longer than the step."""
+        self.episodes = self.details["episode"]
+        self.costs = self.details["cost"]
+        self.terms = self.details["terms"]
+        self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
+
     def close(self) -> None:
         """Let go of the threads."""
         if self._pool is not None and self._pool_pid == os.getpid():
@@ -232,11 +239,13 @@ class Engine:
         """For pickling and copying: the compiled loops and threads are found again."""
         state = dict(self.__dict__)
         state["_pool"] = None
-        del state["_kernels"]
+        for name in ("_kernels", "episodes", "costs", "terms", "masks"):
+            del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """The inverse of `__getstate__`."""
         self.__dict__.update(state)
+        self._view_details()
         assert self.config.observation is not None
         self._kernels = kernels_of(self.config.scenario, self.config.observation)

@@ -124,9 +124,9 @@ class DriveEnv(gym.Env[Array, int]):
         obs = self._engine.empty_obs()
         self._engine.reset(mask, np.array([level_seed], np.int64), obs)
         self._needs_reset = False
-        detail = self._engine.describe()
-        detail["terms"] = 0.0
-        detail["cost"] = 0.0
+        self._engine.describe()
+        self._engine.terms[:] = 0.0
+        self._engine.costs[:] = 0.0
         return obs[0], self._info()
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -154,12 +154,12 @@ class DriveEnv(gym.Env[Array, int]):
 
     def _info(self) -> dict[str, Any]:
         """What `info` says after a reset or step."""
-        details = self._engine.details
-        info: dict[str, Any] = dict(zip(INFO_KEYS, details["episode"].item(), strict=True))
-        info["reward_terms"] = dict(zip(TERMS, details["terms"][0].tolist(), strict=True))
-        info["action_mask"] = details["mask"][0, : self._num_actions].astype(np.bool_)
+        engine = self._engine
+        info: dict[str, Any] = dict(zip(INFO_KEYS, engine.episodes.item(), strict=False))
+        info["reward_terms"] = dict(zip(TERMS, engine.terms[0].tolist(), strict=False))
+        info["action_mask"] = engine.masks[0].copy()
         if self._has_cost:
-            info["cost"] = details["cost"].item()
+            info["cost"] = engine.costs.item()
         return info
 
     def render(self) -> Any:
@@ -210,7 +210,9 @@ class DriveEnv(gym.Env[Array, int]):
             gymnasium.error.ResetNeeded: before the first reset.
         """
         self._check_started("action_masks")
-        return self._engine.describe()["mask"][0, : self._num_actions].astype(np.bool_)
+        self._engine.describe()
+        mask: Array = self._engine.masks[0].copy()
+        return mask
 
     def close(self) -> None:
         """Free what the environment holds; may be called again."""

@@ -242,13 +242,13 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         """What `infos` says after a step; empty unless an episode has ended."""
         infos: dict[str, Any] = {}
         if self._has_cost:
-            infos["cost"] = self._engine.details["cost"].copy()
+            infos["cost"] = self._engine.costs.copy()
             infos["_cost"] = np.ones(self.num_envs, np.bool_)
         lanes = np.flatnonzero(self._ended)
         if lanes.size == 0:
             return infos
         ended = self._ended.copy()
-        episodes = self._engine.details["episode"][lanes]
+        episodes = self._engine.episodes[lanes]
         summary: dict[str, Any] = {}
         for key in INFO_KEYS:
             column = np.zeros(self.num_envs, episodes.dtype[key])

@@ -73,6 +73,18 @@ def test_a_restored_state_continues_exactly_pending_autoresets_included(env_id, 
             envs.set_state(state)
 
 
+@pytest.mark.parametrize("traffic", ["krauss", "nasch", "unaware"])
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_state_that_can_be_reached_is_taken_back(env_id, traffic) -> None:
+    envs = gym.make_vec(env_id, num_envs=32, traffic=traffic, difficulty="hard").unwrapped
+    envs.reset(seed=0)
+    for n in range(60):
+        drive(envs, 1, n)
+        state = envs.get_state()
+        envs.set_state(state)
+        assert np.array_equal(world_bytes(envs.get_state()), world_bytes(state))
+
+
 def test_a_state_is_a_copy_that_later_steps_leave_alone() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=2).unwrapped
     envs.reset(seed=0)
