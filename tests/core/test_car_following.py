@@ -1,0 +1,132 @@
+"""The rule of car following against brute force, and what a driver sees ahead, one drawn situation at a time."""
+
+import itertools
+
+import pytest
+from ascii_map import Car, from_ascii
+
+from drivesim.core.traffic import braking_distance, follow, is_safe, look
+from drivesim.core.world import CROSSING, EAST, NORTH, SOUTH, STOP_LINE, TOP_SPEED
+
+SPEEDS = range(TOP_SPEED + 1)
+FAR = 15  # cells
+
+
+def stops_behind(speed, gap, leader_speed) -> bool:
+    """Whether a follower stays behind its leader if both brake by 1 in every tick from the next one on."""
+    follower, leader = 0, gap + 1
+    while speed > 0 or leader_speed > 0:
+        speed, leader_speed = max(speed - 1, 0), max(leader_speed - 1, 0)
+        follower, leader = follower + speed, leader + leader_speed
+        if follower >= leader:
+            return False
+    return True
+
+
+def test_a_state_is_safe_exactly_if_the_follower_stops_behind_its_leader() -> None:
+    for speed, leader_speed, gap in itertools.product(SPEEDS, SPEEDS, range(FAR)):
+        assert is_safe(speed, gap, leader_speed) == stops_behind(speed, gap, leader_speed)
+
+
+def test_the_braking_distance_is_what_is_travelled_from_the_next_tick_on() -> None:
+    for speed in SPEEDS:
+        assert braking_distance(speed) == sum(range(speed))
+
+
+@pytest.mark.parametrize("limit", range(1, TOP_SPEED + 1))
+def test_the_speed_is_the_greatest_that_leaves_a_safe_state_whatever_the_leader_does(limit) -> None:
+    """From a safe state: the fastest of one slower, as fast and one faster after which braking by 1 is enough."""
+    situation = from_ascii("^\na", a=Car(NORTH, 0, limit))
+    vehicle = situation.vehicle("a")
+    for speed, room in itertools.product(range(limit + 1), range(2 * FAR)):
+        if braking_distance(speed) > room:
+            continue  # not safe: the next test
+        vehicle.speed, vehicle.room = speed, room
+        wishes = [wish for wish in (speed - 1, speed, speed + 1) if 0 <= wish <= limit]
+        # After a tick at `wish`, `room - wish` is left; the leader has used up its part of it already.
+        assert follow(situation.world, 0) == max(wish for wish in wishes if sum(range(wish + 1)) <= room)
+
+
+def test_whoever_was_cut_in_on_brakes_by_exactly_1() -> None:
+    situation = from_ascii("^\na", a=Car(NORTH, 0))
+    vehicle = situation.vehicle("a")
+    for speed, room in itertools.product(range(1, TOP_SPEED + 1), range(FAR)):
+        if braking_distance(speed) > room:
+            vehicle.speed, vehicle.room = speed, room
+            assert follow(situation.world, 0) == speed - 1
+
+
+def seen(drawing, distance=FAR, legend=None, pedestrians=None, **cars):
+    """(gap, room, whom) that car a sees ahead."""
+    situation = from_ascii(drawing, legend, pedestrians=pedestrians, **cars)
+    k = situation.names.index("a")
+    vehicle = situation.vehicle("a")
+    gap, room, leader = look(situation.world, k, vehicle.row, vehicle.col, distance)
+    return gap, room, situation.names[leader] if leader >= 0 else None
+
+
+class TestWhatADriverSees:
+    A = Car(NORTH, 1)
+
+    def test_on_a_free_road_is_as_far_as_it_looks(self) -> None:
+        assert seen("^\n" * 8 + "a", distance=6, a=self.A) == (6, 6, None)
+
+    @pytest.mark.parametrize("speed", SPEEDS)
+    def test_is_its_leader_and_how_far_that_one_still_travels(self, speed) -> None:
+        road = "^\n" * 10 + "b\n^\n^\na"
+        assert seen(road, a=self.A, b=Car(NORTH, speed)) == (2, 2 + sum(range(speed)), "b")
+
+    @pytest.mark.parametrize(("heading", "on"), [(SOUTH, "^v"), (EAST, "^>")])
+    def test_is_no_braking_distance_of_who_drives_another_way(self, heading, on) -> None:
+        assert seen("^\nb\n^\n^\na", a=self.A, b=Car(heading, 4, on=on)) == (2, 2, "b")
+
+    @pytest.mark.parametrize("end", ["#", ".", "v"])
+    def test_is_the_end_of_its_lane(self, end) -> None:
+        assert seen(f"^\n{end}\n^\n^\na", a=self.A) == (2, 2, None)
+
+    @pytest.mark.parametrize("end", ["#", ".", "v"])
+    def test_is_the_end_of_its_lane_beyond_a_fast_leader_too(self, end) -> None:
+        """Who leads may be a controlled car that crashes there, and is gone."""
+        assert seen(f"^\n{end}\n^\nb\n^\na", a=self.A, b=Car(NORTH, 5)) == (1, 3, "b")
+
+    def test_is_the_edge_of_the_map(self) -> None:
+        assert seen("^\n^\n^\na", a=self.A) == (3, 3, None)
+
+    def test_is_a_line_up_to_and_with_its_own_cell(self) -> None:
+        assert seen("^\n^\n|^\n^\na", a=self.A) == (2, 2, None)
+
+    def test_is_a_line_in_a_lane_of_its_own_heading(self) -> None:
+        north_and_south = {"x": (STOP_LINE, 1 << SOUTH | 1 << NORTH), "y": (STOP_LINE, 1 << SOUTH)}
+        assert seen("^\nx\n^\na", legend=north_and_south, a=self.A) == (2, 2, None)
+        assert seen("^\ny\n^\na", legend=north_and_south, a=self.A) == (1, 1, None)  # no lane of mine at all
+
+    def test_is_a_line_although_its_leader_has_passed_it(self) -> None:
+        assert seen("^\n^\nb\n|^\n^\na", a=self.A, b=Car(NORTH, 5)) == (2, 2, None)
+
+    def test_is_a_line_beyond_its_leader_too(self) -> None:
+        assert seen("^\n^\n|^\n^\nb\na", a=self.A, b=Car(NORTH, 5)) == (0, 3, "b")
+
+    def test_is_the_cell_where_it_turns(self) -> None:
+        turning = Car(NORTH, 1, turn=1)
+        drawing = "^\n^\n^>\n^\n^\na"
+        assert seen(drawing, a=turning) == (3, 3, None)
+        assert seen(drawing, a=self.A) == (5, 5, None)
+        assert seen(drawing, a=Car(NORTH, 1, turn=-1)) == (5, 5, None)
+
+    @pytest.mark.parametrize(("speed", "room"), [(0, 2), (1, 2), (2, 3), (5, 3)])
+    def test_is_at_most_the_cell_where_it_turns_even_behind_a_fast_leader(self, speed, room) -> None:
+        turning = Car(NORTH, 1, turn=1)
+        assert seen("^\n^\nb\n^\n^\na", a=turning, b=Car(NORTH, speed, on="^>")) == (2, room, "b")
+
+    def test_is_a_crosswalk_that_somebody_is_on(self) -> None:
+        drawing = ". ^ .\n= = =\n. ^ .\n. ^ .\n. a ."
+        assert seen(drawing, a=self.A, pedestrians=[(1, 2, EAST, CROSSING)]) == (2, 2, None)
+        assert seen(drawing, a=self.A) == (4, 4, None)
+
+    def test_is_itself_alone_on_a_ring(self) -> None:
+        alone = from_ascii(" ".join(["a"] + [">"] * 39), fields={"wraps_cols": 1}, a=Car(EAST, 3))
+        assert look(alone.world, 0, 0, 0, 50) == (39, 39 + 3, -1)
+
+    def test_may_be_a_lane_that_it_is_not_in(self) -> None:
+        situation = from_ascii("^ ^\n^ ^\n^ ^\n^ b\n^ ^\na ^", a=self.A, b=Car(NORTH, 3))
+        assert look(situation.world, 0, 5, 1, FAR) == (1, 1 + 3, 1)
