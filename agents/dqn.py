@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -15,11 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.checkpoint import Checkpoint
-from agents.evaluation import Policy
-from agents.networks import NetworkConfig, QNetwork, make_q_network
+from agents.networks import NetworkConfig, QNetwork
+from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
+from agents.policy import NetworkPolicy, as_tensor
 from agents.replay import Batch, ReplayBuffer
+from agents.stepping import Step
 
-__all__ = ["DQN", "DQNConfig", "greedy_actions", "load_policy", "make_timing_trial"]
+__all__ = ["DQN", "DQNConfig"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class DQNConfig:
     """Steps before the bootstrap (paper: 1; Rainbow: 3)."""
     gamma: float = 0.99
     """Discount per step."""
+    optimizer: OptimizerName = "adam"
+    """Optimizer, one of torch's (paper: RMSProp)."""
     learning_rate: float = 1e-3
-    """Adam step size (paper: RMSProp 2.5e-4 with batches of 32)."""
+    """Step size (paper: RMSProp 2.5e-4 with batches of 32)."""
     anneal_learning_rate: bool = True
     """Lower the step size linearly to 0 at the run's last step (paper: constant)."""
     batch_size: int = 1024
@@ -129,16 +131,21 @@ class DQN:
         self.rng = np.random.default_rng(self_seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weight_seed.generate_state(1)[0]))
-            self.q_network = make_q_network(observation_space, self.num_actions, config.network)
-            self.target_network = make_q_network(observation_space, self.num_actions, config.network)
-        self.target_network.load_state_dict(self.q_network.state_dict())
+            self.network = self.make_network(observation_space, self.num_actions, config)
+            self.target_network = self.make_network(observation_space, self.num_actions, config)
+        self.target_network.load_state_dict(self.network.state_dict())
         self.target_network.requires_grad_(False)
-        self.parameters: list[Tensor] = list(self.q_network.parameters())
+        self.parameters: list[Tensor] = list(self.network.parameters())
         self.target_parameters: list[Tensor] = list(self.target_network.parameters())
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=True)
+        self.optimizer = make_optimizer(config.optimizer, self.parameters, config.learning_rate)
         self.replay = ReplayBuffer(observation_space, config.num_envs, config.buffer_size, config.n_step)
         self.ladder = 1.0 + config.epsilon_ladder * np.linspace(0.0, 1.0, config.num_envs)  # (N,)
         self._reset_sums()
+
+    @staticmethod
+    def make_network(observation_space: gym.Space[np.ndarray], num_actions: int, config: DQNConfig) -> QNetwork:
+        """Builds the network that drives."""
+        return QNetwork(observation_space, num_actions, config.network)
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -146,18 +153,20 @@ class DQN:
         """Takes the first observations (N, *obs_shape) after a reset of all lanes."""
         self.replay.begin(obs)
 
-    def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+    def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Chooses epsilon-greedy actions (N,); every lane tosses its own coin."""
         num_envs = self.config.num_envs
         random_actions = self.rng.integers(self.num_actions, size=num_envs)
         if self.global_step < self.config.learning_starts:
             return random_actions
         explores = self.rng.random(num_envs) < self.epsilon() ** self.ladder
-        return np.where(explores, random_actions, self.greedy(obs))
+        with torch.inference_mode():
+            greedy_actions = self.network(as_tensor(obs)).argmax(dim=1).numpy()
+        return np.where(explores, random_actions, greedy_actions)
 
-    def greedy(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Chooses the actions (B,) of the highest Q-values; draws nothing."""
-        return greedy_actions(self.q_network, obs)
+    def policy(self) -> NetworkPolicy:
+        """Returns the greedy driver."""
+        return NetworkPolicy(self.network)
 
     def epsilon(self) -> float:
         """Probability of a random action on the lowest rung of the ladder."""
@@ -166,17 +175,9 @@ class DQN:
         share = 1.0 if phase <= 0 else min(self.global_step / phase, 1.0)
         return start + share * (end - start)
 
-    def observe(
-        self,
-        actions: NDArray[Any],
-        rewards: NDArray[Any],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        next_obs: NDArray[Any],
-        final_obs: NDArray[Any] | None,
-    ) -> None:
-        """Stores one step of all lanes; see :meth:`agents.replay.ReplayBuffer.add`."""
-        self.replay.add(actions, rewards, terminated, truncated, next_obs, final_obs)
+    def observe(self, step: Step) -> None:
+        """Stores one step of all lanes."""
+        self.replay.add(step)
         self.global_step += self.config.num_envs
 
     # --- learning -----------------------------------------------------------------------------
@@ -193,7 +194,7 @@ class DQN:
         """Returns y = window's rewards + gamma**m * Q_target(s', argmax_a' Q(s', a')), (B,)."""
         with torch.no_grad():
             next_q_target = self.target_network(batch.next_obs)  # (B, num_actions)
-            chooser = self.q_network(batch.next_obs) if self.config.double else next_q_target
+            chooser = self.network(batch.next_obs) if self.config.double else next_q_target
             best_actions = chooser.argmax(dim=1, keepdim=True)  # (B, 1)
             next_values = next_q_target.gather(1, best_actions)[:, 0]  # (B,)
             bootstrap = torch.where(batch.discounts > 0.0, batch.discounts * next_values, 0.0)
@@ -203,7 +204,7 @@ class DQN:
         """Makes one gradient update."""
         config = self.config
         target = self.td_target(batch)  # (B,)
-        q_values = self.q_network(batch.obs)  # (B, num_actions)
+        q_values = self.network(batch.obs)  # (B, num_actions)
         values = q_values.gather(1, batch.actions[:, None])[:, 0]  # (B,)
         if config.loss == "huber":
             loss = functional.smooth_l1_loss(values, target)
@@ -255,13 +256,9 @@ class DQN:
                 "sums": [self._loss_sum.item(), self._value_sum.item(), self._num_summed],
             },
             tensors={
-                "q_network": self.q_network.state_dict(),
+                "network": self.network.state_dict(),
                 "target_network": self.target_network.state_dict(),
-                "optimizer": {
-                    f"{index}.{name}": tensor
-                    for index, entry in self.optimizer.state_dict()["state"].items()
-                    for name, tensor in entry.items()
-                },
+                "optimizer": optimizer_tensors(self.optimizer),
             },
             arrays={f"replay.{name}": array for name, array in arrays.items()},
         )
@@ -274,14 +271,9 @@ class DQN:
         loss_sum, value_sum, self._num_summed = checkpoint.values["sums"]
         self._loss_sum.fill_(loss_sum)
         self._value_sum.fill_(value_sum)
-        self.q_network.load_state_dict(checkpoint.tensors["q_network"])
+        self.network.load_state_dict(checkpoint.tensors["network"])
         self.target_network.load_state_dict(checkpoint.tensors["target_network"])
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in checkpoint.tensors["optimizer"].items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         prefix = "replay."
         arrays = {k[len(prefix) :]: v for k, v in checkpoint.arrays.items() if k.startswith(prefix)}
         self.replay.load_state(arrays, checkpoint.values["replay"])
@@ -290,49 +282,6 @@ class DQN:
         self._loss_sum = torch.zeros(())
         self._value_sum = torch.zeros(())
         self._num_summed = 0
-
-
-def load_policy(
-    observation_space: gym.Space[np.ndarray],
-    action_space: gym.Space[Any],
-    config: DQNConfig,
-    checkpoint: Checkpoint,
-) -> Policy:
-    """Returns the greedy policy of a checkpoint."""
-    num_actions = int(getattr(action_space, "n", 0))
-    network = make_q_network(observation_space, num_actions, config.network)
-    network.load_state_dict(checkpoint.tensors["q_network"])
-    return partial(greedy_actions, network)
-
-
-def make_timing_trial(
-    observation_space: gym.Space[np.ndarray], action_space: gym.Space[Any], config: DQNConfig
-) -> Callable[[], None]:
-    """Returns a function that acts and learns twice on made-up data, to be timed."""
-    small = replace(config, buffer_size=config.n_step * config.num_envs)
-    agent = DQN(observation_space, action_space, small, seed=0, total_steps=1)
-    observation_space.seed(0)
-    obs = np.stack([observation_space.sample() for _ in range(config.num_envs)])
-    flags = np.zeros(config.num_envs, np.bool_)
-    agent.begin(obs)
-    for _ in range(config.n_step):
-        agent.observe(agent.act(obs), np.zeros(config.num_envs), flags, flags, obs, None)
-
-    def trial() -> None:
-        for _ in range(2):
-            agent.greedy(obs)
-            agent.train_on(agent.replay.sample(config.batch_size, config.gamma, agent.rng))
-
-    return trial
-
-
-def greedy_actions(network: QNetwork, obs: NDArray[Any]) -> NDArray[np.int64]:
-    """Chooses the actions (B,) of the highest Q-values for raw observations (B, *obs_shape)."""
-    if not obs.flags.writeable:  # torch would warn, though it only reads
-        obs = obs.copy()
-    with torch.inference_mode():
-        actions: NDArray[np.int64] = network(torch.from_numpy(obs)).argmax(dim=1).numpy()
-        return actions
 
 
 def _check(name: str, value: object, is_allowed: bool, allowed: str) -> None:

@@ -33,18 +33,23 @@ class EnvConfig:
 
 
 def make_envs(
-    config: EnvConfig, num_envs: int, split: str, reward_weights: dict[str, float] | None = None
+    config: EnvConfig,
+    num_envs: int,
+    split: str,
+    reward_weights: dict[str, float] | None = None,
+    autoreset_mode: str = gym.vector.AutoresetMode.SAME_STEP.value,
 ) -> gym.vector.VectorEnv[Any, Any, Any]:
-    """Makes a vector environment whose every row is a real transition.
+    """Makes a vector environment that hands out views.
 
-    Same-step autoreset never yields the dummy row of next-step autoreset, and ``copy=False`` hands
-    out views that the next step overwrites: callers must store what they keep before stepping.
+    Same-step autoreset, the default, has no rows without a transition. With ``copy=False`` the next
+    step overwrites what a step returned: callers must store what they keep before stepping.
 
     Args:
         config: environment and options.
         num_envs: number of lanes.
         split: "train" or "test", disjoint streams of levels.
         reward_weights: those that differ from the environment's.
+        autoreset_mode: value of ``gymnasium.vector.AutoresetMode``.
     """
     require_registered(config.env)
     options = config.options()
@@ -53,7 +58,7 @@ def make_envs(
     return gym.make_vec(
         config.env,
         num_envs=num_envs,
-        autoreset_mode=gym.vector.AutoresetMode.SAME_STEP.value,  # JSON can hold the string
+        autoreset_mode=autoreset_mode,  # as a string, which JSON can hold
         copy=False,
         split=split,
         **options,

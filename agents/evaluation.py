@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import contextlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.environments import EnvConfig, make_envs
 from agents.metrics import wilson_interval
+from agents.policy import NetworkPolicy, Policy
+from agents.stepping import Lanes
 
 __all__ = ["Policy", "evaluate", "first_episodes"]
-
-Policy: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
-"""Maps a batch of observations (B, *obs_shape) to actions (B,)."""
 
 _MAX_LANES = 4096  # lanes stepped together; more episodes are done in several rounds
 
@@ -78,22 +77,24 @@ def first_episodes(
     policy: Policy, config: EnvConfig, num_envs: int, seed: int, split: str
 ) -> dict[str, NDArray[np.float64]]:
     """Drives every lane to its first end and returns the final infos, each of shape (num_envs,)."""
-    envs = make_envs(config, num_envs, split)
-    try:
-        obs, _ = envs.reset(seed=seed)
+    with contextlib.closing(make_envs(config, num_envs, split)) as envs:
+        lanes = Lanes(envs)
+        obs = lanes.begin(list(range(seed, seed + num_envs)))
+        if isinstance(policy, NetworkPolicy):
+            policy.begin()
         is_open = np.ones(num_envs, np.bool_)
         results: dict[str, NDArray[np.float64]] = {}
         while is_open.any():
-            obs, _, _, _, infos = envs.step(policy(obs))
-            if "final_info" not in infos:
-                continue
-            first = infos["_final_info"] & is_open
-            for name, values in infos["final_info"].items():
-                if not name.startswith("_") and values.dtype != np.object_:
-                    results.setdefault(name, np.full(num_envs, np.nan))[first] = values[first]
-            is_open &= ~first
-    finally:
-        envs.close()
+            if isinstance(policy, NetworkPolicy) and policy.uses_action_masks:
+                actions = policy(obs, lanes.action_masks())
+            else:
+                actions = policy(obs)
+            step = lanes.step(actions)
+            obs = step.next_obs
+            first = is_open[step.ended]
+            for name, values in lanes.episodes.items():
+                results.setdefault(name, np.full(num_envs, np.nan))[step.ended & is_open] = values[first]
+            is_open &= ~step.ended
     return results
 
 

@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -103,16 +105,15 @@ class EpisodeSums:
         self.num_episodes = 0
         self._sums: dict[str, float] = {}
 
-    def add(self, infos: dict[str, Any]) -> None:
-        """Adds the episodes that ended in this step, if any."""
-        if "final_info" not in infos:
+    def add(self, episodes: dict[str, NDArray[Any]]) -> None:
+        """Adds the metrics of the episodes that ended in a step, each of shape (ended,)."""
+        if not episodes:
             return
-        ended = infos["_final_info"]
-        self.num_episodes += int(ended.sum())
-        for name, values in infos["final_info"].items():
+        self.num_episodes += len(next(iter(episodes.values())))
+        for name, values in episodes.items():
             key = self._metric_name(name)
             if key is not None:
-                self._sums[key] = self._sums.get(key, 0.0) + float(values[ended].sum())
+                self._sums[key] = self._sums.get(key, 0.0) + float(values.sum())
 
     def take(self) -> dict[str, float]:
         """Returns the means and starts again; empty if no episode ended."""

@@ -1,15 +1,17 @@
-"""Q-networks for the observation kinds of the suite, and the table that picks one for a space.
+"""Networks for the observation kinds of the suite: bodies, Q-networks and actor-critics.
 
-Every network maps a batch of raw observations, in the space's own dtype, to Q-values of shape
-(B, num_actions): scaling and one-hot coding are part of the network, so that replay stores bytes.
+Every network takes a batch of raw observations, in the space's own dtype: scaling and one-hot coding
+are part of it, so that memory holds bytes. A *body* maps observations to features; what is read off
+the features is an algorithm's business: Q-values, or a policy and a value.
 
 Layer normalisation after every hidden layer keeps bootstrapped values from diverging (Gallici et
 al. 2024, *Simplifying Deep Temporal Difference Learning*, show why); orthogonal initial weights
-after CleanRL, with a small last layer so that the first Q-values are near zero.
+after CleanRL, with a small last layer so that the first Q-values and preferences are near zero.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -20,35 +22,54 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["CodeEncoder", "NetworkConfig", "PlaneEncoder", "QNetwork", "make_q_network"]
+from agents.checks import check_choice
+
+__all__ = [
+    "ActorCritic",
+    "Body",
+    "CodeEncoder",
+    "NetworkConfig",
+    "PlaneEncoder",
+    "QNetwork",
+    "initialise",
+    "make_body",
+]
 
 _HIDDEN_GAIN = 2.0**0.5  # keeps the variance through a ReLU
-_HEAD_GAIN = 0.01  # first Q-values near zero
+HEAD_GAIN = 0.01  # first Q-values and preferences near zero
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Shape of a Q-network."""
+    """Shape of a body."""
 
     hidden_sizes: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers, in units."""
     channels: tuple[int, ...] = ()
-    """Widths of the 3x3 convolutions in front of them, for grid observations; none feeds the
-    flattened planes straight into the first hidden layer, which is as fast and often enough."""
+    """Widths of the convolutions in front of them, for grid observations; none feeds the flattened
+    planes straight into the first hidden layer, which is as fast and often enough."""
+    residual: bool = False
+    """Make each convolution a block of IMPALA's residual network (Espeholt et al. 2018, figure 3): a
+    convolution, a pooling by 2 and two residual units; then (16, 32, 32) are the paper's channels."""
+    layer_norm: bool = True
+    """Normalise every hidden layer."""
+    activation: Literal["relu", "tanh"] = "relu"
+    """Between the hidden layers."""
     first_layer: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the first layer of byte observations without convolutions. bfloat16 holds 0 to
     255 exactly, rounds the weights to 8 bits, and is about twice as fast on a processor with it."""
 
     def __post_init__(self) -> None:
-        """Checks every width."""
+        """Checks every field."""
         if not self.hidden_sizes:
             raise ValueError("hidden_sizes must hold at least one width, got ()")
         for name in ("hidden_sizes", "channels"):
             for width in getattr(self, name):
                 if width < 1:
                     raise ValueError(f"{name} must be widths >= 1, got {getattr(self, name)}")
-        if self.first_layer not in ("float32", "bfloat16"):
-            raise ValueError(f"first_layer must be 'float32' or 'bfloat16', got {self.first_layer!r}")
+        if self.residual and not self.channels:
+            raise ValueError("residual needs channels, got ()")
+        check_choice(self, "activation", "first_layer")
 
 
 class PlaneEncoder(nn.Module):
@@ -92,32 +113,138 @@ class CodeEncoder(nn.Module):
         return torch.add(self.table(rows), self.bias)
 
 
+class _Scale(nn.Module):
+    """Bytes to the unit interval."""
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Maps uint8 to float32 in [0, 1]."""
+        return obs.float().mul_(1.0 / 255.0)
+
+
+class Body(nn.Module):
+    """Encoder and hidden layers.
+
+    Shapes: obs (B, *obs_shape) in the space's dtype, features (B, num_features) float32.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, num_encoded: int, hidden_sizes: tuple[int, ...], config: NetworkConfig
+    ) -> None:
+        """Stacks the layers; ``num_encoded`` is the width of the encoder's output."""
+        super().__init__()
+        layers: list[nn.Module] = list(_between(num_encoded, config))
+        for num_inputs, num_outputs in pairwise((num_encoded, *hidden_sizes)):
+            layers += [nn.Linear(num_inputs, num_outputs), *_between(num_outputs, config)]
+        self.encoder = encoder
+        self.hidden = nn.Sequential(*layers)
+        self.num_features = (num_encoded, *hidden_sizes)[-1]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Maps raw observations (B, *obs_shape) to features (B, num_features)."""
+        features: Tensor = self.hidden(self.encoder(obs))
+        return features
+
+
 class QNetwork(nn.Module):
-    """Encoder, hidden layers with layer normalisation, and one linear head.
+    """A body and one linear head.
 
     Shapes: obs (B, *obs_shape) in the space's dtype, Q-values (B, num_actions) float32.
     """
 
-    def __init__(self, encoder: nn.Module, num_encoded: int, hidden_sizes: tuple[int, ...], num_actions: int) -> None:
-        """Stacks the layers; ``num_encoded`` is the width of the encoder's output."""
+    def __init__(self, observation_space: gym.Space[np.ndarray], num_actions: int, config: NetworkConfig) -> None:
+        """Draws the weights from torch's global generator."""
         super().__init__()
-        layers: list[nn.Module] = [nn.LayerNorm(num_encoded), nn.ReLU()]
-        widths = (num_encoded, *hidden_sizes)
-        for num_inputs, num_outputs in pairwise(widths):
-            layers += [nn.Linear(num_inputs, num_outputs), nn.LayerNorm(num_outputs), nn.ReLU()]
-        self.encoder = encoder
-        self.hidden = nn.Sequential(*layers)
-        self.head = nn.Linear(widths[-1], num_actions)
-        _initialise(self)
+        self.body = make_body(observation_space, config)
+        self.head = nn.Linear(self.body.num_features, num_actions)
+        initialise(self, small=[self.head])
 
     def forward(self, obs: Tensor) -> Tensor:
         """Maps raw observations (B, *obs_shape) to Q-values (B, num_actions)."""
-        q_values: Tensor = self.head(self.hidden(self.encoder(obs)))
+        q_values: Tensor = self.head(self.body(obs))
         return q_values
 
+    def scores(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Returns Q-values (B, num_actions); there is no memory."""
+        return self(obs), state
 
-def make_q_network(observation_space: gym.Space[np.ndarray], num_actions: int, config: NetworkConfig) -> QNetwork:
-    """Builds the network that fits one observation.
+
+class ActorCritic(nn.Module):
+    """A policy and a value on one body or on two, with a memory in between if wanted.
+
+    Shapes: obs (B, *obs_shape), logits (B, num_actions), values (B,), memory (B, memory_size).
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[np.ndarray],
+        num_actions: int,
+        config: NetworkConfig,
+        *,
+        separate_critic: bool = False,
+        memory_size: int = 0,
+    ) -> None:
+        """Draws the weights from torch's global generator.
+
+        Args:
+            observation_space: of a single lane.
+            num_actions: size of the discrete action space.
+            config: of the body, or of each of the two.
+            separate_critic: give the value a body of its own, which sees nothing of the memory.
+            memory_size: units of a gated recurrent unit (Cho et al. 2014) behind the body; 0 has none.
+        """
+        super().__init__()
+        self.body = make_body(observation_space, config)
+        self.critic_body = make_body(observation_space, config) if separate_critic else None
+        self.memory = nn.GRUCell(self.body.num_features, memory_size) if memory_size else None
+        num_features = memory_size or self.body.num_features
+        self.policy_head = nn.Linear(num_features, num_actions)
+        self.value_head = nn.Linear(self.body.num_features if separate_critic else num_features, 1)
+        self.memory_size = memory_size
+        initialise(self, small=[self.policy_head])
+
+    def forward(self, obs: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Returns logits (B, num_actions), values (B,) and the next memory; None begins with an empty one."""
+        features = self.body(obs)
+        if self.memory is not None:
+            features = memory = self.memory(features, memory)
+        return self.policy_head(features), self._values(obs, features), memory
+
+    def unroll(self, obs: Tensor, memory: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+        """Replays T steps of B lanes.
+
+        Args:
+            obs: (T, B, *obs_shape).
+            memory: (B, memory_size) before the first step.
+            starts: bool (T, B): the memory is emptied before this step.
+
+        Returns:
+            Logits (T, B, num_actions) and values (T, B).
+        """
+        length, num_lanes = starts.shape
+        flat_obs = obs.flatten(0, 1)
+        inputs = self.body(flat_obs).unflatten(0, (length, num_lanes))
+        features = []
+        for t in range(length):
+            memory = torch.where(starts[t, :, None], 0.0, memory)
+            if self.memory is not None:
+                memory = self.memory(inputs[t], memory)
+            features.append(memory)
+        stacked = torch.stack(features)  # (T, B, memory_size)
+        values = self._values(flat_obs, stacked.flatten(0, 1))
+        return self.policy_head(stacked), values.unflatten(0, (length, num_lanes))
+
+    def scores(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Returns logits (B, num_actions) and the next memory."""
+        logits, _, memory = self(obs, state)
+        return logits, memory
+
+    def _values(self, obs: Tensor, features: Tensor) -> Tensor:
+        values: Tensor = self.value_head(features if self.critic_body is None else self.critic_body(obs))[:, 0]
+        return values
+
+
+def make_body(observation_space: gym.Space[np.ndarray], config: NetworkConfig) -> Body:
+    """Builds the body that fits one observation.
 
     ======================== ============= ================================================
     space                    dtype         encoder
@@ -129,68 +256,90 @@ def make_q_network(observation_space: gym.Space[np.ndarray], num_actions: int, c
 
     Args:
         observation_space: the space of a single observation (not of a batch).
-        num_actions: size of the discrete action space.
         config: widths.
 
-    Returns:
-        A network whose weights were drawn from torch's global generator.
+    Raises:
+        ValueError: no encoder fits the space.
     """
-    if num_actions < 1:
-        raise ValueError(f"num_actions must be at least 1, got {num_actions}")
     if isinstance(observation_space, gym.spaces.Box):
         shape, dtype = observation_space.shape, observation_space.dtype
         num_inputs = int(np.prod(shape))
         width, *rest = config.hidden_sizes
         sizes = tuple(rest)
         if len(shape) == 1 and dtype == np.float32:
-            return QNetwork(nn.Linear(num_inputs, width), width, sizes, num_actions)
+            return Body(nn.Linear(num_inputs, width), width, sizes, config)
         if len(shape) == 2 and np.issubdtype(dtype, np.integer):
             num_codes = int(observation_space.high.max()) + 1
-            return QNetwork(CodeEncoder(num_inputs, num_codes, width), width, sizes, num_actions)
+            return Body(CodeEncoder(num_inputs, num_codes, width), width, sizes, config)
         if len(shape) == 3 and dtype == np.uint8 and config.channels:
-            encoder, num_encoded = _make_convolutions(shape, config.channels)
-            return QNetwork(encoder, num_encoded, config.hidden_sizes, num_actions)
+            encoder, num_encoded = _make_convolutions(shape, config)
+            return Body(encoder, num_encoded, config.hidden_sizes, config)
         if len(shape) == 3 and dtype == np.uint8:
             product = torch.bfloat16 if config.first_layer == "bfloat16" else torch.float32
-            planes = PlaneEncoder(num_inputs, width, product)
-            return QNetwork(planes, width, sizes, num_actions)
+            return Body(PlaneEncoder(num_inputs, width, product), width, sizes, config)
     raise ValueError(
         f"observation_space {observation_space} has no encoder; allowed are a Box (features,) of "
         "float32, a Box (rows, cols) of integer codes and a Box (planes, rows, cols) of uint8"
     )
 
 
-class _Scale(nn.Module):
-    """Bytes to the unit interval."""
-
-    def forward(self, obs: Tensor) -> Tensor:
-        """Maps uint8 to float32 in [0, 1]."""
-        return obs.float().mul_(1.0 / 255.0)
-
-
-def _make_convolutions(shape: tuple[int, ...], channels: tuple[int, ...]) -> tuple[nn.Sequential, int]:
-    """Stride 2 in the first convolution: neighbouring cells say much the same, and it is fast."""
-    layers: list[nn.Module] = [_Scale()]
-    num_inputs = shape[0]
-    for index, num_outputs in enumerate(channels):
-        stride = 2 if index == 0 else 1
-        layers += [nn.Conv2d(num_inputs, num_outputs, 3, stride, padding=1), nn.ReLU()]
-        num_inputs = num_outputs
-    layers.append(nn.Flatten())
-    encoder = nn.Sequential(*layers)
-    with torch.no_grad():
-        num_encoded = int(encoder(torch.zeros(1, *shape, dtype=torch.uint8)).shape[1])
-    return encoder, num_encoded
-
-
-def _initialise(network: QNetwork) -> None:
+def initialise(network: nn.Module, small: Iterable[nn.Module]) -> None:
+    """Draws orthogonal weights and zero biases; the layers in ``small`` start near zero."""
+    small = list(small)
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
-            gain = _HEAD_GAIN if module is network.head else _HIDDEN_GAIN
+            gain = HEAD_GAIN if any(module is layer for layer in small) else _HIDDEN_GAIN
             nn.init.orthogonal_(module.weight, gain)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.GRUCell):
+            for weight in (module.weight_ih, module.weight_hh):
+                nn.init.orthogonal_(weight)
+            nn.init.zeros_(module.bias_ih)
+            nn.init.zeros_(module.bias_hh)
         elif isinstance(module, CodeEncoder):
             # Each output sums one row per cell: the variance of a layer with that many inputs.
             num_cells = module.offsets.numel()
             nn.init.normal_(module.table.weight, std=_HIDDEN_GAIN / num_cells**0.5)
+
+
+class _ResidualUnit(nn.Module):
+    """Two convolutions around a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Keeps the shape (B, channels, rows, cols)."""
+        return torch.add(planes, self.layers(planes))
+
+
+def _between(width: int, config: NetworkConfig) -> list[nn.Module]:
+    """What follows a linear layer."""
+    activation = nn.ReLU() if config.activation == "relu" else nn.Tanh()
+    return [nn.LayerNorm(width), activation] if config.layer_norm else [activation]
+
+
+def _make_convolutions(shape: tuple[int, ...], config: NetworkConfig) -> tuple[nn.Sequential, int]:
+    """Stride 2 in the first plain convolution: neighbouring cells say much the same, and it is fast."""
+    layers: list[nn.Module] = [_Scale()]
+    num_inputs = shape[0]
+    for index, num_outputs in enumerate(config.channels):
+        if config.residual:
+            layers += [nn.Conv2d(num_inputs, num_outputs, 3, padding=1), nn.MaxPool2d(3, 2, padding=1)]
+            layers += [_ResidualUnit(num_outputs), _ResidualUnit(num_outputs)]
+        else:
+            stride = 2 if index == 0 else 1
+            layers += [nn.Conv2d(num_inputs, num_outputs, 3, stride, padding=1), nn.ReLU()]
+        num_inputs = num_outputs
+    layers += [nn.ReLU(), nn.Flatten()] if config.residual else [nn.Flatten()]
+    encoder = nn.Sequential(*layers)
+    with torch.no_grad():
+        num_encoded = int(encoder(torch.zeros(1, *shape, dtype=torch.uint8)).shape[1])
+    return encoder, num_encoded

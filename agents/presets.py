@@ -1,6 +1,6 @@
-"""The one table of tuned settings: environment id to how a run and an agent are configured.
+"""The one table of tuned settings: environment id and algorithm to how a run and an agent are configured.
 
-``scripts/train.py --env ID`` starts from the entry of that id, and every flag overrides one field.
+``scripts/train.py --env ID --agent NAME`` starts from that entry, and every flag overrides one field.
 An id without an entry gets the defaults of the dataclasses.
 """
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 
 from agents.dqn import DQNConfig
 from agents.networks import NetworkConfig
-from agents.run_config import TrainConfig
+from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig
 
 __all__ = ["PRESETS", "Preset", "preset_for"]
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings of a run and of every algorithm, for one environment."""
+    """Settings of a run and of its algorithm, for one environment."""
 
     train: TrainConfig = field(default_factory=TrainConfig)
     """The run."""
-    dqn: DQNConfig = field(default_factory=DQNConfig)
-    """Used with ``--agent dqn``."""
+    agent: AgentConfig = field(default_factory=DQNConfig)
+    """The algorithm."""
 
 
 MILD = {"collision": -0.1, "off_road": -0.1}
@@ -50,16 +50,16 @@ def _on(observation: str, reward_weights: dict[str, float], total_steps: int) ->
     )
 
 
-PRESETS: dict[str, Preset] = {
-    "drivesim/Autodrive-v0": Preset(train=_on("grid", HALF, 1_500_000), dqn=_SMALL),
-    "drivesim/LaneKeep-v0": Preset(train=_on("features", MILD, 1_500_000), dqn=_SMALL),
-    "drivesim/Obstacles-v0": Preset(train=_on("features", MILD, 3_000_000), dqn=_WIDE),
-    "drivesim/Highway-v0": Preset(train=_on("features", HALF, 2_000_000), dqn=_WIDE),
-    "drivesim/Intersection-v0": Preset(train=_on("features", HALF, 2_000_000), dqn=replace(_WIDE, gamma=0.99)),
+PRESETS: dict[str, dict[AgentName, Preset]] = {
+    "drivesim/Autodrive-v0": {"dqn": Preset(_on("grid", HALF, 1_500_000), _SMALL)},
+    "drivesim/LaneKeep-v0": {"dqn": Preset(_on("features", MILD, 1_500_000), _SMALL)},
+    "drivesim/Obstacles-v0": {"dqn": Preset(_on("features", MILD, 3_000_000), _WIDE)},
+    "drivesim/Highway-v0": {"dqn": Preset(_on("features", HALF, 2_000_000), _WIDE)},
+    "drivesim/Intersection-v0": {"dqn": Preset(_on("features", HALF, 2_000_000), replace(_WIDE, gamma=0.99))},
 }
 
 
-def preset_for(env_id: str) -> Preset:
-    """Returns the settings for an environment id, with that id filled in."""
-    preset = PRESETS.get(env_id, Preset())
-    return replace(preset, train=replace(preset.train, env=env_id))
+def preset_for(env_id: str, agent: AgentName = "dqn") -> Preset:
+    """Returns the settings for an environment id and an algorithm, with both filled in."""
+    preset = PRESETS.get(env_id, {}).get(agent) or Preset(agent=AGENT_CONFIGS[agent]())
+    return replace(preset, train=replace(preset.train, env=env_id, agent=agent))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluation import Policy
+from agents.policy import Policy
 
 __all__ = ["make_random"]
 

@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.stepping import Step
+
 __all__ = ["Batch", "ReplayBuffer"]
 
 
@@ -66,6 +68,7 @@ class ReplayBuffer:
         self.rewards = np.zeros(rows, np.float32)
         self.terminated = np.zeros(rows, np.bool_)
         self.truncated = np.zeros(rows, np.bool_)
+        self.is_real = np.ones(rows, np.bool_)
         self.cursor = 0  # the row whose observation has not been acted on
         self.num_complete = 0  # rows behind the cursor that hold a whole step
         # Side ring of last observations. Serial numbers grow for ever; slot = serial % capacity.
@@ -89,38 +92,21 @@ class ReplayBuffer:
         self.first_final = self.next_final = 0
         self.obs[0] = obs
 
-    def add(
-        self,
-        actions: NDArray[Any],
-        rewards: NDArray[Any],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        next_obs: NDArray[Any],
-        final_obs: NDArray[Any] | None,
-    ) -> None:
-        """Stores one step of every lane.
-
-        Args:
-            actions: (N,) taken on the observations given before.
-            rewards: (N,).
-            terminated: (N,).
-            truncated: (N,).
-            next_obs: (N, *obs_shape), to act on next; of a new episode where the last one ended.
-            final_obs: (N, *obs_shape), the last observations where an episode ended, anything
-                elsewhere; may be None if none ended.
-        """
+    def add(self, step: Step) -> None:
+        """Stores one step of every lane; ``step.next_obs`` is what will be acted on next."""
         row = self.cursor
-        self.actions[row] = actions
-        self.rewards[row] = rewards
-        self.terminated[row] = terminated
-        self.truncated[row] = truncated
-        lanes = np.flatnonzero(self.terminated[row] | self.truncated[row])
+        self.actions[row] = step.actions
+        self.rewards[row] = step.rewards
+        self.terminated[row] = step.terminated
+        self.truncated[row] = step.truncated
+        self.is_real[row] = step.is_real
+        lanes = np.flatnonzero(step.ended)
         if lanes.size:
-            if final_obs is None:
+            if step.final_obs is None:
                 raise ValueError(f"final_obs must be given: the episodes of lanes {lanes} ended")
             serials = np.arange(self.next_final, self.next_final + lanes.size)
             self._reserve_finals(lanes.size)
-            self.finals[serials % len(self.finals)] = final_obs[lanes]
+            self.finals[serials % len(self.finals)] = step.final_obs[lanes]
             self.final_serials[row, lanes] = serials
             self.next_final += lanes.size
         self.cursor = (row + 1) % self.num_rows
@@ -129,7 +115,7 @@ class ReplayBuffer:
             self.first_final += int(np.count_nonzero(ended))
         else:
             self.num_complete += 1
-        self.obs[self.cursor] = next_obs
+        self.obs[self.cursor] = step.next_obs
 
     def sample(self, batch_size: int, gamma: float, rng: np.random.Generator) -> Batch:
         """Draws windows uniformly, with replacement; which ones depends on ``rng`` alone.
@@ -139,8 +125,7 @@ class ReplayBuffer:
         """
         if self.num_starts == 0:
             raise ValueError(f"{self.num_complete} stored steps hold no window of {self.n_step}")
-        ages, lanes = np.divmod(rng.integers(self.num_starts, size=batch_size), self.num_envs)
-        first_rows = self.cursor - self.num_complete + ages  # (B,), negative behind the seam
+        first_rows, lanes = self._draw_starts(batch_size, rng)
         rows = (first_rows + np.arange(self.n_step)[:, None]) % self.num_rows  # (n, B)
         steps = rows * self.num_envs + lanes  # (n, B), into the flattened (rows, lanes)
         terminated = self.terminated.reshape(-1)[steps]
@@ -188,6 +173,16 @@ class ReplayBuffer:
         serials = np.arange(self.first_final, self.next_final)
         self.finals[serials % len(self.finals)] = arrays["finals"]
 
+    def _draw_starts(self, batch_size: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draws the rows and lanes (B,) of first steps; rows without a transition are drawn again."""
+        rows, lanes = np.empty(batch_size, np.int64), np.empty(batch_size, np.int64)
+        missing = np.arange(batch_size)
+        while missing.size:
+            ages, lanes[missing] = np.divmod(rng.integers(self.num_starts, size=missing.size), self.num_envs)
+            rows[missing] = (self.cursor - self.num_complete + ages) % self.num_rows
+            missing = missing[~self.is_real[rows[missing], lanes[missing]]]
+        return rows, lanes
+
     def _reserve_finals(self, num_more: int) -> None:
         """Doubles the side ring until ``num_more`` fit; live entries keep their serial numbers."""
         needed = self.next_final - self.first_final + num_more
@@ -202,5 +197,5 @@ class ReplayBuffer:
         self.finals = finals
 
 
-_ROW_ARRAYS = ("obs", "actions", "rewards", "terminated", "truncated")
+_ROW_ARRAYS = ("obs", "actions", "rewards", "terminated", "truncated", "is_real")
 _COUNTERS = ("cursor", "num_complete", "first_final", "next_final")

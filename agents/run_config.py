@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from agents.checks import check_at_least, check_choice
 from agents.dqn import DQNConfig
 from agents.environments import EnvConfig
+from agents.ppo import A2CConfig, PPOConfig
+from agents.pqn import PQNConfig
 from agents.run_folder import config_from_dict, read_config
 
-__all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "TrainConfig", "read_configs"]
+__all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs"]
 
-AgentConfig = DQNConfig
-"""The configurations of all algorithms; more are joined with ``|``."""
+AgentName: TypeAlias = Literal["dqn", "pqn", "a2c", "ppo"]
+AgentConfig: TypeAlias = DQNConfig | PQNConfig | PPOConfig
+"""The configurations of all algorithms."""
 
 
 @dataclass(frozen=True)
 class TrainConfig(EnvConfig):
     """A training run."""
 
-    agent: Literal["dqn"] = "dqn"
+    agent: AgentName = "dqn"
     """Algorithm."""
     seed: int = 0
     """Seed of the run: levels, weights, exploration and sampling."""
@@ -30,6 +34,8 @@ class TrainConfig(EnvConfig):
     """Stop after this much wall-clock time, in seconds; None never does."""
     stop_at_success: float | None = None
     """Stop when a periodic evaluation reaches this share of held-out episodes; None never does."""
+    autoreset_mode: Literal["SameStep", "NextStep", "Disabled"] = "SameStep"
+    """How training lanes begin anew; all three learn from the same transitions, this one wastes no row."""
     log_interval: int = 50_000
     """Environment steps between rows of metrics.csv."""
     eval_interval: int = 250_000
@@ -47,18 +53,13 @@ class TrainConfig(EnvConfig):
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        for name in ("total_steps", "log_interval", "eval_interval", "eval_episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
-        for name in ("seed", "num_threads", "checkpoint_seconds"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)!r}")
+        check_at_least(self, 1, "total_steps", "log_interval", "eval_interval", "eval_episodes")
+        check_at_least(self, 0, "seed", "num_threads", "checkpoint_seconds")
+        check_choice(self, "agent", "autoreset_mode")
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise ValueError(f"max_seconds must be positive, got {self.max_seconds!r}")
         if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
             raise ValueError(f"stop_at_success must be in (0, 1], got {self.stop_at_success!r}")
-        if self.agent not in AGENT_CONFIGS:
-            raise ValueError(f"agent must be one of {list(AGENT_CONFIGS)}, got {self.agent!r}")
 
 
 RESUMABLE = {
@@ -71,7 +72,12 @@ RESUMABLE = {
 }
 """Fields of :class:`TrainConfig` that may change when a run is resumed."""
 
-AGENT_CONFIGS: dict[str, type[AgentConfig]] = {"dqn": DQNConfig}
+AGENT_CONFIGS: dict[AgentName, type[AgentConfig]] = {
+    "dqn": DQNConfig,
+    "pqn": PQNConfig,
+    "a2c": A2CConfig,
+    "ppo": PPOConfig,
+}
 
 
 def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:

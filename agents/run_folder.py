@@ -29,7 +29,7 @@ import gymnasium as gym
 import numpy as np
 
 from agents.environments import EnvConfig, require_registered
-from agents.evaluation import Policy
+from agents.policy import Policy
 from agents.metrics import read_metrics
 
 __all__ = [

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -24,19 +25,23 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm  # type: ignore[import-untyped]
 
-from agents import dqn
 from agents.checkpoint import (
     Checkpoint,
     find_checkpoints,
     load_latest_checkpoint,
     save_checkpoint,
 )
+from agents.dqn import DQN
 from agents.environments import lane_seeds, make_envs
-from agents.evaluation import Policy, evaluate
+from agents.evaluation import evaluate
 from agents.interrupts import stop_requests
 from agents.metrics import EpisodeSums, MetricsWriter
+from agents.policy import NetworkPolicy
+from agents.ppo import PPO
+from agents.pqn import PQN
 from agents.run_config import RESUMABLE, AgentConfig, TrainConfig, read_configs
 from agents.run_folder import write_config, write_provenance
+from agents.stepping import Lanes, Step
 from agents.threads import choose_num_threads
 
 __all__ = ["Agent", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
@@ -62,25 +67,18 @@ class Agent(Protocol):
     """What the loop asks of an algorithm."""
 
     global_step: int
+    num_updates: int
 
     def begin(self, obs: NDArray[Any]) -> None:
         """Takes the first observations (N, *obs_shape)."""
 
-    def act(self, obs: NDArray[Any]) -> NDArray[np.int64]:
+    def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Chooses exploring actions (N,)."""
 
-    def greedy(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Chooses the best actions (B,) without changing the agent."""
+    def policy(self) -> NetworkPolicy:
+        """Returns a driver that takes the best actions and leaves the agent as it is."""
 
-    def observe(
-        self,
-        actions: NDArray[Any],
-        rewards: NDArray[Any],
-        terminated: NDArray[np.bool_],
-        truncated: NDArray[np.bool_],
-        next_obs: NDArray[Any],
-        final_obs: NDArray[Any] | None,
-    ) -> None:
+    def observe(self, step: Step) -> None:
         """Takes what one step of all lanes gave; the arrays are overwritten by the next step."""
 
     def update(self) -> None:
@@ -94,6 +92,9 @@ class Agent(Protocol):
 
     def load_state(self, checkpoint: Checkpoint) -> None:
         """Takes over what ``state`` returned."""
+
+
+_AGENTS: dict[str, Any] = {"dqn": DQN, "pqn": PQN, "a2c": PPO, "ppo": PPO}
 
 
 def train(config: TrainConfig, agent_config: AgentConfig, folder: Path) -> TrainResult:
@@ -137,7 +138,7 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
         return _Run(config, agent_config, folder, envs, started, checkpoint).drive()
 
 
-def load_policy(folder: Path, kind: str = "best") -> tuple[Policy, TrainConfig]:
+def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainConfig]:
     """Loads the greedy driver of a run, and how it was trained.
 
     Args:
@@ -149,8 +150,10 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[Policy, TrainConfig]:
     kind = kind if find_checkpoints(checkpoints, kind) else "last"
     checkpoint = load_latest_checkpoint(checkpoints, kind)
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
-        policy = dqn.load_policy(envs.single_observation_space, envs.single_action_space, agent_config, checkpoint)
-    return policy, config
+        num_actions = int(getattr(envs.single_action_space, "n", 0))
+        network = _AGENTS[config.agent].make_network(envs.single_observation_space, num_actions, agent_config)
+    network.load_state_dict(checkpoint.tensors["network"])
+    return NetworkPolicy(network, uses_action_masks=getattr(agent_config, "mask_actions", False)), config
 
 
 class _Run:
@@ -168,8 +171,9 @@ class _Run:
         self.started = started
         self.config = config
         self.folder = folder
-        self.envs = envs
+        self.lanes = Lanes(envs)
         self.num_envs = agent_config.num_envs
+        self.uses_masks = bool(getattr(agent_config, "mask_actions", False))
         torch.set_num_threads(config.num_threads)
         self.agent: Agent = _make_agent(config, agent_config, envs)
         self.episodes = EpisodeSums()
@@ -185,16 +189,16 @@ class _Run:
 
     def drive(self) -> TrainResult:
         """Runs the loop to its end and saves."""
-        config, agent, envs, obs = self.config, self.agent, self.envs, self.obs
+        config, agent, lanes, obs = self.config, self.agent, self.lanes, self.obs
         reason: Literal["total_steps", "max_seconds", "success", "interrupted"] = "total_steps"
         with stop_requests() as stop, self._progress_bar() as bar:
             while agent.global_step < config.total_steps:
                 before = agent.global_step
-                actions = agent.act(obs)
-                obs, rewards, terminated, truncated, infos = envs.step(actions)
-                agent.observe(actions, rewards, terminated, truncated, obs, infos.get("final_obs"))
+                step = lanes.step(agent.act(obs, lanes.action_masks() if self.uses_masks else None))
+                agent.observe(step)
                 agent.update()
-                self.episodes.add(infos)
+                obs = step.next_obs
+                self.episodes.add(lanes.episodes)
                 bar.update(self.num_envs)
                 if _crosses(before, agent.global_step, config.log_interval):
                     self._log(bar)
@@ -241,7 +245,7 @@ class _Run:
         """Evaluates on held-out levels, always the same ones, and keeps the best driver."""
         start = time.perf_counter()
         step = self.last_evaluation = self.agent.global_step
-        record = evaluate(self.agent.greedy, self.config, episodes=self.config.eval_episodes, seed=0)
+        record = evaluate(self.agent.policy(), self.config, episodes=self.config.eval_episodes, seed=0)
         metrics = {
             f"eval/{name}": float(value)
             for name, value in record.items()
@@ -253,7 +257,7 @@ class _Run:
         score = (float(record["success_rate"]), float(record["mean_return"]))
         if self.best is None or score > self.best:
             self.best = score
-            networks = {"q_network": self.agent.state().tensors["q_network"]}
+            networks = {"network": self.agent.state().tensors["network"]}
             save_checkpoint(
                 Checkpoint(values={"global_step": step, "evaluation": record}, tensors=networks),
                 self.folder / "checkpoints",
@@ -272,16 +276,15 @@ class _Run:
             "episodes": self.episodes.state(),
             "seconds": self.earlier_seconds + start - self.started,
         }
-        worlds = self.envs.unwrapped.get_state()  # type: ignore[attr-defined]
-        checkpoint.arrays["worlds"] = np.ascontiguousarray(worlds).reshape(-1).view(np.uint8)
-        checkpoint.values["worlds_dtype"] = str(worlds.dtype.descr)
+        lanes = self.lanes.state()
+        checkpoint.values |= lanes.values
+        checkpoint.arrays |= lanes.arrays
         save_checkpoint(checkpoint, self.folder / "checkpoints", "last", self.agent.global_step)
         self.last_save = time.perf_counter()
         self.idle_seconds += self.last_save - start
 
     def _begin(self) -> NDArray[Any]:
-        seeds: Any = lane_seeds(self.config.seed, self.num_envs)
-        obs: NDArray[Any] = self.envs.reset(seed=seeds)[0]
+        obs = self.lanes.begin(lane_seeds(self.config.seed, self.num_envs))
         self.agent.begin(obs)
         return obs
 
@@ -292,16 +295,7 @@ class _Run:
         self.last_evaluation = int(training["last_evaluation"])
         self.episodes.load_state(training["episodes"])
         self.earlier_seconds = float(training["seconds"])
-        self.envs.reset(seed=0)  # so that there is a state to take over
-        template = self.envs.unwrapped.get_state()  # type: ignore[attr-defined]
-        if checkpoint.values["worlds_dtype"] != str(template.dtype.descr):
-            raise ValueError(
-                "this run was saved by a version of the simulator whose worlds have other fields; it cannot be resumed"
-            )
-        worlds = checkpoint.arrays["worlds"].view(template.dtype).reshape(template.shape)
-        self.envs.unwrapped.set_state(worlds)  # type: ignore[attr-defined]
-        obs: NDArray[Any] = self.envs.unwrapped.observe()  # type: ignore[attr-defined]
-        return obs
+        return self.lanes.load_state(checkpoint)
 
     def _progress_bar(self) -> tqdm[Any]:
         return tqdm(
@@ -315,25 +309,44 @@ class _Run:
 
 
 def _training_envs(config: TrainConfig, agent_config: AgentConfig) -> gym.vector.VectorEnv[Any, Any, Any]:
-    return make_envs(config, agent_config.num_envs, "train", config.reward_weights)
+    return make_envs(config, agent_config.num_envs, "train", config.reward_weights, config.autoreset_mode)
 
 
 def _make_agent(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]) -> Agent:
-    return dqn.DQN(
+    agent: Agent = _AGENTS[config.agent](
         envs.single_observation_space,
         envs.single_action_space,
         agent_config,
         seed=config.seed,
         total_steps=config.total_steps,
     )
+    return agent
 
 
 def _num_threads(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]) -> int:
+    """Measures how many threads make acting and learning fastest, on observations that mean nothing."""
     if config.num_threads:
         return config.num_threads
+
+    def make_trial() -> Callable[[], None]:
+        eager = {"learning_starts": 0} if hasattr(agent_config, "learning_starts") else {}
+        agent = _make_agent(config, dataclasses.replace(agent_config, **eager), envs)
+        num_envs = agent_config.num_envs
+        envs.single_observation_space.seed(0)
+        obs = np.stack([envs.single_observation_space.sample() for _ in range(num_envs)])
+        no, yes = np.zeros(num_envs, np.bool_), np.ones(num_envs, np.bool_)
+        agent.begin(obs)
+
+        def trial() -> None:
+            goal = agent.num_updates + 2
+            while agent.num_updates < goal:
+                agent.observe(Step(agent.act(obs), np.zeros(num_envs), no, no, obs, None, yes, no))
+                agent.update()
+
+        return trial
+
     spaces = (envs.single_observation_space, envs.single_action_space)
-    key = f"{agent_config.network} {agent_config.batch_size} {agent_config.num_envs} {spaces}"
-    return choose_num_threads(key, lambda: dqn.make_timing_trial(*spaces, agent_config))
+    return choose_num_threads(f"{config.agent} {agent_config} {spaces}", make_trial)
 
 
 def _crosses(before: int, after: int, interval: int) -> bool:

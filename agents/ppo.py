@@ -1,0 +1,417 @@
+"""Proximal policy optimisation and its one-epoch case A2C: config, policy, advantages, loss and update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents.checkpoint import Checkpoint
+from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, require
+from agents.networks import ActorCritic, NetworkConfig
+from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
+from agents.policy import NetworkPolicy, as_tensor
+from agents.rollout import Rollout
+from agents.sampling import draw_actions
+from agents.stepping import Step
+from agents.targets import gae, vtrace
+
+__all__ = ["PPO", "A2CConfig", "PPOConfig"]
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Proximal policy optimisation (Schulman et al. 2017) with generalised advantages, on many lanes."""
+
+    num_envs: int = 1024
+    """Lanes stepped together (paper: 8 on Atari)."""
+    num_steps: int = 16
+    """Steps of every lane per update (paper: 128)."""
+    gamma: float = 0.99
+    """Discount per step."""
+    lam: float = 0.95
+    """Mixing of one-step (0) and Monte Carlo (1) advantages."""
+    epochs: int = 2
+    """Passes over a rollout (paper: 3)."""
+    minibatches: int = 8
+    """Gradient updates per pass; with a memory they split the lanes, else the steps."""
+    clip: float = 0.2
+    """Policy ratios beyond 1 +- clip earn nothing more (paper: 0.1 on Atari)."""
+    value_clip: float | None = None
+    """Bound of a value's move away from the acting network's; None has none (paper: none)."""
+    target_kl: float | None = None
+    """End a rollout's updates when the policy has moved by this much (nats); None never does."""
+    normalise_advantages: bool = True
+    """Bring each minibatch's advantages to mean 0 and deviation 1."""
+    vtrace: bool = False
+    """Compute advantages anew before every pass but the first, by V-trace with the ratios that the
+    policy has moved since (Espeholt et al. 2018), instead of keeping the stale ones."""
+    value_coefficient: float = 0.5
+    """Weight of the value's squared error, of which half is taken."""
+    entropy_coefficient: float = 0.01
+    """Weight of the policy's entropy at the start."""
+    entropy_coefficient_end: float = 0.0
+    """The same at the run's last step; linear in between."""
+    optimizer: OptimizerName = "adam"
+    """Optimizer, one of torch's."""
+    learning_rate: float = 1e-3
+    """Step size (paper: 2.5e-4)."""
+    anneal_learning_rate: bool = True
+    """Lower the step size linearly to 0 at the run's last step."""
+    max_grad_norm: float = 0.5
+    """Upper bound of the gradient's norm."""
+    mask_actions: bool = False
+    """Never choose actions that the environment's masks call void (Huang & Ontanon 2022)."""
+    separate_critic: bool = False
+    """Give the value a network of its own."""
+    memory_size: int = 0
+    """Units of a recurrent memory between network and heads; 0 has none."""
+    network: NetworkConfig = field(default_factory=lambda: NetworkConfig(layer_norm=False))
+    """Widths of the network."""
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        check_at_least(self, 1, "num_envs", "num_steps", "epochs", "minibatches")
+        check_at_least(self, 0, "value_coefficient", "entropy_coefficient", "entropy_coefficient_end", "memory_size")
+        check_unit_interval(self, "gamma", "lam")
+        check_positive(self, "clip", "learning_rate", "max_grad_norm")
+        check_choice(self, "optimizer")
+        for name in ("value_clip", "target_kl"):
+            value = getattr(self, name)
+            require(name, value, value is None or value > 0, "positive or None")
+        units = self.num_envs if self.memory_size else self.num_envs * self.num_steps
+        require("minibatches", self.minibatches, self.minibatches <= units, f"at most {units}")
+
+
+@dataclass(frozen=True)
+class A2CConfig(PPOConfig):
+    """Advantage actor-critic (Mnih et al. 2016), synchronous: PPO with one pass in one batch.
+
+    The first update after acting has a policy ratio of 1, so that clipping never binds and PPO's
+    gradient is A2C's (Huang et al. 2022, *A2C is a special case of PPO*).
+    """
+
+    num_steps: int = 8
+    """Steps of every lane per update (paper: 5)."""
+    lam: float = 1.0
+    """Mixing of one-step (0) and Monte Carlo (1) advantages (paper: 1)."""
+    epochs: int = 1
+    """One pass."""
+    minibatches: int = 1
+    """In one batch."""
+    normalise_advantages: bool = False
+    """Bring the advantages to mean 0 and deviation 1 (paper: no)."""
+    optimizer: OptimizerName = "rmsprop"
+    """Optimizer, one of torch's (paper: RMSProp)."""
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        super().__post_init__()
+        require("epochs", self.epochs, self.epochs == 1, "1")
+        require("minibatches", self.minibatches, self.minibatches == 1, "1")
+
+
+class PPO:
+    """A stochastic policy improved a little after every rollout, and a value function to judge it by.
+
+    Update, for minibatches of a rollout of T steps on N lanes, with ratio = pi(a|s) / pi_acting(a|s):
+        A = gae(r, V(s), V(s'), ...)                     (advantages; returns = A + V(s))
+        loss = - mean min(ratio A, clip(ratio, 1 - c, 1 + c) A)
+               + value_coefficient * mean (V(s) - returns)^2 / 2 - entropy_coefficient * mean H(pi(s))
+    Only a termination drops the bootstrap; a truncated step bootstraps from its last observation and
+    cuts the recursion, and rows without a transition take no part.
+
+    Shapes: obs (T, N, *obs_shape), logits (B, num_actions), values (T, N).
+    Differences from the paper: 1. advantages normalised per minibatch. 2. gradient clipping.
+    3. entropy and step size fall linearly. 4. as options: value clipping, a stop at a KL divergence,
+    V-trace, masks, a memory.
+    Logged: loss/policy, loss/value, policy/entropy, policy/kl, policy/clip_fraction,
+    value/explained_variance, schedule/learning_rate, schedule/entropy_coefficient.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[np.ndarray],
+        action_space: gym.Space[Any],
+        config: PPOConfig,
+        *,
+        seed: int,
+        total_steps: int,
+    ) -> None:
+        """Builds network, optimizer and rollout.
+
+        Args:
+            observation_space: of a single lane.
+            action_space: of a single lane; Discrete, numbered from 0.
+            config: hyper-parameters.
+            seed: of the weights, the actions and the minibatches.
+            total_steps: environment steps of the whole run, for the schedules.
+        """
+        if not isinstance(action_space, gym.spaces.Discrete) or action_space.start != 0:
+            raise ValueError(f"action_space must be a Discrete from 0, got {action_space}")
+        self.config = config
+        self.num_actions = int(action_space.n)
+        self.total_steps = total_steps
+        self.global_step = 0
+        self.num_updates = 0
+        weight_seed, self_seed = np.random.SeedSequence([seed, 1]).spawn(2)
+        self.rng = np.random.default_rng(self_seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(weight_seed.generate_state(1)[0]))
+            self.network = self.make_network(observation_space, self.num_actions, config)
+        self.parameters: list[Tensor] = list(self.network.parameters())
+        self.optimizer = make_optimizer(config.optimizer, self.parameters, config.learning_rate)
+        self.rollout = Rollout(
+            observation_space,
+            self.num_actions,
+            config.num_steps,
+            config.num_envs,
+            memory_size=config.memory_size,
+            has_masks=config.mask_actions,
+        )
+        self.memory = self.rollout.memory.clone() if config.memory_size else None  # (N, memory_size), of the lanes now
+        self._next_obs: Tensor | None = None  # (N, *obs_shape), to act on next
+        self._starts = np.ones(config.num_envs, np.bool_)  # (N,), whether that begins an episode
+        self._metrics: dict[str, float] = {}
+
+    @staticmethod
+    def make_network(observation_space: gym.Space[np.ndarray], num_actions: int, config: PPOConfig) -> ActorCritic:
+        """Builds the network that drives."""
+        return ActorCritic(
+            observation_space,
+            num_actions,
+            config.network,
+            separate_critic=config.separate_critic,
+            memory_size=config.memory_size,
+        )
+
+    # --- acting -------------------------------------------------------------------------------
+
+    def begin(self, obs: NDArray[Any]) -> None:
+        """Takes the first observations (N, *obs_shape) after a reset of all lanes."""
+        self._starts[:] = True
+        self.rollout.clear(self._starts, self.memory)
+
+    def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Draws actions (N,) from the policy; those outside the masks (N, num_actions) are never drawn."""
+        tensor = as_tensor(obs)
+        with torch.inference_mode():
+            logits, values, self.memory = self.network(tensor, self.memory)
+            log_probs = _log_policy(logits, None if action_masks is None else torch.from_numpy(action_masks))
+            actions = torch.from_numpy(draw_actions(log_probs.exp().numpy(), self.rng))
+            chosen = log_probs.gather(1, actions[:, None])[:, 0]
+            self.rollout.put(tensor, actions, values, chosen, action_masks)
+        return actions.numpy()
+
+    def policy(self) -> NetworkPolicy:
+        """Returns the driver that takes the likeliest action."""
+        return NetworkPolicy(self.network, uses_action_masks=self.config.mask_actions)
+
+    def observe(self, step: Step) -> None:
+        """Keeps one step of all lanes; the memory of a lane that begins an episode is emptied."""
+        self.rollout.add(step, self.memory)
+        if self.memory is not None:
+            self.memory = torch.where(torch.from_numpy(step.starts)[:, None], 0.0, self.memory)
+        self._next_obs = as_tensor(step.next_obs)
+        self._starts = step.starts
+        self.global_step += self.config.num_envs
+
+    # --- learning -----------------------------------------------------------------------------
+
+    def update(self) -> None:
+        """Learns from the rollout if it is full."""
+        if not self.rollout.is_full:
+            return
+        self.train_on(self.rollout)
+        self.rollout.clear(self._starts, self.memory)
+
+    def train_on(self, rollout: Rollout) -> None:
+        """Makes the passes of gradient updates over a full rollout."""
+        config = self.config
+        next_values = self._next_values(rollout)  # (T, N)
+        ends = rollout.terminated, rollout.truncated
+        advantages = gae(rollout.rewards, rollout.values, next_values, *ends, config.gamma, config.lam)
+        returns = advantages + rollout.values
+        self._metrics["value/explained_variance"] = _explained_variance(rollout.values, returns)
+        self.optimizer.param_groups[0]["lr"] = self.learning_rate()
+        sums = torch.zeros(5)
+        num_updates = 0
+        for epoch in range(config.epochs):
+            if epoch > 0 and config.vtrace:
+                advantages, returns = self._vtrace(rollout)
+            for part in self._minibatches(rollout):
+                terms = self._gradient_update(rollout, part, advantages, returns)
+                sums += terms
+                num_updates += 1
+                if config.target_kl is not None and float(terms[3]) > config.target_kl:
+                    break
+            else:
+                continue
+            break
+        self.num_updates += num_updates
+        names = ("loss/policy", "loss/value", "policy/entropy", "policy/kl", "policy/clip_fraction")
+        self._metrics |= dict(zip(names, (sums / num_updates).tolist(), strict=True))
+
+    def _gradient_update(self, rollout: Rollout, part: Tensor, advantages: Tensor, returns: Tensor) -> Tensor:
+        """Makes one gradient update on steps or, with a memory, lanes; returns the terms to log, (5,)."""
+        config = self.config
+        if config.memory_size:
+            logits, values = self.network.unroll(rollout.obs[:, part], rollout.memory[part], rollout.starts[:, part])
+            is_real = rollout.is_real[:, part]  # (T, lanes): rows without a transition were only needed for the memory
+
+            def pick(rows: Tensor) -> Tensor:
+                return rows[:, part][is_real]
+
+            logits, values = logits[is_real], values[is_real]
+        else:
+
+            def pick(rows: Tensor) -> Tensor:
+                return rows.flatten(0, 1)[part]
+
+            logits, values, _ = self.network(pick(rollout.obs))
+        log_probs = _log_policy(logits, pick(rollout.masks) if config.mask_actions else None)  # (B, num_actions)
+        log_ratios = log_probs.gather(1, pick(rollout.actions)[:, None])[:, 0] - pick(rollout.log_probs)  # (B,)
+        ratios = log_ratios.exp()
+        advantage = pick(advantages)
+        if config.normalise_advantages:
+            advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
+        clipped = ratios.clamp(1.0 - config.clip, 1.0 + config.clip)
+        policy_loss = -torch.minimum(ratios * advantage, clipped * advantage).mean()
+        value_loss = self._value_loss(values, pick(rollout.values), pick(returns))
+        entropy = -(log_probs.exp() * log_probs).sum(dim=1).mean()
+        loss = policy_loss + config.value_coefficient * value_loss - self.entropy_coefficient() * entropy
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm, foreach=True)
+        self.optimizer.step()
+        with torch.no_grad():
+            # The estimator of the divergence that is positive and has little variance (Schulman 2020).
+            kl = (ratios - 1.0 - log_ratios).mean()
+            clip_fraction = ((ratios - 1.0).abs() > config.clip).float().mean()
+            return torch.stack([policy_loss, value_loss, entropy, kl, clip_fraction])
+
+    def _value_loss(self, values: Tensor, old_values: Tensor, returns: Tensor) -> Tensor:
+        """Half the mean squared error; with clipping, of the value or its clipped move, whichever is worse."""
+        errors = (values - returns).square()
+        if self.config.value_clip is not None:
+            bound = self.config.value_clip
+            clipped = old_values + (values - old_values).clamp(-bound, bound)
+            errors = torch.maximum(errors, (clipped - returns).square())
+        return 0.5 * errors.mean()
+
+    def _minibatches(self, rollout: Rollout) -> Iterator[Tensor]:
+        """Yields random parts of the rollout: indices of real steps or, with a memory, of lanes."""
+        if self.config.memory_size:
+            units = np.arange(rollout.num_envs)
+        else:
+            units = np.flatnonzero(rollout.is_real.numpy())
+        self.rng.shuffle(units)
+        yield from torch.from_numpy(units).tensor_split(self.config.minibatches)
+
+    def _next_values(self, rollout: Rollout) -> Tensor:
+        """Values (T, N) of the true successors, by the network that acted."""
+        assert self._next_obs is not None
+        with torch.no_grad():
+
+            def value_of(obs: Tensor, memory: Tensor) -> Tensor:
+                values: Tensor = self.network(obs, memory if self.config.memory_size else None)[1]
+                return values
+
+            last_values = self.network(self._next_obs, self.memory)[1]
+            return rollout.next_values(value_of, last_values)
+
+    def _vtrace(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """Advantages and returns (T, N) by the network as it is now, corrected for who acted."""
+        with torch.no_grad():
+            if self.config.memory_size:
+                logits, values = self.network.unroll(rollout.obs, rollout.memory, rollout.starts)
+            else:
+                flat_logits, flat_values, _ = self.network(rollout.obs.flatten(0, 1))
+                shape = (rollout.num_steps, rollout.num_envs)
+                logits, values = flat_logits.unflatten(0, shape), flat_values.unflatten(0, shape)
+            log_probs = _log_policy(logits, rollout.masks if self.config.mask_actions else None)
+            log_rhos = log_probs.gather(2, rollout.actions[..., None])[..., 0] - rollout.log_probs
+            old_values = rollout.values.clone()
+            rollout.values.copy_(values)
+            next_values = self._next_values(rollout)
+            rollout.values.copy_(old_values)  # value clipping is about the acting network's
+            ends = rollout.terminated, rollout.truncated
+            targets, advantages = vtrace(
+                rollout.rewards, values, next_values, *ends, log_rhos, self.config.gamma, self.config.lam
+            )
+        return advantages, targets
+
+    # --- schedules ----------------------------------------------------------------------------
+
+    def learning_rate(self) -> float:
+        """Step size of the next update."""
+        left = max(1.0 - self.global_step / self.total_steps, 0.0) if self.config.anneal_learning_rate else 1.0
+        return self.config.learning_rate * left
+
+    def entropy_coefficient(self) -> float:
+        """Weight of the entropy in the next update."""
+        start, end = self.config.entropy_coefficient, self.config.entropy_coefficient_end
+        return start + min(self.global_step / self.total_steps, 1.0) * (end - start)
+
+    # --- logging and checkpoints --------------------------------------------------------------
+
+    def metrics(self) -> dict[str, float]:
+        """Returns the last update's means."""
+        return {
+            "schedule/learning_rate": self.learning_rate(),
+            "schedule/entropy_coefficient": self.entropy_coefficient(),
+            "time/num_updates": float(self.num_updates),
+            **self._metrics,
+        }
+
+    def state(self) -> Checkpoint:
+        """Returns everything that a continuation needs; tensors are not copied."""
+        rollout, counters = self.rollout.state()
+        if self.memory is not None:
+            rollout["lanes_memory"] = self.memory
+        return Checkpoint(
+            values={
+                "global_step": self.global_step,
+                "num_updates": self.num_updates,
+                "rollout": counters,
+                "generator": self.rng.bit_generator.state,
+                "metrics": self._metrics,
+            },
+            tensors={
+                "network": self.network.state_dict(),
+                "optimizer": optimizer_tensors(self.optimizer),
+                "rollout": rollout,
+            },
+            arrays={"starts": self._starts.copy()},
+        )
+
+    def load_state(self, checkpoint: Checkpoint) -> None:
+        """Takes over what :meth:`state` returned."""
+        self.global_step = int(checkpoint.values["global_step"])
+        self.num_updates = int(checkpoint.values["num_updates"])
+        self.rng.bit_generator.state = checkpoint.values["generator"]
+        self._metrics = dict(checkpoint.values["metrics"])
+        self.network.load_state_dict(checkpoint.tensors["network"])
+        load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
+        self.rollout.load_state(checkpoint.tensors["rollout"], checkpoint.values["rollout"])
+        self._starts = checkpoint.arrays["starts"]
+        self.memory = checkpoint.tensors["rollout"].get("lanes_memory")
+
+
+def _log_policy(logits: Tensor, masks: Tensor | None) -> Tensor:
+    """Log-probabilities (..., num_actions); void actions get the least finite number, so that 0 * log 0 is 0."""
+    if masks is not None:
+        logits = logits.masked_fill(~masks, torch.finfo(logits.dtype).min)
+    return torch.log_softmax(logits, dim=-1)
+
+
+def _explained_variance(values: Tensor, returns: Tensor) -> float:
+    """1 - Var(returns - values) / Var(returns): 1 is perfect, 0 no better than a constant."""
+    variance = returns.var(correction=0)
+    return float(1.0 - (returns - values).var(correction=0) / variance) if variance > 0 else 0.0
