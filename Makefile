@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 # Set these on make's command line, as in `make train ENV=drivesim/Highway-v0`; the shell's own ENV is not meant.
 ENV = drivesim/Obstacles-v0
-AGENT = dqn
+AGENT = ppo
 SEED = 0
 WORKERS = 2
 
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, \
 	$(PYTHON) is " + sys.version.split()[0] + "; name another one with PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,test]'
 	touch $@
 
 train: $(STAMP)  ## Train a driver, compare it with simpler ones on held-out levels, write runs/.

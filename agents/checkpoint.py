@@ -2,30 +2,38 @@
 
 A checkpoint is written beside its final place, flushed to the disk and then renamed, so that a run
 killed at any instant leaves the previous one whole. The manifest holds the size and the SHA-256 of
-every file; a damaged checkpoint is skipped with a warning. Nothing is ever pickled.
+every file; a damaged checkpoint is skipped with a warning. Nothing is ever pickled, and nothing that
+is read can run: whatever does not have the expected form is a :class:`CheckpointError`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
+import math
 import os
+import re
 import shutil
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import safetensors.torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 __all__ = [
     "Checkpoint",
     "CheckpointError",
+    "check_form",
     "find_checkpoints",
+    "fitting",
+    "foreign",
     "load_checkpoint",
     "load_latest_checkpoint",
     "save_checkpoint",
@@ -34,10 +42,13 @@ __all__ = [
 FORMAT = 1  # of the directory's layout
 _MANIFEST = "MANIFEST.json"
 _VALUES = "values.json"
+_TENSORS, _ARRAY = ".safetensors", ".npy"
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # of a group or an array: nothing that leaves the directory
+_Rows = TypeVar("_Rows", Tensor, NDArray[Any])
 
 
 class CheckpointError(Exception):
-    """A checkpoint is missing, incomplete or damaged."""
+    """A checkpoint is missing, incomplete, damaged or of something else."""
 
 
 @dataclass
@@ -50,10 +61,14 @@ class Checkpoint:
     """Groups of tensors; each group is one safetensors file."""
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     """Arrays; each is one .npy file."""
+    path: Path | None = None
+    """The directory that it was read from."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path, kind: str, step: int, keep: int = 2) -> Path:
     """Writes ``folder/kind-step`` and then deletes all but the ``keep`` newest of that kind.
+
+    Checkpoints of later steps are deleted as well: a run goes back behind one only if it is damaged or given up.
 
     Args:
         checkpoint: what to write.
@@ -64,18 +79,24 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, kind: str, step: int, 
 
     Returns:
         The directory written.
+
+    Raises:
+        ValueError: a name cannot be a file's, or an array holds Python objects; nothing was saved.
     """
+    for name in (*checkpoint.tensors, *checkpoint.arrays):
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"names in a checkpoint must match {_NAME.pattern}, got {name!r}")
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{kind}-{step:012d}"
-    partial = folder / f".partial-{target.name}"
     for leftover in folder.glob(".partial-*"):  # of a run that was killed while writing
-        _remove(leftover)
+        shutil.rmtree(leftover)
+    partial = folder / f".partial-{target.name}"
     partial.mkdir()
     for name, tensors in checkpoint.tensors.items():
         contiguous = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
-        save_file(contiguous, str(partial / f"{name}.safetensors"))
+        safetensors.torch.save_file(contiguous, str(partial / f"{name}{_TENSORS}"))
     for name, array in checkpoint.arrays.items():
-        np.save(partial / f"{name}.npy", array, allow_pickle=False)
+        np.save(partial / f"{name}{_ARRAY}", array, allow_pickle=False)
     (partial / _VALUES).write_text(json.dumps(checkpoint.values, indent=1))
     files = {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in sorted(partial.iterdir())}
     manifest = {"format": FORMAT, "step": step, "files": files}
@@ -83,11 +104,14 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, kind: str, step: int, 
     for path in partial.iterdir():
         _flush(path)
     _flush(partial)
-    _remove(target)
+    if target.exists():
+        _remove(target)
     partial.rename(target)
     _flush(folder)
-    for old in find_checkpoints(folder, kind)[keep:]:
-        _remove(old)
+    until_now = [path for path in find_checkpoints(folder, kind) if _step(path) <= step]
+    for path in find_checkpoints(folder, kind):
+        if path not in until_now[:keep]:
+            _remove(path)
     return target
 
 
@@ -95,31 +119,27 @@ def load_checkpoint(directory: Path) -> Checkpoint:
     """Reads one checkpoint after checking every file against the manifest.
 
     Raises:
-        CheckpointError: something is missing or was changed.
+        CheckpointError: something is missing, was changed, or is not what it should be; names the file.
     """
-    try:
-        manifest = json.loads((directory / _MANIFEST).read_text())
-        if manifest["format"] != FORMAT:
-            raise CheckpointError(f"{directory} has format {manifest['format']}, allowed is {FORMAT}")
-        checkpoint = Checkpoint()
-        for name, entry in manifest["files"].items():
-            path = directory / name
-            if path.stat().st_size != entry["bytes"] or _digest(path) != entry["sha256"]:
-                raise CheckpointError(f"{path} differs from its manifest")
-            if path.suffix == ".safetensors":
-                checkpoint.tensors[path.stem] = load_file(str(path))
-            elif path.suffix == ".npy":
-                checkpoint.arrays[path.stem] = np.load(path, allow_pickle=False)
-            elif name == _VALUES:
-                checkpoint.values = json.loads(path.read_text())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise CheckpointError(f"{directory} is not a whole checkpoint: {error!r}") from error
+    checkpoint = Checkpoint(path=directory)
+    for name, entry in _read_manifest(directory).items():
+        path = directory / name
+        with _readable(path):
+            content = _read(path, entry)
+            if path.suffix == _TENSORS:
+                checkpoint.tensors[path.stem] = safetensors.torch.load(content)
+            elif path.suffix == _ARRAY:
+                checkpoint.arrays[path.stem] = _parse_array(content)
+            else:
+                checkpoint.values = _parse_object(content)
     return checkpoint
 
 
 def find_checkpoints(folder: Path, kind: str) -> list[Path]:
     """Returns the checkpoints of a kind, newest first, without looking inside."""
-    return sorted((path for path in folder.glob(f"{kind}-*") if path.is_dir()), reverse=True)
+    named = re.compile(rf"{re.escape(kind)}-[0-9]{{12,}}")
+    found = [path for path in folder.glob(f"{kind}-*") if named.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=_step, reverse=True)
 
 
 def load_latest_checkpoint(folder: Path, kind: str) -> Checkpoint:
@@ -134,6 +154,121 @@ def load_latest_checkpoint(folder: Path, kind: str) -> Checkpoint:
         except CheckpointError as error:
             warnings.warn(f"checkpoint skipped: {error}", stacklevel=2)
     raise CheckpointError(f"{folder} holds no undamaged checkpoint '{kind}-*'")
+
+
+@contextlib.contextmanager
+def foreign(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turns whatever goes wrong while a checkpoint is taken over into a :class:`CheckpointError` with its name.
+
+    Take it over into fresh objects, since those that fail are left half done.
+    """
+    try:
+        yield
+    except Exception as error:  # its content is not ours: there is no list of what it may break
+        raise CheckpointError(f"{checkpoint.path} does not fit this run: {error!r}") from error
+
+
+def check_form(checkpoint: Checkpoint, taken: Checkpoint) -> None:
+    """Checks that what was taken over from a checkpoint is all of it and nothing else.
+
+    Args:
+        checkpoint: as read.
+        taken: what would be saved now, before anything else has happened.
+
+    Raises:
+        ValueError: names, shapes, dtypes or values differ.
+    """
+    for (name, was), (_, now) in zip(_form(checkpoint), _form(taken), strict=True):
+        for key in sorted(was.keys() | now.keys()):
+            if was.get(key) != now.get(key):
+                raise ValueError(f"{name} {key} is {was.get(key, 'missing')}, allowed is {now.get(key, 'none')}")
+
+
+def fitting(name: str, rows: _Rows, like: _Rows) -> _Rows:
+    """Returns ``rows`` if it has the shape and the dtype of ``like``.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if rows.shape != like.shape or rows.dtype != like.dtype:
+        form, allowed = (f"{tuple(x.shape)} {x.dtype}" for x in (rows, like))
+        raise ValueError(f"{name} is {form}, allowed is {allowed}")
+    return rows
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    path = directory / _MANIFEST
+    with _readable(path):
+        if directory.is_symlink() or path.is_symlink():
+            raise ValueError("a checkpoint must hold no links")
+        manifest = _parse_object(path.read_bytes())
+        if manifest.get("format") != FORMAT:
+            raise ValueError(f"format is {manifest.get('format')!r}, allowed is {FORMAT}")
+        files = manifest.get("files")
+        if not isinstance(files, dict) or _VALUES not in files:
+            raise ValueError(f"files must be an object that names {_VALUES}")
+        for name in files:
+            is_data = Path(name).suffix in (_TENSORS, _ARRAY) and _NAME.fullmatch(Path(name).stem)
+            if name != _VALUES and not (is_data and Path(name).name == name):
+                raise ValueError(f"files names {name!r}, which no checkpoint holds")
+    return files
+
+
+def _read(path: Path, entry: object) -> bytes:
+    """Reads a file that the manifest vouches for; what is checked here is what will be parsed."""
+    if path.is_symlink() or not path.is_file():
+        raise ValueError("it is missing or not a regular file")
+    if not isinstance(entry, dict) or path.stat().st_size != entry.get("bytes"):
+        raise ValueError("it differs from its manifest")
+    content = path.read_bytes()
+    if entry != {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}:
+        raise ValueError("it differs from its manifest")
+    return content
+
+
+def _parse_array(content: bytes) -> NDArray[Any]:
+    """Parses a .npy file of numbers; sizes are checked before anything is allocated."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
+    else:
+        raise ValueError(f"version is {version}, allowed are (1, 0) and (2, 0)")
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    num_bytes = len(content) - stream.tell()
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != num_bytes:
+        raise ValueError(f"its header says shape {shape} of {dtype}, but {num_bytes} bytes follow")
+    stream.seek(0)
+    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _parse_object(content: bytes) -> dict[str, Any]:
+    parsed = json.loads(content)
+    if not isinstance(parsed, dict):
+        raise ValueError(f"it must hold a JSON object, got {type(parsed).__name__}")
+    return parsed
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns whatever goes wrong while a file is read into a :class:`CheckpointError` with its name."""
+    try:
+        yield
+    except Exception as error:  # also what parsers raise only for files made to confuse them
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
+def _form(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Names, shapes and dtypes of what is in a checkpoint, and the values as JSON writes them."""
+    yield "value", {name: json.dumps(value, sort_keys=True) for name, value in checkpoint.values.items()}
+    tensors = {f"{group}.{name}": x for group, part in checkpoint.tensors.items() for name, x in part.items()}
+    yield "tensor group", dict.fromkeys(checkpoint.tensors, "present")
+    yield "tensor", {name: f"{tuple(x.shape)} {x.dtype}" for name, x in tensors.items()}
+    yield "array", {name: f"{x.shape} {x.dtype}" for name, x in checkpoint.arrays.items()}
 
 
 def _digest(path: Path) -> str:
@@ -155,6 +290,12 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def _step(path: Path) -> int:
+    return int(path.name.rsplit("-", 1)[1])
+
+
 def _remove(directory: Path) -> None:
-    if directory.exists():
-        shutil.rmtree(directory)
+    """Deletes a checkpoint; one that is half deleted is none."""
+    unnamed = directory.with_name(f".partial-removed-{directory.name}")
+    directory.rename(unnamed)
+    shutil.rmtree(unnamed)

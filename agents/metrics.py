@@ -1,35 +1,51 @@
-"""Metrics of a run: one CSV row per log point, the same numbers to TensorBoard, and intervals."""
+"""Metrics of a run: one CSV row per log point, the same numbers to TensorBoard and W&B, and intervals."""
 
 from __future__ import annotations
 
 import csv
+import importlib
 import math
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from numpy.typing import NDArray
+from torch import Tensor
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["EpisodeSums", "MetricsWriter", "read_metrics", "wilson_interval"]
+__all__ = ["EpisodeSums", "MetricsWriter", "explained_variance", "import_wandb", "read_metrics", "wilson_interval"]
 
 
 class MetricsWriter:
-    """Writes metrics.csv and, if wanted, TensorBoard events into a run folder.
+    """Writes metrics.csv into a run folder and, if wanted, TensorBoard events and a run of Weights & Biases.
 
     Rows hold whatever metrics exist at that moment; a metric that appears for the first time adds a
     column to the file. Empty cells mean "not measured at this step".
     """
 
-    def __init__(self, folder: Path, *, tensorboard: bool, resume_step: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tensorboard: bool,
+        wandb_project: str | None = None,
+        config: dict[str, Any] | None = None,
+        resume_step: int | None = None,
+    ) -> None:
         """Opens the files.
 
         Args:
             folder: of the run; must exist.
             tensorboard: whether to write events as well.
+            wandb_project: project of Weights & Biases to write to as well; None writes to none.
+            config: what Weights & Biases shows as the run's settings.
             resume_step: continue after this step and drop the rows that a killed run wrote behind
                 it; None starts anew.
+
+        Raises:
+            ModuleNotFoundError: Weights & Biases is asked for and not installed.
         """
         self.path = folder / "metrics.csv"
         self._rows: list[dict[str, str]] = []
@@ -46,6 +62,7 @@ class MetricsWriter:
 
             purge_step = None if resume_step is None else resume_step + 1
             self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge_step)
+        self._wandb_run = None if wandb_project is None else _open_wandb_run(folder, wandb_project, config)
 
     def write(self, global_step: int, metrics: dict[str, float]) -> None:
         """Appends one row; values are written so that they read back exactly."""
@@ -62,11 +79,15 @@ class MetricsWriter:
         if self._writer is not None:
             for name, value in metrics.items():
                 self._writer.add_scalar(name, value, global_step)
+        if self._wandb_run is not None:
+            self._wandb_run.log(metrics, step=global_step)
 
     def close(self) -> None:
-        """Flushes TensorBoard; the CSV is flushed after every row."""
+        """Flushes what else is written; the CSV is flushed after every row."""
         if self._writer is not None:
             self._writer.close()
+        if self._wandb_run is not None:
+            self._wandb_run.finish()
 
     def _rewrite(self) -> None:
         if not self._columns:
@@ -81,6 +102,34 @@ class MetricsWriter:
 
     def _open(self, file: TextIO) -> csv.DictWriter[str]:
         return csv.DictWriter(file, self._columns, lineterminator="\n")
+
+
+def import_wandb() -> Any:
+    """Returns the module of Weights & Biases, which is imported only where it is asked for.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; says how to.
+    """
+    try:
+        return importlib.import_module("wandb")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("wandb=True needs the package wandb: pip install 'drivesim[wandb]'") from error
+
+
+def _open_wandb_run(folder: Path, project: str, config: dict[str, Any] | None) -> Any:
+    """Begins a run named after the folder; a folder that has one already goes on with it."""
+    path = folder / "wandb_run_id.txt"
+    if not path.exists():
+        path.write_text(uuid.uuid4().hex[:8] + "\n")
+    return import_wandb().init(
+        project=project,
+        name=folder.resolve().name,
+        id=path.read_text().strip(),
+        resume="allow",
+        dir=str(folder),
+        config=config,
+        allow_val_change=True,  # a resumed run may have been given more steps
+    )
 
 
 def read_metrics(path: Path, name: str) -> tuple[list[int], list[float]]:
@@ -159,3 +208,9 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     centre = (share + z * z / (2 * trials)) / weight
     spread = z / weight * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     return max(centre - spread, 0.0), min(centre + spread, 1.0)
+
+
+def explained_variance(values: Tensor, returns: Tensor) -> float:
+    """Returns 1 - Var(returns - values) / Var(returns): 1 is perfect, 0 no better than a constant."""
+    variance = returns.var(correction=0)
+    return float(1.0 - (returns - values).var(correction=0) / variance) if variance > 0 else 0.0

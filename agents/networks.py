@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from agents.checks import check_choice
+from agents.q_heads import HeadConfig, QHead, draw_noise
 
 __all__ = [
     "ActorCritic",
@@ -146,25 +148,54 @@ class Body(nn.Module):
 
 
 class QNetwork(nn.Module):
-    """A body and one linear head.
+    """A body and a head; the head's streams hold the last hidden layer, where that is not the first layer.
 
     Shapes: obs (B, *obs_shape) in the space's dtype, Q-values (B, num_actions) float32.
     """
 
-    def __init__(self, observation_space: gym.Space[np.ndarray], num_actions: int, config: NetworkConfig) -> None:
-        """Draws the weights from torch's global generator."""
-        super().__init__()
-        self.body = make_body(observation_space, config)
-        self.head = nn.Linear(self.body.num_features, num_actions)
-        initialise(self, small=[self.head])
+    def __init__(
+        self,
+        observation_space: gym.Space[np.ndarray],
+        num_actions: int,
+        config: NetworkConfig,
+        head: HeadConfig | None = None,
+    ) -> None:
+        """Draws the weights from torch's global generator.
 
-    def forward(self, obs: Tensor) -> Tensor:
+        Args:
+            observation_space: of a single lane.
+            num_actions: size of the discrete action space.
+            config: of the layers.
+            head: its kind; None is one exact stream of means.
+        """
+        super().__init__()
+        hides = len(config.hidden_sizes) > 1 or bool(config.channels)
+        self.body = make_body(observation_space, config, config.hidden_sizes[:-1] if hides else None)
+        hidden_size = config.hidden_sizes[-1] if hides else None
+        after_hidden = partial(_between, config=config)
+        self.head = QHead(self.body.num_features, hidden_size, num_actions, head or HeadConfig(), after_hidden)
+        initialise(self, small=self.head.output_layers)
+
+    def forward(self, obs: Tensor, noise: Tensor | None = None) -> Tensor:
         """Maps raw observations (B, *obs_shape) to Q-values (B, num_actions)."""
-        q_values: Tensor = self.head(self.body(obs))
-        return q_values
+        return self.expectation(self.outputs(obs, noise))
+
+    def outputs(self, obs: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Maps raw observations (B, *obs_shape) to what is learnt of the returns, (B, num_actions, num_outputs)."""
+        outputs: Tensor = self.head(self.body(obs), noise)
+        return outputs
+
+    def expectation(self, outputs: Tensor) -> Tensor:
+        """Returns the Q-values (B, num_actions) of outputs."""
+        return self.head.expectation(outputs)
+
+    def draw_noise(self, rng: np.random.Generator) -> Tensor | None:
+        """Draws noise for all noisy layers, None if there are none."""
+        num_units = sum(self.head.noise_sizes)
+        return draw_noise(num_units, rng) if num_units else None
 
     def scores(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Returns Q-values (B, num_actions); there is no memory."""
+        """Returns Q-values (B, num_actions) without noise; there is no memory."""
         return self(obs), state
 
 
@@ -222,7 +253,7 @@ class ActorCritic(nn.Module):
         """
         length, num_lanes = starts.shape
         flat_obs = obs.flatten(0, 1)
-        inputs = self.body(flat_obs).unflatten(0, (length, num_lanes))
+        inputs = self.body(flat_obs).view(length, num_lanes, -1)
         features = []
         for t in range(length):
             memory = torch.where(starts[t, :, None], 0.0, memory)
@@ -231,7 +262,7 @@ class ActorCritic(nn.Module):
             features.append(memory)
         stacked = torch.stack(features)  # (T, B, memory_size)
         values = self._values(flat_obs, stacked.flatten(0, 1))
-        return self.policy_head(stacked), values.unflatten(0, (length, num_lanes))
+        return self.policy_head(stacked), values.view(length, num_lanes)
 
     def scores(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Returns logits (B, num_actions) and the next memory."""
@@ -243,7 +274,9 @@ class ActorCritic(nn.Module):
         return values
 
 
-def make_body(observation_space: gym.Space[np.ndarray], config: NetworkConfig) -> Body:
+def make_body(
+    observation_space: gym.Space[np.ndarray], config: NetworkConfig, hidden_sizes: tuple[int, ...] | None = None
+) -> Body:
     """Builds the body that fits one observation.
 
     ======================== ============= ================================================
@@ -257,6 +290,7 @@ def make_body(observation_space: gym.Space[np.ndarray], config: NetworkConfig) -
     Args:
         observation_space: the space of a single observation (not of a batch).
         config: widths.
+        hidden_sizes: instead of those in ``config``; may be empty only behind convolutions.
 
     Raises:
         ValueError: no encoder fits the space.
@@ -264,16 +298,17 @@ def make_body(observation_space: gym.Space[np.ndarray], config: NetworkConfig) -
     if isinstance(observation_space, gym.spaces.Box):
         shape, dtype = observation_space.shape, observation_space.dtype
         num_inputs = int(np.prod(shape))
-        width, *rest = config.hidden_sizes
+        hidden_sizes = config.hidden_sizes if hidden_sizes is None else hidden_sizes
+        if len(shape) == 3 and dtype == np.uint8 and config.channels:
+            encoder, num_encoded = _make_convolutions(shape, config)
+            return Body(encoder, num_encoded, hidden_sizes, config)
+        width, *rest = hidden_sizes
         sizes = tuple(rest)
         if len(shape) == 1 and dtype == np.float32:
             return Body(nn.Linear(num_inputs, width), width, sizes, config)
         if len(shape) == 2 and np.issubdtype(dtype, np.integer):
             num_codes = int(observation_space.high.max()) + 1
             return Body(CodeEncoder(num_inputs, num_codes, width), width, sizes, config)
-        if len(shape) == 3 and dtype == np.uint8 and config.channels:
-            encoder, num_encoded = _make_convolutions(shape, config)
-            return Body(encoder, num_encoded, config.hidden_sizes, config)
         if len(shape) == 3 and dtype == np.uint8:
             product = torch.bfloat16 if config.first_layer == "bfloat16" else torch.float32
             return Body(PlaneEncoder(num_inputs, width, product), width, sizes, config)
@@ -322,7 +357,8 @@ class _ResidualUnit(nn.Module):
 
 def _between(width: int, config: NetworkConfig) -> list[nn.Module]:
     """What follows a linear layer."""
-    activation = nn.ReLU() if config.activation == "relu" else nn.Tanh()
+    # In place saves an allocation; what layer normalisation returns is not needed for its gradient.
+    activation = nn.ReLU(inplace=config.layer_norm) if config.activation == "relu" else nn.Tanh()
     return [nn.LayerNorm(width), activation] if config.layer_norm else [activation]
 
 

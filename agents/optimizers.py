@@ -8,10 +8,20 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
+from agents.checkpoint import fitting
+
 __all__ = ["OptimizerName", "load_optimizer_tensors", "make_optimizer", "optimizer_tensors"]
 
 OptimizerName: TypeAlias = Literal["adam", "adamw", "rmsprop", "adagrad", "sgd"]
 
+_STATE_NAMES: dict[type[torch.optim.Optimizer], set[str]] = {
+    torch.optim.Adam: {"step", "exp_avg", "exp_avg_sq"},
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    torch.optim.RMSprop: {"step", "square_avg"},
+    torch.optim.Adagrad: {"step", "sum"},
+    torch.optim.SGD: {"momentum_buffer"},
+}
+"""What each optimizer keeps of every parameter."""
 _EPSILON = 1e-5  # of Adam, AdamW and RMSprop, after the PPO implementations; torch's 1e-8 lets early steps jump
 
 
@@ -48,9 +58,22 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Takes over what :func:`optimizer_tensors` returned."""
+    """Takes over what :func:`optimizer_tensors` returned.
+
+    Raises:
+        ValueError: it is of another optimizer, or of parameters of other shapes.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = tensor
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    names = _STATE_NAMES[type(optimizer)]
+    for number, entry in state.items():
+        if not 0 <= number < len(parameters) or entry.keys() != names:
+            raise ValueError(
+                f"parameter {number} has {sorted(entry)}, allowed are {len(parameters)} with {sorted(names)}"
+            )
+        for name, tensor in entry.items():  # fused updates do not look at the sizes
+            fitting(f"{number}.{name}", tensor, torch.zeros(()) if name == "step" else parameters[number].detach())
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -20,8 +20,14 @@ class ScoringNetwork(Protocol):
     """A network that says how good every action is."""
 
     def scores(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Maps observations (B, *obs_shape) to scores (B, num_actions), the best action's the highest, and the next
-        memory; a memory of None is an empty one.
+        """Scores the actions, the best one highest.
+
+        Args:
+            obs: (B, *obs_shape).
+            state: the memory, (B, memory_size); None is an empty one.
+
+        Returns:
+            Scores (B, num_actions) and the next memory.
         """
 
 

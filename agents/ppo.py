@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.checkpoint import Checkpoint
+from agents.checkpoint import Checkpoint, fitting
 from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, require
+from agents.metrics import explained_variance
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
 from agents.policy import NetworkPolicy, as_tensor
 from agents.rollout import Rollout
-from agents.sampling import draw_actions
+from agents.sampling import draw_actions, log_policy
 from agents.stepping import Step
 from agents.targets import gae, vtrace
 
@@ -203,7 +204,7 @@ class PPO:
         tensor = as_tensor(obs)
         with torch.inference_mode():
             logits, values, self.memory = self.network(tensor, self.memory)
-            log_probs = _log_policy(logits, None if action_masks is None else torch.from_numpy(action_masks))
+            log_probs = log_policy(logits, None if action_masks is None else torch.from_numpy(action_masks))
             actions = torch.from_numpy(draw_actions(log_probs.exp().numpy(), self.rng))
             chosen = log_probs.gather(1, actions[:, None])[:, 0]
             self.rollout.put(tensor, actions, values, chosen, action_masks)
@@ -238,25 +239,22 @@ class PPO:
         ends = rollout.terminated, rollout.truncated
         advantages = gae(rollout.rewards, rollout.values, next_values, *ends, config.gamma, config.lam)
         returns = advantages + rollout.values
-        self._metrics["value/explained_variance"] = _explained_variance(rollout.values, returns)
+        self._metrics["value/explained_variance"] = explained_variance(rollout.values, returns)
         self.optimizer.param_groups[0]["lr"] = self.learning_rate()
-        sums = torch.zeros(5)
-        num_updates = 0
+        logged: list[Tensor] = []
         for epoch in range(config.epochs):
             if epoch > 0 and config.vtrace:
                 advantages, returns = self._vtrace(rollout)
             for part in self._minibatches(rollout):
-                terms = self._gradient_update(rollout, part, advantages, returns)
-                sums += terms
-                num_updates += 1
-                if config.target_kl is not None and float(terms[3]) > config.target_kl:
+                logged.append(self._gradient_update(rollout, part, advantages, returns))
+                if config.target_kl is not None and float(logged[-1][3]) > config.target_kl:
                     break
             else:
                 continue
             break
-        self.num_updates += num_updates
+        self.num_updates += len(logged)
         names = ("loss/policy", "loss/value", "policy/entropy", "policy/kl", "policy/clip_fraction")
-        self._metrics |= dict(zip(names, (sums / num_updates).tolist(), strict=True))
+        self._metrics |= dict(zip(names, torch.stack(logged).mean(dim=0).tolist(), strict=True))
 
     def _gradient_update(self, rollout: Rollout, part: Tensor, advantages: Tensor, returns: Tensor) -> Tensor:
         """Makes one gradient update on steps or, with a memory, lanes; returns the terms to log, (5,)."""
@@ -272,10 +270,10 @@ class PPO:
         else:
 
             def pick(rows: Tensor) -> Tensor:
-                return rows.flatten(0, 1)[part]
+                return rows.flatten(0, 1).index_select(0, part)
 
             logits, values, _ = self.network(pick(rollout.obs))
-        log_probs = _log_policy(logits, pick(rollout.masks) if config.mask_actions else None)  # (B, num_actions)
+        log_probs = log_policy(logits, pick(rollout.masks) if config.mask_actions else None)  # (B, num_actions)
         log_ratios = log_probs.gather(1, pick(rollout.actions)[:, None])[:, 0] - pick(rollout.log_probs)  # (B,)
         ratios = log_ratios.exp()
         advantage = pick(advantages)
@@ -299,18 +297,14 @@ class PPO:
     def _value_loss(self, values: Tensor, old_values: Tensor, returns: Tensor) -> Tensor:
         """Half the mean squared error; with clipping, of the value or its clipped move, whichever is worse."""
         errors = (values - returns).square()
-        if self.config.value_clip is not None:
-            bound = self.config.value_clip
+        if bound := self.config.value_clip:
             clipped = old_values + (values - old_values).clamp(-bound, bound)
             errors = torch.maximum(errors, (clipped - returns).square())
         return 0.5 * errors.mean()
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Tensor]:
         """Yields random parts of the rollout: indices of real steps or, with a memory, of lanes."""
-        if self.config.memory_size:
-            units = np.arange(rollout.num_envs)
-        else:
-            units = np.flatnonzero(rollout.is_real.numpy())
+        units = np.arange(rollout.num_envs) if self.config.memory_size else np.flatnonzero(rollout.is_real.numpy())
         self.rng.shuffle(units)
         yield from torch.from_numpy(units).tensor_split(self.config.minibatches)
 
@@ -335,7 +329,7 @@ class PPO:
                 flat_logits, flat_values, _ = self.network(rollout.obs.flatten(0, 1))
                 shape = (rollout.num_steps, rollout.num_envs)
                 logits, values = flat_logits.unflatten(0, shape), flat_values.unflatten(0, shape)
-            log_probs = _log_policy(logits, rollout.masks if self.config.mask_actions else None)
+            log_probs = log_policy(logits, rollout.masks if self.config.mask_actions else None)
             log_rhos = log_probs.gather(2, rollout.actions[..., None])[..., 0] - rollout.log_probs
             old_values = rollout.values.clone()
             rollout.values.copy_(values)
@@ -396,22 +390,10 @@ class PPO:
         self.global_step = int(checkpoint.values["global_step"])
         self.num_updates = int(checkpoint.values["num_updates"])
         self.rng.bit_generator.state = checkpoint.values["generator"]
-        self._metrics = dict(checkpoint.values["metrics"])
+        self._metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
         self.network.load_state_dict(checkpoint.tensors["network"])
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         self.rollout.load_state(checkpoint.tensors["rollout"], checkpoint.values["rollout"])
-        self._starts = checkpoint.arrays["starts"]
-        self.memory = checkpoint.tensors["rollout"].get("lanes_memory")
-
-
-def _log_policy(logits: Tensor, masks: Tensor | None) -> Tensor:
-    """Log-probabilities (..., num_actions); void actions get the least finite number, so that 0 * log 0 is 0."""
-    if masks is not None:
-        logits = logits.masked_fill(~masks, torch.finfo(logits.dtype).min)
-    return torch.log_softmax(logits, dim=-1)
-
-
-def _explained_variance(values: Tensor, returns: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns): 1 is perfect, 0 no better than a constant."""
-    variance = returns.var(correction=0)
-    return float(1.0 - (returns - values).var(correction=0) / variance) if variance > 0 else 0.0
+        self._starts = fitting("starts", checkpoint.arrays["starts"], self._starts)
+        if self.memory is not None:
+            self.memory = fitting("lanes_memory", checkpoint.tensors["rollout"]["lanes_memory"], self.memory)

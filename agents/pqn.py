@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.checkpoint import Checkpoint
+from agents.checkpoint import Checkpoint, fitting
 from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, require
 from agents.networks import NetworkConfig, QNetwork
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
@@ -195,7 +195,7 @@ class PQN:
         for _ in range(config.epochs):
             self.rng.shuffle(steps)
             for part in torch.from_numpy(steps).tensor_split(config.minibatches):
-                values = self.network(obs[part]).gather(1, actions[part, None])[:, 0]  # (B,)
+                values = self.network(obs.index_select(0, part)).gather(1, actions[part, None])[:, 0]  # (B,)
                 loss = 0.5 * (values - returns[part]).square().mean()
                 self.optimizer.zero_grad(set_to_none=True)
                 torch.autograd.backward(loss)
@@ -245,8 +245,8 @@ class PQN:
         self.global_step = int(checkpoint.values["global_step"])
         self.num_updates = int(checkpoint.values["num_updates"])
         self.rng.bit_generator.state = checkpoint.values["generator"]
-        self._metrics = dict(checkpoint.values["metrics"])
+        self._metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
         self.network.load_state_dict(checkpoint.tensors["network"])
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         self.rollout.load_state(checkpoint.tensors["rollout"], checkpoint.values["rollout"])
-        self._starts = checkpoint.arrays["starts"]
+        self._starts = fitting("starts", checkpoint.arrays["starts"], self._starts)

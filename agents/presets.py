@@ -7,9 +7,12 @@ An id without an entry gets the defaults of the dataclasses.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from agents.dqn import DQNConfig
 from agents.networks import NetworkConfig
+from agents.ppo import PPOConfig
+from agents.pqn import PQNConfig
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig
 
 __all__ = ["PRESETS", "Preset", "preset_for"]
@@ -25,41 +28,70 @@ class Preset:
     """The algorithm."""
 
 
-MILD = {"collision": -0.1, "off_road": -0.1}
-"""Under the full penalties a driver that explores first learns to park, since most of its drives end
-in a crash; a crash still costs all of the route that is left and the arrival."""
 HALF = {"collision": -0.5, "off_road": -0.5}
-"""Where traffic makes the last crashes the hard ones."""
+"""Under the full penalties a driver that explores by chance first learns to park, since most of its
+drives end in a crash; half of them shorten that phase where it is long."""
 
-_SMALL = DQNConfig(gamma=0.97, tau=0.02, epsilon_end=0.01, exploration_fraction=0.1)
-_WIDE = DQNConfig(
-    gamma=0.97,
+_DQN = DQNConfig(
+    num_envs=1024,
+    gamma=0.99,
     tau=0.01,
+    batch_size=2048,
+    train_frequency=1024,
     epsilon_end=0.01,
     exploration_fraction=0.07,
-    network=NetworkConfig(hidden_sizes=(256, 256)),
 )
+_PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
+_SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
+_PPO = PPOConfig(num_steps=32, epochs=3, network=NetworkConfig())
+_SMALL_PPO = replace(_PPO, epochs=2, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 
 
-def _on(observation: str, reward_weights: dict[str, float], total_steps: int) -> TrainConfig:
-    return TrainConfig(
-        observation=observation,
-        reward_weights=reward_weights,
-        total_steps=total_steps,
-        eval_interval=200_000,
-    )
+def _run(total_steps: int, **options: Any) -> TrainConfig:
+    """A run that ends early when 99.6 % of 1,000 held-out levels are driven."""
+    defaults: dict[str, Any] = {
+        "observation": "features",
+        "reward_weights": HALF,
+        "eval_episodes": 1000,
+        "stop_at_success": 0.996,
+    }
+    return TrainConfig(total_steps=total_steps, **(defaults | options))
 
 
 PRESETS: dict[str, dict[AgentName, Preset]] = {
-    "drivesim/Autodrive-v0": {"dqn": Preset(_on("grid", HALF, 1_500_000), _SMALL)},
-    "drivesim/LaneKeep-v0": {"dqn": Preset(_on("features", MILD, 1_500_000), _SMALL)},
-    "drivesim/Obstacles-v0": {"dqn": Preset(_on("features", MILD, 3_000_000), _WIDE)},
-    "drivesim/Highway-v0": {"dqn": Preset(_on("features", HALF, 2_000_000), _WIDE)},
-    "drivesim/Intersection-v0": {"dqn": Preset(_on("features", HALF, 2_000_000), replace(_WIDE, gamma=0.99))},
+    "drivesim/Autodrive-v0": {
+        "dqn": Preset(_run(2_000_000, observation="grid"), _DQN),
+        "pqn": Preset(_run(4_000_000, observation="grid"), _PQN),
+        "ppo": Preset(_run(4_000_000, observation="grid"), _PPO),
+    },
+    "drivesim/LaneKeep-v0": {
+        "dqn": Preset(_run(2_000_000), _DQN),
+        "pqn": Preset(_run(3_000_000), _PQN),
+        "ppo": Preset(_run(3_000_000), _PPO),
+    },
+    "drivesim/Obstacles-v0": {
+        "dqn": Preset(_run(5_000_000), _DQN),
+        "pqn": Preset(_run(8_000_000), _SMALL_PQN),
+        "ppo": Preset(_run(5_000_000), _SMALL_PPO),
+    },
+    "drivesim/Highway-v0": {
+        "dqn": Preset(_run(5_000_000), _DQN),
+        "pqn": Preset(_run(6_000_000), _PQN),
+        "ppo": Preset(_run(6_000_000), _PPO),
+    },
+    "drivesim/Intersection-v0": {
+        "dqn": Preset(_run(4_000_000), _DQN),
+        "pqn": Preset(_run(4_000_000), _PQN),
+        "ppo": Preset(_run(4_000_000), _PPO),
+    },
 }
 
 
 def preset_for(env_id: str, agent: AgentName = "dqn") -> Preset:
-    """Returns the settings for an environment id and an algorithm, with both filled in."""
-    preset = PRESETS.get(env_id, {}).get(agent) or Preset(agent=AGENT_CONFIGS[agent]())
+    """Returns the settings for an environment id and an algorithm, with both filled in.
+
+    An algorithm that was not tuned for the id drives there as PPO does, with its own defaults.
+    """
+    tuned = PRESETS.get(env_id, {})
+    preset = tuned.get(agent) or Preset(tuned.get("ppo", Preset()).train, AGENT_CONFIGS[agent]())
     return replace(preset, train=replace(preset.train, env=env_id, agent=agent))

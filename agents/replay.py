@@ -2,10 +2,11 @@
 
 What is stored, for ring row ``r`` and lane ``i``: the observation acted on, the action, the reward
 and both end flags. The successor of a step is simply the observation of the next row, except at the
-end of an episode, where the next row already belongs to the next episode (same-step autoreset).
+end of an episode, where the next row need not belong to it any more (same-step autoreset).
 There the true last observation is kept in a side ring of its own, so that nothing is stored twice.
 
 A window of n steps never crosses the write head: only steps with n complete successors are drawn.
+With prioritisation (Schaul et al. 2016) every other step has a priority of 0.
 """
 
 from __future__ import annotations
@@ -18,9 +19,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.checkpoint import fitting
+from agents.priorities import SumTree
 from agents.stepping import Step
 
-__all__ = ["Batch", "ReplayBuffer"]
+__all__ = ["Batch", "ReplayBuffer", "Windows"]
+
+_LEAST_ERROR = 1e-6  # added to errors, so that no step is never drawn again
+
+
+class Windows(NamedTuple):
+    """All steps of windows of up to n steps."""
+
+    obs: Tensor
+    """(n, B, *obs_shape): what was acted on; of no meaning after a window's end."""
+    actions: Tensor
+    """(n, B) int64."""
+    factors: Tensor
+    """(n, B) float32: gamma**k before the k-th step, 0 after a window's end."""
 
 
 class Batch(NamedTuple):
@@ -36,6 +52,12 @@ class Batch(NamedTuple):
     """(B,) float32: gamma**m after a window of m steps, 0 if it ends in a termination."""
     next_obs: Tensor
     """(B, *obs_shape): the true successor of the window's last step."""
+    steps: NDArray[np.int64]
+    """(B,): where the windows start in the ring, for :meth:`ReplayBuffer.set_errors`."""
+    weights: Tensor | None = None
+    """(B,) float32 in (0, 1]: importance weights, if drawn by priority."""
+    windows: Windows | None = None
+    """All steps, if asked for."""
 
 
 class ReplayBuffer:
@@ -44,7 +66,14 @@ class ReplayBuffer:
     Usage: ``begin(obs)`` after a reset, then ``add(...)`` after every step of all lanes.
     """
 
-    def __init__(self, observation_space: gym.Space[np.ndarray], num_envs: int, buffer_size: int, n_step: int) -> None:
+    def __init__(
+        self,
+        observation_space: gym.Space[np.ndarray],
+        num_envs: int,
+        buffer_size: int,
+        n_step: int,
+        priority_exponent: float | None = None,
+    ) -> None:
         """Allocates everything once.
 
         Args:
@@ -52,6 +81,8 @@ class ReplayBuffer:
             num_envs: number of lanes.
             buffer_size: capacity in transitions; rounded down to whole rows of lanes.
             n_step: length of the windows that will be drawn.
+            priority_exponent: draw in proportion to the size of the last error to this power; None
+                draws uniformly.
         """
         capacity = buffer_size // num_envs
         if capacity < n_step:
@@ -71,25 +102,26 @@ class ReplayBuffer:
         self.is_real = np.ones(rows, np.bool_)
         self.cursor = 0  # the row whose observation has not been acted on
         self.num_complete = 0  # rows behind the cursor that hold a whole step
+        self.num_starts = 0  # steps that a window can start at
         # Side ring of last observations. Serial numbers grow for ever; slot = serial % capacity.
         self.finals = np.zeros((max(num_envs, capacity * num_envs // 32), *shape), dtype)
         self.final_serials = np.zeros(rows, np.int64)
         self.first_final = 0  # serial of the oldest one still needed
         self.next_final = 0  # serial of the next one to come
+        self.priority_exponent = priority_exponent
+        self.tree = SumTree(self.num_rows * num_envs if priority_exponent is not None else 1)
+        self.max_error = 1.0  # the largest so far, which new steps are taken to have
 
     def __len__(self) -> int:
         """Number of complete transitions."""
         return self.num_complete * self.num_envs
 
-    @property
-    def num_starts(self) -> int:
-        """Number of steps that a window can start at."""
-        return max(self.num_complete - self.n_step + 1, 0) * self.num_envs
-
     def begin(self, obs: NDArray[Any]) -> None:
         """Forgets everything and takes the first observations after a reset, (N, *obs_shape)."""
-        self.cursor = self.num_complete = 0
+        self.cursor = self.num_complete = self.num_starts = 0
         self.first_final = self.next_final = 0
+        self.tree = SumTree(self.tree.num_leaves)
+        self.max_error = 1.0
         self.obs[0] = obs
 
     def add(self, step: Step) -> None:
@@ -113,21 +145,39 @@ class ReplayBuffer:
         if self.num_complete == self.num_rows - 1:  # the row to overwrite is the oldest one
             ended = self.terminated[self.cursor] | self.truncated[self.cursor]
             self.first_final += int(np.count_nonzero(ended))
+            self._close(self.cursor)
         else:
             self.num_complete += 1
+        if self.num_complete >= self.n_step:
+            self._open((row - self.n_step + 1) % self.num_rows)
         self.obs[self.cursor] = step.next_obs
 
-    def sample(self, batch_size: int, gamma: float, rng: np.random.Generator) -> Batch:
-        """Draws windows uniformly, with replacement; which ones depends on ``rng`` alone.
+    def sample(
+        self,
+        batch_size: int,
+        gamma: float,
+        rng: np.random.Generator,
+        *,
+        importance_exponent: float = 1.0,
+        with_windows: bool = False,
+    ) -> Batch:
+        """Draws windows, with replacement; which ones depends on ``rng`` and the priorities alone.
 
         A window means what :func:`agents.targets.n_step_window` says of its first step; only that
         one is needed here.
+
+        Args:
+            batch_size: B.
+            gamma: discount per step.
+            rng: drawn from.
+            importance_exponent: how far weights undo the effect of priorities, 0 (not) to 1 (wholly).
+            with_windows: return all steps of the windows, too.
         """
         if self.num_starts == 0:
             raise ValueError(f"{self.num_complete} stored steps hold no window of {self.n_step}")
-        first_rows, lanes = self._draw_starts(batch_size, rng)
-        rows = (first_rows + np.arange(self.n_step)[:, None]) % self.num_rows  # (n, B)
-        steps = rows * self.num_envs + lanes  # (n, B), into the flattened (rows, lanes)
+        starts, weights = self._draw_starts(batch_size, rng, importance_exponent)
+        num_steps = self.num_rows * self.num_envs
+        steps = (starts + np.arange(self.n_step)[:, None] * self.num_envs) % num_steps  # (n, B), into (rows, lanes)
         terminated = self.terminated.reshape(-1)[steps]
         ended = terminated | self.truncated.reshape(-1)[steps]
         is_open = np.ones_like(ended)  # the window reaches its k-th step
@@ -137,51 +187,115 @@ class ReplayBuffer:
         last = np.count_nonzero(is_open, axis=0) - 1, np.arange(batch_size)  # index into (n, B)
         discounts = np.where(terminated[last], 0.0, gamma ** (last[0] + 1.0)).astype(np.float32)
         last_steps = steps[last]  # (B,)
-        flat_obs = self.obs.reshape(-1, *self.obs.shape[2:])  # (rows * lanes, *obs_shape)
-        next_obs = flat_obs[(last_steps + self.num_envs) % len(flat_obs)]
+        flat_obs = self.obs.reshape(num_steps, *self.obs.shape[2:])
+        next_obs = flat_obs[(last_steps + self.num_envs) % num_steps]
         is_final = np.flatnonzero(ended[last])
         serials = self.final_serials.reshape(-1)[last_steps[is_final]]
         next_obs[is_final] = self.finals[serials % len(self.finals)]
+        windows = None
+        if with_windows:
+            windows = Windows(
+                obs=torch.from_numpy(flat_obs[steps]),
+                actions=torch.from_numpy(self.actions.reshape(-1)[steps]),
+                factors=torch.from_numpy(np.where(is_open, powers, np.float32(0.0))),
+            )
         return Batch(
-            obs=torch.from_numpy(flat_obs[steps[0]]),
-            actions=torch.from_numpy(self.actions.reshape(-1)[steps[0]]),
+            obs=torch.from_numpy(flat_obs[starts]),
+            actions=torch.from_numpy(self.actions.reshape(-1)[starts]),
             returns=torch.from_numpy(rewards.sum(axis=0)),
             discounts=torch.from_numpy(discounts),
             next_obs=torch.from_numpy(next_obs),
+            steps=starts,
+            weights=weights,
+            windows=windows,
         )
 
-    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
+    def set_errors(self, steps: NDArray[np.int64], errors: NDArray[np.float32]) -> None:
+        """Gives windows new priorities, before the next step is added.
+
+        Args:
+            steps: (B,) from :class:`Batch`.
+            errors: (B,) sizes of their errors, at least 0.
+        """
+        if self.priority_exponent is None:
+            raise ValueError("set_errors needs a buffer with a priority_exponent")
+        sizes = errors.astype(np.float64) + _LEAST_ERROR
+        self.max_error = max(self.max_error, float(sizes.max()))
+        self.tree.put(steps, sizes**self.priority_exponent)
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
         """Returns the arrays, without rows never written, and the counters of a checkpoint."""
         used = self.num_rows if self.num_complete == self.num_rows - 1 else self.cursor + 1
         arrays: dict[str, NDArray[Any]] = {name: getattr(self, name)[:used] for name in (*_ROW_ARRAYS, "final_serials")}
         serials = np.arange(self.first_final, self.next_final)
         arrays["finals"] = self.finals[serials % len(self.finals)]
+        if self.priority_exponent is not None:
+            arrays["priorities"] = self.tree.leaves[: used * self.num_envs]
         return arrays, {name: getattr(self, name) for name in _COUNTERS}
 
-    def load_state(self, arrays: dict[str, NDArray[Any]], counters: dict[str, int]) -> None:
-        """Takes over what :meth:`state` returned; shapes must fit this buffer."""
-        for name in (*_ROW_ARRAYS, "final_serials"):
-            target, source = getattr(self, name), arrays[name]
-            if source.shape[1:] != target.shape[1:] or len(source) > len(target):
-                raise ValueError(f"{name} has shape {source.shape}, allowed is {target.shape}")
-            target[: len(source)] = source
+    def load_state(self, arrays: dict[str, NDArray[Any]], counters: dict[str, float]) -> None:
+        """Takes over what :meth:`state` returned.
+
+        Raises:
+            ValueError: shapes, dtypes or counters do not fit this buffer.
+        """
         for name in _COUNTERS:
-            setattr(self, name, int(counters[name]))
+            setattr(self, name, type(getattr(self, name))(counters[name]))
         num_finals = self.next_final - self.first_final
+        is_whole = self.num_complete in (self.cursor, self.num_rows - 1) and 0 <= self.cursor < self.num_rows
+        if not is_whole or not 0 <= num_finals <= len(self) or not 0 <= self.next_final < 2**63:
+            raise ValueError(f"{counters} are no counters of a buffer of {self.num_rows} rows")
         if num_finals > len(self.finals):
             self.finals = np.zeros((num_finals, *self.finals.shape[1:]), self.finals.dtype)
+        own, _ = self.state()
+        for name in (*_ROW_ARRAYS, "final_serials"):
+            own[name][...] = fitting(name, arrays[name], own[name])  # a view of this buffer
         serials = np.arange(self.first_final, self.next_final)
-        self.finals[serials % len(self.finals)] = arrays["finals"]
+        self.finals[serials % len(self.finals)] = fitting("finals", arrays["finals"], own["finals"])
+        rows = (self.cursor - self.num_complete + np.arange(self.num_complete - self.n_step + 1)) % self.num_rows
+        self.num_starts = int(np.count_nonzero(self.is_real[rows]))
+        if self.priority_exponent is not None:
+            self.tree.put_range(0, fitting("priorities", arrays["priorities"], own["priorities"]))
 
-    def _draw_starts(self, batch_size: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Draws the rows and lanes (B,) of first steps; rows without a transition are drawn again."""
-        rows, lanes = np.empty(batch_size, np.int64), np.empty(batch_size, np.int64)
-        missing = np.arange(batch_size)
+    def _open(self, row: int) -> None:
+        """Lets windows start in a row, but where nothing was learnt."""
+        is_real = self.is_real[row]
+        self.num_starts += int(np.count_nonzero(is_real))
+        if self.priority_exponent is not None:
+            self.tree.put_range(row * self.num_envs, np.where(is_real, self.max_error**self.priority_exponent, 0.0))
+
+    def _close(self, row: int) -> None:
+        """Lets no window start in a row any more."""
+        self.num_starts -= int(np.count_nonzero(self.is_real[row]))
+        if self.priority_exponent is not None:
+            self.tree.put_range(row * self.num_envs, np.zeros(self.num_envs))
+
+    def _draw_starts(
+        self, batch_size: int, rng: np.random.Generator, importance_exponent: float
+    ) -> tuple[NDArray[np.int64], Tensor | None]:
+        """Draws first steps (B,), as indices into (rows, lanes), and their importance weights (B,)."""
+        if self.priority_exponent is None:
+            return self._draw_uniformly(batch_size, rng), None
+        # One draw from each of B equal shares of the sum, as in the paper.
+        shares = (np.arange(batch_size) + rng.random(batch_size)) / batch_size
+        starts = self.tree.find(shares * self.tree.total)
+        priorities = self.tree.leaves[starts]
+        # (1 / (N P(i)))**beta over its maximum in the batch; N and the sum of priorities cancel.
+        weights = (priorities.min() / priorities) ** importance_exponent
+        return starts, torch.from_numpy(weights.astype(np.float32))
+
+    def _draw_uniformly(self, batch_size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draws first steps (B,); rows without a transition are drawn again, of which not all may be."""
+        num_steps = self.num_rows * self.num_envs
+        oldest = (self.cursor - self.num_complete) * self.num_envs
+        num_drawn = (self.num_complete - self.n_step + 1) * self.num_envs
+        starts = (oldest + rng.integers(num_drawn, size=batch_size)) % num_steps
+        is_real = self.is_real.reshape(-1)
+        missing = np.flatnonzero(~is_real[starts])
         while missing.size:
-            ages, lanes[missing] = np.divmod(rng.integers(self.num_starts, size=missing.size), self.num_envs)
-            rows[missing] = (self.cursor - self.num_complete + ages) % self.num_rows
-            missing = missing[~self.is_real[rows[missing], lanes[missing]]]
-        return rows, lanes
+            starts[missing] = (oldest + rng.integers(num_drawn, size=missing.size)) % num_steps
+            missing = missing[~is_real[starts[missing]]]
+        return starts
 
     def _reserve_finals(self, num_more: int) -> None:
         """Doubles the side ring until ``num_more`` fit; live entries keep their serial numbers."""
@@ -198,4 +312,4 @@ class ReplayBuffer:
 
 
 _ROW_ARRAYS = ("obs", "actions", "rewards", "terminated", "truncated", "is_real")
-_COUNTERS = ("cursor", "num_complete", "first_final", "next_final")
+_COUNTERS = ("cursor", "num_complete", "first_final", "next_final", "max_error")

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.checkpoint import fitting
 from agents.stepping import Step
 
 __all__ = ["Rollout"]
@@ -157,18 +158,28 @@ class Rollout:
         return tensors, {"cursor": self.cursor, "cut_rows": [cut[0] for cut in self._cuts]}
 
     def load_state(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
-        """Takes over what :meth:`state` returned; shapes must fit this rollout."""
+        """Takes over what :meth:`state` returned.
+
+        Raises:
+            ValueError: shapes, dtypes or counters do not fit this rollout.
+        """
         self.cursor = int(counters["cursor"])
-        for name in _ROW_TENSORS:
-            getattr(self, name)[: self.cursor] = tensors[name]
-        self.starts[: self.cursor + 1] = tensors["starts"][: self.num_steps]
-        self.memory.copy_(tensors["memory"])
-        if self.masks.numel():
-            self.masks[: self.cursor] = tensors["masks"]
-        self._cuts = [
-            (int(row), tensors[f"lanes.{k}"].numpy(), tensors[f"last_obs.{k}"], tensors[f"memories.{k}"])
-            for k, row in enumerate(counters["cut_rows"])
-        ]
+        if not 0 <= self.cursor <= self.num_steps:
+            raise ValueError(f"cursor must be in [0, {self.num_steps}], got {self.cursor}")
+        self._cuts = []
+        own, _ = self.state()
+        for name, tensor in own.items():  # views of this rollout
+            tensor.copy_(fitting(name, tensors[name], tensor))
+        for k, row in enumerate(counters["cut_rows"]):
+            lanes, last_obs, memories = (tensors[f"{name}.{k}"] for name in ("lanes", "last_obs", "memories"))
+            fitting(f"lanes.{k}", lanes, torch.empty(len(lanes), dtype=torch.int64))
+            if not 0 <= row < self.cursor or not bool(((lanes >= 0) & (lanes < self.num_envs)).all()):
+                raise ValueError(
+                    f"cut {k} must lie in {self.cursor} rows of {self.num_envs} lanes, got row {row}: {lanes}"
+                )
+            fitting(f"last_obs.{k}", last_obs, self.obs[row, lanes])
+            fitting(f"memories.{k}", memories, self.memory[lanes])
+            self._cuts.append((int(row), lanes.numpy(), last_obs, memories))
 
 
 _ROW_TENSORS = ("obs", "actions", "values", "log_probs", "rewards", "terminated", "truncated", "is_real")

@@ -11,12 +11,13 @@ from agents.dqn import DQNConfig
 from agents.environments import EnvConfig
 from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
+from agents.reinforce import REINFORCEConfig
 from agents.run_folder import config_from_dict, read_config
 
 __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs"]
 
-AgentName: TypeAlias = Literal["dqn", "pqn", "a2c", "ppo"]
-AgentConfig: TypeAlias = DQNConfig | PQNConfig | PPOConfig
+AgentName: TypeAlias = Literal["dqn", "pqn", "reinforce", "a2c", "ppo"]
+AgentConfig: TypeAlias = DQNConfig | PQNConfig | REINFORCEConfig | PPOConfig
 """The configurations of all algorithms."""
 
 
@@ -44,16 +45,22 @@ class TrainConfig(EnvConfig):
     """Held-out episodes per evaluation."""
     checkpoint_seconds: float = 60.0
     """Wall-clock seconds between checkpoints; one more is written at the end."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints to keep; with 1, a run whose only one is damaged starts over."""
     num_threads: int = 0
     """Threads of torch; 0 measures which number is fastest."""
     tensorboard: bool = True
     """Write TensorBoard events beside metrics.csv."""
+    wandb: bool = False
+    """Write to Weights & Biases as well; needs the package wandb, whose WANDB_MODE=offline is heeded."""
+    wandb_project: str = "drivesim"
+    """Project of Weights & Biases; the run is named after its folder."""
     progress: bool = True
     """Show a progress bar."""
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        check_at_least(self, 1, "total_steps", "log_interval", "eval_interval", "eval_episodes")
+        check_at_least(self, 1, "total_steps", "log_interval", "eval_interval", "eval_episodes", "keep_checkpoints")
         check_at_least(self, 0, "seed", "num_threads", "checkpoint_seconds")
         check_choice(self, "agent", "autoreset_mode")
         if self.max_seconds is not None and not self.max_seconds > 0:
@@ -64,17 +71,21 @@ class TrainConfig(EnvConfig):
 
 RESUMABLE = {
     "checkpoint_seconds",
+    "keep_checkpoints",
     "max_seconds",
     "progress",
     "stop_at_success",
     "tensorboard",
     "total_steps",
+    "wandb",
+    "wandb_project",
 }
 """Fields of :class:`TrainConfig` that may change when a run is resumed."""
 
 AGENT_CONFIGS: dict[AgentName, type[AgentConfig]] = {
     "dqn": DQNConfig,
     "pqn": PQNConfig,
+    "reinforce": REINFORCEConfig,
     "a2c": A2CConfig,
     "ppo": PPOConfig,
 }
@@ -85,7 +96,11 @@ def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:
 
     Raises:
         FileNotFoundError: ``folder`` is not a run folder.
+        ValueError: its configuration is none, or of another version.
     """
     record = read_config(folder)
-    config = config_from_dict(TrainConfig, record["train"])
-    return config, config_from_dict(AGENT_CONFIGS[config.agent], record["agent"])
+    try:
+        config = config_from_dict(TrainConfig, record["train"])
+        return config, config_from_dict(AGENT_CONFIGS[config.agent], record["agent"])
+    except TypeError as error:  # a field of another type
+        raise ValueError(f"{folder / 'config.json'} is not the configuration of a run: {error}") from error

@@ -29,8 +29,8 @@ import gymnasium as gym
 import numpy as np
 
 from agents.environments import EnvConfig, require_registered
-from agents.policy import Policy
 from agents.metrics import read_metrics
+from agents.policy import NetworkPolicy, Policy
 
 __all__ = [
     "config_from_dict",
@@ -69,13 +69,19 @@ def read_config(folder: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: ``folder`` is not a run folder.
+        ValueError: the file does not hold both.
     """
     path = folder / "config.json"
     if not folder.is_dir():
         raise FileNotFoundError(f"run folder {folder} does not exist")
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is not a run folder: it has no config.json")
-    record: dict[str, dict[str, Any]] = json.loads(path.read_text())
+    try:
+        record: dict[str, dict[str, Any]] = json.loads(path.read_text())
+        if not all(isinstance(record[name], dict) for name in ("train", "agent")):
+            raise TypeError("'train' and 'agent' must be objects")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is not the configuration of a run: {error!r}") from error
     return record
 
 
@@ -151,7 +157,7 @@ def record_episode(policy: Policy, config: EnvConfig, path: Path, *, seed: int, 
     """Writes one episode as an animated GIF.
 
     Args:
-        policy: the driver.
+        policy: the driver; one with a memory or masks gets what it needs.
         config: environment and options.
         path: of the GIF.
         seed: of the level.
@@ -168,11 +174,17 @@ def record_episode(policy: Policy, config: EnvConfig, path: Path, *, seed: int, 
     env = gym.make(config.env, render_mode="rgb_array", split=split, **config.options())
     try:
         obs, _ = env.reset(seed=seed)
+        if isinstance(policy, NetworkPolicy):
+            policy.begin()
         frames = [_frame(env)]
         is_over = False
         while not is_over:
-            action = policy(np.asarray(obs)[None])[0]
-            obs, _, terminated, truncated, _ = env.step(action)
+            if isinstance(policy, NetworkPolicy) and policy.uses_action_masks:
+                masks = env.unwrapped.action_masks()  # type: ignore[attr-defined]
+                actions = policy(np.asarray(obs)[None], masks[None])
+            else:
+                actions = policy(np.asarray(obs)[None])
+            obs, _, terminated, truncated, _ = env.step(actions[0])
             is_over = terminated or truncated
             frames.append(_frame(env))
     finally:

@@ -14,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.checkpoint import Checkpoint
+from agents.checkpoint import Checkpoint, fitting
 
 __all__ = ["Lanes", "Step"]
 
@@ -68,7 +68,7 @@ class Lanes:
 
     def begin(self, seeds: list[int]) -> NDArray[Any]:
         """Resets every lane and returns the observations, (N, *obs_shape)."""
-        obs: NDArray[Any] = self.envs.reset(seed=seeds)[0]
+        obs: NDArray[Any] = self.envs.reset(seed=seeds)[0]  # type: ignore[arg-type]  # one per lane
         self._waits[:] = False
         self.episodes = {}
         return obs
@@ -121,7 +121,7 @@ class Lanes:
             )
         worlds = checkpoint.arrays["worlds"].view(template.dtype).reshape(template.shape)
         self.envs.unwrapped.set_state(worlds)  # type: ignore[attr-defined]
-        self._waits = checkpoint.arrays["waits"].copy()
+        self._waits = fitting("waits", checkpoint.arrays["waits"], self._waits).copy()
         obs: NDArray[Any] = self.envs.unwrapped.observe()  # type: ignore[attr-defined]
         return obs
 
@@ -130,6 +130,6 @@ class Lanes:
         if not ended.any():
             return
         for name, values in infos.get("final_info", infos).items():
-            if not name.startswith("_") and isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
-                if values.shape == ended.shape:
-                    self.episodes[name] = values[ended]
+            is_metric = isinstance(values, np.ndarray) and values.shape == ended.shape and values.dtype.kind in "biuf"
+            if is_metric and not name.startswith("_"):
+                self.episodes[name] = values[ended]

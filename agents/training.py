@@ -23,24 +23,28 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from agents.checkpoint import (
     Checkpoint,
+    check_form,
     find_checkpoints,
+    foreign,
     load_latest_checkpoint,
     save_checkpoint,
 )
-from agents.dqn import DQN
+from agents.checks import require
+from agents.dqn import DQN, DQNConfig
 from agents.environments import lane_seeds, make_envs
 from agents.evaluation import evaluate
 from agents.interrupts import stop_requests
-from agents.metrics import EpisodeSums, MetricsWriter
+from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
 from agents.policy import NetworkPolicy
 from agents.ppo import PPO
 from agents.pqn import PQN
+from agents.progress import ProgressBar
+from agents.reinforce import REINFORCE
 from agents.run_config import RESUMABLE, AgentConfig, TrainConfig, read_configs
-from agents.run_folder import write_config, write_provenance
+from agents.run_folder import read_config, write_config, write_provenance
 from agents.stepping import Lanes, Step
 from agents.threads import choose_num_threads
 
@@ -53,7 +57,7 @@ class TrainResult:
 
     folder: Path
     """The run folder."""
-    reason: Literal["total_steps", "max_seconds", "success", "interrupted"]
+    reason: Literal["total_steps", "max_seconds", "success", "callback", "interrupted"]
     """Why it ended."""
     global_step: int
     """Environment steps of the whole run."""
@@ -94,26 +98,35 @@ class Agent(Protocol):
         """Takes over what ``state`` returned."""
 
 
-_AGENTS: dict[str, Any] = {"dqn": DQN, "pqn": PQN, "a2c": PPO, "ppo": PPO}
+_AGENTS: dict[str, Any] = {"dqn": DQN, "pqn": PQN, "reinforce": REINFORCE, "a2c": PPO, "ppo": PPO}
 
 
-def train(config: TrainConfig, agent_config: AgentConfig, folder: Path) -> TrainResult:
+def train(
+    config: TrainConfig,
+    agent_config: AgentConfig,
+    folder: Path,
+    on_evaluation: Callable[[int, float], bool] | None = None,
+) -> TrainResult:
     """Trains a new agent.
 
     Args:
         config: of the run.
         agent_config: of the algorithm.
         folder: to write to; must not hold a run yet.
+        on_evaluation: called after every periodic evaluation with the number of environment steps and the
+            share of held-out episodes that succeeded; True stops the run.
     """
     started = time.perf_counter()
     if (folder / "config.json").exists():
         raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
+    if config.wandb:
+        import_wandb()
     with contextlib.closing(_training_envs(config, agent_config)) as envs:
         config = dataclasses.replace(config, num_threads=_num_threads(config, agent_config, envs))
         folder.mkdir(parents=True, exist_ok=True)
         write_config(folder, config, agent_config)
         write_provenance(folder, envs)
-        return _Run(config, agent_config, folder, envs, started).drive()
+        return _Run(config, agent_config, folder, envs, started).drive(on_evaluation)
 
 
 def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
@@ -123,10 +136,15 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
         folder: of the run.
         config: replaces the saved one; may differ where that leaves the past as it was, see
             ``RESUMABLE``. Another ``total_steps`` changes the schedules from here on.
+
+    Raises:
+        CheckpointError: all checkpoints are damaged, or the last one is not of this run; nothing was written.
     """
     started = time.perf_counter()
     saved, agent_config = read_configs(folder)
     config = saved if config is None else config
+    if config.wandb:
+        import_wandb()
     for name, value in dataclasses.asdict(saved).items():
         if getattr(config, name) != value and name not in RESUMABLE:
             raise ValueError(f"{name} of a run to be resumed must stay {value!r}, got {getattr(config, name)!r}")
@@ -152,7 +170,8 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainC
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
         num_actions = int(getattr(envs.single_action_space, "n", 0))
         network = _AGENTS[config.agent].make_network(envs.single_observation_space, num_actions, agent_config)
-    network.load_state_dict(checkpoint.tensors["network"])
+    with foreign(checkpoint):
+        network.load_state_dict(checkpoint.tensors["network"])
     return NetworkPolicy(network, uses_action_masks=getattr(agent_config, "mask_actions", False)), config
 
 
@@ -182,15 +201,21 @@ class _Run:
         self.earlier_seconds = 0.0  # of the parts of this run before it was resumed
         self.obs = self._begin() if checkpoint is None else self._load(checkpoint)
         resume_step = None if checkpoint is None else self.agent.global_step
-        self.writer = MetricsWriter(folder, tensorboard=config.tensorboard, resume_step=resume_step)
+        self.writer = MetricsWriter(
+            folder,
+            tensorboard=config.tensorboard,
+            wandb_project=config.wandb_project if config.wandb else None,
+            config=read_config(folder),
+            resume_step=resume_step,
+        )
         self.idle_seconds = 0.0  # spent on evaluation and checkpoints since the last log point
         self.last_log = (time.perf_counter(), self.agent.global_step)
         self.last_save = time.perf_counter()
 
-    def drive(self) -> TrainResult:
+    def drive(self, on_evaluation: Callable[[int, float], bool] | None = None) -> TrainResult:
         """Runs the loop to its end and saves."""
         config, agent, lanes, obs = self.config, self.agent, self.lanes, self.obs
-        reason: Literal["total_steps", "max_seconds", "success", "interrupted"] = "total_steps"
+        reason: Literal["total_steps", "max_seconds", "success", "callback", "interrupted"] = "total_steps"
         with stop_requests() as stop, self._progress_bar() as bar:
             while agent.global_step < config.total_steps:
                 before = agent.global_step
@@ -199,13 +224,17 @@ class _Run:
                 agent.update()
                 obs = step.next_obs
                 self.episodes.add(lanes.episodes)
-                bar.update(self.num_envs)
+                bar.move_to(agent.global_step)
                 if _crosses(before, agent.global_step, config.log_interval):
                     self._log(bar)
                 if _crosses(before, agent.global_step, config.eval_interval):
                     success = self._evaluate()
+                    must_stop = on_evaluation is not None and on_evaluation(agent.global_step, success)
                     if config.stop_at_success is not None and success >= config.stop_at_success:
                         reason = "success"
+                        break
+                    if must_stop:
+                        reason = "callback"
                         break
                 now = time.perf_counter()
                 if config.max_seconds is not None and now - self.started >= config.max_seconds:
@@ -223,7 +252,7 @@ class _Run:
         best_success = None if self.best is None else self.best[0]
         return TrainResult(self.folder, reason, agent.global_step, time.perf_counter() - self.started, best_success)
 
-    def _log(self, bar: tqdm[Any]) -> None:
+    def _log(self, bar: ProgressBar) -> None:
         now, step = time.perf_counter(), self.agent.global_step
         seconds = now - self.last_log[0] - self.idle_seconds
         metrics = {
@@ -235,11 +264,7 @@ class _Run:
         self.writer.write(step, metrics)
         self.last_log = (now, step)
         self.idle_seconds = 0.0
-        shown = {"success": "rollout/success", "loss": "loss/td"}
-        bar.set_postfix(
-            {name: f"{metrics[key]:.3g}" for name, key in shown.items() if key in metrics},
-            refresh=False,
-        )
+        bar.show(metrics)
 
     def _evaluate(self) -> float:
         """Evaluates on held-out levels, always the same ones, and keeps the best driver."""
@@ -263,25 +288,31 @@ class _Run:
                 self.folder / "checkpoints",
                 "best",
                 step,
+                self.config.keep_checkpoints,
             )
         self.idle_seconds += time.perf_counter() - start
         return score[0]
 
     def _save(self) -> None:
         start = time.perf_counter()
+        checkpoint = self._state(self.earlier_seconds + start - self.started)
+        folder, keep = self.folder / "checkpoints", self.config.keep_checkpoints
+        save_checkpoint(checkpoint, folder, "last", self.agent.global_step, keep)
+        self.last_save = time.perf_counter()
+        self.idle_seconds += self.last_save - start
+
+    def _state(self, seconds: float) -> Checkpoint:
         checkpoint = self.agent.state()
         checkpoint.values["training"] = {
             "best": self.best,
             "last_evaluation": self.last_evaluation,
             "episodes": self.episodes.state(),
-            "seconds": self.earlier_seconds + start - self.started,
+            "seconds": seconds,
         }
         lanes = self.lanes.state()
         checkpoint.values |= lanes.values
         checkpoint.arrays |= lanes.arrays
-        save_checkpoint(checkpoint, self.folder / "checkpoints", "last", self.agent.global_step)
-        self.last_save = time.perf_counter()
-        self.idle_seconds += self.last_save - start
+        return checkpoint
 
     def _begin(self) -> NDArray[Any]:
         obs = self.lanes.begin(lane_seeds(self.config.seed, self.num_envs))
@@ -289,21 +320,26 @@ class _Run:
         return obs
 
     def _load(self, checkpoint: Checkpoint) -> NDArray[Any]:
-        self.agent.load_state(checkpoint)
-        training = checkpoint.values["training"]
-        self.best = None if training["best"] is None else tuple(training["best"])
-        self.last_evaluation = int(training["last_evaluation"])
-        self.episodes.load_state(training["episodes"])
-        self.earlier_seconds = float(training["seconds"])
-        return self.lanes.load_state(checkpoint)
+        with foreign(checkpoint):
+            self.agent.load_state(checkpoint)
+            require("global_step", self.agent.global_step, self.agent.global_step >= 0, "at least 0")
+            training = checkpoint.values["training"]
+            if training["best"] is not None:
+                success, mean_return = training["best"]
+                self.best = float(success), float(mean_return)
+            self.last_evaluation = int(training["last_evaluation"])
+            self.episodes.load_state(training["episodes"])
+            self.earlier_seconds = float(training["seconds"])
+            obs = self.lanes.load_state(checkpoint)
+            check_form(checkpoint, self._state(self.earlier_seconds))
+        return obs
 
-    def _progress_bar(self) -> tqdm[Any]:
-        return tqdm(
-            total=self.config.total_steps,
-            initial=self.agent.global_step,
-            unit="step",
-            unit_scale=True,
-            mininterval=0.5,
+    def _progress_bar(self) -> ProgressBar:
+        limit = self.config.max_seconds
+        return ProgressBar(
+            self.config.total_steps,
+            self.agent.global_step,
+            deadline=None if limit is None else self.started + limit,
             disable=not self.config.progress,
         )
 
@@ -329,8 +365,10 @@ def _num_threads(config: TrainConfig, agent_config: AgentConfig, envs: gym.vecto
         return config.num_threads
 
     def make_trial() -> Callable[[], None]:
-        eager = {"learning_starts": 0} if hasattr(agent_config, "learning_starts") else {}
-        agent = _make_agent(config, dataclasses.replace(agent_config, **eager), envs)
+        eager = agent_config
+        if isinstance(eager, DQNConfig):
+            eager = dataclasses.replace(eager, learning_starts=0)
+        agent = _make_agent(config, eager, envs)
         num_envs = agent_config.num_envs
         envs.single_observation_space.seed(0)
         obs = np.stack([envs.single_observation_space.sample() for _ in range(num_envs)])

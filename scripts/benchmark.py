@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py --json
     python scripts/benchmark.py --envs drivesim/Highway-v0 --observations grid --against --peer-python PYTHON
+    python scripts/benchmark.py --train --peer-python PYTHON
 
 Every figure is the median of several repetitions. Steps are those of real episodes with random actions, drawn
 beforehand: resets are part of the time and never counted as steps. A batch of one is `DriveEnv.step` without wrappers;
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -28,11 +30,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import tyro
+from benchmark_report import print_report
 
 from drivesim.observations import ENCODERS
 from drivesim.registry import IDS
 
 PEERS_SCRIPT = Path(__file__).with_name("benchmark_peers.py")
+TRAINING_PEERS_SCRIPT = Path(__file__).with_name("benchmark_peers_training.py")
 FLAT_FROM, FLAT_TO = 256, 65_536  # lanes, between which steps per second should hardly change
 MAX_DRAWN = 2**20  # actions drawn beforehand, at most; then they are used again
 WARM_UP_STEPS = 32  # until the lanes' episodes no longer end together
@@ -70,7 +74,17 @@ class Arguments:
     against: bool = False
     """Compare Highway with the peers, as far as the peers' Python has them."""
     peer_python: Path = Path(sys.executable)
-    """Python that has EnvPool or highway-env."""
+    """Python that has EnvPool or highway-env; for training, drivesim and Stable-Baselines3."""
+    train: bool = False
+    """Measure training instead, in runs of ten times `seconds`; `threads` are then the peer's to choose from."""
+    train_env: str = "drivesim/Obstacles-v0"
+    """Environment id to train on."""
+    train_agents: tuple[str, ...] = ("ppo", "pqn", "dqn")
+    """Algorithms to train with, from their presets."""
+    train_threads: int = 0
+    """Threads of torch; 0 measures which number is fastest, as training does."""
+    hidden_sizes: tuple[int, ...] = ()
+    """Widths of the network to train; none keeps the preset's."""
     quick: bool = False
     """Few, short repetitions of small batches: does it work?"""
     json: bool = False
@@ -78,8 +92,9 @@ class Arguments:
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        for name, allowed in (("envs", IDS), ("observations", tuple(ENCODERS))):
-            for value in getattr(self, name):
+        for name, allowed in (("envs", IDS), ("observations", tuple(ENCODERS)), ("train_env", IDS)):
+            values = getattr(self, name)
+            for value in (values,) if isinstance(values, str) else values:
                 if value not in allowed:
                     raise ValueError(f"{name} must be among {list(allowed)}, got {value!r}")
         for name in ("batch_sizes", "threads"):
@@ -227,9 +242,9 @@ def measure_start_up(arguments: Arguments) -> dict[str, Any]:
 # --- peers -----------------------------------------------------------------------------------------------------------
 
 
-def run_peer(python: Path, peer: str, num_envs: int, num_threads: int, seconds: float) -> dict[str, Any]:
-    """Measures a peer in a process of its own: its steps per second and version, or an error."""
-    command = [str(python), str(PEERS_SCRIPT), peer, str(num_envs), str(num_threads), str(seconds)]
+def ask(python: Path, script: Path, *arguments: str) -> dict[str, Any]:
+    """Runs a peer's script in a process of its own and returns the JSON object that it prints, or an error."""
+    command = [str(python), str(script), *arguments]
     try:
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
@@ -238,6 +253,11 @@ def run_peer(python: Path, peer: str, num_envs: int, num_threads: int, seconds: 
         return {"error": (finished.stderr.strip().splitlines() or ["failed"])[-1]}
     record: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return record
+
+
+def run_peer(python: Path, peer: str, num_envs: int, num_threads: int, seconds: float) -> dict[str, Any]:
+    """Measures a peer: its steps per second and version, or an error."""
+    return ask(python, PEERS_SCRIPT, peer, str(num_envs), str(num_threads), str(seconds))
 
 
 def measure_against(arguments: Arguments) -> dict[str, Any]:
@@ -289,6 +309,26 @@ def measure_against(arguments: Arguments) -> dict[str, Any]:
     return record
 
 
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+def measure_training(arguments: Arguments) -> dict[str, Any]:
+    """Measures the algorithms asked for, each beside its peer."""
+    import benchmark_training  # needs torch, and nothing else here does
+
+    return benchmark_training.measure_training(
+        arguments.train_env,
+        arguments.train_agents,
+        hidden_sizes=arguments.hidden_sizes,
+        num_threads=arguments.train_threads,
+        peer_threads=arguments.threads,
+        repetitions=arguments.repetitions,
+        seconds=10 * arguments.seconds,
+        quick=arguments.quick,
+        ask_peer=partial(ask, arguments.peer_python, TRAINING_PEERS_SCRIPT),
+    )
+
+
 # --- the report ------------------------------------------------------------------------------------------------------
 
 
@@ -315,45 +355,6 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def print_report(report: dict[str, Any]) -> None:
-    """Prints the report as tables."""
-    machine = report["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    print(
-        f"{machine['processor']}, {machine['num_processors']} processors, load {machine['load_average']}\n{versions}\n"
-    )
-    sizes = sorted({record["num_envs"] for record in report["steps_per_second"]})
-    groups: dict[tuple[str, str, int], dict[int, int]] = {}
-    for record in report["steps_per_second"]:
-        key = (record["env"], record["observation"], record["num_threads"])
-        groups.setdefault(key, {})[record["num_envs"]] = record["steps_per_second"]
-    flatness = {
-        (record["env"], record["observation"], record["num_threads"]): record["fastest_over_slowest"]
-        for record in report["flatness"]
-    }
-    print(
-        f"{'steps per second':28}{'':11}{'threads':>8}" + "".join(f"{size:>12,}" for size in sizes) + f"{'max/min':>9}"
-    )
-    for key, rates in groups.items():
-        cells = "".join(f"{rates[size]:>12,}" if size in rates else f"{'':12}" for size in sizes)
-        flat = f"{flatness[key]:9.2f}" if key in flatness else ""
-        print(f"{key[0]:28}{key[1]:11}{key[2]:>8}{cells}{flat}")
-    if "start_up" in report:
-        start_up = report["start_up"]
-        print(f"\nimport drivesim: {start_up['import_seconds']:.3f} s")
-        for record in start_up["first_step"]:
-            empty, warm = record["empty_cache_seconds"], record["warm_cache_seconds"]
-            print(f"{record['env']:28} first step {empty:.2f} s with an empty cache, {warm:.2f} s with a warm one")
-    for name, side in report.get("against", {}).items():
-        if "error" in side:
-            print(f"\n{name}: {side['error']}")
-        else:
-            times = f"; drivesim makes {side['ratio']:,.1f} times as many" if "ratio" in side else ""
-            one = f", with one thread {side['ratio_one_thread']:,.1f} times" if "ratio_one_thread" in side else ""
-            version = side.get("version", "")
-            print(f"\n{name} {version} {side['env']}: {side['steps_per_second']:,.0f} steps per second{times}{one}")
-
-
 def say(message: str) -> None:
     """Tells on stderr what is being measured."""
     print(message, file=sys.stderr)
@@ -366,12 +367,15 @@ def main(arguments: list[str] | None = None) -> int:
         sizes = tuple(size for size in parsed.batch_sizes if size <= 1024)
         parsed = replace(parsed, batch_sizes=sizes or (1,), repetitions=min(parsed.repetitions, 2), seconds=0.02)
     report: dict[str, Any] = {"machine": describe_machine()}
-    report["steps_per_second"] = measure_steps(parsed)
-    report["flatness"] = measure_flatness(report["steps_per_second"])
-    if parsed.start_up:
-        report["start_up"] = measure_start_up(parsed)
-    if parsed.against:
-        report["against"] = measure_against(parsed)
+    if parsed.train:
+        report["training"] = measure_training(parsed)
+    else:
+        report["steps_per_second"] = measure_steps(parsed)
+        report["flatness"] = measure_flatness(report["steps_per_second"])
+        if parsed.start_up:
+            report["start_up"] = measure_start_up(parsed)
+        if parsed.against:
+            report["against"] = measure_against(parsed)
     if parsed.json:
         print(json.dumps(report, allow_nan=False))
     else:

@@ -1,4 +1,4 @@
-"""Writes the README's tables of environments and observations from the registry.
+"""Writes the README's tables: of environments and observations from the registry, of results from docs/results.json.
 
 python scripts/readme_tables.py
 python scripts/readme_tables.py --check
@@ -17,16 +17,21 @@ import tyro
 from gymnasium import spaces
 
 import drivesim  # noqa: F401 - registers the ids
+from agents.results import markdown, read_summary
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES, scenario_of
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
 class Arguments:
     """What the command line holds."""
 
-    readme: Path = Path(__file__).resolve().parents[1] / "README.md"
+    readme: Path = ROOT / "README.md"
     """File with the tables, each between `<!-- name -->` and `<!-- /name -->`."""
+    results: Path = ROOT / "docs" / "results.json"
+    """Summary of the results, as scripts/results.py writes it with --summary."""
     check: bool = False
     """Write nothing; exit with 1 if a table is stale."""
 
@@ -66,13 +71,22 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(lines)
 
 
-def filled_in(text: str) -> str:
+def filled_in(text: str, results: Path) -> str:
     """The README's text with fresh tables.
+
+    Args:
+        text: the README's.
+        results: path of the summary of the results.
 
     Raises:
         ValueError: if a table's markers are not there exactly once.
     """
-    for name, content in (("environments", environments()), ("observations", observations())):
+    contents = {
+        "environments": environments(),
+        "results": markdown(read_summary(results)),
+        "observations": observations(),
+    }
+    for name, content in contents.items():
         pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         parts = pattern.split(text)
         if len(parts) != 4:
@@ -87,8 +101,8 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     text = parsed.readme.read_text(encoding="utf-8")
     try:
-        fresh = filled_in(text)
-    except ValueError as error:
+        fresh = filled_in(text, parsed.results)
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if parsed.check:

@@ -1,10 +1,11 @@
 """Trains a driver and compares it with simpler ones on levels it has never seen.
 
     python scripts/train.py --env drivesim/Obstacles-v0 --seed 0 --max-seconds 60 --out runs/first
+    python scripts/train.py --agent ppo --env drivesim/LaneKeep-v0 --out runs/second
     python scripts/train.py --out runs/first --resume
 
-Every field of the run's and the agent's configuration is a flag; ``--help`` lists them with their
-values for the chosen environment.
+Every field of the run's and the algorithm's configuration is a flag; ``--help`` lists them with
+their values for the chosen environment and algorithm.
 """
 
 from __future__ import annotations
@@ -14,17 +15,16 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.dqn import DQNConfig
 from agents.environments import EnvConfig, make_envs, registered_ids, require_registered
 from agents.evaluation import Policy, evaluate
 from agents.presets import preset_for
 from agents.random_agent import make_random
-from agents.run_config import TrainConfig, read_configs
+from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.run_folder import default_folder, plot_learning_curve, record_episode
 from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy, resume, train
@@ -32,13 +32,16 @@ from agents.training import load_policy, resume, train
 FINAL_SEED = 1_000_000  # far from the lanes of the evaluations that chose the best checkpoint
 
 
+_AgentConfig = TypeVar("_AgentConfig", bound=AgentConfig)
+
+
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(Generic[_AgentConfig]):
     """What the command line holds."""
 
     train: Annotated[TrainConfig, tyro.conf.arg(name="")]
     """The run."""
-    agent_config: Annotated[DQNConfig, tyro.conf.arg(name="")]
+    agent_config: Annotated[_AgentConfig, tyro.conf.arg(name="")]
     """The algorithm."""
     out: Path | None = None
     """Run folder; by default one below runs/ named after environment, agent, seed and time."""
@@ -48,10 +51,11 @@ class Arguments:
     """Held-out episodes of the final comparison."""
 
 
-def parse(arguments: list[str]) -> Arguments:
-    """Reads the command line over the preset of its environment, or over the run to be resumed."""
+def parse(arguments: list[str]) -> Arguments[AgentConfig]:
+    """Reads the command line over the preset of its environment and algorithm, or over the run to be resumed."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--env", default=TrainConfig.env)
+    finder.add_argument("--agent", default=TrainConfig.agent)
     finder.add_argument("--out", type=Path)
     finder.add_argument("--resume", action="store_true")
     found, _ = finder.parse_known_args(arguments)
@@ -61,17 +65,21 @@ def parse(arguments: list[str]) -> Arguments:
         train_config, agent_config = read_configs(found.out)
     else:
         require_registered(found.env)
-        preset = preset_for(found.env)
-        train_config, agent_config = preset.train, preset.dqn
-    return tyro.cli(
-        Arguments,
+        if found.agent not in AGENT_CONFIGS:
+            raise ValueError(f"agent must be one of {list(AGENT_CONFIGS)}, got {found.agent!r}")
+        preset = preset_for(found.env, cast(AgentName, found.agent))
+        train_config, agent_config = preset.train, preset.agent
+    kind: Any = Arguments  # with the flags of one algorithm
+    parsed: Arguments[AgentConfig] = tyro.cli(
+        kind[type(agent_config)],
         args=arguments,
         default=Arguments(train=train_config, agent_config=agent_config),
         description=__doc__,
     )
+    return parsed
 
 
-def run(arguments: Arguments) -> Path:
+def run(arguments: Arguments[AgentConfig]) -> Path:
     """Trains, or continues, and returns the run folder."""
     config = arguments.train
     folder = arguments.out or default_folder(config.env, config.agent, config.seed)
@@ -134,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
         plot_learning_curve(folder, f"{config.agent} on {config.env}, seed {config.seed}")
         record_episode(policy, config, folder / "episode.gif", seed=FINAL_SEED)
         records = compare(folder, parsed.final_episodes)
-    except (ValueError, OSError, CheckpointError) as error:
+    except (ValueError, OSError, ModuleNotFoundError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     (folder / "evaluation.json").write_text(json.dumps(records, indent=2) + "\n")

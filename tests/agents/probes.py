@@ -1,9 +1,10 @@
-"""Probe environments: tiny same-step vector environments whose values are known in closed form.
+"""Probe environments: tiny vector environments whose values are known in closed form.
 
 After Andy Jones, *Debugging RL, Without the Agonizing Pain* (2021). Each isolates one part of an
-agent, and all follow the contract of the suite's vector environment: same-step autoreset, a dense
-``final_obs`` and ``final_info`` in the steps that end an episode, views that the next step
-overwrites, and a state that can be taken and restored.
+agent, and all follow the contract of the suite's vector environment: Gymnasium's three autoreset
+modes with what each says in ``infos``, views that the next step overwrites, and a state that can be
+taken and restored. The modes differ in nothing but when a lane begins anew: its random numbers
+depend on its own steps and starts alone.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 STATE = np.dtype(
@@ -19,6 +21,7 @@ STATE = np.dtype(
         ("key", np.uint64),  # of the lane
         ("draws", np.uint64),  # random numbers used so far
         ("cue", np.float64),  # the observation
+        ("ended", np.bool_),  # nothing can follow but another episode
         ("episode_length", np.int64),
         ("episode_return", np.float64),
     ]
@@ -51,15 +54,22 @@ def register() -> None:
 class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     """All lanes of one probe."""
 
-    def __init__(self, probe: str, num_envs: int = 1, **options: object) -> None:
+    def __init__(
+        self,
+        probe: str,
+        num_envs: int = 1,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        **options: object,
+    ) -> None:
         """Makes ``num_envs`` lanes; further options of the suite are accepted and ignored."""
         self.probe = probe.removeprefix("probes/").removesuffix("-v0")
         self.num_envs = num_envs
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.single_observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.single_action_space = gym.spaces.Discrete(2)
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
-        self.metadata = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
+        self.metadata = {"autoreset_mode": self.autoreset_mode}
         self.lanes = np.zeros(num_envs, STATE)
         self.obs = np.zeros((num_envs, 1), np.float32)
         self.final_obs = np.full((num_envs, 1), np.nan, np.float32)
@@ -67,57 +77,41 @@ class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Starts every lane; an integer seeds lane i with seed + i, a list seeds each one."""
-        seeds = seed if isinstance(seed, list) else np.arange(self.num_envs) + (seed or 0)
-        self.lanes[:] = 0
-        self.lanes["key"] = np.asarray([int(value) for value in seeds], np.uint64)
-        self._start(np.ones(self.num_envs, np.bool_))
+        """Begins an episode in every lane, or in those of ``options["reset_mask"]``.
+
+        An integer seeds lane i with seed + i, a list seeds each one, None lets each lane's numbers continue.
+        """
+        mask = np.ones(self.num_envs, np.bool_) if options is None else options["reset_mask"]
+        if seed is not None:
+            seeds = seed if isinstance(seed, list) else range(seed, seed + self.num_envs)
+            self.lanes["key"][mask] = np.array(seeds, np.uint64)[mask]
+            self.lanes["draws"][mask] = 0
+        self._start(mask)
         return self.observe(), {}
 
     def observe(self) -> NDArray[np.float32]:
-        """Returns the observations of the current state."""
+        """Returns the observations of the current state: of the last one, in a lane whose episode has ended."""
         self.obs[:, 0] = self.lanes["cue"]
         return self.obs
 
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Returns that every action does something, (N, 2)."""
+        return np.ones((self.num_envs, 2), np.bool_)
+
     def step(self, actions: NDArray[Any]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Steps every lane and restarts those that ended."""
+        """Steps every lane; what ended begins anew now, in the next step or when it is told to."""
         lanes = self.lanes
-        cues = lanes["cue"].copy()
-        terminated = np.ones(self.num_envs, np.bool_)
-        truncated = np.zeros(self.num_envs, np.bool_)
-        rewards = np.ones(self.num_envs)
-        if self.probe == "Cue":
-            rewards = cues
-        elif self.probe == "TwoStep":
-            rewards = cues
-            terminated = cues == 1.0
-            lanes["cue"] = 1.0
-        elif self.probe == "Action":
-            rewards = np.where(actions == 1, 1.0, -1.0)
-        elif self.probe == "Truncation":
-            rewards = (cues == 1.0).astype(np.float64)
-            terminated[:] = False
-            truncated = self._draw() < TRUNCATION_RATE
-            lanes["cue"] = 1.0
-        lanes["episode_length"] += 1
+        begins = lanes["ended"].copy()
+        if self.autoreset_mode is AutoresetMode.DISABLED and begins.any():
+            raise gym.error.ResetNeeded(f"lanes {np.flatnonzero(begins)} have ended: reset them with reset_mask")
+        moves = ~begins
+        rewards, terminated, truncated = self._move(moves, actions)
+        lanes["episode_length"] += moves
         lanes["episode_return"] += rewards
         ended = terminated | truncated
-        infos: dict[str, Any] = {}
-        if ended.any():
-            self.final_obs[:] = np.nan  # only rows that ended may be read
-            self.final_obs[ended, 0] = lanes["cue"][ended]
-            infos = {
-                "final_obs": self.final_obs,
-                "_final_obs": ended,
-                "final_info": {
-                    "success": lanes["episode_return"] > 0,
-                    "timeout": truncated & ~terminated,
-                    "episode_length": lanes["episode_length"].copy(),
-                    "episode_return": lanes["episode_return"].copy(),
-                },
-                "_final_info": ended,
-            }
-            self._start(ended)
+        lanes["ended"] = ended
+        infos = self._infos(ended, truncated & ~terminated) if ended.any() else {}
+        self._start(ended if self.autoreset_mode is AutoresetMode.SAME_STEP else begins)
         return self.observe(), rewards, terminated, truncated, infos
 
     def get_state(self) -> NDArray[Any]:
@@ -128,20 +122,56 @@ class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """Restores all lanes."""
         self.lanes[:] = state
 
+    def _move(self, moves: NDArray[np.bool_], actions: NDArray[Any]) -> tuple[Any, Any, Any]:
+        """Moves some lanes; returns rewards, terminated and truncated, each (N,) and 0 in the others."""
+        cues = self.lanes["cue"].copy()
+        rewards = np.ones(self.num_envs)
+        terminated = np.ones(self.num_envs, np.bool_)
+        truncated = np.zeros(self.num_envs, np.bool_)
+        if self.probe == "Cue":
+            rewards = cues
+        elif self.probe == "TwoStep":
+            rewards = cues
+            terminated = cues == 1.0
+            self.lanes["cue"][moves] = 1.0
+        elif self.probe == "Action":
+            rewards = np.where(actions == 1, 1.0, -1.0)
+        elif self.probe == "Truncation":
+            rewards = (cues == 1.0).astype(np.float64)
+            terminated[:] = False
+            truncated = self._draw(moves) < TRUNCATION_RATE
+            self.lanes["cue"][moves] = 1.0
+        return rewards * moves, terminated & moves, truncated & moves
+
+    def _infos(self, ended: NDArray[np.bool_], timeout: NDArray[np.bool_]) -> dict[str, Any]:
+        lanes = self.lanes
+        summary: dict[str, Any] = {
+            "success": lanes["episode_return"] > 0,
+            "timeout": timeout,
+            "episode_length": lanes["episode_length"].copy(),
+            "episode_return": lanes["episode_return"].copy(),
+        }
+        summary |= {f"_{name}": ended for name in summary}
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+            return summary
+        self.final_obs[:] = np.nan  # only rows that ended may be read
+        self.final_obs[ended, 0] = lanes["cue"][ended]
+        return {"final_obs": self.final_obs, "_final_obs": ended, "final_info": summary, "_final_info": ended}
+
     def _start(self, mask: NDArray[np.bool_]) -> None:
         lanes = self.lanes
         cues = np.zeros(self.num_envs)
         if self.probe == "Cue":
-            cues = np.where(self._draw() < 0.5, -1.0, 1.0)
+            cues = np.where(self._draw(mask) < 0.5, -1.0, 1.0)
         elif self.probe == "Truncation":
             cues[:] = -1.0
         lanes["cue"][mask] = cues[mask]
-        lanes["episode_length"][mask] = 0
-        lanes["episode_return"][mask] = 0.0
+        for name in ("ended", "episode_length", "episode_return"):
+            lanes[name][mask] = 0
 
-    def _draw(self) -> NDArray[np.float64]:
-        """Uniform numbers from a counter per lane (SplitMix64's finaliser)."""
-        self.lanes["draws"] += np.uint64(1)
+    def _draw(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Uniform numbers from a counter per lane (SplitMix64's finaliser); only lanes in the mask use theirs up."""
+        self.lanes["draws"] += mask
         z = self.lanes["key"] * np.uint64(0x9E3779B97F4A7C15) + self.lanes["draws"]
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

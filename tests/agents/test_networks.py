@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from agents.networks import CodeEncoder, NetworkConfig, PlaneEncoder, make_q_network
+from agents.networks import CodeEncoder, NetworkConfig, PlaneEncoder, QNetwork
 
 FEATURES = gym.spaces.Box(-1.0, 1.0, (12,), np.float32)
 CODES = gym.spaces.Box(0, 40, (10, 10), np.uint8)
@@ -18,7 +18,7 @@ PLANES = gym.spaces.Box(0, 255, (4, 11, 7), np.uint8)
 @pytest.mark.parametrize("space", [FEATURES, CODES, PLANES], ids=["features", "codes", "planes"])
 @pytest.mark.parametrize("channels", [(), (8, 8)])
 def test_every_observation_kind_gets_q_values_and_gradients(space: gym.spaces.Box, channels: tuple[int, ...]) -> None:
-    network = make_q_network(space, 5, NetworkConfig(hidden_sizes=(16, 16), channels=channels))
+    network = QNetwork(space, 5, NetworkConfig(hidden_sizes=(16, 16), channels=channels))
     space.seed(0)
     obs = torch.from_numpy(np.stack([space.sample() for _ in range(3)]))
     q_values = network(obs)
@@ -27,6 +27,17 @@ def test_every_observation_kind_gets_q_values_and_gradients(space: gym.spaces.Bo
     assert q_values.abs().max() < 1.0  # first values near zero
     q_values.sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("layer_norm", [True, False])
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("hidden_sizes", [(16,), (16, 16)])
+def test_convolutions_feed_heads_of_any_depth(layer_norm: bool, residual: bool, hidden_sizes: tuple[int, ...]) -> None:
+    config = NetworkConfig(hidden_sizes=hidden_sizes, channels=(4, 4), residual=residual, layer_norm=layer_norm)
+    network = QNetwork(PLANES, 5, config)
+    network(torch.zeros((2, 4, 11, 7), dtype=torch.uint8)).sum().backward()
+    sizes = [layer.out_features for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
+    assert sizes == [*hidden_sizes, 5]
 
 
 def test_code_encoder_equals_a_layer_on_one_hot_codes() -> None:
@@ -47,6 +58,6 @@ def test_plane_encoder_equals_a_layer_on_scaled_planes(dtype: torch.dtype, toler
 
 def test_an_unknown_space_is_refused_with_what_is_allowed() -> None:
     with pytest.raises(ValueError, match="has no encoder; allowed are"):
-        make_q_network(gym.spaces.Discrete(3), 2, NetworkConfig())  # type: ignore[arg-type]
+        QNetwork(gym.spaces.Discrete(3), 2, NetworkConfig())
     with pytest.raises(ValueError, match="hidden_sizes must hold at least one width"):
         NetworkConfig(hidden_sizes=())

@@ -8,9 +8,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from agents.run_folder import read_config
+from agents.environments import EnvConfig
+from agents.policy import NetworkPolicy
+from agents.run_config import AGENT_CONFIGS, AgentName
+from agents.run_folder import read_config, record_episode
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SMALL = [
@@ -76,3 +81,78 @@ def test_errors_say_what_is_wrong_and_what_exists(tmp_path: Path, capsys: pytest
     assert "missing does not exist" in captured.err
     assert script("train").main(["--resume"]) == 2
     assert "--resume needs --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("agent", AGENT_CONFIGS)
+def test_help_lists_every_setting_of_the_chosen_algorithm(agent: AgentName, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        script("train").main(["--agent", agent, "--env", "drivesim/LaneKeep-v0", "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for name in AGENT_CONFIGS[agent].__dataclass_fields__:
+        assert f"--{name.replace('_', '-')}" in shown, name
+    assert "drivesim/LaneKeep-v0" in shown
+    others = {name for kind in AGENT_CONFIGS.values() for name in kind.__dataclass_fields__}
+    for name in others - set(AGENT_CONFIGS[agent].__dataclass_fields__):
+        assert f"--{name.replace('_', '-')} " not in shown, name
+
+
+def test_the_flags_of_one_algorithm_are_refused_for_another(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        script("train").main(["--agent", "dqn", "--clip", "0.1"])
+    assert ended.value.code == 2
+    assert "--clip" in capsys.readouterr().err
+    assert script("train").main(["--agent", "dqm"]) == 2
+    assert "agent must be one of ['dqn'" in capsys.readouterr().err
+
+
+def test_flags_override_the_preset_and_none_is_a_value() -> None:
+    arguments = ["--agent", "ppo", "--value-clip", "0.2", "--target-kl", "None", "--max-seconds", "None"]
+    parsed = script("train").parse(arguments)
+    assert (parsed.train.agent, parsed.train.max_seconds) == ("ppo", None)
+    assert isinstance(parsed.agent_config, AGENT_CONFIGS["ppo"])
+    assert (parsed.agent_config.value_clip, parsed.agent_config.target_kl) == (0.2, None)
+
+
+def test_a_driver_with_memory_and_masks_is_trained_compared_filmed_and_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "--env", "drivesim/Autodrive-v0", "--agent", "ppo", "--num-envs", "8", "--num-steps", "8",
+        "--minibatches", "2", "--memory-size", "4", "--mask-actions", "--network.hidden-sizes", "16",
+        "--total-steps", "256", "--eval-episodes", "8", "--num-threads", "1", "--no-tensorboard",
+        "--no-progress", "--final-episodes", "10", "--out", str(tmp_path),
+    ]  # fmt: skip
+    assert script("train").main(arguments) == 0
+    assert "\nppo " in capsys.readouterr().out
+    assert (tmp_path / "episode.gif").read_bytes().startswith(b"GIF8")
+    resume = ["--out", str(tmp_path), "--resume", "--final-episodes", "10"]
+    assert script("train").main([*resume, "--total-steps", "320"]) == 0
+    assert "after 320 steps" in capsys.readouterr().out
+    assert script("train").main([*resume, "--memory-size", "5"]) == 2
+    assert "settings must stay the same" in capsys.readouterr().err
+    assert script("train").main([*resume, "--agent", "a2c"]) == 2
+    assert "agent of a run to be resumed must stay 'ppo'" in capsys.readouterr().err
+
+
+def test_the_film_is_of_what_the_policy_does_with_its_memory_and_masks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun once, asked once per step with the masks of a single lane."""
+    calls: list[tuple[int, ...] | str] = []
+
+    class Spy(NetworkPolicy):
+        def __init__(self) -> None:
+            self.uses_action_masks = True
+
+        def begin(self) -> None:
+            calls.append("begin")
+
+        def __call__(self, obs: np.ndarray, action_masks: np.ndarray | None = None) -> np.ndarray:
+            assert action_masks is not None
+            calls.append(action_masks.shape)
+            return np.zeros(len(obs), np.int64)
+
+    path = record_episode(Spy(), EnvConfig("drivesim/Autodrive-v0"), tmp_path / "a.gif", seed=0)
+    with Image.open(path) as film:
+        assert calls == ["begin"] + [(1, 4)] * (film.n_frames - 1)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +21,11 @@ from probes import ProbeVectorEnv
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
 from agents.dqn import DQN, DQNConfig
 from agents.environments import lane_seeds
-from agents.metrics import EpisodeSums, read_metrics
+from agents.metrics import EpisodeSums, MetricsWriter, read_metrics
 from agents.networks import NetworkConfig
+from agents.ppo import PPO, PPOConfig
+from agents.progress import ProgressBar, seconds_left
+from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, read_configs
 from agents.run_folder import plot_learning_curve
 from agents.training import TrainConfig, load_policy, resume, train
 
@@ -30,6 +37,7 @@ AGENT = DQNConfig(
     train_frequency=8,
     network=NetworkConfig(hidden_sizes=(16,)),
 )
+PPO_AGENT = PPOConfig(num_envs=8, num_steps=7, minibatches=2, network=NetworkConfig(hidden_sizes=(16,)))
 RUN = TrainConfig(
     env="probes/Truncation-v0",
     total_steps=1600,
@@ -40,6 +48,9 @@ RUN = TrainConfig(
     tensorboard=False,
     progress=False,
 )
+
+
+BOTH = pytest.mark.parametrize(("run", "agent"), [(RUN, AGENT), (replace(RUN, agent="ppo"), PPO_AGENT)])
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -64,28 +75,32 @@ def rows(folder: Path) -> list[dict[str, str]]:
         ]
 
 
-def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+@BOTH
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path, run: TrainConfig, agent: AgentConfig) -> None:
     for name in ("first", "second"):
-        train(RUN, AGENT, tmp_path / name)
-    train(replace(RUN, seed=1), AGENT, tmp_path / "other")
+        train(run, agent, tmp_path / name)
+    train(replace(run, seed=1), agent, tmp_path / "other")
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert rows(tmp_path / "first") == rows(tmp_path / "second")
-    name = "q_network.safetensors"
+    name = "network.safetensors"
     assert contents(tmp_path / "first")[name] != contents(tmp_path / "other")[name]
 
 
-def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH
+def test_an_interrupted_run_resumes_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: TrainConfig, agent: AgentConfig
+) -> None:
     """Ctrl-C finishes the step, saves and returns."""
-    train(RUN, AGENT, tmp_path / "whole")
+    train(run, agent, tmp_path / "whole")
     add, calls = EpisodeSums.add, iter(range(10**6))
 
-    def add_and_interrupt(self: EpisodeSums, infos: dict[str, object]) -> None:
-        add(self, infos)
+    def add_and_interrupt(self: EpisodeSums, episodes: dict[str, Any]) -> None:
+        add(self, episodes)
         if next(calls) == 102:
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(EpisodeSums, "add", add_and_interrupt)
-    result = train(RUN, AGENT, tmp_path / "parts")
+    result = train(run, agent, tmp_path / "parts")
     assert (result.reason, result.global_step) == ("interrupted", 103 * 8)
     assert resume(tmp_path / "parts").reason == "total_steps"
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
@@ -93,21 +108,26 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path, monkeypa
     assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
 
 
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH
+def test_a_killed_run_resumes_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: TrainConfig, agent: AgentConfig
+) -> None:
     """Nothing is saved at the moment of death; rows logged after the checkpoint are dropped."""
-    short = replace(RUN, total_steps=800, checkpoint_seconds=0.0)
-    train(short, AGENT, tmp_path / "whole")
-    update, calls = DQN.update, iter(range(10**6))
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # which takes most of the time here
+    short = replace(run, total_steps=480, checkpoint_seconds=0.0)
+    train(short, agent, tmp_path / "whole")
+    kind = {"dqn": DQN, "ppo": PPO}[short.agent]
+    update, calls = kind.update, iter(range(10**6))
 
-    def update_and_die(self: DQN) -> None:
+    def update_and_die(self: Any) -> None:
         update(self)
-        if next(calls) == 59:
+        if next(calls) == 39:
             raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(DQN, "update", update_and_die)
+        patch.setattr(kind, "update", update_and_die)
         with pytest.raises(MemoryError):
-            train(short, AGENT, tmp_path / "parts")
+            train(short, agent, tmp_path / "parts")
     resume(tmp_path / "parts")
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
     assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
@@ -135,16 +155,20 @@ def test_evaluating_and_logging_do_not_change_what_is_learnt(tmp_path: Path) -> 
     assert contents(tmp_path / "seldom") == contents(tmp_path / "often")
 
 
-def test_the_run_stops_when_held_out_levels_are_driven_well_enough(tmp_path: Path) -> None:
-    config = replace(RUN, env="probes/Constant-v0", stop_at_success=0.99)
-    result = train(config, AGENT, tmp_path)
+@BOTH
+def test_the_run_stops_when_held_out_levels_are_driven_well_enough(
+    tmp_path: Path, run: TrainConfig, agent: AgentConfig
+) -> None:
+    config = replace(run, env="probes/Constant-v0", stop_at_success=0.99)
+    result = train(config, agent, tmp_path)
     assert (result.reason, result.global_step, result.best_success) == ("success", 640, 1.0)
 
 
-def test_the_run_stops_when_its_time_is_up(tmp_path: Path) -> None:
-    result = train(replace(RUN, total_steps=10**9, max_seconds=0.3), AGENT, tmp_path)
+@BOTH
+def test_the_run_stops_when_its_time_is_up(tmp_path: Path, run: TrainConfig, agent: AgentConfig) -> None:
+    result = train(replace(run, total_steps=10**9, max_seconds=0.1), agent, tmp_path)
     assert result.reason == "max_seconds"
-    assert result.seconds < 5
+    assert result.global_step < 10**9
     assert load_policy(tmp_path)[0](np.ones((2, 1), np.float32)).shape == (2,)
 
 
@@ -191,3 +215,164 @@ def test_a_missing_run_folder_is_named(tmp_path: Path) -> None:
         load_policy(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"no config\.json"):
         resume(tmp_path)
+
+
+def test_as_many_checkpoints_are_kept_as_asked_for(tmp_path: Path) -> None:
+    train(replace(RUN, total_steps=80, checkpoint_seconds=0.0, keep_checkpoints=3), AGENT, tmp_path)
+    steps = [path.name for path in find_checkpoints(tmp_path / "checkpoints", "last")]
+    assert steps == ["last-000000000080", "last-000000000072", "last-000000000064"]
+    resume(tmp_path, replace(RUN, total_steps=88, keep_checkpoints=1))
+    assert [path.name for path in find_checkpoints(tmp_path / "checkpoints", "last")] == ["last-000000000088"]
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # which takes most of the time here
+    train(RUN, AGENT, tmp_path / "whole")
+    add, calls = EpisodeSums.add, iter(range(10**6))
+
+    def add_and_interrupt(self: EpisodeSums, episodes: dict[str, Any]) -> None:
+        add(self, episodes)
+        if next(calls) == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(EpisodeSums, "add", add_and_interrupt)
+    train(replace(RUN, checkpoint_seconds=0.0), AGENT, tmp_path / "parts")
+    last = find_checkpoints(tmp_path / "parts" / "checkpoints", "last")[0]
+    (last / "values.json").write_text("{}")
+    with pytest.warns(UserWarning, match=f"checkpoint skipped: .*{last.name}/values.json"):
+        resume(tmp_path / "parts", RUN)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"train": 1, "agent": {}}', "[" * 100_000])
+def test_a_configuration_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json is not the configuration of a run"):
+        read_configs(tmp_path)
+
+
+def test_a_setting_of_another_type_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"train": {"total_steps": "many"}, "agent": {}}')
+    with pytest.raises(ValueError, match=r"config\.json is not the configuration of a run"):
+        read_configs(tmp_path)
+
+
+# --- what a run shows -----------------------------------------------------------------------------
+
+
+def test_the_time_left_is_that_to_the_end_or_to_the_deadline() -> None:
+    assert seconds_left(600, 20.0, None) == 30.0
+    assert seconds_left(600, 20.0, 7.0) == 7.0
+    assert seconds_left(600, 20.0, 70.0) == 30.0
+    assert seconds_left(600, 0.0, 7.0) == 7.0
+    assert seconds_left(600, 0.0, None) is None
+    assert seconds_left(600, 20.0, -1.0) == 0.0
+
+
+def test_the_bar_shows_steps_and_their_rate_success_loss_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 s for the 2,000 steps since the start at 1,000 leave 35 s for the other 7,000, or 15 s to the deadline."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("time.perf_counter", lambda: clock.now)
+    for deadline, left in ((None, "00:35"), (125.0, "00:15")):
+        clock.now = 100.0
+        bar = ProgressBar(10_000, 1000, deadline=deadline, file=io.StringIO())
+        bar._time = lambda: clock.now
+        bar.start_t = clock.now
+        bar.smoothing, bar.mininterval = 0, 10**9  # the mean rate, drawn when asked for
+        bar.move_to(3000)
+        bar.show({"rollout/success": 0.25, "time/seconds": 3.0, "loss/policy": 0.5, "loss/value": 0.125})
+        bar.show({"time/seconds": 4.0})
+        clock.now = 110.0
+        text = str(bar)
+        assert text.startswith(" 30%|")
+        assert text.endswith(f"| 3.00k/10.0k [00:10, {left} left, 200step/s, success=0.25, loss=0.5]")
+        bar.move_to(10_004)
+        assert str(bar).startswith("100%|")
+        bar.close()
+
+
+SMALL: dict[AgentName, dict[str, Any]] = {
+    name: {
+        field: value
+        for field, value in {
+            "num_envs": 8,
+            "num_steps": 7,
+            "minibatches": 2 if name != "a2c" else 1,
+            "batch_size": 32,
+            "buffer_size": 400,
+            "learning_starts": 64,
+            "train_frequency": 8,
+        }.items()
+        if field in kind.__dataclass_fields__
+    }
+    for name, kind in AGENT_CONFIGS.items()
+}
+
+
+@pytest.mark.parametrize("name", AGENT_CONFIGS)
+def test_every_algorithm_trains_resumes_and_shows_its_loss(
+    tmp_path: Path, name: AgentName, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = AGENT_CONFIGS[name](**SMALL[name])
+    run = replace(RUN, agent=name)
+    train(replace(run, total_steps=1000), agent, tmp_path / "parts")
+    resume(tmp_path / "parts", run)
+    assert find_checkpoints(tmp_path / "parts" / "checkpoints", "last")[0].name == "last-000000001600"
+    train(replace(run, progress=True), agent, tmp_path / "whole")
+    shown = capsys.readouterr().err
+    assert "success=" in shown
+    assert "loss=" in shown
+    assert "step/s" in shown
+
+
+# --- Weights & Biases -----------------------------------------------------------------------------
+
+
+class FakeWandb:
+    """Stands in for the module and for a run."""
+
+    def __init__(self) -> None:
+        self.begun: list[dict[str, Any]] = []
+        self.logged: list[tuple[int, dict[str, float]]] = []
+        self.num_finished = 0
+
+    def init(self, **settings: Any) -> FakeWandb:
+        self.begun.append(settings)
+        return self
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        self.logged.append((step, metrics))
+
+    def finish(self) -> None:
+        self.num_finished += 1
+
+
+def test_a_resumed_run_goes_on_with_its_run_at_weights_and_biases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    config = replace(RUN, wandb=True, wandb_project="streets")
+    train(config, AGENT, tmp_path / "first")
+    train(replace(config, total_steps=80), AGENT, tmp_path / "second")
+    resume(tmp_path / "first", replace(config, total_steps=1800))
+    first, second, again = fake.begun
+    assert (first["project"], first["name"], first["resume"]) == ("streets", "first", "allow")
+    assert first["config"]["agent"]["network"]["hidden_sizes"] == [16]
+    assert again["id"] == first["id"] != second["id"]
+    assert fake.num_finished == 3
+    steps, losses = read_metrics(tmp_path / "first" / "metrics.csv", "loss/td")
+    logged = [(step, metrics["loss/td"]) for step, metrics in fake.logged if "loss/td" in metrics]
+    assert logged == list(zip(steps, losses, strict=True))
+
+
+def test_weights_and_biases_are_asked_for_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'drivesim\[wandb\]'"):
+        train(replace(RUN, wandb=True), AGENT, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    MetricsWriter(tmp_path, tensorboard=False).close()  # does not import it

@@ -1,0 +1,186 @@
+"""Training in processes that are killed at any instant; a program, run by test_kills.py.
+
+    python killed_runs.py FOLDER NUM_KILLS SEED CASE...
+
+One process imports everything and forks the ones that train, so that a kill costs milliseconds. It has
+a single thread, as a fork needs. Half of the children die at a moment of the clock, half at a chosen
+call that writes, renames or deletes something. All children die before the last step; then one more
+finishes the run. FOLDER/CASE/killed holds that run and FOLDER/CASE/whole the same one, never killed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import probes
+import safetensors.torch
+
+from agents import training
+from agents.dqn import DQNConfig
+from agents.networks import NetworkConfig
+from agents.ppo import PPOConfig
+from agents.pqn import PQNConfig
+from agents.run_config import AgentConfig, TrainConfig
+
+NUM_ENVS = 8
+STEPS = 150  # of every lane
+MAX_SECONDS = 0.1  # of the life of a child that dies by the clock
+MAX_CALLS = 100  # of that of the others: two checkpoints' worth
+SMALL = NetworkConfig(hidden_sizes=(16,))
+RUN = TrainConfig(
+    total_steps=STEPS * NUM_ENVS,
+    log_interval=400,
+    eval_interval=800,
+    eval_episodes=8,
+    checkpoint_seconds=60.0,
+    num_threads=1,
+    tensorboard=False,
+    progress=False,
+)
+CASES: dict[str, tuple[str, AgentConfig]] = {
+    "dqn": (
+        "drivesim/Autodrive-v0",
+        DQNConfig(
+            num_envs=NUM_ENVS, batch_size=32, buffer_size=400, learning_starts=64, train_frequency=8, network=SMALL
+        ),
+    ),
+    "ppo": (
+        "drivesim/Autodrive-v0",
+        PPOConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, mask_actions=True, network=SMALL),
+    ),
+    "recurrent_ppo": (
+        "probes/Truncation-v0",
+        PPOConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, memory_size=4, network=SMALL),
+    ),
+    "pqn": ("probes/Truncation-v0", PQNConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, network=SMALL)),
+}
+
+
+@dataclass
+class Death:
+    """What becomes of a child."""
+
+    before_call: int | None = None
+    """Number of the call that it does not live to make."""
+    seconds: float | None = None
+    """Its parent kills it then."""
+
+
+def main(folder: Path, num_kills: int, seed: int, case: str) -> None:
+    """Trains twice, once in peace."""
+    env, agent_config = CASES[case]
+    config = replace(RUN, env=env, agent=case.removeprefix("recurrent_"))
+    load_kernels(env)
+    if threading.active_count() != 1:
+        raise RuntimeError(f"a fork needs a single thread, got {threading.enumerate()}")
+    fork(lambda: train_on(folder / "whole", config, agent_config))
+    rng = random.Random(seed)
+    often = replace(config, checkpoint_seconds=0.0)
+    for number in range(num_kills):
+        by_clock = Death(seconds=rng.uniform(0.0, MAX_SECONDS))
+        death = by_clock if number % 2 else Death(before_call=rng.randint(1, MAX_CALLS))
+        fork(lambda death=death: train_on(folder / "killed", often, agent_config, death), death)
+    fork(lambda: train_on(folder / "killed", config, agent_config))
+
+
+def fork(work: Callable[[], None], death: Death | None = None) -> None:
+    """Works in a child and waits for its end, which must be the one expected."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    if death is not None and death.seconds is not None:
+        time.sleep(death.seconds)
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    expected = 0 if death is None else -signal.SIGKILL
+    if os.waitstatus_to_exitcode(status) != expected:
+        raise RuntimeError(f"a child ended with {os.waitstatus_to_exitcode(status)}, expected {expected}")
+
+
+def train_on(folder: Path, config: TrainConfig, agent_config: AgentConfig, death: Death | None = None) -> None:
+    """Begins or resumes the run; with a death in store, dies at the last step at the latest."""
+    if death is not None:
+        die_before_calls(death.before_call)
+        die_at_step(config.total_steps - NUM_ENVS)
+    if (folder / "config.json").exists():
+        training.resume(folder, config)
+    else:
+        training.train(config, agent_config, folder)
+
+
+def die_before_calls(number: int | None) -> None:
+    """Counts the calls that change the disk, and dies instead of the given one."""
+    count = 0
+
+    def mortal(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == number:
+                die()
+            return function(*args, **kwargs)
+
+        return call
+
+    os.fsync = mortal(lambda _: None)  # a killed process loses nothing that it has written
+    for place, name in (
+        (os, "unlink"),
+        (os, "rmdir"),
+        (shutil, "rmtree"),
+        (Path, "mkdir"),
+        (Path, "rename"),
+        (Path, "replace"),
+        (Path, "write_text"),
+        (np, "save"),
+        (safetensors.torch, "save_file"),
+    ):
+        setattr(place, name, mortal(getattr(place, name)))
+
+
+def die_at_step(step: int) -> None:
+    """Dies before the run can end."""
+    crosses = training._crosses
+
+    def cross_or_die(before: int, after: int, interval: int) -> bool:
+        if after >= step:
+            die()
+        return crosses(before, after, interval)
+
+    training._crosses = cross_or_die
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def load_kernels(env: str) -> None:
+    """Steps a few lanes, so that children find the compiled kernels in memory."""
+    envs = gym.make_vec(env, num_envs=NUM_ENVS)
+    envs.reset(seed=0)
+    envs.step(np.zeros(NUM_ENVS, np.int64))
+    envs.close()
+
+
+if __name__ == "__main__":
+    import drivesim  # noqa: F401  # registers its ids
+
+    probes.register()
+    for name in sys.argv[4:]:
+        main(Path(sys.argv[1]) / name, int(sys.argv[2]), int(sys.argv[3]), name)

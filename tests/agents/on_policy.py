@@ -1,0 +1,131 @@
+"""What the tests of on-policy learners share: filling a rollout, and the definitions of advantages as plain sums."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from noise import NoiseVectorEnv
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents.ppo import PPO, PPOConfig
+from agents.stepping import Lanes, Step
+
+TOTAL_STEPS = 4000
+
+
+class Experience(NamedTuple):
+    """T steps of N lanes, as they came from the environment."""
+
+    obs: Tensor
+    """(T, N, num_features)."""
+    successors: Tensor
+    """(T, N, num_features), the true ones."""
+    actions: Tensor
+    """(T, N)."""
+    rewards: NDArray[np.float64]
+    """(T, N)."""
+    terminated: NDArray[np.bool_]
+    """(T, N)."""
+    truncated: NDArray[np.bool_]
+    """(T, N)."""
+    is_real: Tensor
+    """(T, N)."""
+    masks: Tensor
+    """(T, N, num_actions)."""
+
+
+def make_agent(config: PPOConfig, seed: int = 0) -> PPO:
+    envs = NoiseVectorEnv(config.num_envs)
+    return PPO(envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=TOTAL_STEPS)
+
+
+def begin(agent: PPO, lanes: Lanes, seed: int = 0) -> NDArray[np.float32]:
+    obs = lanes.begin([seed])
+    agent.begin(obs)
+    return obs
+
+
+def act_and_observe(agent: PPO, lanes: Lanes, obs: NDArray[np.float32]) -> Step:
+    step = lanes.step(agent.act(obs, lanes.action_masks() if agent.config.mask_actions else None))
+    agent.observe(step)
+    return step
+
+
+def drive(agent: PPO, lanes: Lanes, obs: NDArray[np.float32], num_steps: int) -> NDArray[np.float32]:
+    for _ in range(num_steps):
+        obs = act_and_observe(agent, lanes, obs).next_obs
+        agent.update()
+    return obs
+
+
+def fill_rollout(agent: PPO, lanes: Lanes, obs: NDArray[np.float32]) -> Experience:
+    """Drives until the rollout is full and not yet learnt from."""
+    rows: list[tuple[Any, ...]] = []
+    for _ in range(agent.config.num_steps):
+        masks = lanes.action_masks()
+        step = act_and_observe(agent, lanes, obs)
+        true_successors = step.next_obs if step.final_obs is None else np.where(
+            step.ended[:, None], step.final_obs, step.next_obs
+        )  # fmt: skip
+        rows.append(
+            (obs, true_successors, step.actions, step.rewards, step.terminated, step.truncated, step.is_real, masks)
+        )
+        obs = step.next_obs
+    obs_, successors, actions, rewards, terminated, truncated, is_real, masks_ = map(np.stack, zip(*rows, strict=True))
+    as_tensors = map(torch.from_numpy, (obs_, successors, actions, is_real, masks_))
+    obs_t, successors_t, actions_t, is_real_t, masks_t = as_tensors
+    return Experience(obs_t, successors_t, actions_t, rewards, terminated, truncated, is_real_t, masks_t)
+
+
+def advantages_by_definition(
+    experience: Experience, values: Tensor, next_values: Tensor, gamma: float, lam: float
+) -> Tensor:
+    """Sums of (gamma lam)**k delta[t + k] up to the end; all (T, N)."""
+    return _sums(experience, values, next_values, np.full(values.shape, lam), np.ones(values.shape), gamma)
+
+
+def vtrace_by_definition(
+    experience: Experience, values: Tensor, next_values: Tensor, ratios: Tensor, gamma: float, lam: float
+) -> tuple[Tensor, Tensor]:
+    """Targets and advantages (T, N) after equation 1 of the IMPALA paper, with clips of 1."""
+    rhos = np.minimum(ratios.numpy().astype(np.float64), 1.0)
+    targets = values + _sums(experience, values, next_values, lam * rhos, rhos, gamma)
+    advantages = torch.zeros(values.shape)
+    for t, lane in np.ndindex(values.shape):
+        ended = experience.terminated[t, lane] or experience.truncated[t, lane]
+        bootstrap = next_values[t, lane] if ended or t == len(values) - 1 else targets[t + 1, lane]
+        if experience.terminated[t, lane]:
+            bootstrap = torch.zeros(())
+        delta = experience.rewards[t, lane] + gamma * float(bootstrap) - float(values[t, lane])
+        advantages[t, lane] = rhos[t, lane] * delta
+    return targets, advantages
+
+
+def _sums(
+    experience: Experience, values: Tensor, next_values: Tensor, traces: NDArray, weights: NDArray, gamma: float
+) -> Tensor:
+    """Sums over k of gamma**k traces[t] ... traces[t + k - 1] weights[t + k] delta[t + k], up to the end."""
+    sums = torch.zeros(values.shape)
+    length = len(values)
+    for t, lane in np.ndindex(values.shape):
+        total, factor = 0.0, 1.0
+        for s in range(t, length):
+            bootstrap = 0.0 if experience.terminated[s, lane] else float(next_values[s, lane])
+            delta = experience.rewards[s, lane] + gamma * bootstrap - float(values[s, lane])
+            total += factor * weights[s, lane] * delta
+            if experience.terminated[s, lane] or experience.truncated[s, lane]:
+                break
+            factor *= gamma * traces[s, lane]
+        sums[t, lane] = total
+    return sums
+
+
+def weights(agent: PPO) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in agent.parameters]
+
+
+def are_equal(first: list[Tensor], second: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
