@@ -129,9 +129,8 @@ class PPO:
     cuts the recursion, and rows without a transition take no part.
 
     Shapes: obs (T, N, *obs_shape), logits (B, num_actions), values (T, N).
-    Differences from the paper: 1. advantages normalised per minibatch. 2. gradient clipping.
-    3. entropy and step size fall linearly. 4. as options: value clipping, a stop at a KL divergence,
-    V-trace, masks, a memory.
+    Differences from the paper: 1. advantages normalised per minibatch. 2. gradient clipping. 3. entropy and
+    step size fall linearly. 4. as options: value clipping, a stop at a KL divergence, V-trace, masks, a memory.
     Logged: loss/policy, loss/value, policy/entropy, policy/kl, policy/clip_fraction,
     value/explained_variance, schedule/learning_rate, schedule/entropy_coefficient.
     """
@@ -196,7 +195,8 @@ class PPO:
 
     def begin(self, obs: NDArray[Any]) -> None:
         """Takes the first observations (N, *obs_shape) after a reset of all lanes."""
-        self._starts[:] = True
+        self._starts = np.ones(self.config.num_envs, np.bool_)
+        self.memory = None if self.memory is None else torch.zeros_like(self.memory)
         self.rollout.clear(self._starts, self.memory)
 
     def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
@@ -226,10 +226,11 @@ class PPO:
     # --- learning -----------------------------------------------------------------------------
 
     def update(self) -> None:
-        """Learns from the rollout if it is full."""
+        """Learns from the rollout if it is full and holds a transition."""
         if not self.rollout.is_full:
             return
-        self.train_on(self.rollout)
+        if self.rollout.is_real.any():
+            self.train_on(self.rollout)
         self.rollout.clear(self._starts, self.memory)
 
     def train_on(self, rollout: Rollout) -> None:
@@ -239,7 +240,8 @@ class PPO:
         ends = rollout.terminated, rollout.truncated
         advantages = gae(rollout.rewards, rollout.values, next_values, *ends, config.gamma, config.lam)
         returns = advantages + rollout.values
-        self._metrics["value/explained_variance"] = explained_variance(rollout.values, returns)
+        real = rollout.is_real
+        self._metrics["value/explained_variance"] = explained_variance(rollout.values[real], returns[real])
         self.optimizer.param_groups[0]["lr"] = self.learning_rate()
         logged: list[Tensor] = []
         for epoch in range(config.epochs):
@@ -303,21 +305,21 @@ class PPO:
         return 0.5 * errors.mean()
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Tensor]:
-        """Yields random parts of the rollout: indices of real steps or, with a memory, of lanes."""
-        units = np.arange(rollout.num_envs) if self.config.memory_size else np.flatnonzero(rollout.is_real.numpy())
+        """Yields random parts of the rollout: indices of real steps or, with a memory, of lanes that hold some."""
+        is_unit = rollout.is_real.any(dim=0) if self.config.memory_size else rollout.is_real
+        units = np.flatnonzero(is_unit.numpy())
         self.rng.shuffle(units)
-        yield from torch.from_numpy(units).tensor_split(self.config.minibatches)
+        yield from filter(len, torch.from_numpy(units).tensor_split(self.config.minibatches))
 
     def _next_values(self, rollout: Rollout) -> Tensor:
         """Values (T, N) of the true successors, by the network that acted."""
-        assert self._next_obs is not None
         with torch.no_grad():
 
             def value_of(obs: Tensor, memory: Tensor) -> Tensor:
                 values: Tensor = self.network(obs, memory if self.config.memory_size else None)[1]
                 return values
 
-            last_values = self.network(self._next_obs, self.memory)[1]
+            last_values = self.network(self._next_obs, self.memory)[1]  # (N,)
             return rollout.next_values(value_of, last_values)
 
     def _vtrace(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
@@ -367,8 +369,7 @@ class PPO:
     def state(self) -> Checkpoint:
         """Returns everything that a continuation needs; tensors are not copied."""
         rollout, counters = self.rollout.state()
-        if self.memory is not None:
-            rollout["lanes_memory"] = self.memory
+        rollout |= {} if self.memory is None else {"lanes_memory": self.memory}
         return Checkpoint(
             values={
                 "global_step": self.global_step,

@@ -165,10 +165,11 @@ class PQN:
     # --- learning -----------------------------------------------------------------------------
 
     def update(self) -> None:
-        """Learns from the rollout if it is full."""
+        """Learns from the rollout if it is full and holds a transition."""
         if not self.rollout.is_full:
             return
-        self.train_on(self.rollout)
+        if self.rollout.is_real.any():
+            self.train_on(self.rollout)
         self.rollout.clear(self._starts)
 
     def returns(self, rollout: Rollout) -> Tensor:
@@ -194,7 +195,7 @@ class PQN:
         losses = []
         for _ in range(config.epochs):
             self.rng.shuffle(steps)
-            for part in torch.from_numpy(steps).tensor_split(config.minibatches):
+            for part in filter(len, torch.from_numpy(steps).tensor_split(config.minibatches)):
                 values = self.network(obs.index_select(0, part)).gather(1, actions[part, None])[:, 0]  # (B,)
                 loss = 0.5 * (values - returns[part]).square().mean()
                 self.optimizer.zero_grad(set_to_none=True)
@@ -203,7 +204,8 @@ class PQN:
                 self.optimizer.step()
                 losses.append(loss.detach())
         self.num_updates += len(losses)
-        self._metrics = {"loss/td": float(torch.stack(losses).mean()), "q/mean": float(rollout.values.mean())}
+        mean_value = rollout.values[rollout.is_real].mean()
+        self._metrics = {"loss/td": float(torch.stack(losses).mean()), "q/mean": float(mean_value)}
 
     def learning_rate(self) -> float:
         """Step size of the next update."""

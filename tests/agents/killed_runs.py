@@ -2,10 +2,10 @@
 
     python killed_runs.py FOLDER NUM_KILLS SEED CASE...
 
-One process imports everything and forks the ones that train, so that a kill costs milliseconds. It has
-a single thread, as a fork needs. Half of the children die at a moment of the clock, half at a chosen
-call that writes, renames or deletes something. All children die before the last step; then one more
-finishes the run. FOLDER/CASE/killed holds that run and FOLDER/CASE/whole the same one, never killed.
+One process imports and trains everything once and then forks the ones that count, so that a kill costs
+milliseconds. It has a single thread, as a fork needs. Half of the children die at a moment of the clock,
+half at a chosen call that writes, renames or deletes something. All die before the last step; then one
+more finishes the run. FOLDER/CASE/killed holds that run and FOLDER/CASE/whole the same one, never killed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import probes
 import safetensors.torch
@@ -32,6 +31,7 @@ from agents.dqn import DQNConfig
 from agents.networks import NetworkConfig
 from agents.ppo import PPOConfig
 from agents.pqn import PQNConfig
+from agents.progress import ProgressBar
 from agents.run_config import AgentConfig, TrainConfig
 
 NUM_ENVS = 8
@@ -82,7 +82,8 @@ def main(folder: Path, num_kills: int, seed: int, case: str) -> None:
     """Trains twice, once in peace."""
     env, agent_config = CASES[case]
     config = replace(RUN, env=env, agent=case.removeprefix("recurrent_"))
-    load_kernels(env)
+    ProgressBar.monitor_interval = 0  # else a thread watches over bars
+    training.train(replace(config, total_steps=20 * NUM_ENVS), agent_config, folder / "first")
     if threading.active_count() != 1:
         raise RuntimeError(f"a fork needs a single thread, got {threading.enumerate()}")
     fork(lambda: train_on(folder / "whole", config, agent_config))
@@ -168,14 +169,6 @@ def die_at_step(step: int) -> None:
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def load_kernels(env: str) -> None:
-    """Steps a few lanes, so that children find the compiled kernels in memory."""
-    envs = gym.make_vec(env, num_envs=NUM_ENVS)
-    envs.reset(seed=0)
-    envs.step(np.zeros(NUM_ENVS, np.int64))
-    envs.close()
 
 
 if __name__ == "__main__":

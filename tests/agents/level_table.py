@@ -151,8 +151,11 @@ class TableVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     Without a time limit the optimal values are those of a drive without end; cutting episodes must not change them.
     """
 
-    def __init__(self, table: LevelTable, num_envs: int, truncation_rate: float = 0.1) -> None:
+    def __init__(
+        self, table: LevelTable, num_envs: int, truncation_rate: float = 0.1, start_share: float = 0.0
+    ) -> None:
         self.table = table
+        self.start_share = start_share  # of the episodes that begin in a legal start
         self.num_envs = num_envs
         self.truncation_rate = truncation_rate  # per step
         self.single_observation_space = gym.spaces.Box(0, 255 if table.obs.ndim == 4 else 62, table.obs.shape[1:], np.uint8)
@@ -166,7 +169,7 @@ class TableVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
         """Begins in every lane."""
         self.rng = np.random.default_rng(seed)
-        self.states = self.rng.choice(self.table.running, self.num_envs)
+        self.states = self._draw_states()
         return self.table.obs[self.states], {}
 
     def step(self, actions: NDArray[Any]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -177,6 +180,11 @@ class TableVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         terminated = table.is_over[successors]
         truncated = self.rng.random(self.num_envs) < self.truncation_rate
         ended = terminated | truncated
-        self.states = np.where(ended, self.rng.choice(table.running, self.num_envs), successors)
+        self.states = np.where(ended, self._draw_states(), successors)
         infos = {"final_obs": table.obs[successors], "_final_obs": ended} if ended.any() else {}
         return table.obs[self.states], rewards, terminated, truncated, infos
+
+    def _draw_states(self) -> NDArray[np.int64]:
+        anywhere = self.rng.choice(self.table.running, self.num_envs)
+        legal = self.rng.choice(self.table.starts, self.num_envs)
+        return np.where(self.rng.random(self.num_envs) < self.start_share, legal, anywhere)
