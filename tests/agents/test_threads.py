@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,16 +13,27 @@ from agents import threads
 from agents.threads import choose_num_threads, fastest_num_threads
 
 
-def slow_with(costs: dict[int, float]) -> None:
-    time.sleep(costs[torch.get_num_threads()])
+@pytest.fixture
+def slow_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[int, float]], None]:
+    """Work that takes, on a clock of its own, the seconds given for the number of threads in use."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(threads, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+
+    def work(costs: dict[int, float]) -> None:
+        clock.now += costs[torch.get_num_threads()]
+
+    return work
 
 
 @pytest.mark.parametrize(
     ("costs", "expected"),
-    [({1: 0.01, 2: 0.002}, 2), ({1: 0.002, 2: 0.01}, 1), ({1: 0.01, 2: 0.0099}, 1)],
+    [({1: 1.0, 2: 0.5}, 2), ({1: 0.5, 2: 1.0}, 1), ({1: 1.0, 2: 0.91}, 1), ({1: 1.0, 2: 0.89}, 2)],
 )
 def test_more_threads_are_used_only_if_they_are_clearly_faster(
-    costs: dict[int, float], expected: int, monkeypatch: pytest.MonkeyPatch
+    costs: dict[int, float],
+    expected: int,
+    monkeypatch: pytest.MonkeyPatch,
+    slow_with: Callable[[dict[int, float]], None],
 ) -> None:
     monkeypatch.setattr(threads, "usable_cores", lambda: 2)
     before = torch.get_num_threads()
@@ -29,13 +41,15 @@ def test_more_threads_are_used_only_if_they_are_clearly_faster(
     assert torch.get_num_threads() == before
 
 
-def test_the_answer_is_remembered_so_that_runs_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_answer_is_remembered_so_that_runs_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow_with: Callable[[dict[int, float]], None]
+) -> None:
     """A second measurement could differ, and another number of threads rounds sums differently."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(threads, "usable_cores", lambda: 2)
-    costs = {1: 0.01, 2: 0.002}
+    costs = {1: 1.0, 2: 0.5}
     assert choose_num_threads("work", lambda: lambda: slow_with(costs)) == 2
-    costs.update({1: 0.0, 2: 0.02})
+    costs.update({1: 0.5, 2: 1.0})
     assert choose_num_threads("work", lambda: lambda: slow_with(costs)) == 2
     assert choose_num_threads("other work", lambda: lambda: slow_with(costs)) == 1
 

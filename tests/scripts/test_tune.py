@@ -16,6 +16,7 @@ import pytest
 import tyro
 from PIL import Image
 
+from agents.dqn import DQNConfig
 from agents.networks import NetworkConfig
 from agents.ppo import PPOConfig
 from agents.presets import Preset, preset_for
@@ -122,6 +123,12 @@ def test_every_end_of_a_range_and_every_choice_is_a_valid_configuration_and_a_co
             config = with_fields(default, {name: value})
             assert field_of(config, name) == value
             assert tyro.cli(type(default), args=flags({name: value}), default=default) == config
+
+
+def test_a_switch_of_an_inner_configuration_is_turned_off_by_its_own_flag() -> None:
+    default = DQNConfig()
+    config = tyro.cli(DQNConfig, args=flags({"double": False, "network.layer_norm": False}), default=default)
+    assert config == with_fields(default, {"double": False, "network.layer_norm": False}) != default
 
 
 def test_several_fields_are_replaced_together() -> None:
