@@ -17,7 +17,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
@@ -49,8 +48,8 @@ class Arguments(RaceConfig):
     """Make no runs; print the table of those that are there."""
     redo_changed: bool = False
     """Delete and repeat what was made with other settings than those of now, instead of refusing to go on."""
-    is_worker: Annotated[bool, tyro.conf.Suppress] = False
-    """Make the runs and nothing else: how a race with several workers calls itself."""
+    is_worker: bool = False
+    """Make the first of the runs and nothing else: how a race with several workers calls itself."""
 
     def __post_init__(self) -> None:
         """Checks every field."""
