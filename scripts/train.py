@@ -24,13 +24,11 @@ from agents.environments import EnvConfig, make_envs, registered_ids, require_re
 from agents.evaluation import Policy, evaluate
 from agents.presets import preset_for
 from agents.random_agent import make_random
+from agents.results import FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.run_folder import default_folder, plot_learning_curve, record_episode
 from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy, resume, train
-
-FINAL_SEED = 1_000_000  # far from the lanes of the evaluations that chose the best checkpoint
-
 
 _AgentConfig = TypeVar("_AgentConfig", bound=AgentConfig)
 
