@@ -44,6 +44,7 @@ _DQN = DQNConfig(
 _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 _PPO = PPOConfig(num_steps=32, epochs=3, network=NetworkConfig())
+_PLANES_PPO = replace(_PPO, network=NetworkConfig(hidden_sizes=(64, 64), first_layer="bfloat16"))
 _SMALL_PPO = replace(_PPO, epochs=2, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 
 
@@ -62,7 +63,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Autodrive-v0": {
         "dqn": Preset(_run(2_000_000, observation="grid"), _DQN),
         "pqn": Preset(_run(4_000_000, observation="grid"), _PQN),
-        "ppo": Preset(_run(4_000_000, observation="grid"), _PPO),
+        "ppo": Preset(_run(6_000_000, observation="grid", stop_at_success=0.998), _PLANES_PPO),
     },
     "drivesim/LaneKeep-v0": {
         "dqn": Preset(_run(2_000_000), _DQN),
@@ -77,7 +78,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Highway-v0": {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(6_000_000), _PQN),
-        "ppo": Preset(_run(6_000_000), _PPO),
+        "ppo": Preset(_run(8_000_000, stop_at_success=0.995), replace(_PPO, lam=0.9, entropy_coefficient=0.003)),
     },
     "drivesim/Intersection-v0": {
         "dqn": Preset(_run(4_000_000), _DQN),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import drivesim  # noqa: F401 - registers the ids
+from drivesim.core.world import OBSTACLE
 
 SIZE = 10
 NUM_ACTIONS = 4
@@ -77,7 +78,16 @@ def placed(world: NDArray[Any], row: int, col: int, heading: int, speed: int) ->
     return world
 
 
-def legal_starts(world: NDArray[Any], num_cars: int) -> NDArray[Any]:
+def walled(world: NDArray[Any], street: range) -> NDArray[Any]:
+    """A copy of a world (1,) with obstacles everywhere but in some columns; crossing cars drive on as before."""
+    world = world.copy()
+    cells = world["cells"][0, : SIZE * SIZE].reshape(SIZE, SIZE)
+    is_wall = ~np.isin(np.arange(SIZE), street)
+    cells[1:, is_wall] = OBSTACLE << 4
+    return world
+
+
+def legal_starts(world: NDArray[Any], num_cars: int, street: range) -> NDArray[Any]:
     """The worlds (K,) in which a drive on this level, a world (1,), may begin."""
     starts = []
     for phase in range(PERIOD if num_cars else 1):
@@ -86,11 +96,11 @@ def legal_starts(world: NDArray[Any], num_cars: int) -> NDArray[Any]:
         shifted["occupants"][0, cars["row"].astype(np.int64) * SIZE + cars["col"]] = 0
         cars["col"] = (cars["col"] + phase) % SIZE
         shifted["occupants"][0, cars["row"].astype(np.int64) * SIZE + cars["col"]] = 2 + np.arange(num_cars)
-        starts += [placed(shifted, SIZE - 1, col, 0, 0) for col in range(SIZE)]
+        starts += [placed(shifted, SIZE - 1, col, 0, 0) for col in street]
     return np.concatenate(starts)
 
 
-def tabulate(**options: Any) -> LevelTable:
+def tabulate(street: range = range(SIZE), **options: Any) -> LevelTable:
     """Drives every way there is from every legal start of the first level of a split.
 
     Args:
@@ -100,7 +110,7 @@ def tabulate(**options: Any) -> LevelTable:
         "drivesim/Autodrive-v0", num_envs=NUM_LANES, autoreset_mode="Disabled", **OPTIONS, **options
     ).unwrapped
     envs.reset(seed=0)
-    starts = legal_starts(envs.get_state()[:1], options["crossing_cars"])
+    starts = legal_starts(walled(envs.get_state()[:1], street), options["crossing_cars"], street)
     index: dict[tuple[bool, bytes], int] = {}
     obs: list[NDArray[np.uint8]] = []
     is_over: list[bool] = []
