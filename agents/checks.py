@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
-__all__ = ["check_at_least", "check_choice", "check_positive", "check_unit_interval", "require"]
+import gymnasium as gym
+
+__all__ = ["check_at_least", "check_choice", "check_positive", "check_unit_interval", "count_actions", "require"]
 
 
 def require(name: str, value: object, is_allowed: bool, allowed: str) -> None:
@@ -40,3 +42,10 @@ def check_choice(config: object, *names: str) -> None:
     for name in names:
         value, choices = getattr(config, name), get_args(hints[name])
         require(name, value, value in choices, f"one of {list(choices)}")
+
+
+def count_actions(action_space: gym.Space[Any]) -> int:
+    """Returns the size of a discrete action space that is numbered from 0, which all algorithms need."""
+    if not isinstance(action_space, gym.spaces.Discrete) or action_space.start != 0:
+        raise ValueError(f"action_space must be a Discrete from 0, got {action_space}")
+    return int(action_space.n)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.checkpoint import Checkpoint
-from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, require
+from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 from agents.distributions import (
     categorical_divergence,
     munchausen_bonus,
@@ -26,6 +26,7 @@ from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimi
 from agents.policy import NetworkPolicy, as_tensor
 from agents.q_heads import HeadConfig, ReturnsKind
 from agents.replay import Batch, ReplayBuffer, Windows
+from agents.schedules import linear
 from agents.stepping import Step
 
 __all__ = ["DQN", "DQNConfig"]
@@ -181,10 +182,8 @@ class DQN:
             seed: of the weights, the exploration and the sampling.
             total_steps: environment steps of the whole run, for the schedules.
         """
-        if not isinstance(action_space, gym.spaces.Discrete) or action_space.start != 0:
-            raise ValueError(f"action_space must be a Discrete from 0, got {action_space}")
         self.config = config
-        self.num_actions = int(action_space.n)
+        self.num_actions = count_actions(action_space)
         self.total_steps = total_steps
         self.global_step = 0
         self.num_updates = 0
@@ -236,10 +235,8 @@ class DQN:
         """Probability of a random action on the lowest rung of the ladder; 0 where noise explores."""
         if self.config.noisy:
             return 0.0
-        start, end = self.config.epsilon_start, self.config.epsilon_end
         phase = self.config.exploration_fraction * self.total_steps
-        share = 1.0 if phase <= 0 else min(self.global_step / phase, 1.0)
-        return start + share * (end - start)
+        return linear(self.config.epsilon_start, self.config.epsilon_end, self.global_step, phase)
 
     def observe(self, step: Step) -> None:
         """Stores one step of all lanes."""
@@ -259,12 +256,12 @@ class DQN:
     def sample(self) -> Batch:
         """Draws a batch of windows from the replay."""
         config = self.config
-        progress = min(self.global_step / self.total_steps, 1.0)
+        exponent = linear(config.importance_exponent, 1.0, self.global_step, self.total_steps)
         return self.replay.sample(
             config.batch_size,
             config.gamma,
             self.rng,
-            importance_exponent=config.importance_exponent + progress * (1.0 - config.importance_exponent),
+            importance_exponent=exponent,
             with_windows=config.munchausen,
         )
 

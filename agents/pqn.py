@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, require
+from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 from agents.networks import NetworkConfig, QNetwork
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
 from agents.policy import NetworkPolicy, as_tensor
 from agents.rollout import Rollout
+from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import lambda_returns
 
@@ -101,10 +102,8 @@ class PQN:
             seed: of the weights, the exploration and the minibatches.
             total_steps: environment steps of the whole run, for the schedules.
         """
-        if not isinstance(action_space, gym.spaces.Discrete) or action_space.start != 0:
-            raise ValueError(f"action_space must be a Discrete from 0, got {action_space}")
         self.config = config
-        self.num_actions = int(action_space.n)
+        self.num_actions = count_actions(action_space)
         self.total_steps = total_steps
         self.global_step = 0
         self.num_updates = 0
@@ -150,10 +149,8 @@ class PQN:
 
     def epsilon(self) -> float:
         """Probability of a random action on the lowest rung of the ladder."""
-        start, end = self.config.epsilon_start, self.config.epsilon_end
         phase = self.config.exploration_fraction * self.total_steps
-        share = 1.0 if phase <= 0 else min(self.global_step / phase, 1.0)
-        return start + share * (end - start)
+        return linear(self.config.epsilon_start, self.config.epsilon_end, self.global_step, phase)
 
     def observe(self, step: Step) -> None:
         """Keeps one step of all lanes."""

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval
+from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions
 from agents.metrics import explained_variance
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
 from agents.policy import NetworkPolicy, as_tensor
 from agents.rollout import Rollout
 from agents.sampling import draw_actions, log_policy
+from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import lambda_returns
 
@@ -103,10 +104,8 @@ class REINFORCE:
             seed: of the weights and the actions.
             total_steps: environment steps of the whole run, for the schedules.
         """
-        if not isinstance(action_space, gym.spaces.Discrete) or action_space.start != 0:
-            raise ValueError(f"action_space must be a Discrete from 0, got {action_space}")
         self.config = config
-        self.num_actions = int(action_space.n)
+        self.num_actions = count_actions(action_space)
         self.total_steps = total_steps
         self.global_step = 0
         self.num_updates = 0
@@ -216,7 +215,7 @@ class REINFORCE:
     def entropy_coefficient(self) -> float:
         """Weight of the entropy in the next update."""
         start, end = self.config.entropy_coefficient, self.config.entropy_coefficient_end
-        return start + min(self.global_step / self.total_steps, 1.0) * (end - start)
+        return linear(start, end, self.global_step, self.total_steps)
 
     # --- logging and checkpoints --------------------------------------------------------------
 

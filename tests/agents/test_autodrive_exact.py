@@ -1,43 +1,48 @@
-"""Autodrive against dynamic programming: the kernel obeys its rules, and DQN finds the shortest drive.
+"""Autodrive against dynamic programming: the kernel obeys its rules, and every learner finds the best drive.
 
-The rules are written out a second time here, in plain Python and for one car on an open field, so that neither the
-kernel nor the agent is compared with itself. Without crossing cars a level is a Markov decision process over row,
-column, heading and speed: about a thousand states, solved exactly in a moment.
+The rules are written out a second time here, in plain Python and for one car, so that neither the kernel nor a learner
+is compared with itself. Small levels are tables of about a thousand states, solved exactly in a moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from level_table import OPTIONS, SIZE, LevelTable, TableVectorEnv, tabulate
 
-import drivesim  # noqa: F401 - registers the ids
 from agents.dqn import DQN, DQNConfig
 from agents.networks import NetworkConfig
+from agents.ppo import PPO, A2CConfig, PPOConfig
+from agents.pqn import PQN, PQNConfig
+from agents.reinforce import REINFORCE, REINFORCEConfig
+from agents.stepping import Lanes
 
 GAMMA = 0.9
-SIZE = 10
 LEFT, RIGHT, FASTER, SLOWER = range(4)
 ACTIONS = (LEFT, RIGHT, FASTER, SLOWER)
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # row and column, heading north, east, south, west
-REWARDS = {"drives": 0.0, "arrived": 1.0, "collision": -1.0, "off_road": -1.0}  # reward="sparse"
-OBSTACLE_CODE, EGO_CODE = 3, 39  # of the "full_grid" observation: 39 + 6 * heading + speed is the ego
+REWARDS = {"drives": 0.0, "arrived": 1.0, "collision": -1.0, "off_road": -1.0}
+OBSTACLE_CODE, CAR_CODE, EGO_CODE = 3, 15, 39  # of "full_grid"; + 6 * heading + speed for the latter two
 
-# Always the first level of a split: the shortest drives take 6, 8 and 9 steps, 5 without obstacles.
-LAYOUTS = {
-    "block": {"split": "train", "num_obstacles": 8},
-    "detour": {"split": "test", "num_obstacles": 6},
-    "corner": {"split": "test", "num_obstacles": 12},
+# Always the first level of a split. The street is two columns wide, and a stream of cars drives across it: there the
+# best drive waits.
+LEVELS: dict[str, dict[str, Any]] = {
+    "block": {"split": "train", "num_obstacles": 8, "crossing_cars": 0},
+    "detour": {"split": "test", "num_obstacles": 6, "crossing_cars": 0},
+    "corner": {"split": "test", "num_obstacles": 12, "crossing_cars": 0},
+    "street": {"split": "test", "num_obstacles": 0, "crossing_cars": 2, "street": range(4, 6)},
 }
 
 
 class State(NamedTuple):
-    """The car; on an open field that is all there is."""
+    """The ego."""
 
     row: int
     col: int
@@ -57,31 +62,28 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Field:
-    """A level: where the obstacles are and where the drive begins."""
+    """A level and where everybody is."""
 
     obstacles: frozenset[tuple[int, int]]
-    start: State
+    cars: frozenset[State]
+    ego: State
 
     @classmethod
     def seen_in(cls, obs: np.ndarray) -> Field:
-        """Reads the level from its first observation."""
-        obstacles = frozenset((int(row), int(col)) for row, col in np.argwhere(obs == OBSTACLE_CODE))
-        return cls(obstacles, ego_in(obs))
+        """Reads an observation."""
+        cells = {(int(row), int(col)): int(obs[row, col]) for row, col in np.ndindex(obs.shape)}
+        cars = [State(*cell, *divmod(code - CAR_CODE, 6)) for cell, code in cells.items() if CAR_CODE <= code < EGO_CODE]
+        (ego,) = [State(*cell, *divmod(code - EGO_CODE, 6)) for cell, code in cells.items() if code >= EGO_CODE]
+        return cls(frozenset(c for c, code in cells.items() if code == OBSTACLE_CODE), frozenset(cars), ego)
 
-    def states(self) -> list[State]:
-        """All in which a car can be on its way: anywhere but on an obstacle or in the goal's row."""
-        return [
-            State(row, col, heading, speed)
-            for row in range(1, SIZE)
-            for col in range(SIZE)
-            if (row, col) not in self.obstacles
-            for heading in range(4)
-            for speed in range(3)
-        ]
+    def cars_after(self, sub_step: int) -> list[tuple[int, int]]:
+        """Where the crossing cars are after so many fifths of a tick; they come back on the other side."""
+        ways = [(car, car.speed * sub_step // 5) for car in sorted(self.cars)]
+        return [(car.row, (car.col + STEPS[car.heading][1] * cells) % SIZE) for car, cells in ways]
 
-    def move(self, state: State, action: int) -> Outcome:
-        """One tick: steer or change speed, then enter one cell after the other."""
-        row, col, heading, speed = state
+    def move(self, action: int) -> Outcome:
+        """One tick: steer or change speed, then enter one cell after the other, all cars at the same time."""
+        row, col, heading, speed = self.ego
         if action == FASTER:
             speed = min(speed + 1, 2)
         elif action == SLOWER:
@@ -89,62 +91,200 @@ class Field:
         elif speed <= 1:  # at speed 2 the car is too fast to turn
             heading = (heading + (1 if action == RIGHT else 3)) % 4
             speed = 1
-        for _ in range(speed):
-            last = State(row, col, heading, speed)
-            row, col = row + STEPS[heading][0], col + STEPS[heading][1]
-            if not (0 <= row < SIZE and 0 <= col < SIZE):
-                return Outcome(last, "off_road")
-            if (row, col) in self.obstacles:
-                return Outcome(State(row, col, heading, speed), "collision")
+        for sub_step in range(1, 6):
+            before, cell = (row, col), (row, col)
+            if speed * sub_step // 5 > speed * (sub_step - 1) // 5:
+                cell = (row + STEPS[heading][0], col + STEPS[heading][1])
+                if not (0 <= cell[0] < SIZE and 0 <= cell[1] < SIZE):
+                    return Outcome(State(row, col, heading, speed), "off_road")
+            row, col = cell
+            here = State(row, col, heading, speed)
+            for car_before, car in zip(self.cars_after(sub_step - 1), self.cars_after(sub_step), strict=True):
+                if cell == car or (cell == car_before != before == car):
+                    return Outcome(here, "collision")
+            if cell in self.obstacles:
+                return Outcome(here, "collision")
             if row == 0:
-                return Outcome(State(row, col, heading, speed), "arrived")
+                return Outcome(here, "arrived")
         return Outcome(State(row, col, heading, speed), "drives")
 
-    def optimal_values(self) -> dict[State, float]:
-        """Discounted value of the best drive from every state, by value iteration to its fixed point."""
-        states = self.states()
-        moves = {state: [self.move(state, action) for action in ACTIONS] for state in states}
-        values = dict.fromkeys(states, 0.0)
-        while True:
-            improved = {
-                state: max(
-                    REWARDS[event] + (GAMMA * values[after] if event == "drives" else 0.0) for after, event in ways
-                )
-                for state, ways in moves.items()
-            }
-            if improved == values:
-                return values
-            values = improved
+    def distances(self) -> dict[tuple[int, int], int]:
+        """Cells to the northern edge around the obstacles, by breadth-first search."""
+        distances = {(0, col): 0 for col in range(SIZE)}
+        frontier = list(distances)
+        for cell in frontier:
+            for step in STEPS:
+                after = (cell[0] + step[0], cell[1] + step[1])
+                is_open = 0 <= after[0] < SIZE and 0 <= after[1] < SIZE and after not in self.obstacles
+                if is_open and after not in distances:
+                    distances[after] = distances[cell] + 1
+                    frontier.append(after)
+        return distances
 
-    def fewest_steps(self) -> int:
-        """Steps of the shortest drive from the start, by breadth-first search."""
-        frontier, seen, steps = {self.start}, {self.start}, 0
-        while frontier:
+
+# --- the tables ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def table_of(level: str, reward: str) -> LevelTable:
+    return tabulate(reward=reward, **LEVELS[level])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_state_and_action_leads_where_the_rules_say(level: str) -> None:
+    table, sparse = table_of(level, "route"), table_of(level, "sparse")
+    assert np.array_equal(table.obs, sparse.obs)
+    fields = [Field.seen_in(table.obs[state]) for state in table.running]
+    distances = fields[0].distances()
+    own_start = gym.make("drivesim/Autodrive-v0", **OPTIONS, **{k: v for k, v in LEVELS[level].items() if k != "street"})
+    route_length = distances[Field.seen_in(own_start.reset(seed=0)[0]).ego[:2]]
+    for state, field in zip(table.running, fields, strict=True):
+        for action in ACTIONS:
+            expected, event = field.move(action)
+            successor = table.next_states[state, action]
+            seen = Field.seen_in(table.obs[successor])
+            assert seen.ego == expected, (field, action)
+            assert table.is_over[successor] == (event != "drives"), (field, action)
+            assert sparse.rewards[state, action] == REWARDS[event], (field, action)
+            gain = distances[field.ego[:2]] - distances.get(expected[:2], distances[field.ego[:2]])
+            reward = REWARDS[event] + gain / route_length
+            assert table.rewards[state, action] == pytest.approx(reward, abs=1e-12), (field, action)
+            if event == "drives":
+                assert {car[:2] for car in seen.cars} == set(field.cars_after(5)), (field, action)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_all_legal_starts_are_in_the_table(level: str) -> None:
+    table = table_of(level, "route")
+    starts = {Field.seen_in(table.obs[state]) for state in table.starts}
+    columns = LEVELS[level].get("street", range(SIZE))
+    assert {field.ego for field in starts} == {State(SIZE - 1, col, 0, 0) for col in columns}
+    num_phases = 5 if LEVELS[level]["crossing_cars"] else 1  # two cars on ten columns
+    assert len(starts) == len(columns) * num_phases
+
+
+@pytest.mark.parametrize("level", [level for level in LEVELS if level != "street"])
+def test_a_drive_in_the_environment_follows_the_table(level: str) -> None:
+    """Drives of many steps: nothing that the observation does not show makes a difference."""
+    table = table_of(level, "route")
+    numbers = {table.obs[state].tobytes(): state for state in table.running}
+    env = gym.make("drivesim/Autodrive-v0", reward="route", **OPTIONS, **LEVELS[level])
+    rng = np.random.default_rng(0)
+    num_ends = 0
+    obs, _ = env.reset(seed=0)
+    for _ in range(2000):
+        state, action = numbers[obs.tobytes()], rng.integers(4)
+        obs, reward, terminated, truncated, _ = env.step(action)
+        successor = table.next_states[state, action]
+        np.testing.assert_array_equal(obs, table.obs[successor])
+        assert (reward, terminated, truncated) == (table.rewards[state, action], table.is_over[successor], False)
+        if terminated:
+            num_ends += 1
+            obs, _ = env.reset()
+    assert num_ends > 100
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_value_iteration_and_breadth_first_search_agree(level: str) -> None:
+    """With 1 for arriving and nothing on the way, a start is worth gamma to the number of steps before the last."""
+    table = table_of(level, "sparse")
+    values = table.optimal_q_values(GAMMA).max(axis=1)
+    for start in table.starts.tolist():
+        frontier, steps = {start}, 1
+        while not any((table.rewards[state] == 1.0).any() for state in frontier):
+            frontier = {int(s) for state in frontier for s in table.next_states[state] if not table.is_over[s]}
             steps += 1
-            outcomes = [self.move(state, action) for state in frontier for action in ACTIONS]
-            if any(event == "arrived" for _, event in outcomes):
-                return steps
-            frontier = {state for state, event in outcomes if event == "drives"} - seen
-            seen |= frontier
-        raise AssertionError("the generator let an impossible level through")
+        assert values[start] == pytest.approx(GAMMA ** (steps - 1), rel=1e-9)
 
 
-def ego_in(obs: np.ndarray) -> State:
-    """Finds the ego in a `"full_grid"` observation."""
-    ((row, col),) = np.argwhere(obs >= EGO_CODE)
-    heading, speed = divmod(int(obs[row, col]) - EGO_CODE, 6)
-    return State(int(row), int(col), heading, speed)
+# --- the learners -------------------------------------------------------------------------------------------------------
+
+# One-step targets, because only their fixed point is Q*: longer returns, Peng's Q(lambda) among them, hold what
+# exploration did on the way, and exploration never ends here.
+VALUE_LEARNERS: dict[str, tuple[Any, Any, int]] = {
+    "dqn": (
+        DQN,
+        DQNConfig(
+            num_envs=128,
+            n_step=1,
+            gamma=GAMMA,
+            learning_rate=1e-2,
+            batch_size=512,
+            train_frequency=128,
+            buffer_size=200_000,
+            learning_starts=5_000,
+            tau=0.2,
+            epsilon_end=0.5,
+            exploration_fraction=0.5,
+            loss="mse",
+            network=NetworkConfig(hidden_sizes=(64,)),
+        ),
+        200_000,
+    ),
+    "pqn": (
+        PQN,
+        PQNConfig(
+            num_envs=512,
+            num_steps=1,
+            gamma=GAMMA,
+            lam=0.0,
+            epochs=3,
+            minibatches=1,
+            learning_rate=1e-2,
+            epsilon_end=0.8,
+            exploration_fraction=0.8,
+            network=NetworkConfig(hidden_sizes=(64,)),
+        ),
+        300_000,
+    ),
+}
+# Much entropy at first: from most states a random driver crashes, so that a hasty learner parks for ever.
+POLICY_LEARNERS: dict[str, tuple[Any, Any, int]] = {
+    "ppo": (
+        PPO,
+        PPOConfig(
+            num_envs=256,
+            num_steps=16,
+            gamma=GAMMA,
+            lam=0.6,
+            epochs=4,
+            minibatches=8,
+            learning_rate=1e-2,
+            entropy_coefficient=0.2,
+            network=NetworkConfig(hidden_sizes=(64,), layer_norm=False),
+        ),
+        200_000,
+    ),
+    "a2c": (
+        PPO,
+        A2CConfig(
+            num_envs=256,
+            num_steps=4,
+            gamma=GAMMA,
+            lam=0.6,
+            optimizer="adam",
+            learning_rate=3e-3,
+            entropy_coefficient=0.3,
+            network=NetworkConfig(hidden_sizes=(64, 64), layer_norm=False),
+        ),
+        700_000,
+    ),
+    "reinforce": (
+        REINFORCE,
+        REINFORCEConfig(
+            num_envs=256,
+            num_steps=4,
+            gamma=GAMMA,
+            learning_rate=3e-3,
+            entropy_coefficient=0.3,
+            network=NetworkConfig(hidden_sizes=(64, 64), layer_norm=False),
+        ),
+        700_000,
+    ),
+}
 
 
-# --- the environment ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=LAYOUTS)
-def options(request: pytest.FixtureRequest) -> dict[str, object]:
-    return {"num_levels": 1, "crossing_cars": 0, "reward": "sparse", **LAYOUTS[request.param]}
-
-
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -152,86 +292,54 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def placed(world: np.ndarray, state: State) -> np.ndarray:
-    """A copy of a world (1,) in which the ego is somewhere else, its route remembered from there."""
-    world = world.copy()
-    cell = state.row * SIZE + state.col
-    ego = world["vehicles"][0, 0]
-    world["occupants"][0, int(ego["row"]) * SIZE + int(ego["col"])] = 0
-    world["occupants"][0, cell] = 1
-    world["drivers"]["remaining"][0, 0] = world["route"][0, cell]
-    for name, value in state._asdict().items():
-        ego[name] = value
-    return world
-
-
-def test_every_state_and_action_leads_where_the_rules_say(options) -> None:
-    env = gym.make("drivesim/Autodrive-v0", **options).unwrapped
-    obs, _ = env.reset(seed=0)
-    field = Field.seen_in(obs)
-    world = env.get_state()
-    for state in field.states():
-        there = placed(world, state)
-        for action in ACTIONS:
-            env.set_state(there)
-            assert ego_in(env.observe()) == state
-            obs, reward, terminated, _, info = env.step(action)
-            expected, event = field.move(state, action)
-            assert ego_in(obs) == expected, (state, action)
-            assert reward == REWARDS[event], (state, action)
-            assert terminated == (event != "drives"), (state, action)
-            found = {"arrived": info["success"], "collision": info["collision"], "off_road": info["off_road"]}
-            assert [name for name, is_true in found.items() if is_true] == [event] * terminated, (state, action)
-
-
-def test_value_iteration_and_breadth_first_search_agree(options) -> None:
-    env = gym.make("drivesim/Autodrive-v0", **options)
-    field = Field.seen_in(env.reset(seed=0)[0])
-    assert field.optimal_values()[field.start] == pytest.approx(GAMMA ** (field.fewest_steps() - 1), rel=1e-12)
-
-
-def train(options: dict[str, object]) -> DQN:
-    """A driver trained on one level, from its start and with 400,000 steps."""
-    config = DQNConfig(
-        num_envs=256,
-        n_step=2,
-        gamma=GAMMA,
-        learning_rate=2e-3,
-        batch_size=256,
-        train_frequency=256,
-        buffer_size=50_000,
-        tau=0.02,
-        epsilon_end=0.05,
-        exploration_fraction=0.5,
-        network=NetworkConfig(hidden_sizes=(32, 32)),
-    )
-    total_steps = 400_000
-    envs = gym.make_vec("drivesim/Autodrive-v0", num_envs=256, autoreset_mode="SameStep", copy=False, **options)
-    agent = DQN(envs.single_observation_space, envs.single_action_space, config, seed=0, total_steps=total_steps)
-    obs, _ = envs.reset(seed=0)
+def trained(learner: tuple[Any, Any, int], envs: TableVectorEnv, seed: int) -> Any:
+    """The agent, after its acting, observing and updating on the lanes."""
+    algorithm, config, total_steps = learner
+    agent = algorithm(
+        envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=total_steps
+    )  # fmt: skip
+    lanes = Lanes(envs)
+    obs = lanes.begin([seed])
     agent.begin(obs)
     while agent.global_step < total_steps:
-        actions = agent.act(obs)
-        obs, rewards, terminated, truncated, infos = envs.step(actions)
-        agent.observe(actions, rewards, terminated, truncated, obs, infos.get("final_obs"))
+        step = lanes.step(agent.act(obs))
+        agent.observe(step)
         agent.update()
-    envs.close()
+        obs = step.next_obs
     return agent
 
 
-def test_dqn_learns_the_shortest_drive(options, one_thread) -> None:
-    """All of 32 runs with seeds 0 to 13 (the block: 0 to 3) had found it for good within 70 % of the steps."""
-    agent = train(options)
-    env = gym.make("drivesim/Autodrive-v0", **options)
-    start, _ = env.reset(seed=0)
-    field = Field.seen_in(start)
-    obs, steps, reward, has_ended = start, 0, 0.0, False
-    while not has_ended:
-        obs, reward, terminated, truncated, _ = env.step(int(agent.greedy(obs[None])[0]))
-        has_ended = terminated or truncated
-        steps += 1
-    assert (steps, reward) == (field.fewest_steps(), 1.0)
-    # Two-step returns still hold some of the exploration's mistakes, so the value lies a little below the optimum.
+def worst_value_error(learner: tuple[Any, Any, int], table: LevelTable, seed: int) -> float:
+    """The largest |Q - Q*| of all states and actions; most steps are cut off, so that every state is often begun in."""
+    agent = trained(learner, TableVectorEnv(table, learner[1].num_envs, truncation_rate=0.8), seed)
     with torch.no_grad():
-        value = agent.q_network(torch.from_numpy(start[None].copy())).max().item()
-    assert value == pytest.approx(field.optimal_values()[field.start], rel=0.15)
+        q_values = agent.network(torch.from_numpy(table.obs)).numpy()
+    return float(np.abs(q_values - table.optimal_q_values(GAMMA))[table.running].max())
+
+
+def worst_share_of_the_optimum(learner: tuple[Any, Any, int], table: LevelTable, seed: int) -> float:
+    """The smallest return of the greedy policy over the optimal one, of all legal starts."""
+    envs = TableVectorEnv(table, learner[1].num_envs, truncation_rate=0.1, start_share=0.5)
+    returns = table.returns_of(trained(learner, envs, seed).policy()(table.obs), GAMMA)[table.starts]
+    return float((returns / table.optimal_q_values(GAMMA).max(axis=1)[table.starts]).min())
+
+
+CASES = [
+    pytest.param("block", "route"),
+    *(
+        pytest.param(level, reward, marks=pytest.mark.slow)
+        for level, reward in (("block", "sparse"), ("detour", "sparse"), ("corner", "route"), ("street", "route"))
+    ),
+]
+
+
+@pytest.mark.parametrize(("level", "reward"), CASES)
+@pytest.mark.parametrize("name", VALUE_LEARNERS)
+def test_the_learnt_values_are_optimal_in_every_state(name: str, level: str, reward: str) -> None:
+    assert worst_value_error(VALUE_LEARNERS[name], table_of(level, reward), seed=0) <= 0.05
+
+
+@pytest.mark.parametrize(("level", "reward"), CASES)
+@pytest.mark.parametrize("name", POLICY_LEARNERS)
+def test_the_learnt_policy_is_optimal_from_every_start(name: str, level: str, reward: str) -> None:
+    assert worst_share_of_the_optimum(POLICY_LEARNERS[name], table_of(level, reward), seed=0) >= 0.99
