@@ -15,7 +15,7 @@ END_RATE = 0.15  # of terminations, and of truncations, per step
 
 
 class NoiseVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
-    """Observations, ends and masks are drawn, and so are rewards, plus the action's number. ``copy.deepcopy`` forks it."""
+    """Observations, ends, masks and rewards are drawn; an action adds its number. ``copy.deepcopy`` forks the lanes."""
 
     def __init__(self, num_envs: int, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> None:
         self.num_envs = num_envs

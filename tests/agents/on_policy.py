@@ -25,11 +25,11 @@ class Experience(NamedTuple):
     """(T, N, num_features), the true ones."""
     actions: Tensor
     """(T, N)."""
-    rewards: NDArray[np.float64]
+    rewards: Tensor
     """(T, N)."""
-    terminated: NDArray[np.bool_]
+    terminated: Tensor
     """(T, N)."""
-    truncated: NDArray[np.bool_]
+    truncated: Tensor
     """(T, N)."""
     is_real: Tensor
     """(T, N)."""
@@ -67,17 +67,12 @@ def fill_rollout(agent: PPO, lanes: Lanes, obs: NDArray[np.float32]) -> Experien
     for _ in range(agent.config.num_steps):
         masks = lanes.action_masks()
         step = act_and_observe(agent, lanes, obs)
-        true_successors = step.next_obs if step.final_obs is None else np.where(
-            step.ended[:, None], step.final_obs, step.next_obs
-        )  # fmt: skip
-        rows.append(
-            (obs, true_successors, step.actions, step.rewards, step.terminated, step.truncated, step.is_real, masks)
-        )
+        ended = step.ended[:, None]
+        successors = step.next_obs if step.final_obs is None else np.where(ended, step.final_obs, step.next_obs)
+        ends = (step.terminated, step.truncated)
+        rows.append((obs, successors, step.actions, step.rewards, *ends, step.is_real, masks))
         obs = step.next_obs
-    obs_, successors, actions, rewards, terminated, truncated, is_real, masks_ = map(np.stack, zip(*rows, strict=True))
-    as_tensors = map(torch.from_numpy, (obs_, successors, actions, is_real, masks_))
-    obs_t, successors_t, actions_t, is_real_t, masks_t = as_tensors
-    return Experience(obs_t, successors_t, actions_t, rewards, terminated, truncated, is_real_t, masks_t)
+    return Experience(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
 
 
 def advantages_by_definition(
@@ -99,13 +94,18 @@ def vtrace_by_definition(
         bootstrap = next_values[t, lane] if ended or t == len(values) - 1 else targets[t + 1, lane]
         if experience.terminated[t, lane]:
             bootstrap = torch.zeros(())
-        delta = experience.rewards[t, lane] + gamma * float(bootstrap) - float(values[t, lane])
+        delta = float(experience.rewards[t, lane]) + gamma * float(bootstrap) - float(values[t, lane])
         advantages[t, lane] = rhos[t, lane] * delta
     return targets, advantages
 
 
 def _sums(
-    experience: Experience, values: Tensor, next_values: Tensor, traces: NDArray, weights: NDArray, gamma: float
+    experience: Experience,
+    values: Tensor,
+    next_values: Tensor,
+    traces: NDArray[Any],
+    weights: NDArray[Any],
+    gamma: float,
 ) -> Tensor:
     """Sums over k of gamma**k traces[t] ... traces[t + k - 1] weights[t + k] delta[t + k], up to the end."""
     sums = torch.zeros(values.shape)
@@ -114,7 +114,7 @@ def _sums(
         total, factor = 0.0, 1.0
         for s in range(t, length):
             bootstrap = 0.0 if experience.terminated[s, lane] else float(next_values[s, lane])
-            delta = experience.rewards[s, lane] + gamma * bootstrap - float(values[s, lane])
+            delta = float(experience.rewards[s, lane]) + gamma * bootstrap - float(values[s, lane])
             total += factor * weights[s, lane] * delta
             if experience.terminated[s, lane] or experience.truncated[s, lane]:
                 break

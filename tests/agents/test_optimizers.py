@@ -28,10 +28,11 @@ def steps(name: OptimizerName, gradients: list[float], start: float = 1.0) -> li
     return path
 
 
-# Gradients 3 and -1 from 1. Adam's averages begin at 0 and are divided by what they miss of their weights:
-#   m = 0.1 * 3 = 0.3,                  over 1 - 0.9    = 3           v = 0.001 * 9 = 0.009,            over 0.001     = 9
-#   m = 0.9 * 0.3 + 0.1 * -1 = 0.17,    over 1 - 0.9**2 = 0.894737    v = 0.999 * 0.009 + 0.001 = 0.009991, over 0.001999
-#   = 4.997999
+# Gradients 3 and -1 from 1. Adam's averages begin at 0 and are divided by the share of the weights that is not on it:
+#   m = 0.1 * 3 = 0.3,           over 1 - 0.9    = 0.1:   3
+#   v = 0.001 * 9 = 0.009,       over 1 - 0.999  = 0.001: 9
+#   m = 0.9 * 0.3 - 0.1 = 0.17,  over 1 - 0.9**2 = 0.19:  0.894737
+#   v = 0.999 * 0.009 + 0.001 = 0.009991, over 1 - 0.999**2 = 0.001999: 4.997999
 ADAM_STEPS = (3 / (3 + EPSILON), (0.17 / 0.19) / (sqrt(0.009991 / 0.001999) + EPSILON))
 
 

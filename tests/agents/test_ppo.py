@@ -13,7 +13,6 @@ from gymnasium.vector import AutoresetMode
 from noise import NUM_FEATURES, NoiseVectorEnv
 from on_policy import (
     Experience,
-    act_and_observe,
     advantages_by_definition,
     are_equal,
     begin,
@@ -37,10 +36,12 @@ CONFIG = PPOConfig(
 EVERYTHING = replace(CONFIG, mask_actions=True, separate_critic=True, vtrace=True, value_clip=0.2)
 
 
-# --- losses by hand: one step of every lane, three actions that are equally likely, values of 0 --------------------------
+# --- losses by hand: one step of every lane, three actions that are equally likely, values of 0 -----------------------
 
 
-def hand_made(rewards: list[float], ratios: list[float] | None = None, old_value: float = 0.0, **options: object) -> PPO:
+def hand_made(
+    rewards: list[float], ratios: list[float] | None = None, old_value: float = 0.0, **options: object
+) -> PPO:
     """An agent whose episodes, one per lane, have just ended with these rewards, so that these are the returns.
 
     Args:
@@ -155,7 +156,7 @@ def test_the_step_size_and_the_entropy_bonus_change_linearly() -> None:
     assert constant.learning_rate() == 0.1
 
 
-# --- whole updates against plain sums -----------------------------------------------------------------------------------
+# --- whole updates against plain sums ---------------------------------------------------------------------------------
 
 
 def masked_log_probs(logits: Tensor, masks: Tensor | None) -> Tensor:
@@ -283,6 +284,14 @@ def test_a2c_follows_the_plain_actor_critic_gradient(mode: AutoresetMode) -> Non
         torch.testing.assert_close(parameter.grad, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("memory_size", [0, 4])
+def test_more_minibatches_than_real_steps_do_no_harm(memory_size: int) -> None:
+    config = replace(CONFIG, num_steps=1, minibatches=4, memory_size=memory_size)
+    agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(4, AutoresetMode.NEXT_STEP))
+    drive(agent, lanes, begin(agent, lanes), 40)
+    assert all(weight.isfinite().all() for weight in weights(agent))
+
+
 def test_a2c_takes_exactly_one_step_per_rollout() -> None:
     with pytest.raises(ValueError, match="epochs must be 1, got 2"):
         A2CConfig(epochs=2)
@@ -313,7 +322,7 @@ def test_rows_without_a_transition_teach_nothing(config: PPOConfig) -> None:
     assert not are_equal(weights(agents[0]), before)
 
 
-# --- masks --------------------------------------------------------------------------------------------------------------
+# --- masks ------------------------------------------------------------------------------------------------------------
 
 
 def test_void_actions_are_never_drawn_and_the_others_share_their_probability() -> None:
@@ -332,7 +341,7 @@ def test_void_actions_are_never_drawn_and_the_others_share_their_probability() -
     torch.testing.assert_close(agent.rollout.log_probs.exp(), shares, rtol=1e-5, atol=1e-6)
 
 
-# --- reproducibility ----------------------------------------------------------------------------------------------------
+# --- reproducibility --------------------------------------------------------------------------------------------------
 
 
 def trained(config: PPOConfig, seed: int) -> list[Tensor]:
@@ -350,7 +359,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(config: PPO
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("num_steps", [16, 21])  # between two rollouts, and inside one
 @pytest.mark.parametrize("config", [CONFIG, EVERYTHING, replace(EVERYTHING, memory_size=4)])
-def test_a_restored_agent_goes_on_exactly_as_the_old_one(config: PPOConfig, num_steps: int, mode: AutoresetMode) -> None:
+def test_a_restored_agent_goes_on_exactly_as_the_old_one(
+    config: PPOConfig, num_steps: int, mode: AutoresetMode
+) -> None:
     agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(config.num_envs, mode))
     obs = drive(agent, lanes, begin(agent, lanes), num_steps)
     saved, lanes_saved, obs_saved = copy.deepcopy((agent.state(), lanes, obs))

@@ -123,7 +123,7 @@ def test_beginning_anew_forgets_everything() -> None:
     torch.testing.assert_close(agent.rollout.values[0], expected, rtol=1e-5, atol=1e-6)
 
 
-# --- a task that takes a memory -----------------------------------------------------------------------------------------
+# --- a task that takes a memory ---------------------------------------------------------------------------------------
 
 
 class CueVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):

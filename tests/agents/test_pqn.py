@@ -109,7 +109,11 @@ def test_the_returns_are_those_of_the_definition_at_every_kind_of_end(mode: Auto
     kinds = {(bool(a), bool(b)) for s in steps for a, b in zip(s.terminated, s.truncated, strict=True)}
     assert len(kinds) == 4  # neither, either, both
     with torch.no_grad():
-        values = agent.network(torch.from_numpy(np.stack(successors)).float().flatten(0, 1)).amax(dim=1).unflatten(0, (-1, 32))
+        values = (
+            agent.network(torch.from_numpy(np.stack(successors)).float().flatten(0, 1))
+            .amax(dim=1)
+            .unflatten(0, (-1, 32))
+        )
     expected = mixture_of_n_step_returns(steps, successors, values)
     is_real = np.stack([step.is_real for step in steps])
     assert is_real.all() == (mode is not AutoresetMode.NEXT_STEP)
@@ -152,6 +156,13 @@ def test_rows_without_a_transition_teach_nothing() -> None:
         agent.update()
     assert are_equal(weights(agents[0]), weights(agents[1]))
     assert not are_equal(weights(agents[0]), before)
+
+
+def test_more_minibatches_than_real_steps_do_no_harm() -> None:
+    agent = make_agent(replace(CONFIG, num_steps=1, minibatches=4))
+    lanes = Lanes(NoiseVectorEnv(4, AutoresetMode.NEXT_STEP))
+    drive(agent, lanes, begin(agent, lanes), 40)
+    assert all(weight.isfinite().all() for weight in weights(agent))
 
 
 # --- exploration and schedules ----------------------------------------------------------------------------------------

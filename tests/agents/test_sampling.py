@@ -60,7 +60,7 @@ def test_every_lane_has_its_own_probabilities_and_its_own_number() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    weights=st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1.0, width=32)), min_size=1, max_size=6).filter(any),
+    weights=st.lists(st.one_of(st.just(0.0), st.floats(2.0**-20, 1.0, width=32)), min_size=1, max_size=6).filter(any),
     uniform=st.one_of(st.sampled_from([0.0, LARGEST, 0.5]), st.floats(0.0, LARGEST)),
     dtype=st.sampled_from([np.float32, np.float64]),
 )
