@@ -51,6 +51,11 @@ def test_a_row_need_not_sum_to_one() -> None:
     assert draws([3.0, 6.0, 3.0], uniforms) == draws([0.25, 0.5, 0.25], uniforms)
 
 
+def test_a_probability_too_small_for_a_sum_in_single_precision_is_still_drawn() -> None:
+    # 1 + 2**-26 is 1 in float32; the largest number times the sum lies above 1.
+    assert draws([1.0, 2.0**-26], [0.5, LARGEST]) == [0, 1]
+
+
 def test_every_lane_has_its_own_probabilities_and_its_own_number() -> None:
     probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.5, 0.5]])
     actions = draw_actions(probabilities, ChosenNumbers([0.9, 0.1, 0.4, 0.6]))  # type: ignore[arg-type]
