@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,6 @@ from drivesim.core.world import (
     ABSENT,
     CRASHED,
     CROSSWALK,
-    DRIVING,
     GOAL,
     LANE,
     NOBODY,
@@ -21,106 +22,80 @@ from drivesim.core.world import (
     STOP_LINE,
 )
 from drivesim.render import palette
-from drivesim.render.canvas import Sprite
-from drivesim.render.ground import COL_STEPS, HEADING_OF_MASK, ROW_STEPS, SEVERAL_HEADINGS, ground_of
-from drivesim.render.sprites import (
-    ego_sprite,
-    pedestrian_sprite,
-    signal_head,
-    vehicle_sprite,
-    wake_sprite,
-    wreck_sprite,
-)
-from drivesim.render.tiles import tile
-from drivesim.render.view import View, World, view_of
+from drivesim.render.ground import HEADING_OF_MASK, SEVERAL_HEADINGS, map_of, stop_lines
+from drivesim.render.scene import Points, Scene
+from drivesim.render.sprites import STEPS_PER_TURN, sprite
+from drivesim.render.tiles import ground_picture
+from drivesim.render.view import DEFAULT_SIZE, View, World, view_of
 
 Array = np.ndarray[Any, Any]
 
-TRUCK_LIMIT = 1  # cells per tick: drivers that never go faster drive a truck
-HEAD_ACROSS, HEAD_BACK = 1.25, 0.5  # cells from a stop line's cell to its signal head, on the verge
+Saliency = Sequence[tuple[int, int, float]]
+TINT = 0.6  # opacity of the most salient cell
 ARROWS = "^>v<"
 SIGNAL_LETTERS = "gyr"
 LETTERS = {OFF_ROAD: ".", SHOULDER: ":", OBSTACLE: "#", CROSSWALK: "%", STOP_LINE: "=", PARKING_BAY: "P", GOAL: "G"}
 
 
-def _ground_picture(world: World, view: View) -> Array:
-    """The ground in view, uint8 (height, width, 3)."""
-    numbers, places = np.unique(ground_of(world, view), return_inverse=True)
-    tiles = np.stack([tile(view.cell, number) for number in numbers.tolist()])
-    picture = tiles[places.reshape(view.rows, view.cols)].transpose(0, 2, 1, 3, 4)
-    return picture.reshape(view.rows * view.cell, view.cols * view.cell, 3)
-
-
-def _stamp(picture: Array, sprite: Sprite, view: View, row: float, col: float) -> None:
-    """Lay a sprite over the middle of the picture's cell (row, col), or of a place between cells."""
-    sprite.lay_over(picture, round((row + 0.5) * view.cell), round((col + 0.5) * view.cell))
-
-
-def _stop_lines(world: World) -> list[tuple[int, int, int, int]]:
-    """The signalised stop lines: row, column, heading and the colour shown."""
-    if int(world["num_signals"]) == 0:
-        return []
-    cols = int(world["cols"])
-    cells = world["cells"][: int(world["rows"]) * cols]
-    lines = []
-    for at in np.flatnonzero(cells >> 4 == STOP_LINE).tolist():
-        heading = int(HEADING_OF_MASK[cells[at] & 15])
-        if heading >= SEVERAL_HEADINGS:
-            continue
-        row, col = at // cols, at % cols
-        ahead_row, ahead_col = row + ROW_STEPS[heading], col + COL_STEPS[heading]
-        for signal in world["signals"][: int(world["num_signals"])]:
-            in_rows = 0 <= ahead_row - int(signal["row"]) < int(signal["height"])
-            in_cols = 0 <= ahead_col - int(signal["col"]) < int(signal["width"])
-            if in_rows and in_cols:
-                lines.append((row, col, heading, int(signal["colour_1" if heading & 1 else "colour_0"])))
-    return lines
-
-
-def _stamp_vehicles(picture: Array, world: World, view: View) -> None:
-    """Lay all vehicles over the picture, the controlled ones last."""
-    num_controlled = int(world["num_controlled"])
-    vehicles = world["vehicles"][: int(world["num_vehicles"])]
-    names = ("status", "row", "col", "heading", "speed", "limit", "acceleration")
-    shown = []
-    for k, facts in enumerate(zip(*(vehicles[name].tolist() for name in names), strict=True)):
-        status, row, col, heading, speed, limit, acceleration = facts
-        at = view.row_of(row), view.col_of(col)
-        if status == ABSENT or not (-1 <= at[0] <= view.rows and -1 <= at[1] <= view.cols):
-            continue
-        body = palette.EGO if k < num_controlled else palette.TRAFFIC[k % len(palette.TRAFFIC)]
-        if status == CRASHED:
-            sprite = wreck_sprite(view.cell, heading, body)
-        elif k < num_controlled:
-            sprite = ego_sprite(view.cell, heading, acceleration < 0)
-        else:
-            sprite = vehicle_sprite(view.cell, heading, body, limit <= TRUCK_LIMIT, acceleration < 0)
-        if status == DRIVING and speed > 0:
-            _stamp(picture, wake_sprite(view.cell, heading, speed), view, *at)
-        shown.append((sprite, at))
-    for sprite, at in reversed(shown):
-        _stamp(picture, sprite, view, *at)
-
-
-def draw_frame(world: World) -> Array:
+def draw_frame(
+    world: World,
+    before: World | None = None,
+    share: float = 1.0,
+    size: int = DEFAULT_SIZE,
+    saliency: Saliency = (),
+) -> Array:
     """The world from above, north up, uint8 (height, width, 3), the same size for every world of a configuration.
 
     Args:
         world: one record of dtype `core.world.WORLD`, an episode of which has begun.
+        before: the same world one tick earlier, to see it move; any other is left out of account.
+        share: the part of the tick that has passed, in (0, 1].
+        size: pixels along the longer side, at most.
+        saliency: (row, column, weight in [0, 1]) of cells to be tinted.
     """
-    view = view_of(world)
-    picture = _ground_picture(world, view)
-    for row, col, heading, colour in _stop_lines(world):
-        across, back = (heading + 1) & 3, (heading + 2) & 3
-        at_row = view.row_of(row) + HEAD_ACROSS * ROW_STEPS[across] + HEAD_BACK * ROW_STEPS[back]
-        at_col = view.col_of(col) + HEAD_ACROSS * COL_STEPS[across] + HEAD_BACK * COL_STEPS[back]
-        _stamp(picture, signal_head(view.cell, colour), view, at_row, at_col)
-    for pedestrian in world["pedestrians"][: int(world["num_pedestrians"])]:
-        if pedestrian["status"] != NOBODY:
-            at = view.row_of(int(pedestrian["row"])), view.col_of(int(pedestrian["col"]))
-            _stamp(picture, pedestrian_sprite(view.cell), view, *at)
-    _stamp_vehicles(picture, world, view)
+    return draw_scene(Scene(world, before), share, size, saliency)
+
+
+def draw_scene(scene: Scene, share: float = 1.0, size: int = DEFAULT_SIZE, saliency: Saliency = ()) -> Array:
+    """A scene after a share of its tick. Arguments and result as of `draw_frame`."""
+    view = view_of(scene.world, size, scene.focus(share))
+    top, left = _corner(scene, view)
+    height, width = view.shape
+    picture: Array = ground_picture(scene.level, view.cell)[top : top + height, left : left + width].copy()
+    for piece in scene.pieces:
+        row, col = piece.place(share)
+        turn = round(piece.direction(share) * STEPS_PER_TURN) / STEPS_PER_TURN % 4
+        shape = sprite(view.cell, piece.look_at(share), turn)
+        for at_row in _places(view.row_of(row), piece.rows, scene.level.rows, bool(view.row_period)):
+            for at_col in _places(view.col_of(col), piece.cols, scene.level.cols, bool(view.col_period)):
+                # Whole pixels: the picture's edge may lie between two.
+                y = round((at_row + view.first_row + 0.5) * view.cell) - round(view.first_row * view.cell)
+                x = round((at_col + view.first_col + 0.5) * view.cell) - round(view.first_col * view.cell)
+                shape.lay_over(picture, y, x)
+    for row, col, weight in saliency:
+        _tint(picture, view, view.row_of(row), view.col_of(col), TINT * weight)
     return picture
+
+
+def _corner(scene: Scene, view: View) -> tuple[int, int]:
+    """The picture's first row and column of pixels in the picture of all the ground."""
+    rows, cols = scene.level.shown_rows, scene.level.shown_cols
+    return round((view.first_row - rows.first) * view.cell), round((view.first_col - cols.first) * view.cell)
+
+
+def _places(place: float, way: Points, size: int, is_ring: bool) -> tuple[float, ...]:
+    """Where something is seen: whoever leaves a map that continues on its other side comes in there."""
+    if is_ring or (min(way) > -1 and max(way) < size):
+        return (place,)
+    return place - size, place, place + size
+
+
+def _tint(picture: Array, view: View, row: float, col: float, opacity: float) -> None:
+    """Tint the cell (row, col) of the picture."""
+    rows = slice(max(0, round(row * view.cell)), max(0, round((row + 1) * view.cell)))
+    cols = slice(max(0, round(col * view.cell)), max(0, round((col + 1) * view.cell)))
+    part = picture[rows, cols].astype(np.float32)
+    picture[rows, cols] = part * (1.0 - opacity) + np.array(palette.SALIENCY, np.float32) * opacity
 
 
 def _letter(bits: int) -> str:
@@ -142,8 +117,8 @@ def draw_text(world: World) -> str:
     view = view_of(world)
     rows, cols = int(world["rows"]), int(world["cols"])
     letters = [[_letter(bits) for bits in line] for line in world["cells"][: rows * cols].reshape(rows, cols).tolist()]
-    for row, col, _, colour in _stop_lines(world):
-        letters[row][col] = SIGNAL_LETTERS[colour]
+    for row, col, heading, number in stop_lines(map_of(world)):
+        letters[row][col] = SIGNAL_LETTERS[int(world["signals"]["colour_1" if heading & 1 else "colour_0"][number])]
     for pedestrian in world["pedestrians"][: int(world["num_pedestrians"])]:
         if pedestrian["status"] != NOBODY:
             letters[int(pedestrian["row"])][int(pedestrian["col"])] = "p"
@@ -154,10 +129,11 @@ def draw_text(world: World) -> str:
             letter = "E" if k < int(world["num_controlled"]) else str(int(vehicle["speed"]))
             letters[int(vehicle["row"])][int(vehicle["col"])] = "X" if vehicle["status"] == CRASHED else letter
     lines = []
-    for row in range(view.first_row, view.first_row + view.rows):
+    first_row, first_col = math.floor(view.first_row), math.floor(view.first_col)
+    for row in range(first_row, first_row + view.rows):
         at_row = row % rows if view.row_period else row
         if 0 <= at_row < rows:
-            columns = range(view.first_col, view.first_col + view.cols)
+            columns = range(first_col, first_col + view.cols)
             shown = [col % cols for col in columns if view.col_period or 0 <= col < cols]
             lines.append(" ".join(letters[at_row][col] for col in shown))
     driver = world["drivers"][0]

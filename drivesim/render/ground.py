@@ -1,13 +1,14 @@
-"""What the ground of every cell in view looks like, as one number per cell.
+"""What the ground of every cell looks like, as one number per cell.
 
 The number packs the few facts on which a tile's picture depends: what kind of cell it is, where the road ends, which
-lines run along its sides. `tiles` paints one tile per distinct number. Cells in view but outside the map are verge,
-except that a one-way lane runs on beyond the map's edge.
+lines run along its sides. `tiles` paints one tile per distinct number. Cells outside the map are verge, except that a
+one-way lane runs on beyond the map's edge. A map does not change in an episode, so what depends on it is remembered.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from drivesim.core.world import (
     SHOULDER,
     STOP_LINE,
 )
-from drivesim.render.view import View, World
+from drivesim.render.view import Extent, World, extents_of
 
 Array = np.ndarray[Any, Any]
 
@@ -51,6 +52,39 @@ FACTS = {
 }
 
 
+class Map(NamedTuple):
+    """What a level's ground depends on; can be compared and hashed."""
+
+    rows: int
+    cols: int
+    shown_rows: Extent
+    shown_cols: Extent
+    half_lane: int
+    cells: bytes
+    lanes: bytes
+    boxes: tuple[tuple[int, int, int, int], ...]
+    """First row and column, height and width of the signalised junctions."""
+
+    def grid(self, name: str) -> Array:
+        """The bytes `cells` or `lanes` as an array (rows, cols)."""
+        return np.frombuffer(getattr(self, name), np.uint8).reshape(self.rows, self.cols)
+
+
+def map_of(world: World) -> Map:
+    """The map of a world."""
+    rows, cols = int(world["rows"]), int(world["cols"])
+    signals = world["signals"][: int(world["num_signals"])]
+    return Map(
+        rows,
+        cols,
+        *extents_of(world),
+        half_lane=int(world["half_lane"]),
+        cells=world["cells"][: rows * cols].tobytes(),
+        lanes=world["lanes"][: rows * cols].tobytes(),
+        boxes=tuple((int(s["row"]), int(s["col"]), int(s["height"]), int(s["width"])) for s in signals),
+    )
+
+
 def packed(facts: dict[str, Array]) -> Array:
     """One integer per cell, from arrays of equal shape by the names of `FACTS`."""
     number: Array = np.zeros(facts["kind"].shape, np.int64)
@@ -76,20 +110,19 @@ def _without_obstacles(cells: Array, is_obstacle: Array) -> Array:
     return np.take_along_axis(cells, below, axis=0)
 
 
-def _cells_around(world: World, view: View) -> dict[str, Array]:
-    """The map's cells in view and one more on every side, each array (rows + 2, cols + 2)."""
-    rows, cols = int(world["rows"]), int(world["cols"])
-    size = rows * cols
-    cells = world["cells"][:size].reshape(rows, cols)
-    lanes = world["lanes"][:size].reshape(rows, cols)
+def _around(extent: Extent) -> Array:
+    """The rows or columns that can come into view, and one more at either end."""
+    index = np.arange(extent.first - 1, extent.first + extent.count + 1)
+    return index % extent.period if extent.period else index
+
+
+def _cells_around(level: Map) -> dict[str, Array]:
+    """The map's cells that can come into view and one more on every side, each array (rows + 2, cols + 2)."""
+    rows, cols = level.rows, level.cols
+    cells, lanes = level.grid("cells"), level.grid("lanes")
     is_obstacle = cells >> 4 == OBSTACLE
     ground = _without_obstacles(cells, is_obstacle) if rows >= cols else _without_obstacles(cells.T, is_obstacle.T).T
-    row = np.arange(view.first_row - 1, view.first_row + view.rows + 1)
-    col = np.arange(view.first_col - 1, view.first_col + view.cols + 1)
-    if view.row_period:
-        row %= view.row_period
-    if view.col_period:
-        col %= view.col_period
+    row, col = _around(level.shown_rows), _around(level.shown_cols)
     at_row, at_col = row.clip(0, rows - 1), col.clip(0, cols - 1)
     at = np.ix_(at_row, at_col)
     bits = ground[at]
@@ -174,9 +207,9 @@ def _verge(row: Array, col: Array, is_road: Array) -> Array:
     return verge
 
 
-def ground_of(world: World, view: View) -> Array:
-    """The packed facts of every cell in view, int64 (rows, cols)."""
-    cells = _cells_around(world, view)
+def ground_of(level: Map) -> Array:
+    """The packed facts of every cell that can come into view, int64 (rows, cols)."""
+    cells = _cells_around(level)
     inner = (slice(1, -1), slice(1, -1))
     kind, heading = cells["kind"][inner], cells["heading"][inner]
     is_road = cells["kind"] != OFF_ROAD
@@ -187,7 +220,7 @@ def ground_of(world: World, view: View) -> Array:
     is_parked = is_blocked & (joined == 0) & (heading < SEVERAL_HEADINGS)
     is_lane = (kind == LANE) & (heading < SEVERAL_HEADINGS)
     row, col = cells["row"][1:-1], cells["col"][:, 1:-1]
-    if int(world["half_lane"]) > 0:
+    if level.half_lane > 0:
         middle = np.where(is_lane & (cells["offset"][inner] == 0), GUIDE, PLAIN)
     else:
         along = np.where(heading & 1 == 0, row, col)
@@ -206,3 +239,19 @@ def ground_of(world: World, view: View) -> Array:
             "verge": np.where(is_road[inner], 0, _verge(row, col, is_road)),
         }
     )
+
+
+@lru_cache(maxsize=256)
+def stop_lines(level: Map) -> tuple[tuple[int, int, int, int], ...]:
+    """The signalised stop lines: row, column, heading and number of the signal."""
+    lines = []
+    cells = level.grid("cells")
+    for row, col in np.argwhere(cells >> 4 == STOP_LINE).tolist():
+        heading = int(HEADING_OF_MASK[cells[row, col] & 15])
+        if heading >= SEVERAL_HEADINGS:
+            continue
+        ahead_row, ahead_col = row + ROW_STEPS[heading], col + COL_STEPS[heading]
+        for number, (first_row, first_col, height, width) in enumerate(level.boxes):
+            if 0 <= ahead_row - first_row < height and 0 <= ahead_col - first_col < width:
+                lines.append((row, col, heading, number))
+    return tuple(lines)

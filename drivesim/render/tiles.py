@@ -22,6 +22,8 @@ from drivesim.render.ground import (
     NO_OBSTACLE,
     PARKED_CAR,
     SOLID,
+    Map,
+    ground_of,
     unpacked,
 )
 from drivesim.render.palette import Colour
@@ -170,3 +172,23 @@ def tile(cell: int, number: int) -> Array:
     elif facts["obstacle"] == PARKED_CAR:
         paint_parked_car(canvas, heading)
     return canvas.to_rgb()
+
+
+@lru_cache(maxsize=32)
+def ground_picture(level: Map, cell: int) -> Array:
+    """All of a map's ground that can come into view, uint8 (height, width, 3), not to be written to.
+
+    Its first row and column are those of the map's extents; a ring is continued by as much as a picture shows, so
+    that every view is one part of it.
+    """
+    facts = ground_of(level)
+    rows, cols = (
+        np.arange(extent.count + (extent.shown + 1 if extent.period else 0)) % extent.count
+        for extent in (level.shown_rows, level.shown_cols)
+    )
+    numbers, places = np.unique(facts, return_inverse=True)
+    tiles = np.stack([tile(cell, number) for number in numbers.tolist()])
+    picture = tiles[places.reshape(facts.shape)[np.ix_(rows, cols)]].transpose(0, 2, 1, 3, 4)
+    flat: Array = picture.reshape(len(rows) * cell, len(cols) * cell, 3)
+    flat.flags.writeable = False
+    return flat

@@ -1,12 +1,13 @@
 """Which part of a map a picture shows, and how large a cell is in it.
 
-Small maps are shown whole, long roads through a window around the ego. Number and size of the cells depend on the
-map's shape alone, so every picture of a scenario with the same options has the same size; and both sides are
-multiples of 16 pixels, which is what video encoders want.
+Small maps are shown whole, long roads through a window that moves with the ego. Number and size of the cells depend
+on the map's shape alone, so every picture of a scenario with the same options has the same size; and unless it is very
+small, both sides are multiples of 16 pixels, which is what video encoders want.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,67 +20,112 @@ LARGEST_WHOLE = 32  # cells; longer sides are shown through a window
 WINDOW_ROWS = 24
 WINDOW_COLS = 40
 FEWEST = 12  # cells; narrower maps get verge around them
-LONG_SIDE = 640  # pixels, at most
+DEFAULT_SIZE = 640  # pixels along the longer side, at most
+SMALLEST_SIZE, LARGEST_SIZE = 64, 4096
 EGO_ROW = 0.7  # of the window's height: long roads lead north, and what lies ahead matters more
 EGO_COL = 0.35  # of the window's width
 
 
 @dataclass(frozen=True)
 class View:
-    """A window of `rows` x `cols` cells on a map, its north-western cell being (first_row, first_col)."""
+    """A window of `rows` x `cols` cells on a map, its north-western corner being that of cell (first_row, first_col).
+
+    The first row and column may be fractions, while the window moves, and may lie outside the map, as may the last
+    ones: the picture shows verge there.
+    """
 
     rows: int
     cols: int
-    first_row: int
-    """May lie outside the map, as may the last one: the picture shows verge there."""
-    first_col: int
+    first_row: float
+    first_col: float
     cell: int
     """Pixels along a cell's side."""
     row_period: int
     """Rows after which the map repeats, 0 = it ends."""
     col_period: int
 
-    def row_of(self, row: int) -> int:
-        """The row of the picture, in cells, at which a row of the map is shown; outside 0 … rows - 1 it is not."""
-        return (row - self.first_row) % self.row_period if self.row_period else row - self.first_row
+    def row_of(self, row: float) -> float:
+        """The row of the picture, in cells, at which a row of the map is shown; outside [0, rows) it is not.
 
-    def col_of(self, col: int) -> int:
+        On a ring, rows within one cell above the picture are told as such, not as far below it.
+        """
+        return _place(row - self.first_row, self.row_period)
+
+    def col_of(self, col: float) -> float:
         """The same for columns."""
-        return (col - self.first_col) % self.col_period if self.col_period else col - self.first_col
+        return _place(col - self.first_col, self.col_period)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the picture in pixels."""
+        return self.rows * self.cell, self.cols * self.cell
 
 
-def _extent(cells: int, window: int, is_ring: bool) -> int:
-    """How many of `cells` cells to show, always an even number."""
+def _place(cells: float, period: int) -> float:
+    """A distance from the picture's edge; on a ring between -1 and the period less 1."""
+    return (cells + 1) % period - 1 if period else cells
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What is ever shown of one side of a map."""
+
+    shown: int
+    """Cells in a picture, an even number."""
+    first: int
+    """The first cell that can come into view, on a map that ends."""
+    count: int
+    """Cells that can come into view."""
+    period: int
+    """Cells after which the map repeats, 0 = it ends."""
+
+    def first_for(self, ego: float, place: float) -> float:
+        """The first cell to show: a ring scrolls past the ego, a window stops at the map's ends."""
+        if self.period:
+            return (ego - int(place * self.shown)) % self.period
+        return min(max(ego - int(place * self.shown), self.first), self.first + self.count - self.shown)
+
+
+def _extent(cells: int, window: int, is_ring: bool) -> Extent:
+    """What is shown of a side of `cells` cells."""
     if is_ring:
-        return min(window, cells - cells % 2)
+        return Extent(min(window, cells - cells % 2), 0, cells, cells)
     if cells > LARGEST_WHOLE:
-        return window
-    return max(FEWEST, cells + cells % 2)
+        return Extent(window, 0, cells, 0)
+    shown = max(FEWEST, cells + cells % 2)
+    return Extent(shown, -((shown - cells) // 2), shown, 0)
 
 
-def _first(cells: int, shown: int, ego: int, place: float, is_ring: bool) -> int:
-    """The first cell to show: a ring scrolls past the ego, a window stops at the map's ends."""
-    if shown >= cells and not is_ring:
-        return -((shown - cells) // 2)
-    first = ego - int(place * shown)
-    return first % cells if is_ring else min(max(first, 0), cells - shown)
-
-
-def view_of(world: World) -> View:
-    """The view on a world: around its first controlled car, wherever that is."""
-    rows, cols = int(world["rows"]), int(world["cols"])
-    ego = world["vehicles"][0]
+def extents_of(world: World) -> tuple[Extent, Extent]:
+    """What is ever shown of a world's rows and columns."""
     is_ring = bool(world["is_ring"])
-    rows_repeat = is_ring and bool(world["wraps_rows"])
-    cols_repeat = is_ring and bool(world["wraps_cols"])
-    shown_rows = _extent(rows, WINDOW_ROWS, rows_repeat)
-    shown_cols = _extent(cols, WINDOW_COLS, cols_repeat)
+    return (
+        _extent(int(world["rows"]), WINDOW_ROWS, is_ring and bool(world["wraps_rows"])),
+        _extent(int(world["cols"]), WINDOW_COLS, is_ring and bool(world["wraps_cols"])),
+    )
+
+
+def cell_size(rows: int, cols: int, size: int) -> int:
+    """Pixels along a cell's side, for a picture of `rows` x `cols` cells and at most `size` pixels; 2 at least.
+
+    Where there are enough of them, both sides of the picture come out as multiples of 16.
+    """
+    cell = size // max(rows, cols)
+    step = 16 // math.gcd(16, rows, cols)
+    return max(2, cell - cell % step if cell >= step else cell - cell % 2)
+
+
+def view_of(world: World, size: int = DEFAULT_SIZE, focus: tuple[float, float] | None = None) -> View:
+    """The view on a world: around its first controlled car, wherever that is, or around `focus` (row, column)."""
+    rows, cols = extents_of(world)
+    ego = world["vehicles"][0]
+    row, col = (float(ego["row"]), float(ego["col"])) if focus is None else focus
     return View(
-        rows=shown_rows,
-        cols=shown_cols,
-        first_row=_first(rows, shown_rows, int(ego["row"]), EGO_ROW, rows_repeat),
-        first_col=_first(cols, shown_cols, int(ego["col"]), EGO_COL, cols_repeat),
-        cell=max(8, LONG_SIDE // max(shown_rows, shown_cols) // 8 * 8),
-        row_period=rows if rows_repeat else 0,
-        col_period=cols if cols_repeat else 0,
+        rows=rows.shown,
+        cols=cols.shown,
+        first_row=rows.first_for(row, EGO_ROW),
+        first_col=cols.first_for(col, EGO_COL),
+        cell=cell_size(rows.shown, cols.shown, size),
+        row_period=rows.period,
+        col_period=cols.period,
     )

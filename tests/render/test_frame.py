@@ -48,8 +48,8 @@ def count(frame, colour):
 def pixel(world, frame, vehicle):
     """The pixel in the middle of a vehicle's cell."""
     view = view_of(world)
-    row = view.row_of(int(vehicle["row"])) * view.cell + view.cell // 2
-    col = view.col_of(int(vehicle["col"])) * view.cell + view.cell // 2
+    row = int(view.row_of(int(vehicle["row"]))) * view.cell + view.cell // 2
+    col = int(view.col_of(int(vehicle["col"]))) * view.cell + view.cell // 2
     return tuple(frame[row, col].tolist())
 
 
@@ -113,8 +113,8 @@ def test_a_cell_of_a_small_map_is_at_a_fixed_place():
     for world in drive(env, seed=2):
         frame = draw_frame(world)
         ego = world["vehicles"][0]
-        if ego["status"] == DRIVING:  # 12 x 12 cells of 48 pixels, the map's first being the second
-            middle = frame[(ego["row"] + 1) * 48 + 24, (ego["col"] + 1) * 48 + 24]
+        if ego["status"] == DRIVING:  # 12 x 12 cells of 52 pixels, the map's first being the second
+            middle = frame[(ego["row"] + 1) * 52 + 26, (ego["col"] + 1) * 52 + 26]
             assert tuple(middle.tolist()) == palette.EGO
 
 

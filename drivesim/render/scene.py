@@ -1,0 +1,158 @@
+"""What stands and moves on the ground in one tick: the pieces of a picture, and where each is at any time of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from drivesim.core.world import ABSENT, CRASHED, DRIVING, NOBODY
+from drivesim.render import palette
+from drivesim.render.ground import COL_STEPS, ROW_STEPS, map_of, stop_lines
+from drivesim.render.motion import MIDDLE, displacement, is_next, ways
+from drivesim.render.route import planned_route
+from drivesim.render.sprites import CAR, EGO, PEDESTRIAN, ROUTE, SIGNAL, TRUCK, WAKE, WRECK, Look
+from drivesim.render.view import World
+
+Array = np.ndarray[Any, Any]
+
+TRUCK_LIMIT = 1  # cells per tick: drivers that never go faster drive a truck
+HEAD_ACROSS, HEAD_BACK = 1.25, 0.5  # cells from a stop line's cell to its signal head, on the verge
+LEAN = 0.12  # quarter turns by which a car that changes lane leans that way, at most
+Points = tuple[float, float, float]
+
+
+class Piece(NamedTuple):
+    """One thing in the picture, and how it moves in a tick."""
+
+    look: Look
+    rows: Points
+    """Row of its middle, in cells, when the tick begins, at `motion.MIDDLE` and when it ends."""
+    cols: Points
+    turn: float = 0.0
+    """Where it heads when the tick begins, in quarter turns to the right of north."""
+    turns: float = 0.0
+    """Quarter turns that it makes up to `motion.MIDDLE`."""
+    leans: float = 0.0
+    """Quarter turns by which it leans to the right halfway there."""
+    last_look: Look | None = None
+    """What it looks like when the tick has ended, if not the same."""
+
+    def place(self, share: float) -> tuple[float, float]:
+        """Row and column of its middle after a share of the tick, in [0, 1]."""
+        first, last, part = (0, 1, share / MIDDLE) if share < MIDDLE else (1, 2, (share - MIDDLE) / (1 - MIDDLE))
+        return (
+            self.rows[first] + (self.rows[last] - self.rows[first]) * part,
+            self.cols[first] + (self.cols[last] - self.cols[first]) * part,
+        )
+
+    def direction(self, share: float) -> float:
+        """Where it heads after a share of the tick, in quarter turns to the right of north."""
+        if share >= MIDDLE:
+            return self.turn + self.turns
+        part = share / MIDDLE
+        return self.turn + self.turns * part + self.leans * math.sin(math.pi * part)
+
+    def look_at(self, share: float) -> Look:
+        """What it looks like after a share of the tick."""
+        return self.last_look if self.last_look is not None and share >= 1.0 else self.look
+
+
+class Scene:
+    """All that is on the ground while `before` becomes `after`, or stands in `after` if `before` is no tick earlier.
+
+    Args:
+        after: the world at the tick's end.
+        before: the world one tick earlier; anything else (another episode, None) is left out of account.
+    """
+
+    def __init__(self, after: World, before: World | None = None) -> None:
+        moves = before is not None and is_next(before, after)
+        self.world = after
+        self.before: World = before if moves and before is not None else after
+        self.moves = moves
+        self.level = map_of(after)
+        rows, cols = ways(self.before, after)
+        self._rows: list[list[float]] = rows.tolist()
+        self._cols: list[list[float]] = cols.tolist()
+        self.pieces: tuple[Piece, ...] = (
+            *self._route(),
+            *self._signals(),
+            *self._pedestrians(),
+            *self._vehicles(),
+        )
+        """The lowest first."""
+
+    def focus(self, share: float = 1.0) -> tuple[float, float]:
+        """Row and column of the ego after a share of the tick, around which the picture is shown."""
+        return self._piece(Look(EGO), 0).place(share)
+
+    def _piece(self, look: Look, k: int) -> Piece:
+        """A piece that moves as vehicle k does."""
+        return Piece(look, tuple(self._rows[k]), tuple(self._cols[k]))  # type: ignore[arg-type]
+
+    def _route(self) -> Iterator[Piece]:
+        """The way that the ego has before it."""
+        if self.world["vehicles"]["status"][0] == DRIVING:
+            for row, col, turn in planned_route(self.world):
+                yield Piece(Look(ROUTE), (row, row, row), (col, col, col), turn)
+
+    def _signals(self) -> Iterator[Piece]:
+        """The heads of the signals: what they show while a tick goes on is what the drivers saw before it."""
+        for row, col, heading, number in stop_lines(self.level):
+            axis = "colour_1" if heading & 1 else "colour_0"
+            across, back = (heading + 1) & 3, (heading + 2) & 3
+            at_row = row + HEAD_ACROSS * ROW_STEPS[across] + HEAD_BACK * ROW_STEPS[back]
+            at_col = col + HEAD_ACROSS * COL_STEPS[across] + HEAD_BACK * COL_STEPS[back]
+            shown, then = (int(world["signals"][axis][number]) for world in (self.before, self.world))
+            yield Piece(
+                Look(SIGNAL, level=shown),
+                (at_row, at_row, at_row),
+                (at_col, at_col, at_col),
+                last_look=Look(SIGNAL, level=then) if then != shown else None,
+            )
+
+    def _pedestrians(self) -> Iterator[Piece]:
+        """Everybody on foot."""
+        num = int(self.world["num_pedestrians"])
+        old, new = self.before["pedestrians"][:num], self.world["pedestrians"][:num]
+        down, right = displacement(self.world, old, new)
+        for n in range(num):
+            if new["status"][n] != NOBODY and old["status"][n] != NOBODY:
+                row, col = float(old["row"][n]), float(old["col"][n])
+                row_steps, col_steps = float(down[n]), float(right[n])
+                yield Piece(
+                    Look(PEDESTRIAN),
+                    (row, row + MIDDLE * row_steps, row + row_steps),
+                    (col, col + MIDDLE * col_steps, col + col_steps),
+                )
+
+    def _vehicles(self) -> Iterator[Piece]:
+        """All vehicles, the controlled ones on top, over the wakes of all."""
+        num_vehicles = int(self.world["num_vehicles"])
+        num_controlled = int(self.world["num_controlled"])
+        old, new = self.before["vehicles"][:num_vehicles], self.world["vehicles"][:num_vehicles]
+        names = ("status", "heading", "speed", "limit", "acceleration", "side", "quarter", "turn")
+        facts = zip(
+            old["status"].tolist(), old["heading"].tolist(), *(new[name].tolist() for name in names), strict=True
+        )
+        vehicles = []
+        for k, (was, faced, status, heading, speed, limit, acceleration, side, quarter, turn) in enumerate(facts):
+            if ABSENT in (was, status):
+                continue
+            body = palette.EGO if k < num_controlled else palette.TRAFFIC[k % len(palette.TRAFFIC)]
+            kind = EGO if k < num_controlled else TRUCK if limit <= TRUCK_LIMIT else CAR
+            wreck = Look(WRECK, body)
+            piece = self._piece(Look(kind, body, acceleration < 0, side or quarter or turn), k)
+            turns = (heading - faced + 2) % 4 - 2
+            piece = piece._replace(turn=float(faced), turns=float(turns), leans=LEAN * side if turns == 0 else 0.0)
+            if was == CRASHED or (status == CRASHED and not self.moves):
+                piece = piece._replace(look=wreck)
+            elif status == CRASHED:
+                piece = piece._replace(last_look=wreck)
+            elif status == DRIVING and speed > 0:
+                yield piece._replace(look=Look(WAKE, level=speed), last_look=None)
+            vehicles.append(piece)
+        yield from reversed(vehicles)
