@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import operator
+import os
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-RENDER_MODES = ("rgb_array", "ansi")
+RENDER_MODES = ("human", "rgb_array", "ansi")
+MAX_NUM_THREADS = 256
+MAX_STEPS = 2**31 - 1
 
 
 def integer(value: Any) -> int | None:
@@ -201,3 +204,48 @@ def checked_actions(actions: Any, num_envs: int, num_actions: int) -> np.ndarray
     if array.shape != (num_envs,):
         raise ValueError(f"actions must be {allowed}, got shape {array.shape}")
     return array
+
+
+def checked_lane_options(
+    options: dict[str, Any] | None, num_envs: int, highest: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The options of a vector environment's reset: which lanes (N,) begin an episode, and on which levels (N,).
+
+    A level of -1 stands for any.
+
+    Raises:
+        TypeError, ValueError: for anything else than `reset_mask` and `level_seed`.
+    """
+    options = checked_options(options, ("reset_mask", "level_seed"))
+    mask = np.ones(num_envs, np.bool_)
+    if "reset_mask" in options:
+        mask = checked_reset_mask(options["reset_mask"], num_envs)
+    level_seeds = np.full(num_envs, -1, np.int64)
+    if "level_seed" in options:
+        level_seeds = checked_level_seeds(options["level_seed"], num_envs, highest)
+    return mask, level_seeds
+
+
+def checked_time_limit(value: Any, registered: int) -> int:
+    """A vector environment's time limit in steps, 0 = none; None stands for the registered one, -1 for none.
+
+    Raises:
+        TypeError, ValueError: for anything but None and an integer of at least 1, or -1.
+    """
+    if value is None:
+        return registered
+    steps = whole("max_episode_steps", value, -1, MAX_STEPS)
+    if steps == 0:
+        raise ValueError("max_episode_steps must be at least 1, or -1 for no limit, got 0")
+    return max(steps, 0)
+
+
+def checked_num_threads(value: Any) -> int:
+    """A number of threads; None stands for one per processor, 16 at most.
+
+    Raises:
+        TypeError, ValueError: for anything but None and an integer in range.
+    """
+    if value is None:
+        return max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 16))
+    return whole("num_threads", value, 1, MAX_NUM_THREADS)

@@ -13,12 +13,14 @@ from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, 
 from drivesim.config import EnvConfig, RewardWeights, jsonable
 from drivesim.core.batch import DISABLED, EPISODE, TEST_SPLIT
 from drivesim.core.rules import TERMS
-from drivesim.core.world import NOT_STARTED, RUNNING
+from drivesim.core.world import RUNNING
 from drivesim.engine import Array, Engine
+from drivesim.registry import entry_of
+from drivesim.render.view import DEFAULT_SIZE
+from drivesim.rendering import RENDER_FPS, Renderer
 
 INFO_KEYS = tuple(EPISODE.names or ())
 MAX_LEVEL_SEED = 2 * TEST_SPLIT - 1
-RENDER_FPS = 10
 
 
 class DriveEnv(gym.Env[Array, int]):
@@ -26,7 +28,9 @@ class DriveEnv(gym.Env[Array, int]):
 
     Args:
         scenario: name in the registry; `gym.make` passes it.
-        render_mode: None, `"rgb_array"` (uint8 (H, W, 3)) or `"ansi"` (str).
+        render_mode: None, `"human"` (a window that shows every reset and step), `"rgb_array"` (uint8 (H, W, 3)) or
+            `"ansi"` (str).
+        render_size: pixels along the longer side of a picture, at most.
         observation: `"grid"`, `"features"` or `"full_grid"`; None = the scenario's own.
         difficulty: `"easy"`, `"medium"` or `"hard"`.
         split: `"train"` or `"test"`: disjoint streams of levels.
@@ -53,6 +57,7 @@ class DriveEnv(gym.Env[Array, int]):
         scenario: str,
         *,
         render_mode: str | None = None,
+        render_size: int = DEFAULT_SIZE,
         observation: str | None = None,
         difficulty: str = "medium",
         split: str = "train",
@@ -77,6 +82,8 @@ class DriveEnv(gym.Env[Array, int]):
             level=level,
         )
         self._engine = Engine(self.config, num_lanes=1, autoreset=DISABLED)
+        self._renderer = Renderer(self._engine, self.render_mode, render_size, entry_of(scenario).id)
+        self._is_human = self._renderer.is_human
         box = self.config.encoder.space(self.config.scenario_class.window, *self._engine.map_shape)
         self.observation_space: spaces.Box = box
         self.action_space: spaces.Discrete = spaces.Discrete(self._engine.num_actions)  # type: ignore[assignment]
@@ -127,6 +134,8 @@ class DriveEnv(gym.Env[Array, int]):
         self._engine.describe()
         self._engine.terms[:] = 0.0
         self._engine.costs[:] = 0.0
+        if self._is_human:
+            self._renderer.show()
         return obs[0], self._info()
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -150,6 +159,8 @@ class DriveEnv(gym.Env[Array, int]):
         self._engine.step(self._actions, obs, self._rewards, self._terminations, self._truncations, is_detailed=True)
         terminated = self._terminations.item()
         self._needs_reset = terminated
+        if self._is_human:
+            self._renderer.show(action, self._rewards.item())
         return obs[0], self._rewards.item(), terminated, False, self._info()
 
     def _info(self) -> dict[str, Any]:
@@ -163,17 +174,14 @@ class DriveEnv(gym.Env[Array, int]):
         return info
 
     def render(self) -> Any:
-        """The world as a frame (`"rgb_array"`) or as text (`"ansi"`).
+        """The world as a picture (`"rgb_array"`) or text (`"ansi"`); None under `"human"`, whose window is up to date.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
             gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_open()
-        if self.render_mode is None:
-            gym.logger.warn("render() without a render_mode shows nothing: pass render_mode= to gym.make")
-            return None
-        return render_world(self._engine, 0, self.render_mode)
+        return self._renderer.render(0)
 
     def get_state(self) -> Array:
         """A copy of the world, (1,) records, with all that a continuation needs."""
@@ -216,6 +224,7 @@ class DriveEnv(gym.Env[Array, int]):
 
     def close(self) -> None:
         """Free what the environment holds; may be called again."""
+        self._renderer.close()
         self._engine.close()
         self._is_closed = True
         self._needs_reset = True
@@ -228,17 +237,3 @@ class DriveEnv(gym.Env[Array, int]):
         self._check_open()
         if not self._engine.is_started:
             raise gym.error.ResetNeeded(f"call reset() before {method}()")
-
-
-def render_world(engine: Engine, lane: int, render_mode: str) -> Any:
-    """Lane `lane` as a frame or as text.
-
-    Raises:
-        gymnasium.error.ResetNeeded: before the first reset.
-    """
-    from drivesim.render.frame import draw_frame, draw_text
-
-    world = engine.worlds[lane]
-    if world["phase"] == NOT_STARTED:
-        raise gym.error.ResetNeeded("call reset() before render()")
-    return draw_text(world) if render_mode == "ansi" else draw_frame(world)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import gymnasium as gym
@@ -15,12 +14,12 @@ from drivesim.checks import (
     RENDER_MODES,
     boolean,
     checked_actions,
-    checked_level_seeds,
+    checked_lane_options,
     checked_mode,
-    checked_options,
+    checked_num_threads,
     checked_render_mode,
-    checked_reset_mask,
     checked_seeds,
+    checked_time_limit,
     integer,
     whole,
 )
@@ -28,12 +27,12 @@ from drivesim.config import EnvConfig, RewardWeights, jsonable
 from drivesim.core import batch
 from drivesim.core.world import ENDED
 from drivesim.engine import Array, Engine
-from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED, RENDER_FPS, render_world
+from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
 from drivesim.registry import entry_of
+from drivesim.render.view import DEFAULT_SIZE
+from drivesim.rendering import RENDER_FPS, Renderer
 
 MAX_NUM_ENVS = 2**20
-MAX_NUM_THREADS = 256
-MAX_STEPS = 2**31 - 1
 LANE_METHODS = ("render", "observe", "action_masks")  # those that answer once per lane
 MODES = {
     AutoresetMode.NEXT_STEP: batch.NEXT_STEP,
@@ -56,7 +55,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         copy: whether every call returns fresh arrays. With False, `obs`, `rewards`, `terminations`, `truncations`
             and `final_obs` are the environment's own buffers, which the next step or reset overwrites; infos are
             fresh in either case.
-        render_mode: None, `"rgb_array"` or `"ansi"`; `render()` returns a tuple with one frame per lane.
+        render_mode: None, `"human"` (a window with a grid of the lanes), `"rgb_array"` or `"ansi"`.
+        render_size: pixels along the longer side of a picture, at most.
         observation, difficulty, split, num_levels, reward, reward_weights, traffic, dawdle, **level: as in
             `drivesim.env.DriveEnv`.
 
@@ -79,6 +79,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         num_threads: int | None = None,
         copy: bool = True,
         render_mode: str | None = None,
+        render_size: int = DEFAULT_SIZE,
         observation: str | None = None,
         difficulty: str = "medium",
         split: str = "train",
@@ -93,16 +94,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self.autoreset_mode = checked_mode(autoreset_mode)
         self.render_mode = checked_render_mode(render_mode)
         self._copies = boolean("copy", copy)
-        if max_episode_steps is None:
-            max_steps = entry_of(scenario).max_episode_steps
-        else:
-            max_steps = whole("max_episode_steps", max_episode_steps, -1, MAX_STEPS)
-            if max_steps == 0:
-                raise ValueError("max_episode_steps must be at least 1, or -1 for no limit, got 0")
-        if num_threads is None:
-            threads = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 16))
-        else:
-            threads = whole("num_threads", num_threads, 1, MAX_NUM_THREADS)
+        max_steps = checked_time_limit(max_episode_steps, entry_of(scenario).max_episode_steps)
+        threads = checked_num_threads(num_threads)
         self.config = EnvConfig(
             scenario=scenario,
             observation=observation,
@@ -116,7 +109,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             level=level,
         )
         mode = MODES[self.autoreset_mode]
-        self._engine = Engine(self.config, self.num_envs, mode, max(max_steps, 0), threads)
+        self._engine = Engine(self.config, self.num_envs, mode, max_steps, threads)
+        self._renderer = Renderer(self._engine, self.render_mode, render_size, entry_of(scenario).id)
         self.metadata = {
             "render_modes": list(RENDER_MODES),
             "render_fps": RENDER_FPS,
@@ -171,13 +165,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         """
         self._check_open()
         seeds = checked_seeds(seed, self.num_envs)
-        options = checked_options(options, ("reset_mask", "level_seed"))
-        mask = np.ones(self.num_envs, np.bool_)
-        if "reset_mask" in options:
-            mask = checked_reset_mask(options["reset_mask"], self.num_envs)
-        level_seeds = np.full(self.num_envs, -1, np.int64)
-        if "level_seed" in options:
-            level_seeds = checked_level_seeds(options["level_seed"], self.num_envs, MAX_LEVEL_SEED)
+        mask, level_seeds = checked_lane_options(options, self.num_envs, MAX_LEVEL_SEED)
         if not self._is_started and not mask.all():
             raise gym.error.ResetNeeded("reset all lanes before resetting some of them with reset_mask")
         first = integer(seed)
@@ -189,6 +177,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._engine.reset(mask, level_seeds, obs)
         self._ended &= ~mask
         self._is_started = True
+        if self._renderer.is_human:
+            self._renderer.show_lanes()
         return obs, {}
 
     # --- steps -------------------------------------------------------------------------------------------------------
@@ -236,6 +226,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             self._is_started = False  # some lane has ended and could not begin anew
             raise
         np.logical_or(terminations, truncations, out=self._ended)
+        if self._renderer.is_human:
+            self._renderer.show_lanes()
         return obs, rewards, terminations, truncations, self._infos()
 
     def _infos(self) -> dict[str, Any]:
@@ -348,17 +340,31 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
     # --- the rest of the interface -----------------------------------------------------------------------------------
 
     def render(self) -> tuple[Any, ...] | None:
-        """One frame or text per lane.
+        """One picture or text per lane, as Gymnasium's wrappers expect; `render_grid` gives one picture of all.
+
+        None without a render mode, and under `"human"`, whose window is up to date.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
+        """
+        self._check_open()
+        frames = tuple(self._renderer.render(lane) for lane in range(self.num_envs if self.render_mode else 1))
+        return None if frames[0] is None else frames
+
+    def render_grid(self, columns: int | None = None) -> Array:
+        """The lanes side by side in one picture, uint8 (H, W, 3); of more than 64 lanes the first.
+
+        Args:
+            columns: lanes in a row; None = as many as make the picture most like a square.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        self._check_open()
-        if self.render_mode is None:
-            gym.logger.warn("render() without a render_mode shows nothing: pass render_mode= to gym.make_vec")
-            return None
-        self._check_started("render")
-        return tuple(render_world(self._engine, lane, self.render_mode) for lane in range(self.num_envs))
+        if columns is not None:
+            columns = whole("columns", columns, 1, MAX_NUM_ENVS)
+        self._check_started("render_grid")
+        return self._renderer.render_grid(columns)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """What every lane answers to a method or attribute, as `SyncVectorEnv.call` does.
@@ -384,6 +390,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return (value,) * self.num_envs
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Let go of the threads."""
-        if hasattr(self, "_engine"):  # some versions of Gymnasium close what was never built
+        """Let go of the threads and close the window."""
+        if hasattr(self, "_renderer"):  # some versions of Gymnasium close what was never built
+            self._renderer.close()
             self._engine.close()

@@ -26,7 +26,7 @@ from drivesim.render.ground import HEADING_OF_MASK, SEVERAL_HEADINGS, map_of, st
 from drivesim.render.scene import Points, Scene
 from drivesim.render.sprites import STEPS_PER_TURN, sprite
 from drivesim.render.tiles import ground_picture
-from drivesim.render.view import DEFAULT_SIZE, View, World, view_of
+from drivesim.render.view import DEFAULT_SIZE, View, World, cell_for, view_of
 
 Array = np.ndarray[Any, Any]
 
@@ -53,12 +53,12 @@ def draw_frame(
         size: pixels along the longer side, at most.
         saliency: (row, column, weight in [0, 1]) of cells to be tinted.
     """
-    return draw_scene(Scene(world, before), share, size, saliency)
+    return draw_scene(Scene(world, before), cell_for(world, size), share, saliency)
 
 
-def draw_scene(scene: Scene, share: float = 1.0, size: int = DEFAULT_SIZE, saliency: Saliency = ()) -> Array:
-    """A scene after a share of its tick. Arguments and result as of `draw_frame`."""
-    view = view_of(scene.world, size, scene.focus(share))
+def draw_scene(scene: Scene, cell: int, share: float = 1.0, saliency: Saliency = ()) -> Array:
+    """A scene after a share of its tick, with `cell` pixels along a cell's side. The rest as in `draw_frame`."""
+    view = view_of(scene.world, cell, scene.focus(share))
     top, left = _corner(scene, view)
     height, width = view.shape
     picture: Array = ground_picture(scene.level, view.cell)[top : top + height, left : left + width].copy()

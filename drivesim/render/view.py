@@ -115,8 +115,20 @@ def cell_size(rows: int, cols: int, size: int) -> int:
     return max(2, cell - cell % step if cell >= step else cell - cell % 2)
 
 
-def view_of(world: World, size: int = DEFAULT_SIZE, focus: tuple[float, float] | None = None) -> View:
-    """The view on a world: around its first controlled car, wherever that is, or around `focus` (row, column)."""
+def cell_for(world: World, size: int = DEFAULT_SIZE) -> int:
+    """Pixels along a cell's side for pictures of a world of at most `size` pixels."""
+    rows, cols = extents_of(world)
+    return cell_size(rows.shown, cols.shown, size)
+
+
+def view_of(world: World, cell: int | None = None, focus: tuple[float, float] | None = None) -> View:
+    """The view on a world.
+
+    Args:
+        world: whose map is shown.
+        cell: pixels along a cell's side; None = as in a picture of the default size.
+        focus: row and column around which a window lies; None = those of the first controlled car, wherever it is.
+    """
     rows, cols = extents_of(world)
     ego = world["vehicles"][0]
     row, col = (float(ego["row"]), float(ego["col"])) if focus is None else focus
@@ -125,7 +137,7 @@ def view_of(world: World, size: int = DEFAULT_SIZE, focus: tuple[float, float] |
         cols=cols.shown,
         first_row=rows.first_for(row, EGO_ROW),
         first_col=cols.first_for(col, EGO_COL),
-        cell=cell_size(rows.shown, cols.shown, size),
+        cell=cell_for(world) if cell is None else cell,
         row_period=rows.period,
         col_period=cols.period,
     )

@@ -28,7 +28,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"reward": "dense"}, ("reward", "'dense'", "'route', 'shaped', 'sparse', 'cost'")),
     ({"reward": None}, ("reward", "None", "'route'")),
     ({"traffic": "idm"}, ("traffic", "'idm'", "'krauss', 'nasch', 'unaware'")),
-    ({"render_mode": "rgb"}, ("render_mode", "'rgb'", "'rgb_array', 'ansi'")),
+    ({"render_mode": "rgb"}, ("render_mode", "'rgb'", "'human', 'rgb_array', 'ansi'")),
     ({"num_levels": 0}, ("num_levels", "0", "[1, 2147483647]")),
     ({"num_levels": -1}, ("num_levels", "-1")),
     ({"num_levels": 2**40}, ("num_levels", str(2**40), "2147483647")),

@@ -1,5 +1,7 @@
 """Between two ticks everything moves from where it was to where it will be, and traffic never overlaps."""
 
+import itertools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -66,10 +68,10 @@ def overlapping(boxes, size):
 def test_the_test_sees_overlaps():
     box = np.array([[-0.4, 0.25], [-0.4, -0.25], [0.4, -0.25], [0.4, 0.25]])
     none = np.zeros(2)
-    assert overlapping(np.stack((box, box + (0.7, 0.0))), none) == [(0, 1)]
-    assert overlapping(np.stack((box, box + (0.9, 0.0))), none) == []
-    assert overlapping(np.stack((box, box + (0.0, 0.6))), none) == []
-    assert overlapping(np.stack((box, box + (0.0, 99.6))), np.array([0, 100])) == [(0, 1)]
+    assert overlapping(np.stack((box, box + np.array([0.7, 0.0]))), none) == [(0, 1)]
+    assert overlapping(np.stack((box, box + np.array([0.9, 0.0]))), none) == []
+    assert overlapping(np.stack((box, box + np.array([0.0, 0.6]))), none) == []
+    assert overlapping(np.stack((box, box + np.array([0.0, 99.6]))), np.array([0, 100])) == [(0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_everything_starts_where_it_was_and_ends_where_it_is(env_id):
 def test_nothing_jumps(env_id):
     for before, after in pairs(env_id, num_envs=2, ticks=25):
         for piece in Scene(after, before).pieces:
-            steps = [np.subtract(piece.place(b), piece.place(a)) for a, b in zip(SHARES, SHARES[1:], strict=False)]
+            steps = [np.subtract(piece.place(b), piece.place(a)) for a, b in itertools.pairwise(SHARES)]
             assert np.abs(steps).max() <= 6 / (1 - MIDDLE) / 15 + 1e-9
             assert abs(piece.turns) <= 1
 

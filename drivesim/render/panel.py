@@ -1,0 +1,166 @@
+"""The panel beside the picture: what is going on, in figures. Drawn by pygame without a display."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+import pygame
+
+from drivesim.render import palette
+from drivesim.render.moment import Decision, Moment
+from drivesim.render.palette import Colour
+
+WIDTH = 264  # pixels
+MARGIN = 14
+LINE = 20
+BAR = 12
+TEXT, HEADING = 15, 19  # pixels of height
+BACKGROUND: Colour = (24, 27, 33)
+FOREGROUND: Colour = (232, 234, 238)
+MUTED: Colour = (146, 152, 162)
+TROUGH: Colour = (52, 57, 66)
+GOOD: Colour = palette.BLUISH_GREEN
+BAD: Colour = palette.VERMILION
+NOTE: Colour = palette.SKY_BLUE
+LASTING = 12  # ticks for which an event stays in the list
+MOST_EVENTS = 6
+MILD = ("lane change", "harsh", "arrived")
+
+
+@lru_cache(maxsize=8)
+def font(height: int) -> pygame.font.Font:
+    """pygame's own font, which comes with it."""
+    pygame.font.init()
+    return pygame.font.Font(None, round(height * 1.35))
+
+
+class Panel:
+    """Keeps what it has been shown of an episode and draws it.
+
+    Args:
+        title: on top.
+        action_names: one per action.
+        speed_limit: cells per tick, for the bar of the speed.
+    """
+
+    def __init__(self, title: str, action_names: Sequence[str], speed_limit: int = 5) -> None:
+        self.title = title
+        self.action_names = tuple(action_names)
+        self.speed_limit = speed_limit
+        self.episode_return = 0.0
+        self._log: list[tuple[int, str]] = []
+        self._decision: Decision | None = None
+        self._moment: Moment | None = None
+
+    def take(self, moment: Moment) -> None:
+        """Go on to the next moment; one at an episode's start empties the panel."""
+        if moment.is_start or self._moment is None:
+            self.episode_return, self._log, self._decision = 0.0, [], None
+        else:
+            self._decision = self._moment.decision
+        self.episode_return += moment.reward
+        tick = int(moment.world["tick"])
+        self._log += [(tick, event) for event in moment.events]
+        self._moment = moment
+
+    def draw(self, height: int, notes: Sequence[str] = (), width: int = WIDTH) -> pygame.Surface:
+        """The panel as a surface.
+
+        Args:
+            height: pixels.
+            notes: lines at the foot, such as the keys.
+            width: pixels.
+        """
+        surface = pygame.Surface((width, height))
+        surface.fill(BACKGROUND)
+        pen = _Pen(surface)
+        pen.text(self.title, FOREGROUND, HEADING)
+        pen.skip(6)
+        if self._moment is not None:
+            self._draw_facts(pen, self._moment)
+            if self._decision is not None:
+                self._draw_decision(pen, self._decision, self._moment.action)
+            self._draw_reward(pen, self._moment)
+            self._draw_events(pen, int(self._moment.world["tick"]))
+        foot = height - MARGIN // 2 - LINE * len(notes)
+        if foot > pen.y:
+            pen.y = foot
+            for note in notes:
+                pen.text(note, MUTED)
+        return surface
+
+    def _draw_facts(self, pen: _Pen, moment: Moment) -> None:
+        """Tick, speed, route and action."""
+        speed = int(moment.world["vehicles"]["speed"][0])
+        pen.row("tick", str(int(moment.world["tick"])))
+        pen.bar("speed", f"{speed}", speed / max(1, self.speed_limit), palette.SKY_BLUE)
+        pen.bar("route", f"{moment.completion:.0%}", moment.completion, GOOD)
+        pen.row("action", "-" if moment.action is None else self.action_names[moment.action])
+        pen.skip(8)
+
+    def _draw_decision(self, pen: _Pen, decision: Decision, action: int | None) -> None:
+        """The scores from which the driver chose."""
+        pen.text("probabilities" if decision.is_probability else "action values", MUTED)
+        low = 0.0 if decision.is_probability else min(0.0, *decision.scores)
+        high = 1.0 if decision.is_probability else max(0.0, *decision.scores)
+        for n, (name, score) in enumerate(zip(self.action_names, decision.scores, strict=True)):
+            share = (score - low) / (high - low) if high > low else 0.0
+            shown = f"{score:.0%}" if decision.is_probability else f"{score:.2f}"
+            pen.bar(name, shown, share, palette.YELLOW if n == action else MUTED)
+        if decision.value is not None:
+            pen.row("value", f"{decision.value:.2f}")
+        pen.skip(8)
+
+    def _draw_reward(self, pen: _Pen, moment: Moment) -> None:
+        """This tick's reward and its parts."""
+        pen.row("return", f"{self.episode_return:+.3f}")
+        pen.row("reward", f"{moment.reward:+.3f}")
+        for name, term in moment.reward_terms.items():
+            if term != 0.0:
+                pen.row(f"   {name.replace('_', ' ')}", f"{term:+.3f}", GOOD if term > 0.0 else BAD)
+        pen.skip(8)
+
+    def _draw_events(self, pen: _Pen, tick: int) -> None:
+        """What has happened in the last ticks, the latest first."""
+        recent = [(at, event) for at, event in self._log if tick - at < LASTING or event not in MILD]
+        for at, event in reversed(recent[-MOST_EVENTS:]):
+            colour = GOOD if event == "arrived" else NOTE if event in MILD else BAD
+            pen.row(event, f"tick {at}", MUTED, colour)
+
+
+class _Pen:
+    """Writes from the top of a surface down, and stops at its end."""
+
+    def __init__(self, surface: pygame.Surface) -> None:
+        self.surface = surface
+        self.y = MARGIN
+
+    def skip(self, pixels: int) -> None:
+        """Leave some room."""
+        self.y += pixels
+
+    def text(self, text: str, colour: Colour, height: int = TEXT) -> None:
+        """A line of text."""
+        self.surface.blit(font(height).render(text, True, colour), (MARGIN, self.y))
+        self.y += height + LINE - TEXT
+
+    def row(self, name: str, value: str, colour: Colour = FOREGROUND, name_colour: Colour = MUTED) -> None:
+        """A name on the left and a value on the right."""
+        self.surface.blit(font(TEXT).render(name, True, name_colour), (MARGIN, self.y))
+        drawn = font(TEXT).render(value, True, colour)
+        self.surface.blit(drawn, (self.surface.get_width() - MARGIN - drawn.get_width(), self.y))
+        self.y += LINE
+
+    def bar(self, name: str, value: str, share: float, colour: Colour) -> None:
+        """A row with a bar between name and value."""
+        left, right = MARGIN + 82, self.surface.get_width() - MARGIN - 52
+        trough = pygame.Rect(left, self.y + 1, right - left, BAR)
+        pygame.draw.rect(self.surface, TROUGH, trough, border_radius=3)
+        filled = trough.copy()
+        filled.width = round(trough.width * min(1.0, max(0.0, share)))
+        if filled.width:
+            pygame.draw.rect(self.surface, colour, filled, border_radius=3)
+        self.row(name, value)

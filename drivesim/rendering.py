@@ -1,0 +1,103 @@
+"""What an environment shows, by its render mode: a window, pictures or text. Loads pygame only for the window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from drivesim.checks import whole
+from drivesim.core.rules import TERMS
+from drivesim.core.world import NOT_STARTED
+from drivesim.engine import Array, Engine
+from drivesim.render.view import LARGEST_SIZE, SMALLEST_SIZE
+
+if TYPE_CHECKING:
+    from drivesim.render.window import Window
+
+RENDER_FPS = 5  # ticks per second in windows and videos
+
+
+class Renderer:
+    """Draws the worlds of an engine and never changes them.
+
+    Args:
+        engine: whose worlds are drawn.
+        render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`.
+        size: pixels along the longer side of a picture, at most.
+        title: of the window.
+
+    Raises:
+        TypeError, ValueError: for a size that is no integer or out of range.
+    """
+
+    def __init__(self, engine: Engine, render_mode: str | None, size: int, title: str) -> None:
+        self.render_mode = render_mode
+        self.is_human = render_mode == "human"
+        self._engine = engine
+        self._size = whole("render_size", size, SMALLEST_SIZE, LARGEST_SIZE)
+        self._title = title
+        self._window: Window | None = None
+
+    def show(self, action: int | None = None, reward: float = 0.0) -> None:
+        """Show lane 0 in the window, opened the first time; returns when the tick has been shown."""
+        from drivesim.render.moment import Moment
+
+        terms = dict(zip(TERMS, self._engine.terms[0].tolist(), strict=False))
+        window = self._opened(self._engine.actions)
+        window.show(Moment(self._engine.worlds[0:1].copy()[0], action, reward, terms))
+
+    def show_lanes(self) -> None:
+        """Show all lanes in the window, opened the first time; returns when the tick has been shown."""
+        self._opened(()).show_lanes(self._engine.worlds.copy())
+
+    def _opened(self, action_names: tuple[str, ...]) -> Window:
+        """The window. One that was closed stays closed: the simulation goes on without it."""
+        if self._window is None:
+            from drivesim.render.window import Window
+
+            limit = self._engine.config.scenario_class.top_speed
+            self._window = Window(self._title, action_names, speed_limit=limit, ticks_per_second=RENDER_FPS)
+            if not self._window.is_visible:
+                gym.logger.warn("there is no display: the window stays invisible; use render_mode='rgb_array'")
+        return self._window
+
+    def render(self, lane: int) -> Any:
+        """One lane as a picture, uint8 (H, W, 3), or as text; None where there is a window or no render mode.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if self.render_mode is None:
+            gym.logger.warn(
+                "render() without a render_mode shows nothing: pass render_mode= when making the environment"
+            )
+            return None
+        world = self._engine.worlds[lane]
+        if world["phase"] == NOT_STARTED:
+            raise gym.error.ResetNeeded("call reset() before render()")
+        if self.is_human:
+            return None
+        from drivesim.render.frame import draw_frame, draw_text
+
+        return draw_text(world) if self.render_mode == "ansi" else draw_frame(world, size=self._size)
+
+    def render_grid(self, columns: int | None) -> Array:
+        """All lanes in one picture, uint8 (H, W, 3)."""
+        from drivesim.render.grid import draw_grid
+        from drivesim.render.scene import Scene
+
+        return draw_grid(
+            [Scene(self._engine.worlds[lane]) for lane in range(self._engine.num_lanes)],
+            size=self._size,
+            columns=columns,
+        )
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickling and copying: a copy opens a window of its own."""
+        return {**self.__dict__, "_window": None}
