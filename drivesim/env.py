@@ -108,6 +108,11 @@ class DriveEnv(gym.Env[Array, int]):
             spec.kwargs = jsonable(spec.kwargs)
         self._spec = spec
 
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """The actions in their order."""
+        return self._engine.actions
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin an episode: episode 0 of `seed`, or without one the lane's next.
 

@@ -43,7 +43,7 @@ class Window:
 
     Args:
         title: of the window and the panel.
-        action_names: one per action, for the panel.
+        action_names: one per action, for the panel; there is none without them.
         speed_limit: cells per tick, for the panel.
         ticks_per_second: how fast the simulation is shown at the usual speed, above 0.
         size: width and height in pixels at the beginning.
@@ -87,13 +87,19 @@ class Window:
         self.picture_folder = Path()
         """Where pictures are saved: the current directory, unless changed."""
         self._panel = Panel(title, action_names, speed_limit)
-        self._title = title
         self._notes = (*notes, *KEYS)
         self._clock = pygame.time.Clock()
         self._single_step = False
         self._last: Moment | None = None
         self._last_worlds: Array | None = None
         self._draw: Callable[[float], None] = lambda share: None
+
+    def begin(self, title: str, action_names: Sequence[str], speed_limit: int, notes: Sequence[str] = ()) -> None:
+        """Go over to another environment; arguments as of the class."""
+        pygame.display.set_caption(title)
+        self._panel = Panel(title, action_names, speed_limit)
+        self._notes = (*notes, *KEYS)
+        self._last = None
 
     # --- showing -----------------------------------------------------------------------------------------------------
 
