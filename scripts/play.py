@@ -197,12 +197,11 @@ def key_press(window: Window) -> int | None:
 
 def choose(window: Window, env_id: str, difficulty: str) -> tuple[str, str] | None:
     """Lets the player choose a scenario and its difficulty; None if the window was closed."""
-    ids = IDS
     while True:
         env = gym.make(env_id, difficulty=difficulty)
         env.reset(seed=0)
         window.begin("drivesim", (), 1)
-        marks = ["> " + name if name == env_id else name for name in ids]
+        marks = ["> " + name if name == env_id else name for name in IDS]
         levels = "   ".join(f"[ {name} ]" if name == difficulty else name for name in DIFFICULTIES)
         window.banner = (*marks, "", levels, "", "arrows choose, enter begins, esc closes")
         window.show(Moment(world_of(env)))
@@ -215,7 +214,7 @@ def choose(window: Window, env_id: str, difficulty: str) -> tuple[str, str] | No
             return env_id, difficulty
         if key in STEERING["FASTER"] + STEERING["SLOWER"]:
             step = 1 if key in STEERING["SLOWER"] else -1
-            env_id = ids[(ids.index(env_id) + step) % len(ids)]
+            env_id = IDS[(IDS.index(env_id) + step) % len(IDS)]
         elif key in STEERING["LEFT"] + STEERING["RIGHT"]:
             step = 1 if key in STEERING["RIGHT"] else -1
             difficulty = DIFFICULTIES[(DIFFICULTIES.index(difficulty) + step) % len(DIFFICULTIES)]

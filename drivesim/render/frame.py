@@ -31,7 +31,7 @@ from drivesim.render.view import DEFAULT_SIZE, View, World, cell_for, view_of
 Array = np.ndarray[Any, Any]
 
 Saliency = Sequence[tuple[int, int, float]]
-TINT = 0.6  # opacity of the most salient cell
+TINT = 0.75  # opacity of the most salient cell
 ARROWS = "^>v<"
 SIGNAL_LETTERS = "gyr"
 LETTERS = {OFF_ROAD: ".", SHOULDER: ":", OBSTACLE: "#", CROSSWALK: "%", STOP_LINE: "=", PARKING_BAY: "P", GOAL: "G"}
@@ -62,6 +62,8 @@ def draw_scene(scene: Scene, cell: int, share: float = 1.0, saliency: Saliency =
     top, left = _corner(scene, view)
     height, width = view.shape
     picture: Array = ground_picture(scene.level, view.cell)[top : top + height, left : left + width].copy()
+    for row, col, weight in saliency:
+        _tint(picture, view, view.row_of(row), view.col_of(col), TINT * weight)
     for piece in scene.pieces:
         row, col = piece.place(share)
         turn = round(piece.direction(share) * STEPS_PER_TURN) / STEPS_PER_TURN % 4
@@ -72,8 +74,6 @@ def draw_scene(scene: Scene, cell: int, share: float = 1.0, saliency: Saliency =
                 y = round((at_row + view.first_row + 0.5) * view.cell) - round(view.first_row * view.cell)
                 x = round((at_col + view.first_col + 0.5) * view.cell) - round(view.first_col * view.cell)
                 shape.lay_over(picture, y, x)
-    for row, col, weight in saliency:
-        _tint(picture, view, view.row_of(row), view.col_of(col), TINT * weight)
     return picture
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
+
+import numpy as np
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
@@ -12,6 +15,8 @@ import pygame
 from drivesim.render import palette
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.palette import Colour
+
+Array = np.ndarray[Any, Any]
 
 WIDTH = 264  # pixels
 MARGIN = 14
@@ -91,6 +96,11 @@ class Panel:
             for note in notes:
                 pen.text(note, MUTED)
         return surface
+
+    def to_array(self, height: int, width: int = WIDTH) -> Array:
+        """The panel as a picture, uint8 (height, width, 3)."""
+        picture: Array = pygame.surfarray.array3d(self.draw(height, width=width)).transpose(1, 0, 2)
+        return picture
 
     def _draw_facts(self, pen: _Pen, moment: Moment) -> None:
         """Tick, speed, route and action."""

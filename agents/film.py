@@ -1,0 +1,182 @@
+"""Films of episodes: MP4, GIF, and a page with a player."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.environments import EnvConfig
+from agents.policy import Policy
+from agents.watching import watch
+from drivesim.checks import whole
+from drivesim.registry import IDS
+from drivesim.render.film import film
+from drivesim.render.moment import Moment
+from drivesim.render.page import write_page
+from drivesim.render.panel import Panel
+from drivesim.render.view import LARGEST_SIZE, SMALLEST_SIZE
+from drivesim.replay import Replay
+
+__all__ = ["FORMATS", "record", "record_episode", "write_gif", "write_mp4"]
+
+FORMATS = ("mp4", "gif", "html")
+_HOLD = 1.0  # seconds for which the end of an episode is shown
+_COLOURS = 96  # of a GIF's palette
+_CENTISECONDS = 100  # per second: a GIF counts its pauses in them
+
+
+def write_mp4(frames: Iterable[NDArray[np.uint8]], path: Path, frames_per_second: float) -> None:
+    """Writes a film as MP4 (H.264, as every browser plays it).
+
+    Args:
+        frames: uint8 (height, width, 3), of one size; sides are cut to even numbers of pixels, which the format needs.
+        path: of the file, which appears when it is complete.
+        frames_per_second: pace.
+    """
+    import imageio_ffmpeg
+
+    first, frames = _first(frames)
+    height, width = first.shape[0] // 2 * 2, first.shape[1] // 2 * 2
+    partial = path.with_name(f".{path.name}.partial.mp4")
+    writer = imageio_ffmpeg.write_frames(
+        str(partial),
+        (width, height),
+        fps=frames_per_second,
+        macro_block_size=2,
+        quality=8,
+        output_params=["-movflags", "+faststart"],
+    )
+    writer.send(None)
+    try:
+        for frame in frames:
+            writer.send(np.ascontiguousarray(frame[:height, :width]))
+        writer.close()
+        partial.replace(path)
+    finally:
+        writer.close()
+        partial.unlink(missing_ok=True)
+
+
+def write_gif(frames: Iterable[NDArray[np.uint8]], path: Path, frames_per_second: float) -> None:
+    """Writes a film as a GIF that repeats for ever, with one palette, so that colours do not flicker.
+
+    Args:
+        frames: uint8 (height, width, 3), of one size.
+        path: of the file, which appears when it is complete.
+        frames_per_second: pace, of which the nearest is taken that the format knows.
+    """
+    from PIL import Image
+
+    pictures = [Image.fromarray(frame) for frame in frames]
+    # The octree keeps colours that cover few pixels, which is what cars have; dithering would crawl.
+    sheet = Image.new("RGB", (pictures[0].width, pictures[0].height * 3))
+    for n, picture in enumerate((pictures[0], pictures[len(pictures) // 2], pictures[-1])):
+        sheet.paste(picture, (0, n * picture.height))
+    palette = sheet.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE)
+    images = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    pause = max(2, round(_CENTISECONDS / frames_per_second)) * 10
+    partial = path.with_name(f".{path.name}.partial.gif")
+    images[0].save(partial, save_all=True, append_images=images[1:], duration=pause, loop=0, optimize=True)
+    partial.replace(path)
+
+
+def record(
+    replay: Replay,
+    moments: Sequence[Moment],
+    path: Path,
+    *,
+    driver: str = "",
+    size: int = 720,
+    frames_per_second: float = 30.0,
+    ticks_per_second: float = 5.0,
+    panel: bool = True,
+    xray: bool = False,
+) -> Path:
+    """Writes an episode as a film or a page, by the suffix of the path.
+
+    Args:
+        replay: the episode.
+        moments: its worlds, with the driver's decisions if there are any.
+        path: of the file: .mp4, .gif or .html.
+        driver: who drove, for the page.
+        size: pixels along the longer side of the picture of the road, at most; a page fits its window.
+        frames_per_second: pictures a second; a page draws as many as the screen shows.
+        ticks_per_second: pace of the simulation, at most `frames_per_second`.
+        panel: whether figures stand beside the road; a page always has them.
+        xray: whether the cells that matter to the driver are tinted; on a page it is a box to tick.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: for another suffix or an impossible pace.
+    """
+    suffix = path.suffix[1:]
+    if suffix not in FORMATS:
+        raise ValueError(f"path must end in one of {[f'.{name}' for name in FORMATS]}, got {str(path)!r}")
+    if not 0 < ticks_per_second <= frames_per_second:
+        pace = f"{ticks_per_second} of {frames_per_second}"
+        raise ValueError(f"ticks_per_second must be above 0 and at most frames_per_second, got {pace}")
+    size = whole("size", size, SMALLEST_SIZE, LARGEST_SIZE)
+    env: Any = gym.make(replay.env_id, **replay.options).unwrapped
+    names, limit = env.action_names, env.config.scenario_class.top_speed
+    env.close()
+    if suffix == "html":
+        facts = {
+            "environment": replay.env_id,
+            "driver": driver or "unknown",
+            "seed": str(replay.seed),
+            "level": str(int(moments[0].world["level_seed"])),
+            **{name: str(value) for name, value in replay.options.items() if name != "observation"},
+            "success": "yes" if replay.outcome["success"] else "no",
+            "return": f"{replay.outcome['return']:.3f}",
+        }
+        title = f"{replay.env_id}, seed {replay.seed}"
+        write_page(path, moments, action_names=names, title=title, facts=facts, ticks_per_second=ticks_per_second)
+        return path
+    frames = film(
+        moments,
+        frames_per_tick=max(1, round(frames_per_second / ticks_per_second)),
+        size=size,
+        hold=round(_HOLD * frames_per_second),
+        xray=xray,
+        panel=Panel(replay.env_id, names, limit) if panel else None,
+    )
+    (write_mp4 if suffix == "mp4" else write_gif)(frames, path, frames_per_second)
+    return path
+
+
+def record_episode(policy: Policy, config: EnvConfig, folder: Path, *, seed: int, driver: str) -> list[Path]:
+    """Drives one held-out episode and writes it to a folder: a replay, a GIF and a page.
+
+    Args:
+        policy: the driver.
+        config: environment and options.
+        folder: gets episode.json, episode.gif and episode.html.
+        seed: of the lane.
+        driver: its name, for the page.
+
+    Returns:
+        The paths; none for an environment that is not of the suite, which has no replays.
+    """
+    if config.env not in IDS:
+        return []
+    replay, moments = watch(policy, config, seed=seed, xray=True)
+    paths = [folder / "episode.json", folder / "episode.gif", folder / "episode.html"]
+    replay.save(paths[0])
+    record(replay, moments, paths[1], size=400, frames_per_second=12.5, ticks_per_second=4.2, panel=False)
+    record(replay, moments, paths[2], driver=driver)
+    return paths
+
+
+def _first(frames: Iterable[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], Iterable[NDArray[np.uint8]]]:
+    """The first of some pictures, and all of them."""
+    iterator = iter(frames)
+    first = next(iterator)
+    return first, itertools.chain([first], iterator)

@@ -1,0 +1,118 @@
+"""Turns a run's driver, or replays, into films and pages with a player.
+
+    python scripts/record.py runs/first --formats mp4 html --xray
+    python scripts/record.py runs/first --seed 7 --episodes 3 --formats gif --size 320 --no-panel
+    python scripts/record.py replays/Highway-v0-7-0.json --out films --size 1080
+    python scripts/record.py replays/Highway-v0-7-0.json --watch runs/first --formats html
+
+A run's best driver drives held-out episodes; a replay is driven as it was recorded, which is verified. Files are named
+after the episode.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import gymnasium as gym
+import tyro
+
+from agents.checkpoint import CheckpointError
+from agents.film import record
+from agents.training import load_policy
+from agents.watching import think_along, watch
+from drivesim.render.moment import Moment
+from drivesim.replay import Replay, moments
+
+Format = Literal["mp4", "gif", "html"]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the command line holds."""
+
+    sources: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Run folders and replay files."""
+    formats: tuple[Format, ...] = ("mp4", "html")
+    """What to write."""
+    out: Path | None = None
+    """Folder for the files; by default the run folder, or that of the replay."""
+    seed: int = 0
+    """Of the first episode that a run's driver drives; every further one counts one up."""
+    episodes: int = 1
+    """How many episodes a run's driver drives."""
+    split: Literal["train", "test"] = "test"
+    """Stream of levels."""
+    watch: Path | None = None
+    """A run folder, whose driver says what it would do in a replay."""
+    size: int = 720
+    """Pixels along the longer side of the picture of the road, at most; a panel comes beside it."""
+    fps: float = 30.0
+    """Pictures a second."""
+    ticks_per_second: float = 5.0
+    """Pace of the simulation."""
+    panel: bool = True
+    """Figures beside the road."""
+    xray: bool = False
+    """Tint the cells that matter most to the driver; on a page it is a box to tick."""
+
+
+def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, Replay, list[Moment]]]:
+    """The episodes of a source: a name for the files, who drove, and what happened."""
+    wants_xray = arguments.xray or "html" in arguments.formats
+    if source.is_dir():
+        policy, config = load_policy(source)
+        for seed in range(arguments.seed, arguments.seed + arguments.episodes):
+            replay, shown = watch(policy, config, seed=seed, split=arguments.split, xray=wants_xray)
+            yield f"episode-{seed}", f"{config.agent}, seed {config.seed}", replay, shown
+    elif arguments.watch is not None:
+        policy, config = load_policy(arguments.watch)
+        replay = Replay.load(source)
+        yield (
+            source.stem,
+            f"replay; thoughts of {config.agent}",
+            replay,
+            think_along(policy, config, replay, xray=wants_xray),
+        )
+    else:
+        replay = Replay.load(source)
+        yield source.stem, "replay", replay, list(moments(replay))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
+    try:
+        if not parsed.sources:
+            raise ValueError("sources must name at least one run folder or replay file")
+        if parsed.episodes < 1:
+            raise ValueError(f"episodes must be at least 1, got {parsed.episodes}")
+        for source in parsed.sources:
+            folder = parsed.out or (source if source.is_dir() else source.parent)
+            for name, driver, replay, shown in episodes_of(source, parsed):
+                folder.mkdir(parents=True, exist_ok=True)
+                replay.save(folder / f"{name}.json")
+                for suffix in parsed.formats:
+                    path = record(
+                        replay,
+                        shown,
+                        folder / f"{name}.{suffix}",
+                        driver=driver,
+                        size=parsed.size,
+                        frames_per_second=parsed.fps,
+                        ticks_per_second=parsed.ticks_per_second,
+                        panel=parsed.panel,
+                        xray=parsed.xray,
+                    )
+                    print(f"{path}: {replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
+    except (ValueError, OSError, ModuleNotFoundError, CheckpointError, gym.error.Error) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

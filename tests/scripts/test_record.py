@@ -1,0 +1,89 @@
+"""The command line that turns replays and runs into films and pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drivesim.replay import Replay
+from scripts import record, train
+
+TRAIN = [
+    "--env", "drivesim/LaneKeep-v0", "--agent", "pqn", "--observation", "features", "--num-envs", "8",
+    "--network.hidden-sizes", "16", "--eval-episodes", "8", "--num-threads", "1", "--no-tensorboard", "--no-progress",
+    "--final-episodes", "8", "--total-steps", "1024",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert train.main([*TRAIN, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def replay(tmp_path: Path) -> Path:
+    path = tmp_path / "drive.json"
+    Replay.of("drivesim/LaneKeep-v0", {"observation": "grid"}, seed=1, actions=[3, 1, 1, 1]).save(path)
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_training_leaves_replay_film_and_page(run_dir):
+    assert {"episode.json", "episode.gif", "episode.html", "learning_curve.png", "learning_curve.svg"} <= set(
+        names(run_dir)
+    )
+    assert Replay.load(run_dir / "episode.json").env_id == "drivesim/LaneKeep-v0"
+
+
+def test_run_becomes_films_of_as_many_episodes_as_asked_for(run_dir, tmp_path, capsys):
+    out = tmp_path / "films"
+    arguments = [str(run_dir), "--episodes", "2", "--seed", "7", "--formats", "gif", "html", "--size", "160"]
+    assert record.main([*arguments, "--out", str(out), "--no-panel"]) == 0
+    files = [f"episode-{seed}.{suffix}" for seed in (7, 8) for suffix in ("gif", "html", "json")]
+    assert names(out) == files
+    assert [Replay.load(out / f"episode-{seed}.json").seed for seed in (7, 8)] == [7, 8]
+    assert capsys.readouterr().out.count("ticks") == 4
+
+
+def test_replay_becomes_a_film_beside_it_and_is_left_as_it_was(replay, tmp_path):
+    before = replay.read_bytes()
+    assert record.main([str(replay), "--formats", "mp4", "--size", "160", "--xray"]) == 0
+    assert names(tmp_path) == ["drive.json", "drive.mp4"]
+    assert replay.read_bytes() == before
+
+
+def test_another_driver_says_what_it_would_do_in_a_replay(replay, run_dir, tmp_path):
+    assert record.main([str(replay), "--watch", str(run_dir), "--formats", "html"]) == 0
+    with_thoughts = (tmp_path / "drive.html").read_text(encoding="utf-8")
+    assert record.main([str(replay), "--formats", "html"]) == 0
+    without = (tmp_path / "drive.html").read_text(encoding="utf-8")
+    assert len(with_thoughts) > len(without)
+
+
+def test_a_replay_that_does_not_go_as_recorded_is_an_error_and_leaves_no_film(replay, tmp_path, capsys):
+    replay.write_text(replay.read_text().replace('"3111"', '"3113"'))
+    assert record.main([str(replay), "--formats", "gif"]) == 2
+    assert "error: " in capsys.readouterr().err
+    assert names(tmp_path) == ["drive.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.json"], "nothing.json"),
+        (["."], "config.json"),
+        (["drive.json", "--episodes", "0"], "episodes must be at least 1"),
+        (["drive.json", "--fps", "1"], "ticks_per_second must be"),
+        (["drive.json", "--size", "9"], "size must be in"),
+    ],
+)
+def test_what_cannot_be_recorded_is_said_in_a_line(arguments, message, replay, monkeypatch, capsys):
+    monkeypatch.chdir(replay.parent)
+    assert record.main(arguments) == 2
+    assert message in capsys.readouterr().err
