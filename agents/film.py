@@ -27,7 +27,6 @@ __all__ = ["FORMATS", "record", "record_episode", "write_gif", "write_mp4"]
 
 FORMATS = ("mp4", "gif", "html")
 _HOLD = 1.0  # seconds for which the end of an episode is shown
-_COLOURS = 96  # of a GIF's palette
 _CENTISECONDS = 100  # per second: a GIF counts its pauses in them
 
 
@@ -63,13 +62,16 @@ def write_mp4(frames: Iterable[NDArray[np.uint8]], path: Path, frames_per_second
         partial.unlink(missing_ok=True)
 
 
-def write_gif(frames: Iterable[NDArray[np.uint8]], path: Path, frames_per_second: float) -> None:
+def write_gif(
+    frames: Iterable[NDArray[np.uint8]], path: Path, frames_per_second: float, *, num_colours: int = 96
+) -> None:
     """Writes a film as a GIF that repeats for ever, with one palette, so that colours do not flicker.
 
     Args:
         frames: uint8 (height, width, 3), of one size.
         path: of the file, which appears when it is complete.
         frames_per_second: pace, of which the nearest is taken that the format knows.
+        num_colours: size of the palette, 2 to 256: fewer make a smaller file.
     """
     from PIL import Image
 
@@ -78,7 +80,7 @@ def write_gif(frames: Iterable[NDArray[np.uint8]], path: Path, frames_per_second
     sheet = Image.new("RGB", (pictures[0].width, pictures[0].height * 3))
     for n, picture in enumerate((pictures[0], pictures[len(pictures) // 2], pictures[-1])):
         sheet.paste(picture, (0, n * picture.height))
-    palette = sheet.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE)
+    palette = sheet.quantize(num_colours, method=Image.Quantize.FASTOCTREE)
     images = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     pause = max(2, round(_CENTISECONDS / frames_per_second)) * 10
     partial = path.with_name(f".{path.name}.partial.gif")

@@ -8,8 +8,11 @@
     metrics.csv          every metric at every log point
     tensorboard/         the same for TensorBoard
     checkpoints/         last-<step> (everything, for --resume) and best-<step> (the driver)
-    learning_curve.png   success and return over environment steps
-    episode.gif          one held-out episode of the best driver
+    learning_curve.png   success and return over environment steps, also as .svg (agents/plots)
+    episode.json         a replay of one held-out episode of the best driver
+    episode.gif          its film
+    episode.html         the same with a player, figures and what the driver made of it
+    evaluation.json      the driver and simpler ones on held-out levels
 """
 
 from __future__ import annotations
@@ -26,23 +29,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gymnasium as gym
-import numpy as np
-
-from agents.environments import EnvConfig, require_registered
-from agents.metrics import read_metrics
-from agents.policy import NetworkPolicy, Policy
 
 __all__ = [
     "config_from_dict",
     "default_folder",
-    "plot_learning_curve",
     "read_config",
-    "record_episode",
     "write_config",
     "write_provenance",
 ]
 
-_FRAME_MILLISECONDS = 150
 _Config = TypeVar("_Config")
 
 
@@ -118,87 +113,6 @@ def write_provenance(folder: Path, envs: gym.vector.VectorEnv[Any, Any, Any]) ->
     versions["git_revision"] = _git("rev-parse", "HEAD")
     versions["git_changes"] = _git("status", "--porcelain", "--untracked-files=no")
     (folder / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
-
-
-def plot_learning_curve(folder: Path, title: str) -> Path | None:
-    """Draws success and return over steps from metrics.csv; None if nothing was measured."""
-    from matplotlib.figure import Figure  # no window system, no global state
-
-    figure = Figure(figsize=(7.0, 6.0), layout="constrained")
-    panels = figure.subplots(2, 1, sharex=True)
-    is_empty = True
-    for axes, name, label in (
-        (panels[0], "success_rate", "success"),
-        (panels[1], "mean_return", "return per episode"),
-    ):
-        rollout = {"success_rate": "rollout/success", "mean_return": "rollout/episode_return"}[name]
-        for metric, style, source in (
-            (rollout, "-", "while training (exploring)"),
-            (f"eval/{name}", "o-", "held-out levels (greedy)"),
-        ):
-            steps, values = read_metrics(folder / "metrics.csv", metric)
-            if steps:
-                is_empty = False
-                axes.plot(steps, values, style, markersize=4, label=source)
-                axes.legend(loc="lower right", frameon=False)
-        axes.set_ylabel(label)
-        axes.grid(alpha=0.3)
-    panels[0].set_ylim(-0.02, 1.02)
-    panels[0].set_title(title)
-    panels[1].set_xlabel("environment steps")
-    if is_empty:
-        return None
-    path = folder / "learning_curve.png"
-    figure.savefig(path, dpi=120)
-    return path
-
-
-def record_episode(policy: Policy, config: EnvConfig, path: Path, *, seed: int, split: str = "test") -> Path | None:
-    """Writes one episode as an animated GIF.
-
-    Args:
-        policy: the driver; one with a memory or masks gets what it needs.
-        config: environment and options.
-        path: of the GIF.
-        seed: of the level.
-        split: stream of levels.
-
-    Returns:
-        The path, or None if the environment cannot be rendered as an array.
-    """
-    from PIL import Image
-
-    require_registered(config.env)
-    if gym.spec(config.env).entry_point is None:
-        return None
-    env = gym.make(config.env, render_mode="rgb_array", split=split, **config.options())
-    try:
-        obs, _ = env.reset(seed=seed)
-        if isinstance(policy, NetworkPolicy):
-            policy.begin()
-        frames = [_frame(env)]
-        is_over = False
-        while not is_over:
-            if isinstance(policy, NetworkPolicy) and policy.uses_action_masks:
-                masks = env.unwrapped.action_masks()  # type: ignore[attr-defined]
-                actions = policy(np.asarray(obs)[None], masks[None])
-            else:
-                actions = policy(np.asarray(obs)[None])
-            obs, _, terminated, truncated, _ = env.step(actions[0])
-            is_over = terminated or truncated
-            frames.append(_frame(env))
-    finally:
-        env.close()
-    images = [Image.fromarray(frame) for frame in frames]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=_FRAME_MILLISECONDS, loop=0)
-    return path
-
-
-def _frame(env: gym.Env[Any, Any]) -> np.ndarray:
-    frame = env.render()
-    if not isinstance(frame, np.ndarray):
-        raise TypeError(f"render() must return an array, got {type(frame).__name__}")
-    return frame.copy()
 
 
 def _git(*arguments: str) -> str | None:

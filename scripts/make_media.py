@@ -1,69 +1,85 @@
-"""Draws the picture of the README: rule-based drivers in all scenarios, side by side.
+"""Draws the moving pictures of the README and of the environments' pages.
 
-    python scripts/make_media.py
+    python scripts/make_media.py --runs runs/results    # trained drivers: those that scripts/results.py left there
+    python scripts/make_media.py                        # rule-based drivers
 
-The same seeds give the same file as long as rules, drivers and drawing stay as they are.
+One GIF shows all scenarios side by side, and one each of them. The same drivers and seeds give the same files as long
+as rules and drawing stay as they are.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import tyro
 from PIL import Image
 
-import drivesim  # noqa: F401 - registers the ids
+from agents.checkpoint import CheckpointError
+from agents.environments import EnvConfig
+from agents.film import write_gif
+from agents.policy import Policy
 from agents.scripted import make_scripted
+from agents.training import load_policy
+from agents.watching import watch
+from drivesim.registry import ENTRIES, Entry
+from drivesim.render.film import film
 
 GAP = 6  # pixels between two panes
-TALL = ("drivesim/Autodrive-v0", "drivesim/LaneKeep-v0", "drivesim/Obstacles-v0", "drivesim/Intersection-v0")
-WIDE = "drivesim/Highway-v0"
+TALL = ("Autodrive", "LaneKeep", "Obstacles", "Intersection")
+WIDE = "Highway"
 WIDE_SHARE = 0.46  # of the wide pane's height: the road, without most of the verge
+FRAMES_PER_TICK = 2
+SIZE = 640  # pixels along the longer side of what is drawn, before it is made smaller
 
 
 @dataclass(frozen=True)
 class Arguments:
     """What the command line holds."""
 
-    out: Path = Path(__file__).resolve().parents[1] / "docs" / "media" / "drivers.gif"
-    """File to write."""
-    num_frames: int = 48
-    """Ticks shown."""
-    height: int = 264
-    """Height of the upper panes, in pixels."""
+    runs: Path | None = None
+    """Folder of the race's runs; their drivers drive. Without it the rule-based ones do."""
+    agent: str = "ppo"
+    """Which algorithm's drivers, of the first training seed."""
+    out: Path = Path(__file__).resolve().parents[1] / "docs" / "media"
+    """Folder for the files."""
+    num_frames: int = 64
+    """Pictures in the one of all scenarios."""
+    height: int = 228
+    """Height of its upper panes, in pixels."""
+    size: int = 480
+    """Pixels along the longer side of each scenario's own picture, at most."""
     num_colours: int = 40
-    """Size of the palette."""
-    milliseconds: int = 160
-    """Time of a frame."""
+    """Size of the palettes."""
+    frames_per_second: float = 10.0
+    """Pace; there are two pictures to a tick."""
     seed: int = 3
-    """Of the first episode in every pane."""
+    """Of the first episode in every picture."""
 
 
-def frames(env_id: str, seed: int) -> Iterator[np.ndarray]:
-    """Pictures of one drive after the other."""
-    driver = make_scripted(env_id)
-    env = gym.make(env_id, render_mode="rgb_array", observation=driver.observation, split="test")
-    obs, _ = env.reset(seed=seed)
-    while True:
-        yield picture_of(env)
-        obs, _, terminated, truncated, _ = env.step(int(driver(np.asarray(obs)[None])[0]))
-        if terminated or truncated:
-            yield picture_of(env)
-            obs, _ = env.reset()
+def driver_of(entry: Entry, arguments: Arguments) -> tuple[Policy, EnvConfig]:
+    """Who drives a scenario."""
+    if arguments.runs is not None:
+        name = entry.id.rpartition("/")[2]
+        return load_policy(arguments.runs / f"{name}__{arguments.agent}__0")
+    driver = make_scripted(entry.id)
+    return driver, EnvConfig(env=entry.id, observation=driver.observation)
 
 
-def picture_of(env: gym.Env[Any, Any]) -> np.ndarray:
-    """The environment's picture."""
-    frame = env.render()
-    assert isinstance(frame, np.ndarray)
-    return frame
+def drive(policy: Policy, config: EnvConfig, seed: int, size: int) -> Iterator[np.ndarray]:
+    """Pictures of one held-out episode."""
+    _, moments = watch(policy, config, seed=seed)
+    return film(moments, frames_per_tick=FRAMES_PER_TICK, size=size, hold=2 * FRAMES_PER_TICK)
+
+
+def drives(policy: Policy, config: EnvConfig, seed: int, size: int) -> Iterator[np.ndarray]:
+    """Pictures of one held-out episode after the other."""
+    return itertools.chain.from_iterable(drive(policy, config, n, size) for n in itertools.count(seed))
 
 
 def scaled(frame: np.ndarray, width: int, height: int) -> Image.Image:
@@ -77,9 +93,10 @@ def cut(frame: np.ndarray, share: float) -> np.ndarray:
     return frame[margin : frame.shape[0] - margin]
 
 
-def sheets(arguments: Arguments) -> Iterator[Image.Image]:
-    """All panes on one sheet, tick by tick: the tall ones in a row, the wide one below."""
-    panes = [frames(env_id, arguments.seed) for env_id in (*TALL, WIDE)]
+def sheets(arguments: Arguments) -> Iterator[np.ndarray]:
+    """All scenarios on one sheet, picture by picture: the tall ones in a row, the wide one below."""
+    entries = {entry.name: entry for entry in ENTRIES}
+    panes = [drives(*driver_of(entries[name], arguments), arguments.seed, SIZE) for name in (*TALL, WIDE)]
     for pictures in zip(*panes, strict=True):
         *tall, wide = pictures
         widths = [round(frame.shape[1] * arguments.height / frame.shape[0]) for frame in tall]
@@ -92,24 +109,26 @@ def sheets(arguments: Arguments) -> Iterator[Image.Image]:
             sheet.paste(scaled(frame, width, arguments.height), (left, 0))
             left += width + GAP
         sheet.paste(scaled(wide, total, wide_height), (0, arguments.height + GAP))
-        yield sheet
+        yield np.asarray(sheet)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-    pictures = list(islice(sheets(parsed), parsed.num_frames))
-    # One palette for all frames, or colours would flicker; no dithering, which moves from frame to frame. The octree
-    # keeps colours that cover few pixels, which is what cars have.
-    middle = pictures[len(pictures) // 2]
-    palette = middle.quantize(parsed.num_colours, method=Image.Quantize.FASTOCTREE)
-    images = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    parsed.out.parent.mkdir(parents=True, exist_ok=True)
-    images[0].save(
-        parsed.out, save_all=True, append_images=images[1:], duration=parsed.milliseconds, loop=0, optimize=True
-    )
-    width, height = images[0].size
-    print(f"{parsed.out}: {len(images)} frames of {width} x {height}, {parsed.out.stat().st_size:,} bytes")
+    try:
+        parsed.out.mkdir(parents=True, exist_ok=True)
+        pictures = {"drivers": islice(sheets(parsed), parsed.num_frames)}
+        for entry in ENTRIES:
+            pictures[entry.module.rpartition(".")[2]] = drive(*driver_of(entry, parsed), parsed.seed, parsed.size)
+        for name, frames in pictures.items():
+            path = parsed.out / f"{name}.gif"
+            write_gif(frames, path, parsed.frames_per_second, num_colours=parsed.num_colours)
+            with Image.open(path) as picture:
+                shape = f"{picture.n_frames} pictures of {picture.width} x {picture.height}"
+            print(f"{path}: {shape}, {path.stat().st_size:,} bytes")
+    except (ValueError, OSError, CheckpointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -22,11 +22,13 @@ import tyro
 from agents.checkpoint import CheckpointError
 from agents.environments import EnvConfig, make_envs, registered_ids, require_registered
 from agents.evaluation import Policy, evaluate
+from agents.film import record_episode
+from agents.plots import plot_learning_curve
 from agents.presets import preset_for
 from agents.random_agent import make_random
 from agents.results import FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs
-from agents.run_folder import default_folder, plot_learning_curve, record_episode
+from agents.run_folder import default_folder
 from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy, resume, train
 
@@ -137,8 +139,9 @@ def main(arguments: list[str] | None = None) -> int:
         parsed = parse(sys.argv[1:] if arguments is None else arguments)
         folder = run(parsed)
         policy, config = load_policy(folder)
-        plot_learning_curve(folder, f"{config.agent} on {config.env}, seed {config.seed}")
-        record_episode(policy, config, folder / "episode.gif", seed=FINAL_SEED)
+        plot_learning_curve([folder])
+        driver = f"{config.agent}, seed {config.seed}"
+        record_episode(policy, config, folder, seed=FINAL_SEED, driver=driver)
         records = compare(folder, parsed.final_episodes)
     except (ValueError, OSError, ModuleNotFoundError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)

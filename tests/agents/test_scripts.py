@@ -8,14 +8,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from agents.environments import EnvConfig
-from agents.policy import NetworkPolicy
 from agents.run_config import AGENT_CONFIGS, AgentName
-from agents.run_folder import read_config, record_episode
+from agents.run_folder import read_config
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SMALL = [
@@ -133,26 +129,3 @@ def test_a_driver_with_memory_and_masks_is_trained_compared_filmed_and_resumed(
     assert "settings must stay the same" in capsys.readouterr().err
     assert script("train").main([*resume, "--agent", "a2c"]) == 2
     assert "agent of a run to be resumed must stay 'ppo'" in capsys.readouterr().err
-
-
-def test_the_film_is_of_what_the_policy_does_with_its_memory_and_masks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Begun once, asked once per step with the masks of a single lane."""
-    calls: list[tuple[int, ...] | str] = []
-
-    class Spy(NetworkPolicy):
-        def __init__(self) -> None:
-            self.uses_action_masks = True
-
-        def begin(self) -> None:
-            calls.append("begin")
-
-        def __call__(self, obs: np.ndarray, action_masks: np.ndarray | None = None) -> np.ndarray:
-            assert action_masks is not None
-            calls.append(action_masks.shape)
-            return np.zeros(len(obs), np.int64)
-
-    path = record_episode(Spy(), EnvConfig("drivesim/Autodrive-v0"), tmp_path / "a.gif", seed=0)
-    with Image.open(path) as film:
-        assert calls == ["begin"] + [(1, 4)] * (film.n_frames - 1)

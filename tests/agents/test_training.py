@@ -26,7 +26,6 @@ from agents.networks import NetworkConfig
 from agents.ppo import PPO, PPOConfig
 from agents.progress import ProgressBar, seconds_left
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, read_configs
-from agents.run_folder import plot_learning_curve
 from agents.training import TrainConfig, load_policy, resume, train
 
 AGENT = DQNConfig(
@@ -201,7 +200,6 @@ def test_a_run_folder_tells_how_to_repeat_the_run(tmp_path: Path) -> None:
     assert any((tmp_path / "tensorboard").iterdir())
     assert read_metrics(tmp_path / "metrics.csv", "eval/success_rate")[0] == [640, 1280, 1600]
     assert read_metrics(tmp_path / "metrics.csv", "rollout/success")[0][0] == 200
-    assert plot_learning_curve(tmp_path, "a title") == tmp_path / "learning_curve.png"
 
 
 def test_a_folder_is_never_overwritten(tmp_path: Path) -> None:
