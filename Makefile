@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast lint format bench clean
+.PHONY: help install train play test test-fast lint format bench docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,11 +25,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, \
 	$(PYTHON) is " + sys.version.split()[0] + "; name another one with PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,docs,test]'
 	touch $@
 
 train: $(STAMP)  ## Train a driver, compare it with simpler ones on held-out levels, write runs/.
 	$(BIN)/python scripts/train.py --agent $(AGENT) --env $(ENV) --seed $(SEED) $(ARGS)
+
+play: $(STAMP)  ## Drive yourself, in a window.
+	$(BIN)/python scripts/play.py $(ARGS)
 
 test: $(STAMP)  ## Run the whole test suite.
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
@@ -49,6 +52,10 @@ format: $(STAMP)  ## Format the code and apply safe fixes.
 bench: $(STAMP)  ## Measure steps per second.
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
+docs: $(STAMP)  ## Build the documentation, docs/_build/html/index.html.
+	$(BIN)/python scripts/build_docs.py
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 clean:  ## Remove .venv, builds and caches; runs/ stays.
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -153,6 +153,8 @@ class QNetwork(nn.Module):
     Shapes: obs (B, *obs_shape) in the space's dtype, Q-values (B, num_actions) float32.
     """
 
+    scores_are_logits = False
+
     def __init__(
         self,
         observation_space: gym.Space[np.ndarray],
@@ -198,12 +200,18 @@ class QNetwork(nn.Module):
         """Returns Q-values (B, num_actions) without noise; there is no memory."""
         return self(obs), state
 
+    def judge(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Returns the scores; there is no critic."""
+        return self(obs), None, state
+
 
 class ActorCritic(nn.Module):
     """A policy and a value on one body or on two, with a memory in between if wanted.
 
     Shapes: obs (B, *obs_shape), logits (B, num_actions), values (B,), memory (B, memory_size).
     """
+
+    scores_are_logits = True
 
     def __init__(
         self,
@@ -268,6 +276,11 @@ class ActorCritic(nn.Module):
         """Returns logits (B, num_actions) and the next memory."""
         logits, _, memory = self(obs, state)
         return logits, memory
+
+    def judge(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Returns logits (B, num_actions), the critic's values (B,) and the next memory."""
+        logits, values, memory = self(obs, state)
+        return logits, values, memory
 
     def _values(self, obs: Tensor, features: Tensor) -> Tensor:
         values: Tensor = self.value_head(features if self.critic_body is None else self.critic_body(obs))[:, 0]

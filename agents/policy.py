@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["NetworkPolicy", "Policy", "ScoringNetwork", "as_tensor"]
+__all__ = ["NetworkPolicy", "Policy", "ScoringNetwork", "Verdict", "as_tensor"]
 
 Policy: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """Maps a batch of observations (B, *obs_shape) to actions (B,)."""
@@ -18,6 +18,10 @@ Policy: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 
 class ScoringNetwork(Protocol):
     """A network that says how good every action is."""
+
+    @property
+    def scores_are_logits(self) -> bool:
+        """Whether the scores are the logits of a policy; else they are action values."""
 
     def scores(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Scores the actions, the best one highest.
@@ -29,6 +33,29 @@ class ScoringNetwork(Protocol):
         Returns:
             Scores (B, num_actions) and the next memory.
         """
+
+    def judge(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Scores the actions, exactly as ``scores`` does, and the state.
+
+        Args:
+            obs: (B, *obs_shape).
+            state: the memory, (B, memory_size); None is an empty one.
+
+        Returns:
+            Scores (B, num_actions), a critic's values (B,), None without a critic, and the next memory.
+        """
+
+
+class Verdict(NamedTuple):
+    """What a policy makes of B observations."""
+
+    actions: NDArray[np.int64]
+    """(B,), those that the policy takes."""
+    scores: NDArray[np.float32]
+    """(B, num_actions), probabilities or action values."""
+    values: NDArray[np.float32] | None
+    """(B,), the return expected from here: a critic's word, or the best allowed action's value; None where neither is
+    learnt."""
 
 
 class NetworkPolicy:
@@ -56,10 +83,41 @@ class NetworkPolicy:
         """Chooses the actions (B,) for raw observations (B, *obs_shape)."""
         with torch.inference_mode():
             scores, self._state = self.network.scores(as_tensor(obs), self._state)
-            if action_masks is not None:
-                scores = scores.masked_fill(~torch.from_numpy(action_masks), -torch.inf)
-            actions: NDArray[np.int64] = scores.argmax(dim=1).numpy()
+            actions: NDArray[np.int64] = _among(scores, action_masks).argmax(dim=1).numpy()
         return actions
+
+    def decide(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> Verdict:
+        """Chooses the same actions as a call, and says why."""
+        verdict, self._state = self._judge(obs, action_masks, self._state)
+        return verdict
+
+    def imagine(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> Verdict:
+        """Says what a single lane's next observation would lead to if it were one of B, and remembers none of them.
+
+        Args:
+            obs: (B, *obs_shape).
+            action_masks: (B, num_actions).
+        """
+        state = None if self._state is None else self._state.expand(len(obs), -1)
+        return self._judge(obs, action_masks, state)[0]
+
+    def _judge(
+        self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None, state: Tensor | None
+    ) -> tuple[Verdict, Tensor | None]:
+        with torch.inference_mode():
+            scores, values, state = self.network.judge(as_tensor(obs), state)
+            allowed = _among(scores, action_masks)
+            actions = allowed.argmax(dim=1)
+            if self.network.scores_are_logits:
+                scores = torch.softmax(allowed, dim=1)
+            elif values is None:
+                values = allowed.amax(dim=1)
+        return Verdict(actions.numpy(), scores.numpy(), None if values is None else values.numpy()), state
+
+
+def _among(scores: Tensor, action_masks: NDArray[np.bool_] | None) -> Tensor:
+    """The scores (B, num_actions), those of barred actions minus infinity."""
+    return scores if action_masks is None else scores.masked_fill(~as_tensor(action_masks), -torch.inf)
 
 
 def as_tensor(obs: NDArray[Any]) -> Tensor:

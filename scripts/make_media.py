@@ -117,14 +117,15 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
         parsed.out.mkdir(parents=True, exist_ok=True)
-        pictures = {"drivers": islice(sheets(parsed), parsed.num_frames)}
+        pictures: dict[str, Iterator[np.ndarray]] = {"drivers": islice(sheets(parsed), parsed.num_frames)}
         for entry in ENTRIES:
             pictures[entry.module.rpartition(".")[2]] = drive(*driver_of(entry, parsed), parsed.seed, parsed.size)
         for name, frames in pictures.items():
             path = parsed.out / f"{name}.gif"
             write_gif(frames, path, parsed.frames_per_second, num_colours=parsed.num_colours)
             with Image.open(path) as picture:
-                shape = f"{picture.n_frames} pictures of {picture.width} x {picture.height}"
+                number = getattr(picture, "n_frames", 1)
+                shape = f"{number} pictures of {picture.width} x {picture.height}"
             print(f"{path}: {shape}, {path.stat().st_size:,} bytes")
     except (ValueError, OSError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)

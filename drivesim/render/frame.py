@@ -62,8 +62,8 @@ def draw_scene(scene: Scene, cell: int, share: float = 1.0, saliency: Saliency =
     top, left = _corner(scene, view)
     height, width = view.shape
     picture: Array = ground_picture(scene.level, view.cell)[top : top + height, left : left + width].copy()
-    for row, col, weight in saliency:
-        _tint(picture, view, view.row_of(row), view.col_of(col), TINT * weight)
+    for cell_row, cell_col, weight in saliency:
+        _tint(picture, view, view.row_of(cell_row), view.col_of(cell_col), TINT * weight)
     for piece in scene.pieces:
         row, col = piece.place(share)
         turn = round(piece.direction(share) * STEPS_PER_TURN) / STEPS_PER_TURN % 4

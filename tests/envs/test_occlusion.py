@@ -1,0 +1,296 @@
+"""Hiding one thing in the world: what the ego would see without it."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from lanes import (
+    AUTODRIVE,
+    HIGHWAY,
+    IDS,
+    INTERSECTION,
+    LANE_KEEP,
+    OBSERVATIONS,
+    OBSTACLES,
+    assert_refused,
+    draw_actions,
+    world_bytes,
+)
+
+from drivesim.core.route import measure_route
+from drivesim.core.world import ABSENT, CROSSING, DRIVING, GOAL, LANE, MAX_CELLS, NOBODY, OBSTACLE, WAITING
+from drivesim.occlusion import hidden, observations_of, occlusions
+
+OPEN_GROUND, OFF_ROAD_CODE, GOAL_CODE, NORTHBOUND, SHOULDER_CODE, PEDESTRIAN_CODE = 1, 0, 7, 10, 2, 14
+
+
+def env_after(env_id: str, num_steps: int = 6, seed: int = 0, **options: object) -> gym.Env:
+    """An unwrapped environment some random steps into an episode that goes on."""
+    env = gym.make(env_id, difficulty="hard", **options).unwrapped
+    rng = np.random.default_rng(seed)
+    env.reset(seed=seed)
+    for _ in range(num_steps):
+        before = env.get_state()
+        if env.step(int(draw_actions(rng, int(env.action_space.n), None)))[2]:
+            env.set_state(before)
+    return env
+
+
+def seen_without(env: gym.Env, world: np.ndarray | None = None) -> dict[tuple[int, int], np.ndarray]:
+    """`occlusions` by cell."""
+    cells, observations = occlusions(env, world)
+    assert cells.dtype == np.int64
+    assert cells.shape == (len(observations), 2)
+    return {(row, col): obs for (row, col), obs in zip(cells.tolist(), observations, strict=True)}
+
+
+def ego_cell(env: gym.Env) -> tuple[int, int]:
+    ego = env.get_state()[0]["vehicles"][0]
+    return int(ego["row"]), int(ego["col"])
+
+
+def removed(state: np.ndarray, k: int) -> np.ndarray:
+    """The state without vehicle k, all that links or names vehicles made anew from where the others are."""
+    state = state.copy()
+    world = state[0]
+    vehicles = world["vehicles"]
+    vehicles["status"][k] = ABSENT
+    world["occupants"] = 0
+    world["first"] = -1
+    vehicles["ahead"] = -1
+    there = [n for n in range(int(world["num_vehicles"])) if vehicles["status"][n] == DRIVING]
+    if world["is_eastbound"] == 0:
+        for n in there:
+            world["occupants"][int(vehicles["row"][n]) * int(world["cols"]) + int(vehicles["col"][n])] = n + 1
+        return state
+    for row in range(int(world["rows"])):
+        lane = sorted((n for n in there if vehicles["row"][n] == row), key=lambda n: int(vehicles["col"][n]))
+        for follower, leader in zip(lane, lane[1:] + lane[:1], strict=True):
+            vehicles["ahead"][follower] = leader
+            world["first"][row] = leader
+    return state
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+@pytest.mark.parametrize("env_id", IDS)
+def test_everything_noticed_is_told_once_and_the_world_stays(env_id, observation) -> None:
+    for seed in range(4):
+        env = env_after(env_id, 3 + 3 * seed, seed, observation=observation)
+        before = env.get_state()
+        whole = env.observe()
+        cells, observations = occlusions(env)
+        assert np.array_equal(world_bytes(env.get_state()), world_bytes(before))
+        assert observations.shape == (len(cells), *whole.shape)
+        assert observations.dtype == whole.dtype
+        assert 1 <= len(cells) == len(np.unique(cells, axis=0))
+        assert ego_cell(env) not in map(tuple, cells.tolist())
+        rows, cols = int(before["rows"][0]), int(before["cols"][0])
+        assert ((cells >= 0) & (cells < (rows, cols))).all()
+        for obs in observations:
+            assert env.observation_space.contains(obs)
+            assert not np.array_equal(obs, whole)
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_world_in_which_nothing_is_hidden_is_observed_as_by_the_environment(env_id, observation) -> None:
+    env = env_after(env_id, observation=observation)
+    _, worlds = hidden(env.get_state())
+    assert np.array_equal(world_bytes(worlds[:1]), world_bytes(env.get_state()))
+    np.testing.assert_array_equal(observations_of(env.config, worlds[:1])[0], env.observe())
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_world_with_something_hidden_is_a_state_that_the_environment_takes(env_id) -> None:
+    for seed in range(3):
+        env = env_after(env_id, 12, seed)
+        for world in hidden(env.get_state())[1]:
+            env.set_state(np.array([world]))  # checks occupants, rings and every index
+            env.step(2)
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+@pytest.mark.parametrize("env_id", [HIGHWAY, INTERSECTION, AUTODRIVE])
+def test_without_a_vehicle_the_ego_sees_what_it_would_if_there_never_had_been_one(env_id, observation) -> None:
+    num_noticed = 0
+    for seed in range(5):
+        env = env_after(env_id, 8, seed, observation=observation)
+        state, whole, seen = env.get_state(), env.observe(), seen_without(env)
+        vehicles = state[0]["vehicles"]
+        for k in range(1, int(state[0]["num_vehicles"])):
+            if vehicles["status"][k] == DRIVING:
+                env.set_state(removed(state, k))
+                cell = int(vehicles["row"][k]), int(vehicles["col"][k])
+                np.testing.assert_array_equal(seen.get(cell, whole), env.observe())
+                num_noticed += cell in seen
+    assert num_noticed >= 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("env_id", IDS)
+def test_in_the_whole_map_exactly_the_hidden_cell_changes_to_what_lies_under_it(env_id, seed) -> None:
+    env = env_after(env_id, 8, seed, observation="full_grid")
+    state, whole, seen = env.get_state(), env.observe(), seen_without(env)
+    empty = state
+    for k in range(1, int(state[0]["num_vehicles"])):
+        empty = removed(empty, k)
+    env.set_state(empty)
+    ground = env.observe()
+    for cell, obs in seen.items():
+        assert [tuple(place) for place in np.argwhere(obs != whole)] == [cell]
+        if whole[cell] != ground[cell]:
+            assert obs[cell] == ground[cell], "a vehicle: the empty road is seen"
+        elif whole[cell] == OBSTACLE:
+            lane = SHOULDER_CODE if cell[1] == whole.shape[1] - 2 else NORTHBOUND
+            assert obs[cell] == {AUTODRIVE: OPEN_GROUND, OBSTACLES: lane}[env_id]
+        else:
+            assert obs[cell] == OFF_ROAD_CODE
+    something = (whole != OFF_ROAD_CODE) & (whole != ground if env_id == HIGHWAY else True)
+    something[ego_cell(env)] = False
+    assert set(seen) == {tuple(place) for place in np.argwhere(something).tolist()}
+
+
+def test_without_an_obstacle_its_lane_goes_on_and_so_do_the_moves_to_the_goal() -> None:
+    env = env_after(OBSTACLES, 20, seed=2)
+    state, whole, seen = env.get_state(), env.observe(), seen_without(env)
+    cols = int(state["cols"][0])
+    shoulder = cols - 2
+    num_obstacles = 0
+    for (row, col), obs in seen.items():
+        cell = row * cols + col
+        if state["cells"][0, cell] >> 4 != OBSTACLE:
+            continue
+        free = state.copy()
+        free["cells"][0, cell] = state["cells"][0, (int(state["rows"][0]) - 1) * cols + col]  # the start's row is free
+        measure_route(free[0], np.empty(MAX_CELLS, np.int16))
+        env.set_state(free)
+        expected = env.observe()
+        changed = np.argwhere((obs != whole).any(axis=0))
+        assert len(changed) == 1
+        at = tuple(changed[0])
+        np.testing.assert_array_equal(obs[(slice(None), *at)], expected[(slice(None), *at)])
+        assert obs[(0, *at)] == (128 if col == shoulder else 255)
+        assert whole[(3, *at)] == 255
+        assert obs[(3, *at)] == 0
+        num_obstacles += 1
+    assert num_obstacles >= 5
+
+
+def test_hidden_road_is_verge_and_what_was_painted_on_it_is_gone() -> None:
+    for env_id, plane in ((LANE_KEEP, 0), (INTERSECTION, 7)):
+        env = env_after(env_id, 0)
+        whole = env.observe()
+        planes = [0, 1, 2, 3, 4, 5, 6, 7, 8]
+        changed_in = np.zeros(whole.shape, bool)
+        for obs in seen_without(env).values():
+            (at,) = np.argwhere((obs != whole).any(axis=0))
+            if whole[(4, *at)] == 0:
+                assert not obs[(planes, *at)].any()
+                changed_in |= obs != whole
+        assert changed_in[plane].any()
+
+
+def test_on_an_eastbound_road_nothing_but_vehicles_is_hidden() -> None:
+    env = env_after(HIGHWAY, observation="full_grid")
+    vehicles = env.get_state()[0]["vehicles"]
+    driving = vehicles[vehicles["status"] == DRIVING]
+    places = set(zip(driving["row"].tolist(), driving["col"].tolist(), strict=True))
+    assert set(seen_without(env)) == places - {ego_cell(env)}
+
+
+def test_beyond_its_window_the_ego_notices_nothing() -> None:
+    env = env_after(OBSTACLES, 20)
+    row, col = ego_cell(env)
+    cells, _ = occlusions(env)
+    ahead, across = row - cells[:, 0], cells[:, 1] - col
+    assert (ahead.min(), ahead.max()) == (-2, 12)
+    assert (abs(across) <= 5).all()
+
+
+def test_a_pedestrian_is_taken_off_its_crosswalk() -> None:
+    env = env_after(OBSTACLES, 0, observation="full_grid")
+    state = env.get_state()
+    row, col = ego_cell(env)
+    world = state[0]
+    world["num_pedestrians"] = 4
+    for p, (ahead, status) in enumerate(((1, CROSSING), (2, NOBODY), (3, CROSSING), (1, CROSSING))):
+        world["pedestrians"][p] = (row - ahead, col, 1, status)
+    seen = seen_without(env, world)
+    assert seen[row - 1, col][row - 1, col] == NORTHBOUND
+    assert seen[row - 1, col][row - 3, col] == PEDESTRIAN_CODE
+    assert seen[row - 3, col][row - 3, col] == NORTHBOUND
+    assert seen[row - 3, col][row - 1, col] == PEDESTRIAN_CODE
+    assert seen[row - 2, col][row - 2, col] == OFF_ROAD_CODE, "nobody is there, so the road is hidden"
+    grid = env_after(OBSTACLES, 0)
+    world["pedestrians"]["status"][2] = WAITING
+    assert not np.array_equal(seen_without(grid, world)[row - 3, col][6], seen_without(grid, world)[row - 1, col][6])
+
+
+def field_of(obstacles: np.ndarray) -> gym.Env:
+    """Autodrive with obstacles where `obstacles` (10, 10) is true, and no cars."""
+    env = gym.make(AUTODRIVE).unwrapped
+    env.reset(seed=0)
+    state = env.get_state()
+    for k in (1, 2):
+        state = removed(state, k)
+    row, col = ego_cell(env)
+    cells = np.full((10, 10), 15 | LANE << 4)
+    cells[0] = 15 | GOAL << 4
+    cells[obstacles] = OBSTACLE << 4
+    cells[row, col] = 15 | LANE << 4
+    state["cells"][0, :100] = cells.ravel()
+    measure_route(state[0], np.empty(MAX_CELLS, np.int16))
+    env.set_state(state)
+    return env
+
+
+def test_a_wall_of_obstacles_opens_cell_by_cell_to_the_ground_beside_it_but_not_to_a_goal() -> None:
+    obstacles = np.zeros((10, 10), bool)
+    obstacles[1:4, 3:6] = True
+    env = field_of(obstacles)
+    seen = seen_without(env)
+    for row, col in np.argwhere(obstacles).tolist():
+        assert seen[row, col][row, col] == OPEN_GROUND
+    assert env.observe()[0, 3] == GOAL_CODE
+
+
+def test_an_obstacle_without_road_around_it_stays() -> None:
+    env = field_of(np.ones((10, 10), bool))
+    row, col = ego_cell(env)
+    goals = {(0, n) for n in range(10)}
+    # Cells in line with the ego's; everything else sees nothing but obstacles and the edge.
+    expected = {(row, n) for n in range(10)} | {(n, col) for n in range(10)}
+    assert env.observe()[0].tolist() == [OBSTACLE] * 10
+    assert set(seen_without(env)) == expected - {(row, col)}
+    assert goals - expected
+
+
+def test_what_a_hidden_vehicle_had_reserved_is_free() -> None:
+    num_claims = 0
+    for seed in range(8):
+        state = env_after(INTERSECTION, 15, seed).get_state()
+        vehicles = state[0]["vehicles"]
+        flat = vehicles["row"].astype(int) * int(state["cols"][0]) + vehicles["col"]
+        cells, worlds = hidden(state)
+        for k in np.flatnonzero((vehicles["claim"] != 0) & (vehicles["status"] == DRIVING)):
+            copy = worlds[1 + cells.tolist().index(flat[k])]
+            assert (copy["vehicles"]["claim"][k], copy["vehicles"]["exit_cell"][k]) == (0, -1)
+            assert copy["occupants"][flat[k]] == 0
+            num_claims += 1
+    assert num_claims >= 3
+
+
+def test_a_world_of_a_recording_is_as_good_as_the_environments_own() -> None:
+    env = env_after(INTERSECTION, 9, seed=3)
+    own = seen_without(env)
+    world = env.get_state()[0]
+    env.reset(seed=8)
+    given = seen_without(env, world)
+    assert own.keys() == given.keys()
+    assert all(np.array_equal(own[cell], given[cell]) for cell in own)
+
+
+def test_other_environments_and_those_without_an_episode_are_refused() -> None:
+    assert_refused(lambda: occlusions(gym.make("CartPole-v1")), "env", "CartPole")
+    assert_refused(lambda: occlusions(gym.make(HIGHWAY)), "reset()")
