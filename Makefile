@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train play test test-fast lint format bench docs clean
+.PHONY: help install train play test test-fast test-integrations lint format bench docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,19 @@ test: $(STAMP)  ## Run the whole test suite.
 test-fast: $(STAMP)  ## Run the tests that take seconds.
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' $(ARGS)
 
+INTEGRATIONS := $(patsubst tests/integrations/%/requirements.txt,%,$(wildcard tests/integrations/*/requirements.txt))
+
+test-integrations: $(addprefix test-with-,$(INTEGRATIONS))  ## Test inside other RL libraries.
+
+.PRECIOUS: .venv-integrations/%/installed
+test-with-%: .venv-integrations/%/installed
+	.venv-integrations/$*/bin/python -m pytest -p no:cacheprovider tests/integrations/$* $(ARGS)
+
+.venv-integrations/%/installed: tests/integrations/%/requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-integrations/$*
+	.venv-integrations/$*/bin/python -m pip install --quiet -r $< -e . pytest==9.2.0
+	touch $@
+
 lint: $(STAMP)  ## Check style, format and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,5 +70,5 @@ docs: $(STAMP)  ## Build the documentation, docs/_build/html/index.html.
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:  ## Remove .venv, builds and caches; runs/ stays.
-	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-integrations build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

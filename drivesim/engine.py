@@ -53,13 +53,20 @@ def key_of(seed: int | None) -> Array:
 
 
 class Engine:
-    """N worlds of one configuration, and what can be done with all of them at once.
+    """N worlds of one configuration, with C controlled cars each, and what can be done with all of them at once.
 
-    Arguments are assumed to be valid: the environments check them before any lane moves.
+    Arrays of what cars see, do and earn have N * C entries, world by world; in the environments with one car a lane
+    is a world. Arguments are assumed to be valid: the environments check them before any lane moves.
     """
 
     def __init__(
-        self, config: EnvConfig, num_lanes: int, autoreset: int, max_steps: int = 0, num_threads: int = 1
+        self,
+        config: EnvConfig,
+        num_lanes: int,
+        autoreset: int,
+        max_steps: int = 0,
+        num_threads: int = 1,
+        num_controlled: int = 1,
     ) -> None:
         scenario = config.scenario_class
         level = config.level_config
@@ -68,20 +75,21 @@ class Engine:
         self.num_lanes = num_lanes
         self.autoreset = autoreset
         self.map_shape = scenario.shape(level)
-        self.num_vehicles = scenario.num_vehicles(level)
+        self.num_controlled = num_controlled
+        self.num_cars = num_lanes * num_controlled
         self.num_actions = len(scenario.actions)
         self.actions = scenario.actions
         self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(scenario.window, *self.map_shape)
         self._obs_size = int(np.prod(self.obs_shape))
         self._kernels = kernels_of(config.scenario, config.observation)
-        self.rules = config.to_rules(max_steps)
+        self.rules = config.to_rules(max_steps, num_controlled)
         self._blank = np.zeros(1, WORLD)
         self._blank["scenario"] = scenario.number
-        self._blank["num_controlled"] = 1
+        self._blank["num_controlled"] = num_controlled
         self.worlds = np.zeros(num_lanes, WORLD)
         self.worlds["episode"] = -1
         self.worlds["scenario"] = scenario.number
-        self.details = np.zeros(num_lanes, batch.DETAIL)
+        self.details = np.zeros(self.num_cars, batch.DETAIL)
         self._view_details()
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         num_threads = max(1, min(num_threads, num_lanes // MIN_LANES_PER_THREAD))
@@ -101,8 +109,8 @@ class Engine:
         return len(self._ranges)
 
     def empty_obs(self) -> Array:
-        """An uninitialised batch of observations (N, *obs_shape)."""
-        return np.empty((self.num_lanes, *self.obs_shape), self.obs_dtype)
+        """An uninitialised batch of observations (N * C, *obs_shape)."""
+        return np.empty((self.num_cars, *self.obs_shape), self.obs_dtype)
 
     def _on_all_lanes(self, function: Any, before: tuple[Any, ...], after: tuple[Any, ...]) -> int:
         """Call a batch loop on every range of lanes, on as many threads; the sum of what it returns."""
@@ -116,8 +124,8 @@ class Engine:
         return failures + sum(int(future.result() or 0) for future in futures)
 
     def _flat(self, obs: Array) -> Array:
-        """A view (N, size) of a batch of observations."""
-        return obs.reshape(self.num_lanes, self._obs_size)
+        """A view (N * C, size) of a batch of observations."""
+        return obs.reshape(self.num_cars, self._obs_size)
 
     def _refuse(self, failures: int) -> None:
         """Raise if the generator gave up on some lane."""
@@ -132,7 +140,7 @@ class Engine:
         Args:
             mask: (N,) bool; all lanes, unless all were reset before: without a map there is nothing to observe.
             level_seeds: (N,) int64; below 0 = draw one.
-            obs_out: (N, *obs_shape), overwritten.
+            obs_out: (N * C, *obs_shape), overwritten.
         """
         self._refuse(
             self._on_all_lanes(
@@ -151,26 +159,31 @@ class Engine:
         truncations_out: Array,
         final_obs_out: Array | None = None,
         is_detailed: bool = False,
+        lanes: Array | None = None,
     ) -> None:
-        """Step every lane; arguments as in `core.batch.step_lanes`."""
+        """Step every lane; arguments as in `core.batch.step_lanes`.
+
+        With `lanes` (N,) bool only those: the other worlds, and their rows of the arrays, stay as they are.
+        """
         final_obs = self._no_final_obs if final_obs_out is None else self._flat(final_obs_out)
-        self._refuse(
-            self._on_all_lanes(
-                self._kernels.step,
-                (self.worlds, self.rules, self._blank),
-                (
-                    self.autoreset,
-                    is_detailed,
-                    actions,
-                    self._flat(obs_out),
-                    rewards_out,
-                    terminations_out,
-                    truncations_out,
-                    self.details,
-                    final_obs,
-                ),
-            )
+        before = (self.worlds, self.rules, self._blank)
+        after = (
+            self.autoreset,
+            is_detailed,
+            actions,
+            self._flat(obs_out),
+            rewards_out,
+            terminations_out,
+            truncations_out,
+            self.details,
+            final_obs,
         )
+        if lanes is None:
+            self._refuse(self._on_all_lanes(self._kernels.step, before, after))
+            return
+        edges = np.flatnonzero(np.diff(lanes, prepend=False, append=False)).tolist()
+        runs = zip(edges[::2], edges[1::2], strict=True)  # of neighbours: [first, last)
+        self._refuse(sum(self._kernels.step(*before, first, last, *after) for first, last in runs))
 
     def observe(self, obs_out: Array) -> None:
         """Observe every lane without a step."""
@@ -194,7 +207,7 @@ class Engine:
     def _model(self) -> Array:
         """A level (1,) of these options, to compare states with."""
         model = self._blank.copy()
-        obs = np.empty((1, self._obs_size), self.obs_dtype)
+        obs = np.empty((self.num_controlled, self._obs_size), self.obs_dtype)
         level_seeds = np.zeros(1, np.int64)
         mask = np.ones(1, np.bool_)
         self._refuse(self._kernels.reset(model, self.rules, self._blank, 0, 1, mask, level_seeds, obs))

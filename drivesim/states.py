@@ -93,7 +93,8 @@ def check_worlds(worlds: Array, model: Array, scenario: str) -> None:
     ):
         require((vehicles[name] >= low) & (vehicles[name] <= high), name)
     is_driving = vehicles["status"] == DRIVING
-    require(is_driving[:, 0] | (worlds["phase"] != RUNNING), "status")
+    somebody_drives = is_driving[:, : int(model["num_controlled"][0])].any(axis=1)
+    require(somebody_drives | (worlds["phase"] != RUNNING), "status")
     if model["is_eastbound"][0] == 0:
         check_occupants(worlds, vehicles, is_driving, cols)
     else:

@@ -203,6 +203,9 @@ def step_lanes(
 ):
     """Step the lanes first … last - 1; the number of lanes for which no level could be certified.
 
+    A car's end is told once, in the tick in which its drive ends. The episode goes on until all have ended; who has
+    ended before earns nothing.
+
     Args:
         worlds: (N,) WORLD, changed in place.
         rules_array: (1,) RULES.
@@ -239,21 +242,22 @@ def step_lanes(
         ends = is_over(world) or is_late
         for k in range(num_controlled):
             detail = details_out[base + k]
+            drove = world.drivers[k].ended != 2
             rewards_out[base + k] = price_tick(world, k, rules, detail)
-            terminations_out[base + k] = world.drivers[k].ended != 0
-            truncations_out[base + k] = is_late
-            if ends or is_detailed:
+            terminations_out[base + k] = drove and world.drivers[k].ended != 0
+            truncations_out[base + k] = drove and is_late
+            has_ended = drove and (world.drivers[k].ended != 0 or is_late)
+            if has_ended or is_detailed:
                 describe_episode(world, k, detail.episode)
             if is_detailed:
                 detail.events = world.drivers[k].events
                 describe_actions(world, k, rules, detail.mask)
+            if has_ended and autoreset == SAME_STEP:
+                encode(world, k, rules, scratch, final_obs_out[base + k])
         if ends:
             world.phase = ENDED
-            if autoreset == SAME_STEP:
-                for k in range(num_controlled):
-                    encode(world, k, rules, scratch, final_obs_out[base + k])
-                if not start_episode(worlds, i, blank, rules, -1, scratch):
-                    failures += 1
+            if autoreset == SAME_STEP and not start_episode(worlds, i, blank, rules, -1, scratch):
+                failures += 1
         for k in range(num_controlled):
             encode(world, k, rules, scratch, obs_out[base + k])
     return failures

@@ -65,24 +65,58 @@ def has_pedestrian(world, row, col, heading):
 
 
 @kernel
+def room_beyond(world, k, col, leader, room):
+    """On an eastbound road: the least of `room` and what all vehicles beyond the leader leave.
+
+    Whoever crashes leaves the world at once and brakes for nobody; so does a controlled car that arrives. While the
+    drive of others goes on, nobody can count on a leader's braking alone: among several controlled cars, (I) holds for
+    everybody ahead.
+
+    Args:
+        world: the world.
+        k: who looks.
+        col: from where.
+        leader: the next vehicle ahead, which `room` counts on.
+        room: cells.
+    """
+    for _ in range(world.num_vehicles):
+        leader = int(world.vehicles[leader].ahead)
+        gap = cells_east(world, col, leader)
+        if leader == k or gap >= room:
+            break
+        room = min(room, gap + braking_distance(int(world.vehicles[leader].speed)))
+    return room
+
+
+@kernel
+def look_east(world, k, col, distance):
+    """`look` for vehicle k of an eastbound road, in its own lane."""
+    leader = int(world.vehicles[k].ahead)
+    gap = cells_east(world, col, leader)
+    found = int(gap < distance)
+    # Products with truth values, not branches: whether somebody is ahead cannot be predicted.
+    speed = found * int(world.vehicles[leader].speed)
+    gap = min(gap, distance)
+    room = gap + braking_distance(speed)
+    if world.num_controlled > 1:
+        room = room_beyond(world, k, col, leader, room)
+    return gap, room, found * (leader + 1) - 1
+
+
+@kernel
 def look(world, k, row, col, distance):
     """What vehicle k would follow if it stood at (row, col): (gap, room, vehicle).
 
     Walks at most `distance` cells along k's own path. `gap` is the number of free cells, `room` the cells within
     which k has to be able to stop: the gap and the leader's braking distance, none for whatever does not drive in
     k's heading; a line, a crosswalk or a turn behind the leader, who need not stop there, may leave less. Without a
-    vehicle in the way the third value is -1. A path that is free for all of `distance` gives (distance, distance,
+    vehicle in the way the third value is -1. Among several controlled cars, `room` is also enough if whoever leads
+    leaves the world in this tick (`room_beyond`). A path that is free for all of `distance` gives (distance, distance,
     -1), which is enough to decide any speed that `distance` was taken for.
     """
     vehicle = world.vehicles[k]
     if world.is_eastbound != 0:
-        leader = int(vehicle.ahead)
-        gap = cells_east(world, int(col), leader)
-        found = int(gap < distance)
-        # Products with truth values, not branches: whether somebody is ahead cannot be predicted.
-        speed = found * int(world.vehicles[leader].speed)
-        gap = min(gap, distance)
-        return gap, gap + braking_distance(speed), found * (leader + 1) - 1
+        return look_east(world, k, int(col), distance)
     heading = int(vehicle.heading)
     step_row = row_step(heading)
     step_col = col_step(heading)
@@ -90,12 +124,13 @@ def look(world, k, row, col, distance):
     gap = -1
     room = int(distance)
     leader = -1
+    sees = True
     for n in range(1, distance + 1):
         at_row = int(row) + step_row * n
         at_col = int(col) + step_col * n
         cell = cell_at(world, at_row, at_col, True)
         if cell < 0:
-            room = n - 1
+            room = min(room, n - 1)
             break
         if kind(before) == STOP_LINE and vehicle.claim == 0 and allows(before, heading):
             room = n - 1  # a red stop line, or a junction not granted
@@ -106,17 +141,21 @@ def look(world, k, row, col, distance):
                 room = n - 1
                 break
         occupant = int(world.occupants[cell])
-        if occupant != 0 and gap < 0:
-            gap = n - 1
-            room = gap
-            if occupant - 1 == k:  # alone on a ring
-                room += braking_distance(int(vehicle.speed))
+        if occupant != 0 and sees:
+            seen = n - 1
+            if occupant - 1 == k or world.vehicles[occupant - 1].heading == heading:
+                seen += braking_distance(int(world.vehicles[occupant - 1].speed))
+            if gap < 0:
+                gap = n - 1
+                room = seen
+                if occupant - 1 != k:
+                    leader = occupant - 1
+            room = min(room, seen)
+            if occupant - 1 == k:  # all around a ring
                 break
-            leader = occupant - 1
-            if world.vehicles[leader].heading == heading:
-                room += braking_distance(int(world.vehicles[leader].speed))
-        elif gap < 0 and not allows(bits, heading):
-            room = n - 1
+            sees = world.num_controlled > 1  # past whoever may be gone after this tick, see `room_beyond`
+        elif sees and not allows(bits, heading):
+            room = min(room, n - 1)
             break
         if vehicle.turn != 0 and is_junction(bits) and allows(bits, turned(heading, vehicle.turn)):
             room = min(room, n)  # here I turn: to be reached exactly
@@ -231,9 +270,30 @@ def follower_is_safe(world, k, row, col):
         occupant = int(world.occupants[cell])
         if occupant != 0:
             follower = world.vehicles[occupant - 1]
-            if occupant - 1 == k or follower.heading != heading:
+            if occupant - 1 == k:
                 return True
-            return is_safe(speed_behind(world, occupant - 1), n - 1, int(vehicle.speed))
+            if follower.heading == heading and not is_safe(
+                speed_behind(world, occupant - 1), n - 1, int(vehicle.speed)
+            ):
+                return False
+            if world.num_controlled <= 1:  # else the follower may be gone after this tick
+                return True
+    return True
+
+
+@kernel
+def all_followers_are_safe(world, k, row):
+    """On an eastbound road: whether (I) holds for everybody behind vehicle k in the lane `row`, where it would go.
+
+    Whoever follows may crash and be gone, so that the next one follows.
+    """
+    speed = int(world.vehicles[k].speed)
+    for j in range(world.num_vehicles):
+        other = world.vehicles[j]
+        if j != k and other.status == DRIVING and other.row == row:
+            gap = cells_east(world, int(other.col), k)
+            if gap < LOOK_BACK and not is_safe(speed_behind(world, j), gap, speed):
+                return False
     return True
 
 
@@ -246,8 +306,12 @@ def lane_is_better(world, k, row, col):
     if leader < 0:
         return True
     room = gap + braking_distance(int(world.vehicles[leader].speed))
+    if world.num_controlled > 1:
+        room = room_beyond(world, k, col, leader, room)
     if room <= vehicle.room or braking_distance(speed) > room:
         return False
+    if world.num_controlled > 1:
+        return all_followers_are_safe(world, k, row)
     return is_safe(speed_behind(world, follower), gap_behind, speed)
 
 

@@ -47,6 +47,8 @@ def safe_speed(world, k, wish):
 def generate(world, rules, queue):
     """A ring with verges, the ego at column 0, traffic in free cells at speeds from which all can stop.
 
+    Further controlled cars are spread evenly over the ring.
+
     Certificate: the road itself is free of obstacles, and `Highway.check_fit` refuses options whose distance, driven
     at the limit after speeding up, takes more than two thirds of the time.
     """
@@ -61,11 +63,14 @@ def generate(world, rules, queue):
     for lane in range(lanes):
         for col in range(length):
             paint(world, 1 + lane, col, LANE, EAST_ONLY, lane, 0)
-    place(world, 0, 1 + level_below(world, DRAW_EGO, 0, lanes), 0, EAST, 0, rules.top_speed)
-    world.num_vehicles = 1
+    controlled = int(world.num_controlled)
+    for k in range(controlled):
+        place(world, k, 1 + level_below(world, DRAW_EGO, k, lanes), k * length // controlled, EAST, 0, rules.top_speed)
+        world.num_vehicles = k + 1
+        world.drivers[k].remaining = rules.level.distance
     spread = int(rules.level.fastest) - int(rules.level.slowest) + 1
     for n in range(rules.level.num_vehicles):
-        k = 1 + n
+        k = controlled + n
         found = False
         for attempt in range(TRIES):
             words = level_words(world, DRAW_TRAFFIC, n * TRIES + attempt)
@@ -81,9 +86,8 @@ def generate(world, rules, queue):
         place(world, k, row, col, EAST, 0, limit)
         world.num_vehicles = k + 1
     for k in range(world.num_vehicles):
-        wish = EGO_SPEED if k == 0 else int(world.vehicles[k].limit)
+        wish = EGO_SPEED if k < controlled else int(world.vehicles[k].limit)
         world.vehicles[k].speed = safe_speed(world, k, wish)
-    world.drivers[0].remaining = rules.level.distance
     return True
 
 
@@ -168,6 +172,7 @@ class Highway(Scenario):
         "hard": HighwayConfig(length=100, distance=130, num_lanes=4, num_vehicles=30, slowest=1, fastest=3),
     }
     generate = staticmethod(generate)
+    max_controlled = 8
     window = Window(ahead=12, behind=10, beside=2)
     limit = 5
     max_episode_steps = 50

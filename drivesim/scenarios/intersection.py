@@ -86,6 +86,8 @@ def draw_roads(world):
 def generate(world, rules, queue):
     """The crossroads, the ego on one approach, its goal on one exit, traffic on all lanes.
 
+    Further controlled cars start on the other approaches and on the same, and have the same goal.
+
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 1 plus
     one cycle of the signal fits into the time limit.
     """
@@ -126,10 +128,27 @@ def generate(world, rules, queue):
     paint(world, goal_row, goal_col, GOAL, 1 << leave, leave, 0)
     place(world, 0, row, col, approach, 0, rules.top_speed)
     world.vehicles[0].turn = turn
+    controlled = int(world.num_controlled)
+    for k in range(1, controlled):
+        found = False
+        for attempt in range(TRIES):
+            draw = 3 + ((k - 1) * TRIES + attempt) * 2
+            turn = level_below(world, DRAW_EGO, draw, 3) - 1
+            approach = turned(leave, -turn)
+            start = level_below(world, DRAW_EGO, draw + 1, 4)
+            row = entry_row(approach) + row_step(approach) * start
+            col = entry_col(approach) + col_step(approach) * start
+            if world.occupants[row * SIZE + col] == 0:
+                found = True
+                break
+        if not found:
+            return False
+        place(world, k, row, col, approach, 0, rules.top_speed)
+        world.vehicles[k].turn = turn
 
-    world.num_vehicles = 1
+    world.num_vehicles = controlled
     for n in range(rules.level.num_vehicles):
-        k = 1 + n
+        k = controlled + n
         found = False
         for attempt in range(TRIES):
             draw = (n * TRIES + attempt) * 2
@@ -146,7 +165,7 @@ def generate(world, rules, queue):
         place(world, k, row, col, heading, 0, 2)
         world.vehicles[k].turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
         world.num_vehicles = k + 1
-    for k in range(1, world.num_vehicles):
+    for k in range(controlled, world.num_vehicles):
         vehicle = world.vehicles[k]
         gap, _, _ = look(world, k, vehicle.row, vehicle.col, 3)
         speed = 2
@@ -237,6 +256,7 @@ class Intersection(Scenario):
         "hard": IntersectionConfig(distance=8, num_vehicles=18, green=12, yellow=3, all_red=2),
     }
     generate = staticmethod(generate)
+    max_controlled = 8
     window = Window(ahead=12, behind=6, beside=6)
     limit = 2
     max_episode_steps = 120

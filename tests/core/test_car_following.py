@@ -5,7 +5,7 @@ import itertools
 import pytest
 from ascii_map import Car, from_ascii
 
-from drivesim.core.traffic import braking_distance, follow, is_safe, look
+from drivesim.core.traffic import braking_distance, follow, follower_is_safe, is_safe, look
 from drivesim.core.world import CROSSING, EAST, NORTH, SOUTH, STOP_LINE, TOP_SPEED
 
 SPEEDS = range(TOP_SPEED + 1)
@@ -84,11 +84,21 @@ class TestWhatADriverSees:
     def test_is_the_end_of_its_lane(self, end) -> None:
         assert seen(f"^\n{end}\n^\n^\na", a=self.A) == (2, 2, None)
 
-    @pytest.mark.xfail(strict=True, reason="traffic counts on its leader's braking even where the lane ends before")
     @pytest.mark.parametrize("end", ["#", ".", "v"])
-    def test_is_the_end_of_its_lane_beyond_a_fast_leader_too(self, end) -> None:
-        """Who leads may be a controlled car that crashes there, and is gone."""
-        assert seen(f"^\n{end}\n^\nb\n^\na", a=self.A, b=Car(NORTH, 5)) == (1, 3, "b")
+    def test_is_the_end_of_its_lane_beyond_its_leader_among_several_controlled_cars(self, end) -> None:
+        """Who leads may crash there, and is gone, while the drive of the other goes on."""
+        road = f"^ .\n{end} .\n^ .\nB .\n^ .\na C"
+        assert seen(road, a=self.A, B=Car(NORTH, 5), C=Car(NORTH)) == (1, 3, "B")
+
+    def test_is_every_vehicle_beyond_among_several_controlled_cars(self) -> None:
+        road = "^ .\nb .\n^ .\nB .\n^ .\na C"
+        assert seen(road, a=self.A, b=Car(NORTH, 1), B=Car(NORTH, 5), C=Car(NORTH)) == (1, 3, "B")
+        assert seen(road, a=self.A, b=Car(NORTH, 2), B=Car(NORTH, 5), C=Car(NORTH)) == (1, 4, "B")
+        assert seen(road, a=self.A, b=Car(NORTH, 1), B=Car(NORTH, 1), C=Car(NORTH)) == (1, 1, "B")
+
+    def test_is_only_the_leader_where_nobody_else_is_controlled(self) -> None:
+        """The episode ends with the drive of the only one."""
+        assert seen("^\nb\n^\nB\n^\na", a=self.A, b=Car(NORTH, 1), B=Car(NORTH, 3)) == (1, 4, "B")
 
     def test_is_the_edge_of_the_map(self) -> None:
         assert seen("^\n^\n^\na", a=self.A) == (3, 3, None)
@@ -131,3 +141,13 @@ class TestWhatADriverSees:
     def test_may_be_a_lane_that_it_is_not_in(self) -> None:
         situation = from_ascii("^ ^\n^ ^\n^ ^\n^ b\n^ ^\na ^", a=self.A, b=Car(NORTH, 3))
         assert look(situation.world, 0, 5, 1, FAR) == (1, 1 + 3, 1)
+
+
+@pytest.mark.parametrize(("beside", "allowed"), [("D", False), ("^", True)])
+def test_nobody_changes_lane_before_a_follower_who_may_be_gone_and_leave_it_to_the_next(beside, allowed) -> None:
+    """C has cut in on b. Where another drive goes on, C may crash, and b would run into the newcomer."""
+    cars = {"a": Car(NORTH, 1), "b": Car(NORTH, 5), "C": Car(NORTH, 0)}
+    if beside == "D":
+        cars["D"] = Car(NORTH, 0)
+    situation = from_ascii(f"^ a\n^ ^\n^ ^\n^ ^\nC ^\nb {beside}", **cars)
+    assert follower_is_safe(situation.world, situation.names.index("a"), 0, 0) == allowed

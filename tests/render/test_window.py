@@ -2,18 +2,14 @@
 
 import copy
 import itertools
-import os
 import pickle
 import subprocess
 import sys
 
 import gymnasium as gym
 import numpy as np
-import pytest
-
-os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-
 import pygame
+import pytest
 
 from drivesim.registry import IDS
 from drivesim.render import palette, panel

@@ -1,13 +1,9 @@
 """Playing and watching in the window, driven by injected key events; SDL's dummy driver is the display."""
 
-import os
 from itertools import chain, repeat
 
-import pytest
-
-os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-
 import pygame
+import pytest
 
 from drivesim.registry import IDS
 from drivesim.render.window import Window

@@ -1,0 +1,208 @@
+"""Several controlled cars in one world, through PettingZoo's parallel interface.
+
+import drivesim
+env = drivesim.parallel_env("drivesim/Highway-v0", num_agents=8)
+observations, infos = env.reset(seed=0)
+while env.agents:
+    actions = {agent: env.action_space(agent).sample(infos[agent]["action_mask"]) for agent in env.agents}
+    observations, rewards, terminations, truncations, infos = env.step(actions)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from pettingzoo import ParallelEnv
+
+from drivesim.checks import RENDER_MODES, checked_render_mode, checked_seed, checked_time_limit, whole
+from drivesim.core import batch
+from drivesim.core.rules import TERMS
+from drivesim.core.world import RUNNING
+from drivesim.engine import Array, Engine
+from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
+from drivesim.multi_agent import multi_agent_config
+from drivesim.render.view import DEFAULT_SIZE
+from drivesim.rendering import RENDER_FPS, Renderer
+
+__all__ = ["DriveParallelEnv", "parallel_env"]
+
+Answers = dict[str, Any]
+
+
+class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # it has no types
+    """Cars that share a world; the agents are `car_0`, `car_1` and so on.
+
+    Args:
+        env_id: `drivesim/Highway-v0` or `drivesim/Intersection-v0`.
+        num_agents: controlled cars, 1 … 8.
+        max_episode_steps: time limit; None = the registered one, -1 = none.
+        render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`.
+        render_size: pixels along the longer side of a picture, at most.
+        **options: as in `drivesim.env.DriveEnv`.
+
+    A car's drive ends by its own arrival or crash; it leaves the world and `agents`, and the others drive on. Every car
+    observes, is paid and ends as the one of the single-agent environment, which is what this is with one agent.
+    `infos` hold what the single environment's `info` holds, the `action_mask` as int8, as `Discrete.sample` wants it.
+
+    Raises:
+        TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
+    """
+
+    def __init__(
+        self,
+        env_id: str,
+        num_agents: int = 2,
+        *,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        render_size: int = DEFAULT_SIZE,
+        **options: Any,
+    ) -> None:
+        entry, self.config, num_cars = multi_agent_config(env_id, num_agents, options)
+        limit = checked_time_limit(max_episode_steps, entry.max_episode_steps)
+        self._engine = Engine(self.config, 1, batch.DISABLED, limit, num_controlled=num_cars)
+        self.render_mode = checked_render_mode(render_mode)
+        self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
+        self.metadata = {
+            "name": f"{entry.module.rpartition('.')[2]}_v{entry.version}",
+            "render_modes": list(RENDER_MODES),
+            "render_fps": RENDER_FPS,
+            "is_parallelizable": True,
+        }
+        self.possible_agents = [f"car_{n}" for n in range(num_cars)]
+        self.agents: list[str] = []
+        window, shape = self.config.scenario_class.window, self._engine.map_shape
+        # One space each, and always the same one: spaces that are sampled have generators of their own.
+        self.observation_spaces = {agent: self.config.encoder.space(window, *shape) for agent in self.possible_agents}
+        self.action_spaces = {agent: gym.spaces.Discrete(self._engine.num_actions) for agent in self.possible_agents}
+        self._actions = np.zeros(num_cars, np.int64)
+        self._rewards = np.zeros(num_cars, np.float64)
+        self._terminations, self._truncations = np.zeros(num_cars, np.bool_), np.zeros(num_cars, np.bool_)
+
+    def observation_space(self, agent: str) -> gym.spaces.Box:
+        """The space of what a car observes; the same object every time."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> gym.spaces.Discrete:
+        """The space of a car's actions; the same object every time."""
+        return self.action_spaces[agent]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Answers, Answers]:
+        """Begin an episode: episode 0 of `seed`, or without one the next.
+
+        Args:
+            seed: an integer of at least 0, of any size.
+            options: `{"level_seed": n}` plays level n. Other keys are for other environments, as the library's own
+                tests want it, and are ignored.
+
+        Returns:
+            Observations and infos of all cars.
+
+        Raises:
+            TypeError, ValueError: for a bad seed or option; nothing has changed.
+        """
+        seed = checked_seed(seed)
+        level_seed = -1
+        if options is not None and "level_seed" in options:
+            level_seed = whole("level_seed", options["level_seed"], 0, MAX_LEVEL_SEED)
+        only = np.ones(1, np.bool_)
+        self._engine.key_lanes(only, [seed])
+        self.agents = []  # until a level has been certified
+        obs = self._engine.empty_obs()
+        self._engine.reset(only, np.array([level_seed], np.int64), obs)
+        self.agents = self.possible_agents.copy()
+        self._engine.describe()
+        self._engine.terms[:] = 0.0
+        self._engine.costs[:] = 0.0
+        if self._renderer.is_human:
+            self._renderer.show()
+        return self._by_agent(obs), self._infos()
+
+    def step(self, actions: dict[str, int]) -> tuple[Answers, Answers, Answers, Answers, Answers]:
+        """Advance the world by one tick.
+
+        Args:
+            actions: one integer in [0, num_actions) for every agent in `agents`.
+
+        Returns:
+            Observations, rewards, terminations, truncations and infos of all cars that drove in this tick.
+
+        Raises:
+            TypeError, ValueError: for a missing agent, an unknown one or a bad action; nothing has moved.
+            gymnasium.error.ResetNeeded: when no car drives.
+        """
+        if not self.agents:
+            raise gym.error.ResetNeeded("call reset() before step(): no car drives")
+        if not isinstance(actions, dict) or set(actions) != set(self.agents):
+            raise ValueError(f"actions must be a dict with an action for each of {self.agents}, got {actions!r}")
+        highest = self._engine.num_actions - 1
+        chosen = {agent: whole(f"action of {agent}", action, 0, highest) for agent, action in actions.items()}
+        for agent, action in chosen.items():
+            self._actions[self.possible_agents.index(agent)] = action
+        obs = self._engine.empty_obs()
+        self._engine.step(self._actions, obs, self._rewards, self._terminations, self._truncations, is_detailed=True)
+        if self._renderer.is_human:
+            self._renderer.show(chosen.get(self.possible_agents[0]), self._rewards[0].item())
+        answers = (
+            self._by_agent(obs),
+            self._by_agent(self._rewards.tolist()),
+            self._by_agent(self._terminations.tolist()),
+            self._by_agent(self._truncations.tolist()),
+            self._infos(),
+        )
+        ended = self._terminations | self._truncations
+        self.agents = [agent for agent in self.agents if not ended[self.possible_agents.index(agent)]]
+        return answers
+
+    def _by_agent(self, values: Any) -> Answers:
+        """The values (C, …) of the cars that drive."""
+        return {agent: values[self.possible_agents.index(agent)] for agent in self.agents}
+
+    def _infos(self) -> Answers:
+        """What `infos` say after a reset or step."""
+        engine = self._engine
+        infos = {}
+        for agent in self.agents:
+            k = self.possible_agents.index(agent)
+            info: dict[str, Any] = dict(zip(INFO_KEYS, engine.episodes[k].item(), strict=False))
+            info["reward_terms"] = dict(zip(TERMS, engine.terms[k].tolist(), strict=False))
+            info["action_mask"] = engine.masks[k].astype(np.int8)
+            if self.config.reward == "cost":
+                info["cost"] = engine.costs[k].item()
+            infos[agent] = info
+        return infos
+
+    def get_state(self) -> Array:
+        """A copy of the world, (1,) records, with all that a continuation needs."""
+        return self._engine.worlds.copy()
+
+    def set_state(self, state: Array) -> None:
+        """Restore a state from `get_state` of an environment with the same options, exactly.
+
+        Raises:
+            TypeError, ValueError: if it is no such state; nothing has changed.
+        """
+        self._engine.set_state(state, None)
+        world = self._engine.worlds[0]
+        drives = (world["drivers"]["ended"] == 0) & (world["phase"] == RUNNING)
+        self.agents = [agent for k, agent in enumerate(self.possible_agents) if drives[k]]
+
+    def render(self) -> Any:
+        """The world as a picture or as text; None under `"human"`, whose window is up to date.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        return self._renderer.render(0)
+
+    def close(self) -> None:
+        """Free what the environment holds; may be called again."""
+        self._renderer.close()
+        self._engine.close()
+
+
+def parallel_env(env_id: str, num_agents: int = 2, **options: Any) -> DriveParallelEnv:
+    """Several controlled cars in one world; arguments as of `DriveParallelEnv`."""
+    return DriveParallelEnv(env_id, num_agents, **options)

@@ -1,0 +1,252 @@
+"""Several controlled cars in one world: worlds x cars as the lanes of a vector environment.
+
+    envs = drivesim.parallel_vec_env("drivesim/Highway-v0", num_worlds=64, num_agents=8)  # 512 lanes
+    obs, infos = envs.reset(seed=0)
+    obs, rewards, terminated, truncated, infos = envs.step(actions)
+    learn_from = infos["is_real"]
+
+Lane w * num_agents + a is car a of world w. Cars of a world start together; a car whose drive has ended is gone and its
+lane waits until the drives of all have ended, when the world begins its next episode.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from drivesim.checks import (
+    RENDER_MODES,
+    checked_actions,
+    checked_num_threads,
+    checked_render_mode,
+    checked_seeds,
+    checked_time_limit,
+    whole,
+)
+from drivesim.config import EnvConfig
+from drivesim.core import batch
+from drivesim.core.world import MAX_VEHICLES
+from drivesim.engine import Array, Engine
+from drivesim.env import INFO_KEYS
+from drivesim.registry import ENTRIES, Entry, entry_of
+from drivesim.render.view import DEFAULT_SIZE
+from drivesim.rendering import RENDER_FPS, Renderer
+
+MAX_NUM_WORLDS = 2**17
+
+
+def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) -> tuple[Entry, EnvConfig, int]:
+    """The entry of an id, the configuration, and the number of controlled cars.
+
+    Raises:
+        TypeError, ValueError: for an id without room for so many cars, a bad number or a bad option.
+    """
+    able = [entry for entry in ENTRIES if EnvConfig(entry.name).scenario_class.max_controlled > 1]
+    ids = [entry.id for entry in able]
+    if env_id not in ids:
+        raise ValueError(f"env_id must be one of {ids}, which have room for several controlled cars, got {env_id!r}")
+    entry = able[ids.index(env_id)]
+    names = ("observation", "difficulty", "split", "num_levels", "reward", "reward_weights", "traffic", "dawdle")
+    own = {name: options[name] for name in names if name in options}
+    config = EnvConfig(entry.name, **own, level={name: value for name, value in options.items() if name not in names})
+    scenario = config.scenario_class
+    num_agents = whole("num_agents", num_agents, 1, scenario.max_controlled)
+    count = scenario.num_vehicles(config.level_config) - 1 + num_agents
+    if count > MAX_VEHICLES:
+        raise ValueError(f"{count} vehicles do not fit: at most {MAX_VEHICLES}, the {num_agents} agents included")
+    return entry, config, num_agents
+
+
+class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
+    """Cars that share worlds, through Gymnasium's vector interface.
+
+    Args:
+        env_id: `drivesim/Highway-v0` or `drivesim/Intersection-v0`.
+        num_worlds: W, 1 … 2**17.
+        num_agents: C, controlled cars in every world, 1 … 8.
+        max_episode_steps: time limit of a world; None = the registered one, -1 = none.
+        num_threads: as in `drivesim.vector_env.DriveVectorEnv`.
+        render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`; one picture per world.
+        render_size: pixels along the longer side of a picture, at most.
+        **options: as in `drivesim.env.DriveEnv`.
+
+    Its autoreset is that of `SAME_STEP`, world by world: when the last drive of a world ends, the world begins its next
+    episode in that step. `terminations` and `truncations` are true in the one row in which a car's drive ends, and
+    `infos["final_obs"]` holds what that car saw then. Every step's `infos` has `is_real` (bool (W * C,)), false in the
+    rows of a car whose drive had ended before, and `starts`, true where `obs` begins an episode.
+
+    Raises:
+        TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
+    """
+
+    def __init__(
+        self,
+        env_id: str,
+        num_worlds: int,
+        num_agents: int,
+        *,
+        max_episode_steps: int | None = None,
+        num_threads: int | None = None,
+        render_mode: str | None = None,
+        render_size: int = DEFAULT_SIZE,
+        **options: Any,
+    ) -> None:
+        entry, self.config, self.num_agents = multi_agent_config(env_id, num_agents, options)
+        self.num_worlds = whole("num_worlds", num_worlds, 1, MAX_NUM_WORLDS)
+        self.num_envs = self.num_worlds * self.num_agents
+        self.autoreset_mode = AutoresetMode.SAME_STEP
+        self.render_mode = checked_render_mode(render_mode)
+        self.metadata = {
+            "render_modes": list(RENDER_MODES),
+            "render_fps": RENDER_FPS,
+            "autoreset_mode": self.autoreset_mode,
+        }
+        limit = checked_time_limit(max_episode_steps, entry_of(entry.name).max_episode_steps)
+        threads = checked_num_threads(num_threads)
+        self._engine = Engine(self.config, self.num_worlds, batch.SAME_STEP, limit, threads, self.num_agents)
+        self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
+        self.single_observation_space = self.config.encoder.space(
+            self.config.scenario_class.window, *self._engine.map_shape
+        )
+        self.single_action_space = gym.spaces.Discrete(self._engine.num_actions)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._actions = np.zeros(self.num_envs, np.int64)
+        self._is_started = False
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Begin an episode in every world.
+
+        Args:
+            seed: an integer (world w gets seed + w) or one entry per world, as in `DriveVectorEnv.reset`.
+            options: none.
+
+        Raises:
+            TypeError, ValueError: for a bad seed or option; nothing has changed.
+        """
+        if options:
+            raise ValueError(f"options must be empty, got {options!r}")
+        seeds = checked_seeds(seed, self.num_worlds)
+        everywhere = np.ones(self.num_worlds, np.bool_)
+        self._engine.key_lanes(everywhere, seeds)
+        self._is_started = False
+        obs = self._engine.empty_obs()
+        self._engine.reset(everywhere, np.full(self.num_worlds, -1, np.int64), obs)
+        self._is_started = True
+        if self._renderer.is_human:
+            self._renderer.show_lanes()
+        return obs, {}
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """Step every world.
+
+        Args:
+            actions: integers (W * C,) in [0, num_actions); those of cars that wait are ignored.
+
+        Returns:
+            obs (W * C, *obs_shape), rewards float64, terminations, truncations and infos.
+
+        Raises:
+            TypeError, ValueError: for bad actions; nothing has moved.
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        array = checked_actions(actions, self.num_envs, self._engine.num_actions)
+        np.copyto(self._actions, array, casting="same_kind")
+        lane = batch.first_out_of_range(self._actions, self._engine.num_actions)
+        if lane >= 0:
+            highest = self._engine.num_actions - 1
+            raise ValueError(f"actions must be integers in [0, {highest}], got {array[lane]} in lane {lane}")
+        if not self._is_started:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        is_real = self.is_driving
+        episodes = self._engine.worlds["episode"].copy()
+        obs, final_obs = self._engine.empty_obs(), np.zeros((self.num_envs, *self._engine.obs_shape), self._dtype)
+        rewards = np.empty(self.num_envs, np.float64)
+        terminations, truncations = np.empty(self.num_envs, np.bool_), np.empty(self.num_envs, np.bool_)
+        try:
+            self._engine.step(self._actions, obs, rewards, terminations, truncations, final_obs)
+        except gym.error.Error:
+            self._is_started = False  # some world has ended and could not begin anew
+            raise
+        ended = terminations | truncations
+        infos: dict[str, Any] = {
+            "is_real": is_real,
+            "starts": np.repeat(self._engine.worlds["episode"] != episodes, self.num_agents),
+        }
+        if self.config.reward == "cost":
+            infos["cost"] = np.where(is_real, self._engine.costs, 0.0)
+        if ended.any():
+            summary: dict[str, Any] = {}
+            for key in INFO_KEYS:
+                column = self._engine.episodes[key]
+                summary[key] = np.where(ended, column, np.zeros_like(column))
+                summary[f"_{key}"] = ended
+            infos |= {"final_obs": final_obs, "_final_obs": ended, "final_info": summary, "_final_info": ended}
+        if self._renderer.is_human:
+            self._renderer.show_lanes()
+        return obs, rewards, terminations, truncations, infos
+
+    @property
+    def is_driving(self) -> Array:
+        """Bool (W * C,): whose drive goes on."""
+        driving: Array = (self._engine.worlds["drivers"]["ended"][:, : self.num_agents] == 0).reshape(-1)
+        return driving
+
+    @property
+    def _dtype(self) -> Any:
+        """Of observations."""
+        return self._engine.obs_dtype
+
+    def get_state(self) -> Array:
+        """A copy of the worlds (W,), with all that a continuation needs."""
+        return self._engine.worlds.copy()
+
+    def set_state(self, state: Array, mask: Array | None = None) -> None:
+        """Restore the worlds in `mask` (W,) (all, if None), exactly; as in `DriveVectorEnv.set_state`."""
+        self._engine.set_state(state, mask)
+        self._is_started = self._engine.is_started
+
+    def observe(self) -> Array:
+        """The observations (W * C, *obs_shape) of the state as it is, without a step.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if not self._is_started:
+            raise gym.error.ResetNeeded("call reset() before observe()")
+        obs = self._engine.empty_obs()
+        self._engine.observe(obs)
+        return obs
+
+    def action_masks(self) -> Array:
+        """Bool (W * C, num_actions): which actions do something that IDLE does not; IDLE itself is true.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if not self._is_started:
+            raise gym.error.ResetNeeded("call reset() before action_masks()")
+        masks = np.zeros((self.num_envs, self._engine.num_actions), np.bool_)
+        batch.mask_lanes(self._engine.worlds, self._engine.rules, masks)
+        return masks
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One picture or text per world.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        frames = tuple(self._renderer.render(world) for world in range(self.num_worlds if self.render_mode else 1))
+        return None if frames[0] is None else frames
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Let go of the threads and close the window."""
+        if hasattr(self, "_renderer"):
+            self._renderer.close()
+            self._engine.close()

@@ -1,0 +1,25 @@
+"""What the tests of several controlled cars share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from drivesim.core.world import DRIVING
+
+IDS = ("drivesim/Highway-v0", "drivesim/Intersection-v0")
+IDLE, FASTER = 1, 3
+
+
+def shared_cells(state: np.ndarray) -> int:
+    """How many vehicles of the driving traffic stand on a cell with another one, in all worlds (W,) together."""
+    first, last = int(state["num_controlled"][0]), int(state["num_vehicles"][0])
+    vehicles = state["vehicles"][:, first:last]
+    cells = vehicles["row"].astype(np.int64) * state["cols"][:, None] + vehicles["col"]
+    apart = -1 - np.arange(last - first)  # who does not drive is on no cell
+    cells = np.sort(np.where(vehicles["status"] == DRIVING, cells, apart), axis=1)
+    return int((cells[:, 1:] == cells[:, :-1]).sum())
+
+
+def wishes(rng: np.random.Generator, num: int) -> np.ndarray:
+    """Random actions of hasty drivers (num,)."""
+    return np.where(rng.random(num) < 0.5, FASTER, rng.integers(0, 5, num))
