@@ -123,7 +123,7 @@ def saliency(
 
     Args:
         policy: the driver; its memory stays.
-        obs: what it observes, (*obs_shape).
+        obs: what it observes, one array of ``obs_shape``.
         cells: rows and columns, (M, 2).
         occluded: what it would observe with each of them hidden, (M, *obs_shape).
         masks: which actions are open to it, (1, num_actions).
