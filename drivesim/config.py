@@ -151,7 +151,9 @@ class EnvConfig:
                     *names,
                     *(option.name for option in fields(EnvConfig) if option.name not in ("scenario", "level")),
                 ]
-                raise TypeError(f"{self.scenario} has no option {name!r}; there are {allowed}")
+                # TorchRL's GymEnv goes by Python's own words for it.
+                refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
+                raise TypeError(f"{refused}; there are {allowed}")
         scenario.check_fit(self.level_config, scenario.max_episode_steps)
 
     @property
