@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 import tyro
-from tqdm import trange
+from tqdm import trange  # type: ignore[import-untyped]
 
 import drivesim
 from agents.policy import NetworkPolicy
