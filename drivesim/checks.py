@@ -9,6 +9,13 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from drivesim.core import batch
+
+MODES = {
+    AutoresetMode.NEXT_STEP: batch.NEXT_STEP,
+    AutoresetMode.SAME_STEP: batch.SAME_STEP,
+    AutoresetMode.DISABLED: batch.DISABLED,
+}
 RENDER_MODES = ("human", "rgb_array", "ansi")
 MAX_NUM_THREADS = 256
 MAX_STEPS = 2**31 - 1

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from drivesim.checks import (
+    MODES,
     RENDER_MODES,
     boolean,
     checked_actions,
@@ -34,11 +35,6 @@ from drivesim.rendering import RENDER_FPS, Renderer
 
 MAX_NUM_ENVS = 2**20
 LANE_METHODS = ("render", "observe", "action_masks")  # those that answer once per lane
-MODES = {
-    AutoresetMode.NEXT_STEP: batch.NEXT_STEP,
-    AutoresetMode.SAME_STEP: batch.SAME_STEP,
-    AutoresetMode.DISABLED: batch.DISABLED,
-}
 
 
 class DriveVectorEnv(VectorEnv[Array, Array, Array]):
@@ -388,6 +384,14 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         """
         value = getattr(self, name)
         return (value,) * self.num_envs
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Refused: what `SyncVectorEnv` sets are attributes of its lanes' objects, and there are none here.
+
+        Raises:
+            AttributeError: always.
+        """
+        raise AttributeError(f"lanes have no attributes to set, got {name!r}: use make_vec's options or set_state")
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of the threads and close the window."""

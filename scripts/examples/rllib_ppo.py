@@ -1,0 +1,61 @@
+"""Train a driver with RLlib's PPO, on this machine or on a cluster: python scripts/examples/rllib_ppo.py --help."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Sequence
+
+import ray
+from ray.rllib.algorithms.ppo import PPOConfig
+
+from drivesim.integrations.rllib import log_episode, register
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line's values."""
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--env", default="drivesim/LaneKeep-v0", help="id of the environment")
+    parser.add_argument("--num-env-runners", type=int, default=2, help="processes that drive, one processor each")
+    parser.add_argument("--num-envs", type=int, default=16, help="lanes of each of them")
+    parser.add_argument("--iterations", type=int, default=20, help="updates, each from 2,048 steps")
+    parser.add_argument("--address", default="local", help="'local', 'auto' or the address of a Ray cluster")
+    parser.add_argument("--seed", type=int, default=0, help="of levels, network and exploration")
+    return parser.parse_args(arguments)
+
+
+def train(arguments: Sequence[str] | None = None) -> list[float]:
+    """The share of the latest 100 episodes that succeeded, after each iteration."""
+    args = parse(arguments)
+    # A cluster has as many processors as it has; here, runners may share them.
+    here = {"num_cpus": max(args.num_env_runners, os.cpu_count() or 1)} if args.address == "local" else {}
+    ray.init(address=args.address, include_dashboard=False if here else None, **here)
+    register()
+    config = (
+        PPOConfig()
+        .environment(args.env, env_config={"observation": "features"})
+        .env_runners(
+            num_env_runners=args.num_env_runners,
+            num_envs_per_env_runner=args.num_envs,
+            gym_env_vectorize_mode="vector_entry_point",  # the compiled batch; the default, "sync", is a Python loop
+        )
+        .training(lr=1e-3, train_batch_size_per_learner=2048, minibatch_size=256, num_epochs=8, entropy_coeff=0.01)
+        .rl_module(model_config={"fcnet_hiddens": [64, 64], "vf_share_layers": False})
+        .callbacks(on_episode_end=log_episode)
+        .debugging(seed=args.seed)
+    )
+    algorithm = config.build_algo()
+    successes: list[float] = []
+    for _ in range(args.iterations):
+        result = algorithm.train()["env_runners"]
+        successes.append(result.get("success", math.nan))  # nothing if no episode has ended
+        steps, mean_return = result["num_env_steps_sampled_lifetime"], result.get("episode_return_mean", math.nan)
+        print(f"{steps:8.0f} steps: return {mean_return:6.2f}, success {100 * successes[-1]:5.1f} %", flush=True)
+    algorithm.stop()
+    ray.shutdown()
+    return successes
+
+
+if __name__ == "__main__":
+    train()
