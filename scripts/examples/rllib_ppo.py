@@ -1,10 +1,9 @@
 """Train a driver with RLlib's PPO, on this machine or on a cluster: python scripts/examples/rllib_ppo.py --help."""
 
-from __future__ import annotations
-
 import argparse
 import math
 import os
+import time
 from collections.abc import Sequence
 
 import ray
@@ -13,8 +12,8 @@ from ray.rllib.algorithms.ppo import PPOConfig
 from drivesim.integrations.rllib import log_episode, register
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line's values."""
+def train(arguments: Sequence[str] | None = None) -> list[float]:
+    """The share of the latest 100 episodes that succeeded, after each iteration; NaN before the first has ended."""
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--env", default="drivesim/LaneKeep-v0", help="id of the environment")
     parser.add_argument("--num-env-runners", type=int, default=2, help="processes that drive, one processor each")
@@ -22,15 +21,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, default=20, help="updates, each from 2,048 steps")
     parser.add_argument("--address", default="local", help="'local', 'auto' or the address of a Ray cluster")
     parser.add_argument("--seed", type=int, default=0, help="of levels, network and exploration")
-    return parser.parse_args(arguments)
-
-
-def train(arguments: Sequence[str] | None = None) -> list[float]:
-    """The share of the latest 100 episodes that succeeded, after each iteration."""
-    args = parse(arguments)
-    # A cluster has as many processors as it has; here, runners may share them.
-    here = {"num_cpus": max(args.num_env_runners, os.cpu_count() or 1)} if args.address == "local" else {}
-    ray.init(address=args.address, include_dashboard=False if here else None, **here)
+    args = parser.parse_args(arguments)
+    # On one machine, runners may share processors; a cluster has as many as it has.
+    local = {"num_cpus": max(args.num_env_runners, os.cpu_count() or 1), "include_dashboard": False}
+    ray.init(address=args.address, **(local if args.address == "local" else {}))
     register()
     config = (
         PPOConfig()
@@ -46,12 +40,16 @@ def train(arguments: Sequence[str] | None = None) -> list[float]:
         .debugging(seed=args.seed)
     )
     algorithm = config.build_algo()
-    successes: list[float] = []
+    successes, steps, start = [], 0.0, time.perf_counter()
     for _ in range(args.iterations):
         result = algorithm.train()["env_runners"]
-        successes.append(result.get("success", math.nan))  # nothing if no episode has ended
-        steps, mean_return = result["num_env_steps_sampled_lifetime"], result.get("episode_return_mean", math.nan)
-        print(f"{steps:8.0f} steps: return {mean_return:6.2f}, success {100 * successes[-1]:5.1f} %", flush=True)
+        successes.append(result.get("success", math.nan))
+        speed = (result["num_env_steps_sampled_lifetime"] - steps) / (time.perf_counter() - start)
+        steps, start = result["num_env_steps_sampled_lifetime"], time.perf_counter()
+        mean_return = result.get("episode_return_mean", math.nan)
+        print(
+            f"{steps:7.0f} steps, {speed:5.0f}/s: return {mean_return:5.2f}, success {successes[-1]:6.1%}", flush=True
+        )
     algorithm.stop()
     ray.shutdown()
     return successes

@@ -50,7 +50,10 @@ def made() -> Iterator[list[gym.vector.AsyncVectorEnv]]:
     environments: list[gym.vector.AsyncVectorEnv] = []
     yield environments
     for envs in environments:
-        close_workers(envs)
+        for process in envs.processes:
+            process.kill()
+            process.join()
+        envs.closed = True
 
 
 def make_async(context: str = "fork", env_id: str = ID, mode: AutoresetMode = MODES[0]) -> gym.vector.AsyncVectorEnv:

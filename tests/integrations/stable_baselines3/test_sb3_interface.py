@@ -199,7 +199,7 @@ def test_another_autoreset_mode_is_refused(mode) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"level": 3}, {"level_seed": -1}, {"level_seed": 1.5}, [{}], [{}, {"level_seed": "3"}]], ids=repr
+    "options", [{"level": 3}, {"level_seed": -1}, {"level_seed": 1.5}, [{}, {"level_seed": "3"}]], ids=repr
 )
 def test_bad_options_are_refused_and_change_nothing(options) -> None:
     venv, twin = started(2), started(2)
@@ -208,6 +208,13 @@ def test_bad_options_are_refused_and_change_nothing(options) -> None:
         venv.reset()
     venv.set_options()
     assert np.array_equal(venv.reset(), twin.reset())
+
+
+def test_a_list_of_options_needs_one_for_each_lane() -> None:
+    venv = started(2)
+    venv.set_options([{}])
+    with pytest.raises(ValueError, match="options must be one dict or a list of 2, got 1"):
+        venv.reset()
 
 
 def test_bad_seeds_and_actions_are_refused() -> None:
