@@ -3,7 +3,7 @@
     pip install -e '.[sb3]'
     python scripts/examples/stable_baselines3_ppo.py [STEPS] [SEED]
 
-A million steps take half a minute of one core and should reach a success of 95 % or more.
+One and a half million steps take 40 seconds of one core, and then it drives some 99 % of them.
 """
 
 from __future__ import annotations
