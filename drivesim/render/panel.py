@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,11 +34,17 @@ MOST_EVENTS = 6
 MILD = ("lane change", "harsh", "arrived")
 
 
-@lru_cache(maxsize=8)
+_fonts: dict[int, pygame.font.Font] = {}
+
+
 def font(height: int) -> pygame.font.Font:
-    """pygame's own font, which comes with it."""
-    pygame.font.init()
-    return pygame.font.Font(None, round(height * 1.35))
+    """pygame's own font, which comes with it. Made anew after a `pygame.quit`, which leaves older ones unusable."""
+    try:
+        _fonts[height].get_height()
+    except (KeyError, pygame.error):
+        pygame.font.init()
+        _fonts[height] = pygame.font.Font(None, round(height * 1.35))
+    return _fonts[height]
 
 
 class Panel:

@@ -51,7 +51,8 @@ class Window:
         notes: further lines at the panel's foot.
 
     `show` returns when the tick has been shown, which takes its time; while the window is paused, it waits. Once the
-    window is closed, by a key, by the mouse or by `close`, nothing is shown any more and `show` returns at once.
+    window is closed, by a key, by the mouse, by `close` or by a `pygame.quit`, nothing is shown any more and `show`
+    returns at once.
     """
 
     def __init__(
@@ -227,6 +228,9 @@ class Window:
 
     def _handle_events(self) -> None:
         """Do what keys and mouse ask for."""
+        if not pygame.display.get_init():  # somebody else has quit pygame, as Gymnasium's HumanRendering does
+            self.is_open = False
+            return
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 self.close()

@@ -169,15 +169,17 @@ def test_picture_is_saved_and_never_overwrites_another(window, tmp_path):
     assert count(picture, palette.EGO) > 0
 
 
-@pytest.mark.parametrize("how", ["key", "mouse"])
+@pytest.mark.parametrize("how", ["key", "mouse", "pygame"])
 def test_closed_window_stays_closed_and_holds_nobody_up(how, window):
     shown = window()
     first, second, third = list(drive(ticks=2))
     shown.show(first)
     if how == "key":
         press(pygame.K_ESCAPE)
-    else:
+    elif how == "mouse":
         pygame.event.post(pygame.event.Event(pygame.QUIT))
+    else:
+        pygame.quit()
     shown.show(second)
     assert not shown.is_open
     frames = shown.num_frames
@@ -185,6 +187,16 @@ def test_closed_window_stays_closed_and_holds_nobody_up(how, window):
     shown.wait_for_key()
     shown.close()
     assert shown.num_frames == frames
+
+
+def test_window_opens_again_after_pygame_was_quit(window):
+    """Gymnasium's HumanRendering quits pygame when it is closed; fonts made before are unusable then."""
+    for _ in range(2):
+        shown = window()
+        shown.banner = ("again",)
+        shown.show(next(drive()))
+        assert count(pixels(), panel.FOREGROUND) > 0
+        pygame.quit()
 
 
 def test_resizing_fits_the_picture(window):
