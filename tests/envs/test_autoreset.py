@@ -121,6 +121,8 @@ def test_the_registered_time_limit_holds_in_a_batch_and_can_be_lifted() -> None:
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 def test_gymnasiums_episode_statistics_agree_with_the_infos_in_every_mode(mode) -> None:
+    if mode is AutoresetMode.SAME_STEP and tuple(map(int, gym.__version__.split(".")[:2])) < (1, 4):
+        pytest.skip("Gymnasium before 1.4 leaves out the first step of an episode in this mode")
     envs = gym.make_vec(HIGHWAY, num_envs=6, autoreset_mode=mode, max_episode_steps=15)
     envs = gym.wrappers.vector.RecordEpisodeStatistics(envs)
     envs.reset(seed=7)

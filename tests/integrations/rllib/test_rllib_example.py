@@ -20,10 +20,10 @@ def test_the_example_learns_to_drive_with_two_processes(capsys) -> None:
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     try:
-        successes = example.train(["--num-env-runners", "2", "--iterations", "10"])
+        successes = example.train(["--num-env-runners", "2", "--iterations", "12"])
         assert not ray.is_initialized()
     finally:
         ray.shutdown()
-    assert successes[0] < 0.1
-    assert successes[-1] > 0.5
-    assert capsys.readouterr().out.count("success") == 10
+    assert successes[0] < 0.05
+    assert min(successes[-3:]) > 0.3  # 0.5 to 0.75
+    assert capsys.readouterr().out.count("success") == 12
