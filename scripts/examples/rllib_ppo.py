@@ -42,14 +42,15 @@ def train(arguments: Sequence[str] | None = None) -> list[float]:
     algorithm = config.build_algo()
     successes, steps, start = [], 0.0, time.perf_counter()
     for _ in range(args.iterations):
-        result = algorithm.train()["env_runners"]
-        successes.append(result.get("success", math.nan))
-        speed = (result["num_env_steps_sampled_lifetime"] - steps) / (time.perf_counter() - start)
-        steps, start = result["num_env_steps_sampled_lifetime"], time.perf_counter()
-        mean_return = result.get("episode_return_mean", math.nan)
-        print(
-            f"{steps:7.0f} steps, {speed:5.0f}/s: return {mean_return:5.2f}, success {successes[-1]:6.1%}", flush=True
+        result = algorithm.train()
+        drives, seconds = result["env_runners"], result["timers"]
+        successes.append(drives.get("success", math.nan))
+        speed = (drives["num_env_steps_sampled_lifetime"] - steps) / (time.perf_counter() - start)
+        steps, start = drives["num_env_steps_sampled_lifetime"], time.perf_counter()
+        shares = (
+            f"driving {seconds['env_runner_sampling_timer']:.2f} s, learning {seconds['learner_update_timer']:.2f} s"
         )
+        print(f"{steps:7.0f} steps, {speed:5.0f}/s ({shares}): success {successes[-1]:6.1%}", flush=True)
     algorithm.stop()
     ray.shutdown()
     return successes
