@@ -8,7 +8,7 @@
 | 3     | `obstacle`        | 255 an obstacle                                                                    |
 | 4     | `vehicle`         | 55 + 40 · speed of the vehicle here, the ego included                              |
 | 5     | `vehicle_heading` | 64 as mine, 128 to my right, 192 towards me, 255 to my left                        |
-| 6     | `pedestrian`      | 255 a pedestrian                                                                   |
+| 6     | `pedestrian`      | 255 a pedestrian on the crosswalk, 128 one who waits beside it                     |
 | 7     | `signal`          | stop line: 64 not for me, 128 green, 192 yellow, 255 red; crosswalk: 32            |
 | 8     | `route`           | 128 + 8 · (moves to the goal saved by being here), clipped to 1 … 255; 0 no way    |
 | 9     | `own_speed`       | 51 · my speed, everywhere                                                          |
@@ -27,6 +27,7 @@ from drivesim.core.world import (
     CROSSWALK,
     DRIVING,
     GREEN,
+    NOBODY,
     OBSTACLE,
     PARKING_BAY,
     RIGHT_SIDE,
@@ -115,6 +116,8 @@ def mark_moving(world, k, rules, num_cells, out):
             out[5 * num_cells + n] = min(64 * (relative + 1), 255)
     for p in range(world.num_pedestrians):
         pedestrian = world.pedestrians[p]
+        if pedestrian.status == NOBODY:
+            continue
         rows = int(pedestrian.row) - int(ego.row)
         cols = int(pedestrian.col) - int(ego.col)
         ahead = rows * forward_row + cols * forward_col
