@@ -6,7 +6,7 @@
 |                           | stop line showing green, parking bay, goal                          |
 | 8, 9                      | stop line showing yellow, red                                       |
 | 10 … 13                   | one-way lane heading north, east, south, west                       |
-| 14                        | pedestrian                                                          |
+| 14                        | pedestrian on the crosswalk                                         |
 | 15 + 6 · heading + speed  | a vehicle                                                           |
 | 39 + 6 · heading + speed  | the ego                                                             |
 """

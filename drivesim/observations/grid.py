@@ -4,12 +4,13 @@
 |-------|-------------------|-----------------------------------------------------------------------------------|
 | 0     | `road`            | 255 drivable in my heading, 128 the same on a shoulder or bay, 0 not               |
 | 1     | `other_road`      | 255 drivable, but not in my heading                                                |
-| 2     | `lane_offset`     | distance from the lane's centre: 36 per cell                                       |
+| 2     | `lane_offset`     | on the road: distance from the lane's centre, 36 per cell                          |
 | 3     | `obstacle`        | 255 an obstacle                                                                    |
 | 4     | `vehicle`         | 55 + 40 · speed of the vehicle here, the ego included                              |
 | 5     | `vehicle_heading` | 64 as mine, 128 to my right, 192 towards me, 255 to my left                        |
 | 6     | `pedestrian`      | 255 a pedestrian on the crosswalk, 128 one who waits beside it                     |
-| 7     | `signal`          | stop line: 64 not for me, 128 green, 192 yellow, 255 red; crosswalk: 32            |
+| 7     | `signal`          | stop line: 64 not for me or without a light, 128 green, 192 yellow, 255 red;       |
+|       |                   | crosswalk: 32                                                                      |
 | 8     | `route`           | 128 + 8 · (moves to the goal saved by being here), clipped to 1 … 255; 0 no way    |
 | 9     | `own_speed`       | 51 · my speed, everywhere                                                          |
 
@@ -118,8 +119,8 @@ def mark_moving(world, k, rules, num_cells, out):
         pedestrian = world.pedestrians[p]
         if pedestrian.status == NOBODY:
             continue
-        rows = int(pedestrian.row) - int(ego.row)
-        cols = int(pedestrian.col) - int(ego.col)
+        rows = shortest(int(pedestrian.row) - int(ego.row), ring_rows)
+        cols = shortest(int(pedestrian.col) - int(ego.col), ring_cols)
         ahead = rows * forward_row + cols * forward_col
         across = rows * right_row + cols * right_col
         if -rules.behind <= ahead <= rules.ahead and -rules.beside <= across <= rules.beside:
