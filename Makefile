@@ -16,7 +16,7 @@ STAMP := $(VENV)/installed
 .PHONY: help install train play test test-fast test-integrations lint format bench docs clean
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: ENV=$(ENV) AGENT=$(AGENT) SEED=$(SEED) WORKERS=$(WORKERS) ARGS='further flags' PYTHON=$(PYTHON)"
 
 install: $(STAMP)  ## Create .venv and install the project with the versions in constraints.txt.
