@@ -192,14 +192,22 @@ def checked_level_seeds(seeds: Any, num_envs: int, high: int) -> np.ndarray[Any,
     return np.array([whole("level_seed", seed, 0, high) for seed in seeds], np.int64)
 
 
-def checked_actions(actions: Any, num_envs: int, num_actions: int) -> np.ndarray[Any, Any]:
-    """`actions` as an integer array (N,); whether they are in range is for the caller's loop to find out.
+def checked_actions(
+    actions: Any, num_actions: int, out: np.ndarray[Any, Any], lanes: np.ndarray[Any, Any] | None = None
+) -> None:
+    """Copy `actions` into `out`, int64 (N,), so that loops are compiled for one kind of array only.
+
+    Args:
+        actions: integers (N,) in [0, num_actions).
+        num_actions: how many there are.
+        out: overwritten, with bad actions too.
+        lanes: (N,), whose actions they are, for the message; None = those of lanes 0 … N - 1.
 
     Raises:
         TypeError: if they are no integers; bools are none, though NumPy takes them for some in a list of integers.
-        ValueError: if they have another shape.
+        ValueError: if they have another shape, or one is out of range.
     """
-    allowed = f"integers in [0, {num_actions - 1}] of shape ({num_envs},)"
+    allowed = f"integers in [0, {num_actions - 1}] of shape ({len(out)},)"
     if isinstance(actions, (list, tuple)):
         numbers = [integer(action) for action in actions]
         if None in numbers:
@@ -208,9 +216,13 @@ def checked_actions(actions: Any, num_envs: int, num_actions: int) -> np.ndarray
     array = np.asarray(actions)
     if array.dtype.kind not in "iu":
         raise TypeError(f"actions must be {allowed}, got dtype {array.dtype}: {actions!r}")
-    if array.shape != (num_envs,):
+    if array.shape != out.shape:
         raise ValueError(f"actions must be {allowed}, got shape {array.shape}")
-    return array
+    np.copyto(out, array, casting="same_kind")  # uint64 beyond int64 comes out negative
+    bad = batch.first_out_of_range(out, num_actions)
+    if bad >= 0:
+        lane = bad if lanes is None else lanes[bad]
+        raise ValueError(f"actions must be integers in [0, {num_actions - 1}], got {array[bad]} in lane {lane}")
 
 
 def checked_lane_options(

@@ -156,17 +156,13 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
             TypeError, ValueError: for bad actions; nothing has moved.
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        array = checked_actions(actions, self.num_envs, self._engine.num_actions)
-        np.copyto(self._actions, array, casting="same_kind")
-        lane = batch.first_out_of_range(self._actions, self._engine.num_actions)
-        if lane >= 0:
-            highest = self._engine.num_actions - 1
-            raise ValueError(f"actions must be integers in [0, {highest}], got {array[lane]} in lane {lane}")
+        checked_actions(actions, self._engine.num_actions, self._actions)
         if not self._is_started:
             raise gym.error.ResetNeeded("call reset() before step()")
         is_real = self.is_driving
         episodes = self._engine.worlds["episode"].copy()
-        obs, final_obs = self._engine.empty_obs(), np.zeros((self.num_envs, *self._engine.obs_shape), self._dtype)
+        obs = self._engine.empty_obs()
+        final_obs = np.zeros(obs.shape, obs.dtype)
         rewards = np.empty(self.num_envs, np.float64)
         terminations, truncations = np.empty(self.num_envs, np.bool_), np.empty(self.num_envs, np.bool_)
         try:
@@ -197,11 +193,6 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         """Bool (W * C,): whose drive goes on."""
         driving: Array = (self._engine.worlds["drivers"]["ended"][:, : self.num_agents] == 0).reshape(-1)
         return driving
-
-    @property
-    def _dtype(self) -> Any:
-        """Of observations."""
-        return self._engine.obs_dtype
 
     def get_state(self) -> Array:
         """A copy of the worlds (W,), with all that a continuation needs."""

@@ -11,7 +11,6 @@ from gymnasium.vector import AutoresetMode
 from tianshou.env import BaseVectorEnv
 
 from drivesim.checks import checked_actions, checked_seeds
-from drivesim.core import batch
 from drivesim.engine import Array
 from drivesim.env import INFO_KEYS
 from drivesim.registry import ENTRIES
@@ -41,14 +40,11 @@ class PartialVectorEnv(DriveVectorEnv):
             gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_started("step")
-        array = checked_actions(actions, len(lanes), self._engine.num_actions)
-        row = batch.first_out_of_range(array.astype(np.int64), self._engine.num_actions)
-        if row >= 0:
-            highest = self._engine.num_actions - 1
-            raise ValueError(f"actions must be integers in [0, {highest}], got {array[row]} for lane {lanes[row]}")
+        chosen = np.empty(len(lanes), np.int64)
+        checked_actions(actions, self._engine.num_actions, chosen, lanes)
         if self._ended[lanes].any():
             raise gym.error.ResetNeeded(f"lane {lanes[self._ended[lanes]][0]} has ended: reset it before stepping it")
-        self._actions[lanes] = array
+        self._actions[lanes] = chosen
         moves = None
         if len(lanes) < self.num_envs:
             moves = np.zeros(self.num_envs, np.bool_)
