@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -11,6 +13,7 @@ import pytest
 
 pytest.importorskip("ray.rllib")
 
+import torch
 from gymnasium.vector import AutoresetMode, VectorWrapper
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
@@ -174,12 +177,13 @@ def row_of(obs: np.ndarray, action: Any, reward: Any) -> tuple[bytes, int, float
 
 
 class Recorder(VectorWrapper):
-    """Notes every row that the environment gives, and whether it is a transition."""
+    """Notes every row that the environment gives, whether it is a transition, and how that went on."""
 
     def __init__(self, envs: gym.vector.VectorEnv) -> None:
         super().__init__(envs)
         self.real: set[tuple[bytes, int, float]] = set()
         self.dummy: set[tuple[bytes, int, float]] = set()
+        self.successors: dict[tuple[bytes, int, float], tuple[np.ndarray, bool, bool]] = {}
 
     def reset(self, **kwargs):
         self.obs, infos = self.env.reset(**kwargs)
@@ -189,20 +193,22 @@ class Recorder(VectorWrapper):
     def step(self, actions):
         obs, rewards, terminations, truncations, infos = self.env.step(actions)
         for lane in range(self.num_envs):
-            rows = self.dummy if self.waits[lane] else self.real
-            rows.add(row_of(self.obs[lane], actions[lane], rewards[lane]))
+            row = row_of(self.obs[lane], actions[lane], rewards[lane])
+            (self.dummy if self.waits[lane] else self.real).add(row)
+            if not self.waits[lane]:
+                self.successors[row] = obs[lane], bool(terminations[lane]), bool(truncations[lane])
         self.obs, self.waits = obs, terminations | truncations
         return obs, rewards, terminations, truncations, infos
 
 
 class NotingLearner(PPOTorchLearner):
-    """PPO that notes the rows its loss counts."""
+    """PPO that notes the rows its loss counts, and what it wants their values to be."""
 
     def compute_loss_for_module(self, *, module_id, config, batch, fwd_out):
-        self.__dict__.setdefault("learnt", set())
+        self.__dict__.setdefault("learnt", {})
         counts = batch["loss_mask"].numpy()
-        columns = (batch[name].numpy()[counts] for name in ("obs", "actions", "rewards"))
-        self.learnt.update(row_of(*row) for row in zip(*columns, strict=True))
+        columns = (batch[name].numpy()[counts] for name in ("obs", "actions", "rewards", "value_targets"))
+        self.learnt.update((row_of(*row), target) for *row, target in zip(*columns, strict=True))
         return super().compute_loss_for_module(module_id=module_id, config=config, batch=batch, fwd_out=fwd_out)
 
 
@@ -217,7 +223,27 @@ def test_every_transition_is_learnt_from_and_the_row_that_begins_an_episode_is_n
     algorithm.stop()
     assert len(envs.real) > 300
     assert len(envs.dummy - envs.real) > 30
-    assert learnt == envs.real
+    assert learnt.keys() == envs.real
+
+
+def test_what_is_learnt_where_a_drive_ends_or_is_cut_is_exact() -> None:
+    """One-step targets: the reward where it terminates, plus the value of its own last observation where it is cut."""
+    register_env("recorded", lambda context: Recorder(make_env(HIGHWAY, context)))
+    algorithm = config_of("recorded").training(learner_class=NotingLearner, lambda_=0.0, gamma=0.9).build_algo()
+    learner = algorithm.learner_group._learner
+    untrained = deepcopy(learner.module["default_policy"])
+    algorithm.train()
+    successors = algorithm.env_runner.env.env.successors
+    algorithm.stop()
+    ends = {"terminated": 0, "cut": 0}
+    for row, target in learner.learnt.items():
+        next_obs, terminated, truncated = successors[row]
+        with torch.no_grad():
+            next_value = untrained.compute_values({"obs": torch.from_numpy(next_obs)[None]}).item()
+        assert target == pytest.approx(row[2] + (0.0 if terminated else 0.9 * next_value), abs=1e-5)
+        ends["terminated"] += terminated
+        ends["cut"] += truncated and not terminated
+    assert min(ends.values()) > 3
 
 
 class Failing(Recorder):
@@ -265,9 +291,10 @@ def test_a_process_whose_environment_raises_is_replaced(two_processors, tmp_path
 
         def step(self, actions):
             self.num_steps += 1
-            if self.num_steps == 10 and not (tmp_path / "failed").exists():
-                (tmp_path / "failed").touch()
-                raise RuntimeError("the engine has stalled")
+            if self.num_steps == 10:
+                with suppress(FileExistsError):  # both may get there at the same time
+                    (tmp_path / "failed").touch(exist_ok=False)
+                    raise RuntimeError("the engine has stalled")
             return self.env.step(actions)
 
     register_env("failing", lambda context: Failing(make_env(HIGHWAY, context)))
@@ -280,7 +307,7 @@ def test_a_process_whose_environment_raises_is_replaced(two_processors, tmp_path
         if group.num_healthy_remote_workers() == 2:
             break
         algorithm.train()
-    assert group.num_remote_worker_restarts() >= 1
+    assert group.num_remote_worker_restarts() == 1
     assert group.foreach_env_runner(lambda runner: runner.env.num_envs, local_env_runner=False) == [NUM_ENVS] * 2
     before, after = (algorithm.train()["env_runners"]["num_env_steps_sampled_lifetime"] for _ in range(2))
     assert after >= before + 300

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-from pathlib import Path
-
 import pytest
+from docs_blocks import run_library_page
+from loading import load_script
 
 pytest.importorskip("ray.rllib")
 
 import ray
 
-ROOT = Path(__file__).resolve().parents[3]
-EXAMPLE = ROOT / "scripts" / "examples" / "rllib_ppo.py"
-
 
 @pytest.mark.slow
 def test_the_example_learns_to_drive_with_two_processes(capsys) -> None:
-    spec = importlib.util.spec_from_file_location("rllib_ppo", EXAMPLE)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = load_script("examples/rllib_ppo")
     try:
         successes = example.train(["--num-env-runners", "2", "--iterations", "12"])
         assert not ray.is_initialized()
@@ -32,16 +25,9 @@ def test_the_example_learns_to_drive_with_two_processes(capsys) -> None:
 
 
 def test_the_code_of_the_page_runs(monkeypatch, tmp_path) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    from docs_blocks import run_block
-
-    text = (ROOT / "docs" / "integrations" / "rllib.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 1
-    namespace = {"__name__": "__main__"}
     try:
-        run_block(blocks[0], "rllib.md", 0, namespace)
+        namespace = run_library_page("rllib")
     finally:
         ray.shutdown()
     assert namespace["result"]["env_runners"]["episode_len_mean"] > 0
