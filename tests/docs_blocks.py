@@ -7,22 +7,29 @@ import re
 from pathlib import Path
 from typing import Any
 
-BLOCK = re.compile(r"^```python\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 SHOWN = "  # -> "
 
 
-def run_page(path: Path) -> int:
-    """Runs all blocks of a page from top to bottom in one namespace; returns how many there are.
-
-    A line `expression  # -> text` must have the value whose repr is the text.
-    """
+def blocks_of(path: Path, fence: str) -> list[tuple[int, str]]:
+    """The blocks of a page that open with ```fence, each after the number of lines before it."""
     text = path.read_text(encoding="utf-8")
+    blocks = re.finditer(rf"^```{re.escape(fence)}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, block.start(1)), block[1]) for block in blocks]
+
+
+def run_page(path: Path, fence: str = "python") -> dict[str, Any]:
+    """Runs all blocks of a page from top to bottom in one namespace, which it returns; there must be some.
+
+    A line `expression  # -> text` must have the value whose repr is the text. Blocks that need a further library open
+    with "{code-block} python": the library's own tests run them.
+    """
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    matches = list(BLOCK.finditer(text))
-    for match in matches:
-        first_line = text.count("\n", 0, match.start(1))
-        run_block(match[1], path.name, first_line, namespace)
-    return len(matches)
+    blocks = blocks_of(path, fence)
+    assert blocks, f"{path.name} has no block that opens with {fence}"
+    for first_line, source in blocks:
+        run_block(source, path.name, first_line, namespace)
+    return namespace
 
 
 def run_block(source: str, name: str, first_line: int, namespace: dict[str, Any]) -> None:
@@ -44,3 +51,8 @@ def run_block(source: str, name: str, first_line: int, namespace: dict[str, Any]
             exec(compile(ast.Module([statement], []), name, "exec"), namespace)
     unchecked = {number for number, line in enumerate(lines, 1) if SHOWN in line} - checked
     assert not unchecked, f"{name}, lines {sorted(first_line + number for number in unchecked)}: not checked"
+
+
+def run_library_page(library: str) -> dict[str, Any]:
+    """`run_page` for the page of a library that is installed here."""
+    return run_page(DOCS / "integrations" / f"{library}.md", "{code-block} python")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from loading import load_script
 
 from drivesim.registry import IDS
 
@@ -18,16 +16,6 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 SHELL_LINES = "\n".join(re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)).splitlines()
 LARGEST_PICTURE = 1_000_000  # bytes
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"scripts_{name}", ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_there_is_code_to_run() -> None:
@@ -42,13 +30,13 @@ def test_every_python_block_runs_by_itself(number, tmp_path, monkeypatch) -> Non
 
 
 def test_the_tables_are_those_of_the_registry() -> None:
-    assert script("readme_tables").main(["--check"]) == 0, "stale: run python scripts/readme_tables.py"
+    assert load_script("readme_tables").main(["--check"]) == 0, "stale: run python scripts/readme_tables.py"
 
 
 def test_a_stale_table_is_noticed_and_made_fresh(tmp_path) -> None:
     copy = tmp_path / "README.md"
     copy.write_text(README.replace("60 steps", "61 steps"), encoding="utf-8")
-    tables = script("readme_tables")
+    tables = load_script("readme_tables")
     assert tables.main(["--check", "--readme", str(copy)]) == 1
     assert tables.main(["--readme", str(copy)]) == 0
     assert copy.read_text(encoding="utf-8") == README
@@ -57,7 +45,7 @@ def test_a_stale_table_is_noticed_and_made_fresh(tmp_path) -> None:
 def test_a_missing_table_is_an_error(tmp_path) -> None:
     copy = tmp_path / "README.md"
     copy.write_text(README.replace("<!-- /observations -->", ""), encoding="utf-8")
-    assert script("readme_tables").main(["--readme", str(copy)]) == 2
+    assert load_script("readme_tables").main(["--readme", str(copy)]) == 2
 
 
 def test_every_environment_has_its_row_in_every_table() -> None:

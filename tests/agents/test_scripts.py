@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from loading import load_script
 
 from agents.run_config import AGENT_CONFIGS, AgentName
 from agents.run_folder import read_config
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 SMALL = [
     "--env", "probes/Action-v0", "--agent", "dqn", "--seed", "3", "--num-envs", "8",
     "--batch-size", "32", "--buffer-size", "400", "--learning-starts", "64",
@@ -22,20 +19,10 @@ SMALL = [
 ]  # fmt: skip
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"scripts_{name}", SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "probe"
-    assert script("train").main([*SMALL, "--total-steps", "1600", "--out", str(folder)]) == 0
+    assert load_script("train").main([*SMALL, "--total-steps", "1600", "--out", str(folder)]) == 0
     return folder
 
 
@@ -52,7 +39,7 @@ def test_training_leaves_a_whole_run_folder(run_dir: Path) -> None:
 
 def test_evaluate_prints_exactly_one_json_object(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [str(run_dir), "--episodes", "30", "--split", "test", "--seed", "5", "--json"]
-    assert script("evaluate").main(arguments) == 0
+    assert load_script("evaluate").main(arguments) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["episodes"], record["seed"], record["split"]) == (30, 5, "test")
     assert (record["agent"], record["env"], record["success_rate"]) == (
@@ -62,27 +49,27 @@ def test_evaluate_prints_exactly_one_json_object(run_dir: Path, capsys: pytest.C
 
 def test_resume_takes_the_saved_settings_and_new_limits(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     resume = ["--out", str(run_dir), "--resume", "--final-episodes", "10"]
-    assert script("train").main([*resume, "--total-steps", "2400"]) == 0
+    assert load_script("train").main([*resume, "--total-steps", "2400"]) == 0
     assert "after 2,400 steps" in capsys.readouterr().out
-    assert script("train").main([*resume, "--seed", "4"]) == 2
+    assert load_script("train").main([*resume, "--seed", "4"]) == 2
     assert "seed of a run to be resumed must stay 3" in capsys.readouterr().err
 
 
 def test_errors_say_what_is_wrong_and_what_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert script("train").main(["--env", "drivesim/Obstakles-v0"]) == 2
+    assert load_script("train").main(["--env", "drivesim/Obstakles-v0"]) == 2
     assert "drivesim/Obstacles-v0" in capsys.readouterr().err
-    assert script("evaluate").main([str(tmp_path / "missing"), "--json"]) == 2
+    assert load_script("evaluate").main([str(tmp_path / "missing"), "--json"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "missing does not exist" in captured.err
-    assert script("train").main(["--resume"]) == 2
+    assert load_script("train").main(["--resume"]) == 2
     assert "--resume needs --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("agent", AGENT_CONFIGS)
 def test_help_lists_every_setting_of_the_chosen_algorithm(agent: AgentName, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        script("train").main(["--agent", agent, "--env", "drivesim/LaneKeep-v0", "--help"])
+        load_script("train").main(["--agent", agent, "--env", "drivesim/LaneKeep-v0", "--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     for name in AGENT_CONFIGS[agent].__dataclass_fields__:
@@ -95,16 +82,16 @@ def test_help_lists_every_setting_of_the_chosen_algorithm(agent: AgentName, caps
 
 def test_the_flags_of_one_algorithm_are_refused_for_another(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        script("train").main(["--agent", "dqn", "--clip", "0.1"])
+        load_script("train").main(["--agent", "dqn", "--clip", "0.1"])
     assert ended.value.code == 2
     assert "--clip" in capsys.readouterr().err
-    assert script("train").main(["--agent", "dqm"]) == 2
+    assert load_script("train").main(["--agent", "dqm"]) == 2
     assert "agent must be one of ['dqn'" in capsys.readouterr().err
 
 
 def test_flags_override_the_preset_and_none_is_a_value() -> None:
     arguments = ["--agent", "ppo", "--value-clip", "0.2", "--target-kl", "None", "--max-seconds", "None"]
-    parsed = script("train").parse(arguments)
+    parsed = load_script("train").parse(arguments)
     assert (parsed.train.agent, parsed.train.max_seconds) == ("ppo", None)
     assert isinstance(parsed.agent_config, AGENT_CONFIGS["ppo"])
     assert (parsed.agent_config.value_clip, parsed.agent_config.target_kl) == (0.2, None)
@@ -119,13 +106,13 @@ def test_a_driver_with_memory_and_masks_is_trained_compared_filmed_and_resumed(
         "--total-steps", "256", "--eval-episodes", "8", "--num-threads", "1", "--no-tensorboard",
         "--no-progress", "--final-episodes", "10", "--out", str(tmp_path),
     ]  # fmt: skip
-    assert script("train").main(arguments) == 0
+    assert load_script("train").main(arguments) == 0
     assert "\nppo " in capsys.readouterr().out
     assert (tmp_path / "episode.gif").read_bytes().startswith(b"GIF8")
     resume = ["--out", str(tmp_path), "--resume", "--final-episodes", "10"]
-    assert script("train").main([*resume, "--total-steps", "320"]) == 0
+    assert load_script("train").main([*resume, "--total-steps", "320"]) == 0
     assert "after 320 steps" in capsys.readouterr().out
-    assert script("train").main([*resume, "--memory-size", "5"]) == 2
+    assert load_script("train").main([*resume, "--memory-size", "5"]) == 2
     assert "settings must stay the same" in capsys.readouterr().err
-    assert script("train").main([*resume, "--agent", "a2c"]) == 2
+    assert load_script("train").main([*resume, "--agent", "a2c"]) == 2
     assert "agent of a run to be resumed must stay 'ppo'" in capsys.readouterr().err

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from loading import load_script
 
 import drivesim
 from agents.ppo import PPO, PPOConfig
 from agents.stepping import Lanes
-
-EXAMPLE = Path(__file__).resolve().parents[2] / "scripts" / "examples" / "self_play.py"
 
 
 def test_rows_of_cars_that_wait_are_not_real_and_drives_begin_together() -> None:
@@ -58,8 +54,6 @@ def test_what_a_car_that_waits_sees_and_earns_does_not_change_the_weights() -> N
 
 @pytest.mark.slow
 def test_the_example_teaches_one_network_to_drive_all_cars() -> None:
-    spec = importlib.util.spec_from_file_location("self_play", EXAMPLE)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = load_script("examples/self_play")
     assert example.main(num_worlds=32, total_steps=1) < 0.1
     assert example.main(num_worlds=32, total_steps=1_000_000) > 0.6  # 0.82 with either of two seeds

@@ -3,30 +3,14 @@
 A failure here means that trajectories have changed. See scripts/update_golden.py for what to do if that is intended.
 """
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from loading import load_script
 
 from drivesim.registry import IDS
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "update_golden.py"
-
-
-def load_script():
-    """scripts/ is no package."""
-    spec = importlib.util.spec_from_file_location("update_golden", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks itself up there
-    spec.loader.exec_module(module)
-    return module
-
-
-golden = load_script()
+golden = load_script("update_golden")
 
 
 @pytest.mark.parametrize(("env_id", "observation"), golden.cases())

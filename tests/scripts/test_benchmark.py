@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loading import load_script
 
 from agents.dqn import DQNConfig
 from agents.metrics import read_metrics
@@ -23,13 +23,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 @pytest.fixture
 def benchmark(monkeypatch) -> ModuleType:
     monkeypatch.syspath_prepend(SCRIPTS)  # as Python does for a script, whose neighbours it imports
-    spec = importlib.util.spec_from_file_location("scripts_benchmark", SCRIPTS / "benchmark.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmark")
 
 
 def test_the_report_is_one_json_object_with_a_record_per_combination(benchmark, capsys) -> None:

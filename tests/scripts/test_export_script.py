@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from loading import load_script
 
 from agents.export import export_run as exporting
 from agents.export.numpy_form import NumpyForm
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
 TRAIN = [
     "--env", "drivesim/LaneKeep-v0", "--agent", "ppo", "--observation", "features", "--num-envs", "8", "--num-steps",
     "8", "--minibatches", "2", "--memory-size", "8", "--network.hidden-sizes", "16", "--eval-episodes", "8",
@@ -23,20 +21,10 @@ TRAIN = [
 ]  # fmt: skip
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"scripts_{name}", SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert script("train").main([*TRAIN, "--out", str(folder)]) == 0
+    assert load_script("train").main([*TRAIN, "--out", str(folder)]) == 0
     return folder
 
 
@@ -51,7 +39,9 @@ def test_a_trained_driver_becomes_checked_files_and_one_json_object(
 ) -> None:
     out = tmp_path / "export"
     capsys.readouterr()
-    assert script("export").main([str(run_dir), "--out", str(out), "--int8", "--observations", "390", "--json"]) == 0
+    assert (
+        load_script("export").main([str(run_dir), "--out", str(out), "--int8", "--observations", "390", "--json"]) == 0
+    )
     report = json.loads(capsys.readouterr().out)
     assert report["environment"] == "drivesim/LaneKeep-v0"
     assert report["run"].startswith("tiny")
@@ -77,7 +67,7 @@ def test_a_trained_driver_becomes_checked_files_and_one_json_object(
 @pytest.mark.usefixtures("hasty")
 def test_the_table_has_a_row_per_form(run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [str(run_dir), "--out", str(tmp_path), "--formats", "numpy", "--observations", "16"]
-    assert script("export").main(arguments) == 0
+    assert load_script("export").main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[-2:]] == ["torch", "numpy"]
     assert "100.0000%" in lines[-1]
@@ -96,7 +86,7 @@ def test_a_form_that_drives_otherwise_is_refused_and_leaves_what_was_there(
     monkeypatch.setattr(exporting, "NumpyForm", Wrong)
     (tmp_path / "policy.py").write_text("earlier")
     arguments = [str(run_dir), "--out", str(tmp_path), "--formats", "numpy", "--observations", "100"]
-    assert script("export").main(arguments) == 2
+    assert load_script("export").main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "error: the numpy form chose another action than the network on 10 of 100 observations" in captured.err
@@ -108,17 +98,17 @@ def test_a_form_that_drives_otherwise_is_refused_and_leaves_what_was_there(
 def test_wrong_arguments_say_what_is_wrong(
     run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert script("export").main([str(tmp_path / "missing")]) == 2
+    assert load_script("export").main([str(tmp_path / "missing")]) == 2
     assert "missing does not exist" in capsys.readouterr().err
-    assert script("export").main([str(tmp_path)]) == 2
+    assert load_script("export").main([str(tmp_path)]) == 2
     assert "is not a run folder" in capsys.readouterr().err
-    assert script("export").main([str(run_dir), "--observations", "0"]) == 2
+    assert load_script("export").main([str(run_dir), "--observations", "0"]) == 2
     assert "observations must be at least 1, got 0" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
-        script("export").main([str(run_dir), "--formats", "tflite"])
+        load_script("export").main([str(run_dir), "--formats", "tflite"])
     assert stop.value.code == 2
     assert "onnx" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert script("export").main([str(run_dir), "--out", str(tmp_path / "none")]) == 2
+    assert load_script("export").main([str(run_dir), "--out", str(tmp_path / "none")]) == 2
     assert "install drivesim[export], or choose --formats numpy" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from loading import load_script
 from PIL import Image
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -22,20 +21,10 @@ TRAIN = [
 ]  # fmt: skip
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"scripts_{name}", SCRIPTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "probe"
-    assert script("train").main([*TRAIN, "--out", str(folder)]) == 0
+    assert load_script("train").main([*TRAIN, "--out", str(folder)]) == 0
     return folder
 
 
@@ -63,7 +52,7 @@ def test_training_ends_with_a_learning_curve_that_can_be_drawn_again(
     before = png.read_bytes(), svg.read_bytes()
     assert is_drawn(png)
     png.unlink()
-    assert script("plot").main(["curve", str(run_dir)]) == 0
+    assert load_script("plot").main(["curve", str(run_dir)]) == 0
     assert capsys.readouterr().out.split() == [str(png), str(svg)]
     assert (png.read_bytes(), svg.read_bytes()) == before
 
@@ -72,9 +61,9 @@ def test_seeds_share_a_figure(
     seeds: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert script("plot").main(["curve", *seeds]) == 0
+    assert load_script("plot").main(["curve", *seeds]) == 0
     assert capsys.readouterr().out.split()[0] == "plots/learning_curve__Action-v0__dqn.png"
-    assert script("plot").main(["compare", *seeds]) == 0
+    assert load_script("plot").main(["compare", *seeds]) == 0
     assert sorted(path.name for path in Path("plots").iterdir()) == [
         "comparison.png", "comparison.svg", "learning_curve__Action-v0__dqn.png", "learning_curve__Action-v0__dqn.svg",
     ]  # fmt: skip
@@ -82,14 +71,14 @@ def test_seeds_share_a_figure(
 
 
 def test_files_go_where_they_are_wanted(seeds: list[str], tmp_path: Path) -> None:
-    assert script("plot").main(["curve", seeds[0], "--out", str(tmp_path / "a")]) == 0
-    assert script("plot").main(["compare", *seeds, "--out", str(tmp_path / "b")]) == 0
+    assert load_script("plot").main(["curve", seeds[0], "--out", str(tmp_path / "a")]) == 0
+    assert load_script("plot").main(["compare", *seeds, "--out", str(tmp_path / "b")]) == 0
     assert is_drawn(tmp_path / "a" / "learning_curve.png")
     assert is_drawn(tmp_path / "b" / "comparison.png")
 
 
 def test_traffic_is_measured_and_drawn(tmp_path: Path) -> None:
-    assert script("plot").main(["traffic", "--out", str(tmp_path), "--worlds", "2", "--ticks", "2"]) == 0
+    assert load_script("plot").main(["traffic", "--out", str(tmp_path), "--worlds", "2", "--ticks", "2"]) == 0
     assert is_drawn(tmp_path / "traffic.png")
 
 
@@ -110,7 +99,7 @@ def test_what_is_wrong_is_said_in_one_line(
         (["traffic", "--ticks", "0", *out], "ticks must be at least 1, got 0"),
     ):
         capsys.readouterr()
-        assert script("plot").main(arguments) == 2
+        assert load_script("plot").main(arguments) == 2
         captured = capsys.readouterr()
         assert captured.out == ""
         assert captured.err.startswith("error: ")

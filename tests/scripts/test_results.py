@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import os
 import re
 import signal
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loading import load_script
 
 from agents import race
 from agents.dqn import DQN, DQNConfig
@@ -44,19 +43,9 @@ PRESETS = {
 }
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"scripts_{name}", ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def results() -> ModuleType:
-    return script("results")
+    return load_script("results")
 
 
 @pytest.fixture
@@ -218,7 +207,7 @@ def test_the_results_in_the_readme_are_the_stored_ones() -> None:
 
 
 def test_the_final_levels_are_those_of_a_single_training() -> None:
-    assert script("train").FINAL_SEED == FINAL_SEED
+    assert load_script("train").FINAL_SEED == FINAL_SEED
 
 
 # --- the race ---------------------------------------------------------------------------------------------------------

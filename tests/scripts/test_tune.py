@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +12,7 @@ from types import ModuleType
 import optuna
 import pytest
 import tyro
+from loading import load_script
 from PIL import Image
 
 from agents.dqn import DQNConfig
@@ -31,14 +30,7 @@ SEARCHED = ("learning_rate", "network.hidden_sizes", "epochs")
 
 @pytest.fixture(scope="module")
 def tune() -> ModuleType:
-    path = Path(__file__).parents[2] / "scripts" / "tune.py"
-    spec = importlib.util.spec_from_file_location("scripts_tune", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tune")
 
 
 @dataclass

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import re
 import warnings
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from docs_blocks import run_library_page
+from loading import load_script
 
 pytest.importorskip("agilerl")
 
@@ -26,7 +25,6 @@ from agilerl.training.train_off_policy import train_off_policy
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.integrations.agilerl import RealReplayBuffer, RealRows
 
-ROOT = Path(__file__).resolve().parents[3]
 AUTODRIVE, LANE_KEEP = "drivesim/Autodrive-v0", "drivesim/LaneKeep-v0"
 NUM_ENVS, NUM_STEPS, NUM_AGENTS, LIMIT, SEED = 5, 40, 2, 6, 3
 OPTIONS = {"observation": "features", "max_episode_steps": LIMIT}
@@ -144,9 +142,7 @@ def test_another_autoreset_mode_is_refused(mode) -> None:
 
 
 def test_the_example_learns_to_drive(capsys) -> None:
-    spec = importlib.util.spec_from_file_location("agilerl_dqn", ROOT / "scripts" / "examples" / "agilerl_dqn.py")
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = load_script("examples/agilerl_dqn")
     before, after = example.train(max_steps=10_000)
     assert before < -0.5
     assert after > before + 0.8
@@ -154,13 +150,5 @@ def test_the_example_learns_to_drive(capsys) -> None:
 
 
 def test_the_code_of_the_page_runs_and_shows_what_it_says(monkeypatch, tmp_path) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    from docs_blocks import run_block
-
-    text = (ROOT / "docs" / "integrations" / "agilerl.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert blocks
-    namespace = {"__name__": "__main__"}
-    for block in blocks:
-        run_block(block, "agilerl.md", 0, namespace)
+    run_library_page("agilerl")

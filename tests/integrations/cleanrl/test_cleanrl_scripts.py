@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 import gymnasium as gym
 import numpy as np
 import pytest
+from loading import load_script
 
 import drivesim  # noqa: F401 (registers the environments)
 
@@ -27,23 +27,14 @@ ID, LIMIT, NUM_ENVS, NUM_STEPS, GAMMA = "drivesim/LaneKeep-v0", 4, 6, 40, 0.9
 LEFT, FASTER = 0, 3
 
 
-def load(name: str) -> ModuleType:
-    """A script as a module."""
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def ppo() -> ModuleType:
-    return load("cleanrl_ppo")
+    return load_script("examples/cleanrl_ppo")
 
 
 @pytest.fixture(scope="module")
 def dqn() -> ModuleType:
-    return load("cleanrl_dqn")
+    return load_script("examples/cleanrl_dqn")
 
 
 def make_envs() -> gym.vector.VectorEnv:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +10,11 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+from docs_blocks import run_library_page
 
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.env import INFO_KEYS
 
-ROOT = Path(__file__).resolve().parents[3]
 HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v0", "drivesim/LaneKeep-v0", "drivesim/Obstacles-v0"
 NUM_ENVS, LIMIT, SEED = 6, 12, 2**40
 ODDS = (0.05, 0.4, 0.05, 0.3, 0.2)  # keep many cars on the road until their time is up
@@ -217,12 +216,4 @@ def test_all_lanes_are_drawn_in_one_picture(puffer) -> None:
 
 
 def test_the_code_of_the_page_runs_and_shows_what_it_says(puffer, stand_in, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests")
-    from docs_blocks import run_block
-
-    text = (ROOT / "docs" / "integrations" / "pufferlib.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert blocks
-    namespace = {"__name__": "__main__"}
-    for block in blocks:
-        run_block(block, "pufferlib.md", 0, namespace)
+    run_library_page("pufferlib")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-from pathlib import Path
-
 import gymnasium as gym
 import numpy as np
 import pytest
+from docs_blocks import run_library_page
+from loading import load_script
 
 pytest.importorskip("skrl")
 
@@ -24,7 +22,6 @@ from skrl.utils.model_instantiators.torch import categorical_model, deterministi
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.vector_env import DriveVectorEnv
 
-ROOT = Path(__file__).resolve().parents[3]
 AUTODRIVE, HIGHWAY, LANE_KEEP = "drivesim/Autodrive-v0", "drivesim/Highway-v0", "drivesim/LaneKeep-v0"
 NUM_ENVS, SEED = 8, 3
 ODDS = (0.05, 0.4, 0.05, 0.3, 0.2)  # keep many cars on the road until their time is up
@@ -38,10 +35,7 @@ def seeded(monkeypatch) -> None:
 
 @pytest.fixture
 def example():
-    spec = importlib.util.spec_from_file_location("skrl_ppo", ROOT / "scripts" / "examples" / "skrl_ppo.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("examples/skrl_ppo")
 
 
 def test_the_wrapper_is_found_by_itself_and_sees_the_single_spaces() -> None:
@@ -193,13 +187,5 @@ def test_the_example_learns_to_drive(example, capsys) -> None:
 
 
 def test_the_code_of_the_page_runs_and_shows_what_it_says(monkeypatch, tmp_path) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    from docs_blocks import run_block
-
-    text = (ROOT / "docs" / "integrations" / "skrl.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert blocks
-    namespace = {"__name__": "__main__"}
-    for block in blocks:
-        run_block(block, "skrl.md", 0, namespace)
+    run_library_page("skrl")

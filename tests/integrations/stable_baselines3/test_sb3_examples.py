@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from docs_blocks import run_library_page
+from loading import load_script
 
 pytest.importorskip("stable_baselines3")
 
 import torch
-
-ROOT = Path(__file__).resolve().parents[3]
-EXAMPLES = ROOT / "scripts" / "examples"
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +22,7 @@ def one_thread():
 
 
 def example(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(f"examples/{name}")
 
 
 @pytest.mark.slow
@@ -63,13 +56,6 @@ def test_the_example_of_speed_measures_every_vector_environment() -> None:
 
 
 def test_the_code_of_the_page_runs(monkeypatch, tmp_path) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    from docs_blocks import run_block
-
-    text = (ROOT / "docs" / "integrations" / "stable_baselines3.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 1
-    namespace = {"__name__": "__main__"}
-    run_block(blocks[0], "stable_baselines3.md", 0, namespace)
+    namespace = run_library_page("stable_baselines3")
     assert namespace["mean_return"] > 0.5

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from docs_blocks import run_library_page
+from loading import load_script
 
 pytest.importorskip("tianshou")
 
@@ -21,7 +20,6 @@ from tianshou.env import DummyVectorEnv
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.integrations.tianshou import TianshouVecEnv
 
-ROOT = Path(__file__).resolve().parents[3]
 HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v0", "drivesim/LaneKeep-v0", "drivesim/Obstacles-v0"
 NUM_ENVS, LIMIT = 5, 12
 FIELDS = ("obs", "act", "rew", "terminated", "truncated", "obs_next")
@@ -282,9 +280,7 @@ def test_calls_out_of_order_are_refused() -> None:
 
 
 def test_the_example_learns_to_drive(capsys) -> None:
-    spec = importlib.util.spec_from_file_location("tianshou_dqn", ROOT / "scripts" / "examples" / "tianshou_dqn.py")
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = load_script("examples/tianshou_dqn")
     before, after = example.train(epochs=4)
     assert before < -0.5
     assert after > before + 0.5
@@ -292,13 +288,5 @@ def test_the_example_learns_to_drive(capsys) -> None:
 
 
 def test_the_code_of_the_page_runs_and_shows_what_it_says(monkeypatch, tmp_path) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    from docs_blocks import run_block
-
-    text = (ROOT / "docs" / "integrations" / "tianshou.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert blocks
-    namespace = {"__name__": "__main__"}
-    for block in blocks:
-        run_block(block, "tianshou.md", 0, namespace)
+    run_library_page("tianshou")

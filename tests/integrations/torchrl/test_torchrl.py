@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-from pathlib import Path
-
 import gymnasium as gym
 import numpy as np
 import pytest
+from docs_blocks import run_library_page
+from loading import load_script
 
 pytest.importorskip("torchrl")
 
@@ -20,7 +18,6 @@ from torchrl.envs.transforms import ActionMask
 
 from drivesim.integrations.torchrl import make_env
 
-ROOT = Path(__file__).resolve().parents[3]
 HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v0", "drivesim/LaneKeep-v0", "drivesim/Obstacles-v0"
 NUM_ENVS = 6
 ODDS = (0.05, 0.4, 0.05, 0.3, 0.2)  # keep many cars on the road until their time is up
@@ -210,9 +207,7 @@ def test_a_bad_option_is_refused_by_name(options, parts) -> None:
 
 
 def test_the_example_learns_to_drive(capsys) -> None:
-    spec = importlib.util.spec_from_file_location("torchrl_ppo", ROOT / "scripts" / "examples" / "torchrl_ppo.py")
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = load_script("examples/torchrl_ppo")
     returns = example.train(rollouts=12)
     assert returns[0] < -0.7
     assert returns[-1] > 0.3
@@ -220,13 +215,5 @@ def test_the_example_learns_to_drive(capsys) -> None:
 
 
 def test_the_code_of_the_page_runs_and_shows_what_it_says(monkeypatch, tmp_path) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests")
     monkeypatch.chdir(tmp_path)
-    from docs_blocks import run_block
-
-    text = (ROOT / "docs" / "integrations" / "torchrl.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\{code-block\} python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert blocks
-    namespace = {"__name__": "__main__"}
-    for block in blocks:
-        run_block(block, "torchrl.md", 0, namespace)
+    run_library_page("torchrl")
