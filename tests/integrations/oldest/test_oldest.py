@@ -26,7 +26,7 @@ def test_requirements_are_the_lower_bounds() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not IS_OLDEST, reason="newer versions are installed: make test-with-oldest")
-@pytest.mark.parametrize("tests", ["tests/envs", "tests/core/test_golden.py"])
+@pytest.mark.parametrize("tests", ["tests/envs", "tests/core/test_golden.py", "tests/integrations/pettingzoo"])
 def test_the_environments_pass_their_tests(tests) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
