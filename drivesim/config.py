@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from drivesim.checks import chosen, real, whole
-from drivesim.core.rules import REWARD_COST, REWARD_ROUTE, REWARD_SHAPED, REWARD_SPARSE, RULES
+from drivesim.core.options import OPTIONS, REWARD_COST, REWARD_ROUTE, REWARD_SHAPED, REWARD_SPARSE
 from drivesim.core.world import KRAUSS, NASCH, UNAWARE
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import Encoder
@@ -177,31 +177,29 @@ class EnvConfig:
             values[name] = whole(name, value, metadata["low"], metadata["high"])
         return scenario.config(**values)
 
-    def to_rules(self, max_steps: int, num_controlled: int = 1) -> np.ndarray[Any, Any]:
+    def to_options(self, max_steps: int, num_egos: int = 1) -> np.ndarray[Any, Any]:
         """The record (shape (1,)) that the kernels read; `max_steps` 0 = the batch applies no time limit."""
         scenario = self.scenario_class
-        rules = np.zeros(1, RULES)
-        record = rules[0]
-        record["scenario"] = scenario.number
-        record["num_controlled"] = num_controlled
-        record["num_actions"] = len(scenario.actions)
+        options = np.zeros(1, OPTIONS)
+        record = options[0]
+        record["num_egos"] = num_egos
         record["has_idle"] = scenario.has_idle
         record["top_speed"] = scenario.top_speed
         record["driver_model"] = DRIVER_MODELS[str(self.traffic)]
         record["dawdle"] = round(float(self.dawdle or 0.0) * 65536)
         record["test_split"] = self.split == "test"
         record["num_levels"] = self.num_levels or 0
-        record["level_limit"] = scenario.max_episode_steps
+        record["certified_within"] = scenario.max_episode_steps
         record["max_steps"] = max_steps
         record["reward"] = REWARDS[self.reward]
         record["ahead"] = scenario.window.ahead
         record["behind"] = scenario.window.behind
         record["beside"] = scenario.window.beside
         for name, weight in asdict(self.reward_weights).items():
-            rules["weights"][name][0] = weight
+            options["weights"][name][0] = weight
         for name, value in asdict(self.level_config).items():
-            rules["level"][name][0] = value
-        return rules
+            options["level"][name][0] = value
+        return options
 
 
 def jsonable(value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Worlds and the compiled loops over them: the one engine behind the single and the vector environment."""
+"""Worlds, their maps and the compiled loops over them: the one engine behind every environment.
+
+`core.batch` holds the loops, this the memory that they work on; `env` and `vector_env` are Gymnasium's interfaces to it.
+"""
 
 from __future__ import annotations
 
@@ -14,36 +17,35 @@ import numpy as np
 
 from drivesim.config import EnvConfig
 from drivesim.core import batch
-from drivesim.core.jit import specialize
-from drivesim.core.world import ENDED, NOT_STARTED, WORLD
+from drivesim.core.memory import BlockType, Frame
+from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.observations import ENCODERS
 from drivesim.registry import scenario_of
-from drivesim.states import check_state, check_worlds
+from drivesim.states import check_state, check_states, occupants_of
 
 Array = np.ndarray[Any, Any]
 
-MIN_LANES_PER_THREAD = 256  # below, handing work to another thread costs more than it saves
+MIN_WORLDS_PER_THREAD = 256  # below, handing work to another thread costs more than it saves
 
 
 @dataclass(frozen=True)
-class Kernels:
-    """The batch loops, compiled for one scenario and one observation."""
+class Bindings:
+    """What the loops call by address, for one scenario and one observation."""
 
-    reset: Any
-    step: Any
-    observe: Any
+    lay: Any
+    populate: Any
+    encode: Any
 
 
 @cache
-def kernels_of(scenario: str, observation: str) -> Kernels:
-    """Bind the batch loops to a scenario's generator and an observation's encoder."""
-    start = specialize(batch.start_episode, f"start_episode_{scenario}", generate=scenario_of(scenario).generate)
-    suffix = f"{scenario}_{observation}"
-    encode = ENCODERS[observation].encode
-    return Kernels(
-        reset=specialize(batch.reset_lanes, f"reset_lanes_{suffix}", start_episode=start, encode=encode),
-        step=specialize(batch.step_lanes, f"step_lanes_{suffix}", start_episode=start, encode=encode),
-        observe=specialize(batch.observe_lanes, f"observe_lanes_{observation}", encode=encode),
+def bindings_of(scenario: str, observation: str) -> Bindings:
+    """Compile, or load, a scenario's generator and an observation's encoder."""
+    road, encoder = scenario_of(scenario), ENCODERS[observation]
+    encoder_arguments = (*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
+    return Bindings(
+        lay=batch.LAY.address_of(road.lay),
+        populate=batch.POPULATE.address_of(road.populate),
+        encode=batch.ENCODE.address_of(encoder.encode, *encoder_arguments),
     )
 
 
@@ -53,102 +55,126 @@ def key_of(seed: int | None) -> Array:
 
 
 class Engine:
-    """N worlds of one configuration, with C controlled cars each, and what can be done with all of them at once.
+    """N worlds of one configuration, with E egos each, and what can be done with all of them at once.
 
-    Arrays of what cars see, do and earn have N * C entries, world by world; in the environments with one car a lane
-    is a world. Arguments are assumed to be valid: the environments check them before any lane moves.
+    Arrays of what egos see, do and earn have N * E rows, world by world; in the environments with one ego a world is an
+    env. Arguments are assumed to be valid: the environments check them before anything moves.
     """
 
     def __init__(
         self,
         config: EnvConfig,
-        num_lanes: int,
+        num_worlds: int,
         autoreset: int,
         max_steps: int = 0,
         num_threads: int = 1,
-        num_controlled: int = 1,
+        num_egos: int = 1,
     ) -> None:
         scenario = config.scenario_class
         level = config.level_config
-        assert config.observation is not None
         self.config = config
-        self.num_lanes = num_lanes
+        self.num_worlds = num_worlds
         self.autoreset = autoreset
         self.map_shape = scenario.shape(level)
-        self.num_controlled = num_controlled
-        self.num_cars = num_lanes * num_controlled
+        self.num_egos = num_egos
+        self.num_rows = num_worlds * num_egos
         self.num_actions = len(scenario.actions)
         self.actions = scenario.actions
         self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(scenario.window, *self.map_shape)
         self._obs_size = int(np.prod(self.obs_shape))
-        self._kernels = kernels_of(config.scenario, config.observation)
-        self.rules = config.to_rules(max_steps, num_controlled)
-        self._blank = np.zeros(1, WORLD)
-        self._blank["scenario"] = scenario.number
-        self._blank["num_controlled"] = num_controlled
-        self.worlds = np.zeros(num_lanes, WORLD)
+        self.options = config.to_options(max_steps, num_egos)
+        self.has_own_maps = scenario.maps_by == batch.BY_LEVEL
+        self.worlds = np.zeros(num_worlds, scenario.world_dtype(level, num_egos))
         self.worlds["episode"] = -1
         self.worlds["scenario"] = scenario.number
-        self.details = np.zeros(self.num_cars, batch.DETAIL)
-        self._view_details()
-        self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
-        num_threads = max(1, min(num_threads, num_lanes // MIN_LANES_PER_THREAD))
-        bounds = np.linspace(0, num_lanes, num_threads + 1).astype(int).tolist()
+        self.maps = np.zeros(num_worlds if self.has_own_maps else 1, scenario.map_dtype(level))
+        self.details = np.zeros(self.num_rows, batch.DETAIL)
+        num_threads = max(1, min(num_threads, num_worlds // MIN_WORLDS_PER_THREAD))
+        bounds = np.linspace(0, num_worlds, num_threads + 1).astype(int).tolist()
         self._ranges = list(pairwise(bounds))
         self._pool: ThreadPoolExecutor | None = None
         self._pool_pid = 0
+        self._bind()
+        if not self.has_own_maps and not batch.lay_map(self._frame.argument):
+            raise gym.error.Error(f"no road can be laid with {level}")
+
+    def _bind(self) -> None:
+        """Tell the loops where everything is."""
+        assert self.config.observation is not None
+        bindings = bindings_of(self.config.scenario, self.config.observation)
+        self.episodes = self.details["episode"]  # views: making them in every step would take longer than the step
+        self.costs = self.details["cost"]
+        self.terms = self.details["terms"]
+        self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
+        self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
+        num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
+        self._frame = Frame(batch.FRAME)
+        self._frame.set(
+            worlds=self.worlds,
+            maps=self.maps if self.has_own_maps else np.broadcast_to(self.maps, self.num_worlds),
+            maps_by=batch.BY_LEVEL if self.has_own_maps else batch.BY_OPTIONS,
+            options=self.options,
+            lay=bindings.lay,
+            populate=bindings.populate,
+            encode=bindings.encode,
+            autoreset=self.autoreset,
+            is_detailed=0,
+            details_out=self.details,
+            scratch=np.zeros((len(self._ranges), 2 * num_cells), np.int32),
+        )
 
     @property
     def is_started(self) -> bool:
-        """Whether every lane has an episode, running or ended."""
-        return bool((self.worlds["phase"] != NOT_STARTED).all())
+        """Whether every world has an episode, running or ended."""
+        return bool((self.worlds["stage"] != NOT_STARTED).all())
 
     @property
     def num_threads(self) -> int:
         """Threads in use."""
         return len(self._ranges)
 
-    def empty_obs(self) -> Array:
-        """An uninitialised batch of observations (N * C, *obs_shape)."""
-        return np.empty((self.num_cars, *self.obs_shape), self.obs_dtype)
+    def map_of(self, world: int) -> Any:
+        """The record of a world's map."""
+        return self.maps[world if self.has_own_maps else 0]
 
-    def _on_all_lanes(self, function: Any, before: tuple[Any, ...], after: tuple[Any, ...]) -> int:
-        """Call a batch loop on every range of lanes, on as many threads; the sum of what it returns."""
+    def empty_obs(self) -> Array:
+        """An uninitialised batch of observations (N * E, *obs_shape)."""
+        return np.empty((self.num_rows, *self.obs_shape), self.obs_dtype)
+
+    def _on_all_worlds(self, loop: Any) -> int:
+        """Call a batch loop on every range of worlds, on as many threads; the sum of what it returns."""
+        argument = self._frame.argument
         if len(self._ranges) == 1:
-            return int(function(*before, 0, self.num_lanes, *after) or 0)
+            return int(loop(argument, 0, self.num_worlds, 0))
         if self._pool is None or self._pool_pid != os.getpid():  # threads do not survive a fork
             self._pool = ThreadPoolExecutor(len(self._ranges) - 1, thread_name_prefix="drivesim")
             self._pool_pid = os.getpid()
-        futures = [self._pool.submit(function, *(*before, first, last, *after)) for first, last in self._ranges[1:]]
-        failures = int(function(*before, *self._ranges[0], *after) or 0)
-        return failures + sum(int(future.result() or 0) for future in futures)
+        further = enumerate(self._ranges[1:], start=1)
+        futures = [self._pool.submit(loop, argument, begin, end, slot) for slot, (begin, end) in further]
+        failures = int(loop(argument, *self._ranges[0], 0))
+        return failures + sum(int(future.result()) for future in futures)
 
     def _flat(self, obs: Array) -> Array:
-        """A view (N * C, size) of a batch of observations."""
-        return obs.reshape(self.num_cars, self._obs_size)
+        """A view (N * E, size) of a batch of observations."""
+        return obs.reshape(self.num_rows, self._obs_size)
 
     def _refuse(self, failures: int) -> None:
-        """Raise if the generator gave up on some lane."""
+        """Raise if the generator gave up on some world."""
         if failures:
             raise gym.error.Error(
-                f"{failures} lanes: no level certified in {batch.MAX_ATTEMPTS} draws with {self.config.level_config}"
+                f"{failures} envs: no level certified in {batch.MAX_ATTEMPTS} draws with {self.config.level_config}"
             )
 
     def reset(self, mask: Array, level_seeds: Array, obs_out: Array) -> None:
-        """Begin the next episode of the lanes in `mask` and observe all lanes.
+        """Begin the next episode of the worlds in `mask` and observe all worlds.
 
         Args:
-            mask: (N,) bool; all lanes, unless all were reset before: without a map there is nothing to observe.
+            mask: (N,) bool; all worlds, unless all were reset before: without a map there is nothing to observe.
             level_seeds: (N,) int64; below 0 = draw one.
-            obs_out: (N * C, *obs_shape), overwritten.
+            obs_out: (N * E, *obs_shape), overwritten.
         """
-        self._refuse(
-            self._on_all_lanes(
-                self._kernels.reset,
-                (self.worlds, self.rules, self._blank),
-                (mask, level_seeds, self._flat(obs_out)),
-            )
-        )
+        self._frame.set(mask=mask, level_seeds=level_seeds, obs_out=self._flat(obs_out))
+        self._refuse(self._on_all_worlds(batch.reset_worlds))
 
     def step(
         self,
@@ -159,88 +185,104 @@ class Engine:
         truncations_out: Array,
         final_obs_out: Array | None = None,
         is_detailed: bool = False,
-        lanes: Array | None = None,
+        worlds: Array | None = None,
     ) -> None:
-        """Step every lane; arguments as in `core.batch.step_lanes`.
+        """Step every world; arguments as in `core.batch.FRAME`.
 
-        With `lanes` (N,) bool only those: the other worlds, and their rows of the arrays, stay as they are.
+        With `worlds` (N,) bool only those: the others, and their rows of the arrays, stay as they are.
         """
-        final_obs = self._no_final_obs if final_obs_out is None else self._flat(final_obs_out)
-        before = (self.worlds, self.rules, self._blank)
-        after = (
-            self.autoreset,
-            is_detailed,
-            actions,
-            self._flat(obs_out),
-            rewards_out,
-            terminations_out,
-            truncations_out,
-            self.details,
-            final_obs,
+        self._frame.set(
+            actions=np.ascontiguousarray(actions, np.int64),
+            obs_out=self._flat(obs_out),
+            rewards_out=rewards_out,
+            terminations_out=terminations_out,
+            truncations_out=truncations_out,
+            final_obs_out=self._no_final_obs if final_obs_out is None else self._flat(final_obs_out),
+            is_detailed=int(is_detailed),
         )
-        if lanes is None:
-            self._refuse(self._on_all_lanes(self._kernels.step, before, after))
+        if worlds is None:
+            self._refuse(self._on_all_worlds(batch.step_worlds))
             return
-        edges = np.flatnonzero(np.diff(lanes, prepend=False, append=False)).tolist()
-        runs = zip(edges[::2], edges[1::2], strict=True)  # of neighbours: [first, last)
-        self._refuse(sum(self._kernels.step(*before, first, last, *after) for first, last in runs))
+        edges = np.flatnonzero(np.diff(worlds, prepend=False, append=False)).tolist()
+        runs = zip(edges[::2], edges[1::2], strict=True)  # of neighbours: [begin, end)
+        self._refuse(sum(batch.step_worlds(self._frame.argument, begin, end, 0) for begin, end in runs))
 
     def observe(self, obs_out: Array) -> None:
-        """Observe every lane without a step."""
-        self._on_all_lanes(self._kernels.observe, (self.worlds, self.rules), (self._flat(obs_out),))
+        """Observe every world without a step."""
+        self._frame.set(obs_out=self._flat(obs_out))
+        self._on_all_worlds(batch.observe_worlds)
 
     def describe(self) -> None:
-        """Fill `details` of all lanes, but for cost and terms, without a step."""
-        batch.describe_lanes(self.worlds, self.rules, self.details)
+        """Fill `details` of all worlds, but for cost and terms, without a step."""
+        self._on_all_worlds(batch.describe_worlds)
 
-    def key_lanes(self, mask: Array, seeds: list[int | None]) -> None:
-        """Key anew the lanes of `mask` (N,) that have a seed, and from fresh entropy those that never had a key.
+    def action_masks(self) -> Array:
+        """Bool (N * E, num_actions): which actions do something that IDLE does not; IDLE itself is true."""
+        self._on_all_worlds(batch.mask_worlds)
+        return self.masks.copy()
 
-        The next reset of a lane keyed anew begins its episode 0.
+    def key_worlds(self, mask: Array, seeds: list[int | None]) -> None:
+        """Key anew the worlds of `mask` (N,) that have a seed, and from fresh entropy those that never had a key.
+
+        The next reset of a world keyed anew begins its episode 0.
         """
         has_seed = np.array([seed is not None for seed in seeds])
-        for lane in np.flatnonzero(mask & (has_seed | (self.worlds["episode"] < 0))).tolist():
-            self.worlds["key"][lane] = key_of(seeds[lane])
-            self.worlds["episode"][lane] = -1
+        for world in np.flatnonzero(mask & (has_seed | (self.worlds["episode"] < 0))).tolist():
+            self.worlds["key_0"][world], self.worlds["key_1"][world] = key_of(seeds[world])
+            self.worlds["episode"][world] = -1
+
+    # --- states ------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _model(self) -> Array:
-        """A level (1,) of these options, to compare states with."""
-        model = self._blank.copy()
-        obs = np.empty((self.num_controlled, self._obs_size), self.obs_dtype)
-        level_seeds = np.zeros(1, np.int64)
-        mask = np.ones(1, np.bool_)
-        self._refuse(self._kernels.reset(model, self.rules, self._blank, 0, 1, mask, level_seeds, obs))
-        return model
+        """A state (1,) of a level with these options, to compare others with."""
+        other = Engine(self.config, 1, batch.DISABLED, num_egos=self.num_egos)
+        other.reset(np.ones(1, np.bool_), np.zeros(1, np.int64), other.empty_obs())
+        return other.get_state()
+
+    def get_state(self) -> Array:
+        """A copy of all worlds, (N,) records with the field `world` and, where each level lays its own map, `map`."""
+        state = np.zeros(self.num_worlds, self.state_dtype)
+        state["world"] = self.worlds
+        if self.has_own_maps:
+            state["map"] = self.maps
+        return state
+
+    @cached_property
+    def state_dtype(self) -> np.dtype[np.void]:
+        """The type of a state."""
+        fields: list[tuple[str, Any]] = [("world", self.worlds.dtype)]
+        if self.has_own_maps:
+            fields.append(("map", self.maps.dtype))
+        return np.dtype((np.record, fields))  # type: ignore[arg-type]
 
     def set_state(self, state: Any, mask: Any) -> None:
-        """Take over the worlds of the lanes in `mask` (all, if None).
+        """Take over the worlds in `mask` (all, if None); who is where is derived, not believed.
 
         Raises:
             TypeError, ValueError: naming what is wrong; nothing has been changed.
         """
-        state, mask = check_state(state, mask, self.num_lanes)
-        worlds = state[mask]
-        check_worlds(worlds, self._model, self.config.scenario)
-        if self.autoreset == batch.SAME_STEP and (worlds["phase"] == ENDED).any():
+        state, mask = check_state(state, mask, self.num_worlds, self.state_dtype)
+        chosen = state[mask]
+        model = self._model
+        model_map = model["map"] if self.has_own_maps else self.maps
+        check_states(chosen, model, model_map, self.config.scenario)
+        if self.autoreset == batch.SAME_STEP and (chosen["world"]["stage"] == ENDED).any():
             raise ValueError("state holds an ended episode, which a SAME_STEP environment cannot continue")
-        self.worlds[mask] = worlds
+        self.worlds[mask] = chosen["world"]
+        self.worlds["occupants"][mask] = occupants_of(chosen["world"])
+        if self.has_own_maps:
+            self.maps[mask] = chosen["map"]
 
     def fork(self, index: int, num: int, rekey: bool) -> Array:
-        """`num` copies of lane `index`; with `rekey` each draws its own future."""
-        state = np.repeat(self.worlds[index : index + 1], num).astype(WORLD)
+        """`num` copies of world `index`; with `rekey` each draws its own future."""
+        state = np.repeat(self.get_state()[index : index + 1], num)
         if rekey:
             world = self.worlds[index]
-            entropy = [*world["key"].tolist(), int(world["episode"]) + 1, int(world["tick"])]
-            state["key"] = np.random.SeedSequence(entropy).generate_state(2 * num, np.uint32).reshape(num, 2)
+            entropy = [int(world["key_0"]), int(world["key_1"]), int(world["episode"]) + 1, int(world["tick"])]
+            keys = np.random.SeedSequence(entropy).generate_state(2 * num, np.uint32).reshape(num, 2)
+            state["world"]["key_0"], state["world"]["key_1"] = keys[:, 0], keys[:, 1]
         return state
-
-    def _view_details(self) -> None:
-        """Views of `details` by field: making them in every step would take longer than the step."""
-        self.episodes = self.details["episode"]
-        self.costs = self.details["cost"]
-        self.terms = self.details["terms"]
-        self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -249,16 +291,14 @@ class Engine:
         self._pool = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickling and copying: the compiled loops and threads are found again."""
+        """For pickling and copying: addresses, views and threads are found again."""
         state = dict(self.__dict__)
         state["_pool"] = None
-        for name in ("_kernels", "episodes", "costs", "terms", "masks"):
+        for name in ("_frame", "_no_final_obs", "episodes", "costs", "terms", "masks"):
             del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """The inverse of `__getstate__`."""
         self.__dict__.update(state)
-        self._view_details()
-        assert self.config.observation is not None
-        self._kernels = kernels_of(self.config.scenario, self.config.observation)
+        self._bind()

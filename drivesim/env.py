@@ -12,7 +12,7 @@ from gymnasium.envs.registration import EnvSpec
 from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, checked_seed, whole
 from drivesim.config import EnvConfig, RewardWeights, jsonable
 from drivesim.core.batch import DISABLED, EPISODE, TEST_SPLIT
-from drivesim.core.rules import TERMS
+from drivesim.core.options import TERMS
 from drivesim.core.world import RUNNING
 from drivesim.engine import Array, Engine
 from drivesim.registry import entry_of
@@ -81,7 +81,7 @@ class DriveEnv(gym.Env[Array, int]):
             dawdle=dawdle,
             level=level,
         )
-        self._engine = Engine(self.config, num_lanes=1, autoreset=DISABLED)
+        self._engine = Engine(self.config, num_worlds=1, autoreset=DISABLED)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry_of(scenario).id)
         self._is_human = self._renderer.is_human
         box = self.config.encoder.space(self.config.scenario_class.window, *self._engine.map_shape)
@@ -131,7 +131,7 @@ class DriveEnv(gym.Env[Array, int]):
             level_seed = whole("level_seed", value, 0, MAX_LEVEL_SEED)
         super().reset(seed=seed)
         mask = np.ones(1, np.bool_)
-        self._engine.key_lanes(mask, [seed])
+        self._engine.key_worlds(mask, [seed])
         self._needs_reset = True  # until a level has been certified
         obs = self._engine.empty_obs()
         self._engine.reset(mask, np.array([level_seed], np.int64), obs)
@@ -190,7 +190,7 @@ class DriveEnv(gym.Env[Array, int]):
 
     def get_state(self) -> Array:
         """A copy of the world, (1,) records, with all that a continuation needs."""
-        return self._engine.worlds.copy()
+        return self._engine.get_state()
 
     def set_state(self, state: Array, mask: Array | None = None) -> None:
         """Restore a state from `get_state` of an environment with the same options, exactly.
@@ -203,7 +203,7 @@ class DriveEnv(gym.Env[Array, int]):
         """
         self._check_open()
         self._engine.set_state(state, mask)
-        self._needs_reset = self._engine.worlds["phase"][0] != RUNNING
+        self._needs_reset = self._engine.worlds["stage"][0] != RUNNING
 
     def observe(self) -> Array:
         """The observation of the state as it is, without a step.

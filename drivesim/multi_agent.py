@@ -29,7 +29,7 @@ from drivesim.checks import (
 )
 from drivesim.config import EnvConfig
 from drivesim.core import batch
-from drivesim.core.world import MAX_VEHICLES
+from drivesim.core.world import GOING, MAX_VEHICLES
 from drivesim.engine import Array, Engine
 from drivesim.env import INFO_KEYS
 from drivesim.registry import ENTRIES, Entry, entry_of
@@ -45,7 +45,7 @@ def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) ->
     Raises:
         TypeError, ValueError: for an id without room for so many cars, a bad number or a bad option.
     """
-    able = [entry for entry in ENTRIES if EnvConfig(entry.name).scenario_class.max_controlled > 1]
+    able = [entry for entry in ENTRIES if EnvConfig(entry.name).scenario_class.max_egos > 1]
     ids = [entry.id for entry in able]
     if env_id not in ids:
         raise ValueError(f"env_id must be one of {ids}, which have room for several controlled cars, got {env_id!r}")
@@ -54,7 +54,7 @@ def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) ->
     own = {name: options[name] for name in names if name in options}
     config = EnvConfig(entry.name, **own, level={name: value for name, value in options.items() if name not in names})
     scenario = config.scenario_class
-    num_agents = whole("num_agents", num_agents, 1, scenario.max_controlled)
+    num_agents = whole("num_agents", num_agents, 1, scenario.max_egos)
     count = scenario.num_vehicles(config.level_config) - 1 + num_agents
     if count > MAX_VEHICLES:
         raise ValueError(f"{count} vehicles do not fit: at most {MAX_VEHICLES}, the {num_agents} agents included")
@@ -134,7 +134,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
             raise ValueError(f"options must be empty, got {options!r}")
         seeds = checked_seeds(seed, self.num_worlds)
         everywhere = np.ones(self.num_worlds, np.bool_)
-        self._engine.key_lanes(everywhere, seeds)
+        self._engine.key_worlds(everywhere, seeds)
         self._is_started = False
         obs = self._engine.empty_obs()
         self._engine.reset(everywhere, np.full(self.num_worlds, -1, np.int64), obs)
@@ -191,12 +191,12 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
     @property
     def is_driving(self) -> Array:
         """Bool (W * C,): whose drive goes on."""
-        driving: Array = (self._engine.worlds["drivers"]["ended"][:, : self.num_agents] == 0).reshape(-1)
+        driving: Array = (self._engine.worlds["egos"]["drive"][:, : self.num_agents] == GOING).reshape(-1)
         return driving
 
     def get_state(self) -> Array:
         """A copy of the worlds (W,), with all that a continuation needs."""
-        return self._engine.worlds.copy()
+        return self._engine.get_state()
 
     def set_state(self, state: Array, mask: Array | None = None) -> None:
         """Restore the worlds in `mask` (W,) (all, if None), exactly; as in `DriveVectorEnv.set_state`."""
@@ -223,9 +223,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         """
         if not self._is_started:
             raise gym.error.ResetNeeded("call reset() before action_masks()")
-        masks = np.zeros((self.num_envs, self._engine.num_actions), np.bool_)
-        batch.mask_lanes(self._engine.worlds, self._engine.rules, masks)
-        return masks
+        return self._engine.action_masks()
 
     def render(self) -> tuple[Any, ...] | None:
         """One picture or text per world.

@@ -167,7 +167,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         first = integer(seed)
         if first is not None:
             self._np_random, self._np_random_seed = gym.utils.seeding.np_random(first)
-        self._engine.key_lanes(mask, seeds)
+        self._engine.key_worlds(mask, seeds)
         self._is_started = False  # until all levels have been certified
         obs = self._engine.empty_obs() if self._copies else self._obs
         self._engine.reset(mask, level_seeds, obs)
@@ -263,7 +263,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
         That is key, episode, tick and pending autoreset; the options are not part of it.
         """
-        return self._engine.worlds.copy()
+        return self._engine.get_state()
 
     def set_state(self, state: Array, mask: Array | None = None) -> None:
         """Restore the lanes in `mask` (all, if None) from a state of an environment with the same options, exactly.
@@ -274,7 +274,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         """
         self._check_open()
         self._engine.set_state(state, mask)
-        self._ended = self._engine.worlds["phase"] == ENDED
+        self._ended = self._engine.worlds["stage"] == ENDED
         self._is_started = self._engine.is_started
 
     def fork(self, index: int, num: int, rekey: bool = True) -> Array:
@@ -313,9 +313,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             gymnasium.error.ResetNeeded: before the first reset.
         """
         self._check_started("action_masks")
-        masks = np.zeros((self.num_envs, self._engine.num_actions), np.bool_)
-        batch.mask_lanes(self._engine.worlds, self._engine.rules, masks)
-        return masks
+        return self._engine.action_masks()
 
     def _check_open(self) -> None:
         if self.closed:

@@ -1,15 +1,14 @@
 """The swept advance: five sub-steps to a tick, so that nothing tunnels through anything.
 
 A car of speed v enters its k-th cell at sub-step ceil(5k/v). Sharing a cell after any sub-step, or swapping cells,
-is a collision. Traffic among itself cannot collide (see `traffic`), so only controlled cars are swept.
+is a collision. Traffic among itself cannot collide (see `following`), so only egos are swept.
 """
 
 from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import enter, leave
-from drivesim.core.signals import release_claim
-from drivesim.core.steering import leave_world, move_to
-from drivesim.core.world import DRIVING, cell_ahead, cell_under, col_step, row_step, wrapped
+from drivesim.core.junctions import release_claim
+from drivesim.core.map import EDGE, is_ring, kind, next_cell, next_cell_for_ego, row_of
+from drivesim.core.world import DRIVING, enter, leave, leave_world
 
 SUB_STEPS = 5
 
@@ -17,41 +16,62 @@ SUB_STEPS = 5
 @kernel
 def entered(speed, sub_step):
     """How many cells a car of `speed` has entered after a sub-step."""
-    return int(speed) * sub_step // SUB_STEPS
+    return speed * sub_step // SUB_STEPS
 
 
 @kernel
-def is_near(world, a, b):
-    """Whether two vehicles could meet in this tick at all."""
-    first = world.vehicles[a]
-    second = world.vehicles[b]
-    reach = int(first.speed) + int(second.speed)
-    rows = abs(int(first.row) - int(second.row))
-    if (int(first.heading) ^ int(second.heading)) & 1 == 0:  # on parallel ways: only in one and the same lane
-        if first.heading & 1 == 1:
-            if rows != 0:
-                return False
-        elif first.col != second.col:
-            return False
-    if world.wraps_rows:
-        rows = min(rows, int(world.rows) - rows)
-    if rows > reach:
-        return False
-    cols = abs(int(first.col) - int(second.col))
-    if world.wraps_cols:
-        cols = min(cols, int(world.cols) - cols)
-    return cols <= reach - rows
+def cell_ahead(map, world, k, distance):
+    """The cell `distance` straight ahead of vehicle k; no way leads on from the border."""
+    vehicle = world.vehicles[k]
+    cell = vehicle.cell
+    if k < world.num_egos:
+        for _ in range(distance):
+            if kind(map, cell) == EDGE:
+                break
+            cell = next_cell_for_ego(map, cell, vehicle.heading)
+    else:
+        for _ in range(distance):
+            cell = next_cell(map, cell, vehicle.heading)
+    return cell
 
 
 @kernel
-def meeting(world, a, b):
+def are_near(map, a, b, reach):
+    """Whether two cells lie within `reach` cells of each other, counted in rows and columns."""
+    rows = row_of(map, b) - row_of(map, a)
+    return abs(rows) + abs(b - a - rows * map.width) <= reach
+
+
+@kernel
+def passes_portal(map, vehicle):
+    """Whether a vehicle's way in this tick, noted before, leads through a portal."""
+    return vehicle.next_cell - vehicle.cell != vehicle.speed * map.steps[vehicle.heading]
+
+
+@kernel
+def is_near(map, first, second):
+    """Whether two vehicles could meet in this tick at all; their ways' ends are noted.
+
+    Where one of them drives through a portal, it may meet the other on either side of it.
+    """
+    reach = first.speed + second.speed
+    apart = abs(second.cell - first.cell)
+    if map.num_portals > 0 and (passes_portal(map, first) or passes_portal(map, second)):
+        return True
+    if first.heading & 1 == 1 and second.heading & 1 == 1:  # along the rows: only in one and the same row
+        return apart <= reach
+    return apart <= reach * map.width + reach and are_near(map, first.cell, second.cell, reach)
+
+
+@kernel
+def meeting(map, world, a, b):
     """The first sub-step after which two vehicles share a cell or have swapped cells, 0 = they do not meet."""
-    cell_a = cell_under(world, a)
-    cell_b = cell_under(world, b)
+    cell_a = world.vehicles[a].cell
+    cell_b = world.vehicles[b].cell
     for sub_step in range(1, SUB_STEPS + 1):
-        next_a = cell_ahead(world, a, entered(world.vehicles[a].speed, sub_step))
-        next_b = cell_ahead(world, b, entered(world.vehicles[b].speed, sub_step))
-        if next_a >= 0:
+        next_a = cell_ahead(map, world, a, entered(world.vehicles[a].speed, sub_step))
+        next_b = cell_ahead(map, world, b, entered(world.vehicles[b].speed, sub_step))
+        if kind(map, next_a) != EDGE:
             if next_a == next_b:
                 return sub_step
             if next_a == cell_b and next_b == cell_a and next_a != cell_a:
@@ -62,134 +82,126 @@ def meeting(world, a, b):
 
 
 @kernel
-def is_eventful(world):
-    """Whether any controlled car meets anything in this tick; most ticks, none does."""
-    for k in range(world.num_controlled):
+def is_eventful(map, world):
+    """Whether any ego meets anything in this tick; most ticks, none does."""
+    for k in range(world.num_egos):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
             continue
-        for n in range(1, int(vehicle.speed) + 1):
-            if ends_drive(world, cell_ahead(world, k, n)):
+        for n in range(1, vehicle.speed + 1):
+            if ends_drive(map, world, k, cell_ahead(map, world, k, n)):
                 return True
         for other in range(world.num_vehicles):
-            if other != k and world.vehicles[other].status == DRIVING and is_near(world, k, other):
-                if meeting(world, k, other) != 0:
+            if other != k and world.vehicles[other].status == DRIVING:
+                if is_near(map, vehicle, world.vehicles[other]) and meeting(map, world, k, other) != 0:
                     return True
     return False
 
 
 @kernel
-def count_cells(world, k, cells):
-    """On a ring there is no goal cell: the odometer of a controlled car counts down instead."""
-    if k < world.num_controlled and world.is_ring != 0:
-        world.drivers[k].remaining -= cells
+def count_cells(map, world, k, cells):
+    """On a ring there is no goal cell: the odometer of an ego counts down instead."""
+    if k < world.num_egos and is_ring(map):
+        world.egos[k].remaining -= cells
 
 
 @kernel
-def leave_on_the_way(world, k, sub_step):
+def leave_on_the_way(map, world, k, sub_step):
     """Vehicle k leaves the world in the cell that it has reached after a sub-step, or at the map's edge."""
     leave(world, k)
-    n = entered(world.vehicles[k].speed, sub_step)
-    while n > 0 and cell_ahead(world, k, n) < 0:
+    vehicle = world.vehicles[k]
+    n = entered(vehicle.speed, sub_step)
+    while n > 0 and kind(map, cell_ahead(map, world, k, n)) == EDGE:
         n -= 1
-    if n > 0:
-        move_to(world, k, cell_ahead(world, k, n))
-        count_cells(world, k, n)
+    vehicle.cell = cell_ahead(map, world, k, n)
+    count_cells(map, world, k, n)
     leave_world(world, k)
 
 
 @kernel
-def sweep(world):
+def sweep(map, world):
     """Go through the sub-steps in order; who leaves the world in one of them is not met in the next."""
     for sub_step in range(1, SUB_STEPS + 1):
-        for k in range(world.num_controlled):
-            if world.vehicles[k].status != DRIVING:
+        for k in range(world.num_egos):
+            vehicle = world.vehicles[k]
+            if vehicle.status != DRIVING:
                 continue
-            for other in range(world.num_vehicles):
-                if other == k or world.vehicles[other].status != DRIVING or not is_near(world, k, other):
+            for j in range(world.num_vehicles):
+                other = world.vehicles[j]
+                if j == k or other.status != DRIVING or not is_near(map, vehicle, other):
                     continue
-                if meeting(world, k, other) == sub_step:
-                    speed = world.vehicles[k].speed
-                    speed_other = world.vehicles[other].speed
+                if meeting(map, world, k, j) == sub_step:
                     collide(
                         world,
                         k,
-                        other,
-                        entered(speed, sub_step) > entered(speed, sub_step - 1),
-                        entered(speed_other, sub_step) > entered(speed_other, sub_step - 1),
+                        j,
+                        entered(vehicle.speed, sub_step) > entered(vehicle.speed, sub_step - 1),
+                        entered(other.speed, sub_step) > entered(other.speed, sub_step - 1),
                     )
-        for k in range(world.num_controlled):
+        for k in range(world.num_egos):
             vehicle = world.vehicles[k]
             if vehicle.status == DRIVING:
                 n = entered(vehicle.speed, sub_step)
                 if n > entered(vehicle.speed, sub_step - 1):
-                    enter_cell(world, k, cell_ahead(world, k, n))
+                    enter_cell(map, world, k, cell_ahead(map, world, k, n))
         for k in range(world.num_vehicles):
-            if world.vehicles[k].status == DRIVING and world.vehicles[k].leaves != 0:
-                leave_on_the_way(world, k, sub_step)
+            if world.vehicles[k].status == DRIVING and world.vehicles[k].next_status != 0:
+                leave_on_the_way(map, world, k, sub_step)
 
 
 @kernel
-def note_lines(world, k):
-    """Note the stop lines that controlled car k leaves on its way through this tick."""
-    before = cell_under(world, k)
-    for n in range(1, int(world.vehicles[k].speed) + 1):
-        after = cell_ahead(world, k, n)
-        if after < 0:
+def note_lines(map, world, k):
+    """Note the stop lines that ego k leaves on its way through this tick."""
+    vehicle = world.vehicles[k]
+    before = vehicle.cell
+    for _ in range(vehicle.speed):
+        if kind(map, before) == EDGE:
             return
-        leave_line(world, k, before, after // int(world.cols), after % int(world.cols))
-        before = after
+        leave_line(map, world, k, before)
+        before = next_cell_for_ego(map, before, vehicle.heading)
 
 
 @kernel
-def advance(world):
+def reaches_exit(map, world, k):
+    """Whether traffic vehicle k passes its exit cell in this tick."""
+    vehicle = world.vehicles[k]
+    cell = vehicle.cell
+    for _ in range(vehicle.speed):
+        cell = next_cell(map, cell, vehicle.heading)
+        if cell == vehicle.exit_cell:
+            return True
+    return False
+
+
+@kernel
+def advance(map, world):
     """Take over the new speeds and move everybody.
 
-    Reads   vehicles[k].next_speed
-    Writes  vehicles, occupants, and the events of the controlled cars
+    Reads   the map, vehicles[k].next_speed
+    Writes  vehicles, occupants, and the events of the egos
     """
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
             acceleration = vehicle.next_speed - vehicle.speed
-            if k < world.num_controlled:
-                world.drivers[k].jerk = abs(acceleration - vehicle.acceleration)
+            if k < world.num_egos:
+                world.egos[k].jerk = abs(acceleration - vehicle.acceleration)
             vehicle.acceleration = acceleration
             vehicle.speed = vehicle.next_speed
-    if world.num_signals > 0:
-        for k in range(world.num_controlled):
+            vehicle.next_cell = cell_ahead(map, world, k, vehicle.speed)
+    if map.num_junctions > 0:
+        for k in range(world.num_egos):
             if world.vehicles[k].status == DRIVING:
-                note_lines(world, k)
-    if is_eventful(world):
-        sweep(world)
-    if world.is_eastbound != 0:  # who is next ahead stays so
-        for k in range(world.num_vehicles):
-            vehicle = world.vehicles[k]
-            if vehicle.status == DRIVING:
-                vehicle.col = wrapped(int(vehicle.col) + int(vehicle.speed), int(world.cols))
-                count_cells(world, k, int(vehicle.speed))
-        return
+                note_lines(map, world, k)
+    if is_eventful(map, world):
+        sweep(map, world)
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
             leave(world, k)
     for k in range(world.num_vehicles):
-        if world.vehicles[k].status == DRIVING:
-            finish_move(world, k)
-
-
-@kernel
-def finish_move(world, k):
-    """Put vehicle k at the end of its way; a traffic vehicle that reaches its exit cell frees the junction."""
-    vehicle = world.vehicles[k]
-    speed = int(vehicle.speed)
-    if k >= world.num_controlled and vehicle.claim != 0:
-        for n in range(1, int(vehicle.speed) + 1):
-            if cell_ahead(world, k, n) == vehicle.exit_cell:
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING:
+            if k >= world.num_egos and vehicle.claim != 0 and reaches_exit(map, world, k):
                 release_claim(world, k)
-                break
-    row = wrapped(int(vehicle.row) + row_step(vehicle.heading) * speed, int(world.rows))
-    col = wrapped(int(vehicle.col) + col_step(vehicle.heading) * speed, int(world.cols))
-    if world.occupants[row * int(world.cols) + col] != 0:
-        world.traffic_collisions += 1
-    enter(world, k, row, col)
-    count_cells(world, k, speed)
+            count_cells(map, world, k, vehicle.speed)
+            enter(world, k, vehicle.next_cell)

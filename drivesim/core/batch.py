@@ -1,17 +1,20 @@
 """Loops over the worlds of a batch: begin an episode, step, observe.
 
-These are templates: the names `generate` and `encode` are bound to a scenario's generator and an observation's
-encoder by `jit.specialize`, which compiles one loop per combination that is used. Lanes are independent, so ranges
-of lanes may run on several threads at once.
+A loop takes a frame (`FRAME` lists its fields) and a range of worlds; worlds are independent, so ranges of them may run
+on several threads at once. It is compiled once for all environments: a scenario's `lay` and `populate` and an
+observation's `encode` are called by address.
 """
 
 import numpy as np
+from numba import types
 
 from drivesim.core.jit import kernel
+from drivesim.core.junctions import update_signals
+from drivesim.core.map import MAP, distance_from, is_ring
+from drivesim.core.memory import BatchType, Binding, BlockType, FrameType, RowsType, StructureType, erase, opener
+from drivesim.core.options import NUM_TERMS, OPTIONS, REWARD_COST
 from drivesim.core.reward import cost, is_success, price
-from drivesim.core.rng import DRAW_LEVEL_SEED, below, lane_words
-from drivesim.core.rules import NUM_TERMS, REWARD_COST
-from drivesim.core.signals import update_signals
+from drivesim.core.rng import DRAW_LEVEL_SEED, below, tick_words
 from drivesim.core.steering import has_effect
 from drivesim.core.tick import is_over, tick
 from drivesim.core.world import (
@@ -23,11 +26,15 @@ from drivesim.core.world import (
     EVENT_RED_LIGHT,
     EVENT_WRONG_WAY,
     EVENTS_TERMINAL,
-    MAX_CELLS,
+    GOING,
+    HAS_ENDED,
     RUNNING,
+    WAS_TOLD,
+    WORLD,
 )
 
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
+BY_OPTIONS, BY_LEVEL = 0, 1  # one map for all worlds, or one for each
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
 TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
 NEVER = -1_000_000  # ticks
@@ -56,7 +63,7 @@ EPISODE = np.dtype(
     )
 )
 
-# What a step says of one car beside observation, reward and ends.
+# What a step says of one ego beside observation, reward and ends.
 DETAIL = np.dtype(
     (
         np.record,
@@ -65,74 +72,111 @@ DETAIL = np.dtype(
 )
 
 
-def generate(world, rules, queue):
-    """Placeholder: a scenario's generator. Fills `world`; false if the level cannot be certified."""
-    raise NotImplementedError
+# What the loops call by address. Each takes scratch memory, int32, at least twice as long as the map has cells.
+_MAP, _WORLD, _OPTIONS = StructureType(MAP), StructureType(WORLD), BlockType(OPTIONS).element
+SCRATCH = BlockType("i4")
+LAY = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
+"""`lay(map, world, options, scratch) -> bool`: paint a blank map, reading nothing of the world but its level seed and
+attempt; false if the draw is refused."""
+POPULATE = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
+"""`populate(map, world, options, scratch) -> bool`: fill a blank world; false if the level cannot be certified."""
+ENCODE = Binding(types.int64, _MAP, _WORLD, types.int64, _OPTIONS, SCRATCH, BlockType("u1"))
+"""`encode(map, world, k, options, scratch, out)`: write all of ego k's observation, flattened, and return 0."""
 
-
-def encode(world, k, rules, scratch, out):
-    """Placeholder: an observation's encoder. Writes car k's observation, flattened, to `out`."""
-    raise NotImplementedError
+FRAME = FrameType(
+    "batch",
+    worlds=BatchType(WORLD),  # (N,), changed in place
+    maps=BatchType(MAP),  # (N,), or one map that is everybody's
+    maps_by=int,  # BY_OPTIONS, BY_LEVEL
+    options=BlockType(OPTIONS),  # (1,)
+    lay=int,  # bindings
+    populate=int,
+    encode=int,
+    autoreset=int,  # NEXT_STEP, SAME_STEP, DISABLED
+    is_detailed=int,  # whether `details_out` is filled on every step, not only where an episode ends
+    mask=BlockType("?"),  # (N,): whose next episode begins in a reset
+    level_seeds=BlockType("i8"),  # (N,) of a reset, below 0 = draw one
+    actions=BlockType("i8"),  # (N * E,) in range, E egos per world
+    obs_out=RowsType("u1"),  # (N * E, size), flattened observations
+    rewards_out=BlockType("f8"),  # (N * E,)
+    terminations_out=BlockType("?"),  # (N * E,)
+    truncations_out=BlockType("?"),  # (N * E,)
+    details_out=BlockType(DETAIL),  # (N * E,)
+    final_obs_out=RowsType("u1"),  # (N * E, size), written under SAME_STEP where an episode ends
+    scratch=RowsType("i4"),  # (number of ranges, cells), for each range its own
+)
+open_frame = opener(FRAME)
+call_lay, call_populate, call_encode = LAY.call, POPULATE.call, ENCODE.call
 
 
 @kernel
-def draw_level_seed(world, rules):
-    """The level seed of this lane's episode: from the split's whole stream, or one of its first `num_levels`."""
-    word_0, word_1, _, _ = lane_words(world, DRAW_LEVEL_SEED, 0)
+def draw_level_seed(world, options):
+    """The level seed of this world's episode: from the split's whole stream, or one of its first `num_levels`."""
+    word_0, word_1, _, _ = tick_words(world, DRAW_LEVEL_SEED, 0)
     seed = (word_0 << 30) ^ word_1
-    if rules.num_levels > 0:
-        seed = below(word_0, rules.num_levels)
-    if rules.test_split != 0:
+    if options.num_levels > 0:
+        seed = below(word_0, options.num_levels)
+    if options.test_split != 0:
         seed += TEST_SPLIT
     return seed
 
 
 @kernel
-def begin_drives(world):
-    """After the generator: signals show, drivers know their routes."""
-    update_signals(world)
-    for k in range(world.num_controlled):
-        driver = world.drivers[k]
-        driver.cut_in = NEVER
-        vehicle = world.vehicles[k]
-        if world.is_ring == 0:
-            driver.remaining = world.route[int(vehicle.row) * int(world.cols) + int(vehicle.col)]
-        driver.remaining_before = driver.remaining
-        driver.route_length = max(1, int(driver.remaining))
-    world.phase = RUNNING
+def begin_drives(map, world):
+    """After the generator: signals show, the egos know their routes."""
+    update_signals(map, world)
+    for k in range(world.num_egos):
+        ego = world.egos[k]
+        ego.cut_in_at = NEVER
+        if not is_ring(map):
+            ego.remaining = distance_from(map, ego.goal, world.vehicles[k].cell)
+        ego.remaining_before = ego.remaining
+        ego.route_length = max(1, ego.remaining)
+    world.stage = RUNNING
 
 
-def start_episode(worlds, i, blank, rules, level_seed, queue):
-    """Begin the next episode of lane i; false if no level could be certified.
+@kernel
+def start_episode(frame, i, level_seed, scratch):
+    """Begin the next episode of world i; false if no level could be certified.
 
-    `level_seed` below 0 draws one. Each attempt starts from a blank world and draws other numbers.
+    `level_seed` below 0 draws one. Each attempt starts from a blank world, and a blank map where levels draw one, and
+    draws other numbers.
     """
-    world = worlds[i]
-    key_0 = world.key[0]
-    key_1 = world.key[1]
+    map = frame.maps[i]
+    world = frame.worlds[i]
+    options = frame.options[0]
+    key_0 = world.key_0
+    key_1 = world.key_1
     episode = world.episode + 1
+    scenario = world.scenario
     seed = level_seed
     for attempt in range(MAX_ATTEMPTS):
-        worlds[i] = blank[0]
-        world.key[0] = key_0
-        world.key[1] = key_1
+        erase(frame.worlds, i)
+        world.key_0 = key_0
+        world.key_1 = key_1
         world.episode = episode
+        world.scenario = scenario
+        world.num_egos = options.num_egos
         if seed < 0:
-            seed = draw_level_seed(world, rules)
+            seed = draw_level_seed(world, options)
         world.level_seed = seed
         world.attempt = attempt
-        if generate(world, rules, queue):
-            begin_drives(world)
+        if frame.maps_by == BY_LEVEL:
+            erase(frame.maps, i)
+            if not call_lay(frame.lay, map, world, options, scratch):
+                continue
+        if call_populate(frame.populate, map, world, options, scratch):
+            begin_drives(map, world)
             return True
     return False
 
 
 @kernel
-def describe_episode(world, k, episode):
-    """Fill an EPISODE record for car k."""
-    driver = world.drivers[k]
-    seen = driver.events_seen
-    episode.success = is_success(world, k)
+def describe_episode(map, world, k, episode):
+    """Fill an EPISODE record for ego k."""
+    ego = world.egos[k]
+    seen = ego.events_seen
+    episode.success = is_success(map, world, k)
     episode.collision = seen & EVENT_COLLISION != 0
     episode.at_fault = seen & EVENT_AT_FAULT != 0
     episode.pedestrian_hit = seen & EVENT_PEDESTRIAN_HIT != 0
@@ -140,187 +184,176 @@ def describe_episode(world, k, episode):
     episode.red_light = seen & EVENT_RED_LIGHT != 0
     episode.wrong_way = seen & EVENT_WRONG_WAY != 0
     episode.timeout = seen & EVENTS_TERMINAL == 0
-    ticks = max(1, int(driver.ticks))
-    episode.route_completion = max(0.0, (driver.route_length - driver.remaining) / driver.route_length)
-    half_lane = max(1, int(world.half_lane))
-    episode.mean_lane_offset = driver.offset_sum / (ticks * half_lane)
-    episode.mean_speed = driver.speed_sum / ticks
-    episode.mean_abs_jerk = driver.jerk_sum / ticks
-    episode.episode_length = driver.ticks
-    episode.episode_return = driver.return_sum
+    ticks = max(1, ego.ticks)
+    episode.route_completion = max(0.0, (ego.route_length - ego.remaining) / ego.route_length)
+    episode.mean_lane_offset = ego.offset_sum / (ticks * max(1, map.half_lane))
+    episode.mean_speed = ego.speed_sum / ticks
+    episode.mean_abs_jerk = ego.jerk_sum / ticks
+    episode.episode_length = ego.ticks
+    episode.episode_return = ego.return_sum
     episode.level_seed = world.level_seed
 
 
 @kernel
-def describe_actions(world, k, rules, mask_out):
+def describe_actions(map, world, k, options, mask_out):
     """Which actions do anything other than IDLE would; IDLE itself is always true.
 
     Where the action set has no IDLE, FASTER at top speed and SLOWER at rest take its part and stay open.
     """
-    if rules.has_idle != 0:
+    vehicle = world.vehicles[k]
+    if options.has_idle != 0:
         for action in range(5):
-            mask_out[action] = has_effect(world, k, action, int(rules.top_speed))
+            mask_out[action] = has_effect(map, vehicle, action, options.top_speed)
     else:
-        mask_out[0] = has_effect(world, k, 0, int(rules.top_speed))
-        mask_out[1] = has_effect(world, k, 2, int(rules.top_speed))
+        mask_out[0] = has_effect(map, vehicle, 0, options.top_speed)
+        mask_out[1] = has_effect(map, vehicle, 2, options.top_speed)
         mask_out[2] = True
         mask_out[3] = True
         mask_out[4] = False
 
 
 @kernel
-def price_tick(world, k, rules, detail):
-    """Reward of car k for the tick just made, added to its return; 0 once its drive had ended before."""
-    driver = world.drivers[k]
-    if driver.ended == 2:
+def price_tick(map, world, k, options, detail):
+    """Reward of ego k for the tick just made, added to its return; 0 once its drive had ended before."""
+    ego = world.egos[k]
+    if ego.drive == WAS_TOLD:
         detail.terms[:] = 0.0
         detail.cost = 0.0
         return 0.0
-    reward = price(world, k, rules, detail.terms)
-    driver.return_sum += reward
-    if rules.reward == REWARD_COST:
+    reward = price(map, world, k, options, detail.terms)
+    ego.return_sum += reward
+    if options.reward == REWARD_COST:
         detail.cost = cost(world, k)
-    if driver.ended == 1:
-        driver.ended = 2
     return reward
 
 
-def step_lanes(
-    worlds,
-    rules_array,
-    blank,
-    first,
-    last,
-    autoreset,
-    is_detailed,
-    actions,
-    obs_out,
-    rewards_out,
-    terminations_out,
-    truncations_out,
-    details_out,
-    final_obs_out,
-):
-    """Step the lanes first … last - 1; the number of lanes for which no level could be certified.
+@kernel
+def observe(frame, i, obs_out, scratch):
+    """Write what every ego of world i sees to its row of `obs_out`."""
+    num_egos = frame.options[0].num_egos
+    for k in range(num_egos):
+        call_encode(
+            frame.encode, frame.maps[i], frame.worlds[i], k, frame.options[0], scratch, obs_out[i * num_egos + k]
+        )
 
-    A car's end is told once, in the tick in which its drive ends. The episode goes on until all have ended; who has
+
+@kernel
+def step_world(frame, i, scratch):
+    """Step world i; 1 if no level could be certified for its next episode, else 0.
+
+    An ego's end is told once, in the tick in which its drive ends. The episode goes on until all have ended; who has
     ended before earns nothing.
-
-    Args:
-        worlds: (N,) WORLD, changed in place.
-        rules_array: (1,) RULES.
-        blank: (1,) WORLD, what an episode starts from.
-        first, last: range of lanes.
-        autoreset: NEXT_STEP, SAME_STEP or DISABLED.
-        is_detailed: whether `details_out` is filled on every step, not only where an episode ends.
-        actions: (N * C,) integers in range, C controlled cars per world.
-        obs_out: (N * C, size), obs_out of the next observation, flattened.
-        rewards_out: (N * C,) float64.
-        terminations_out, truncations_out: (N * C,) bool.
-        details_out: (N * C,) DETAIL.
-        final_obs_out: (N * C, size), written under SAME_STEP where an episode ends.
     """
-    rules = rules_array[0]
-    scratch = np.empty(2 * MAX_CELLS, np.int16)
+    map = frame.maps[i]
+    world = frame.worlds[i]
+    options = frame.options[0]
+    num_egos = options.num_egos
+    first = i * num_egos
+    if world.stage == ENDED and frame.autoreset == NEXT_STEP:
+        is_refused = not start_episode(frame, i, -1, scratch)
+        for row in range(first, first + num_egos):
+            frame.rewards_out[row] = 0.0
+            frame.terminations_out[row] = False
+            frame.truncations_out[row] = False
+            frame.details_out[row].cost = 0.0
+        observe(frame, i, frame.obs_out, scratch)
+        return 1 if is_refused else 0
+    tick(map, world, options, frame.actions, first)
+    is_late = options.max_steps > 0 and world.tick >= options.max_steps
+    for k in range(num_egos):
+        ego = world.egos[k]
+        detail = frame.details_out[first + k]
+        drove = ego.drive != WAS_TOLD
+        frame.rewards_out[first + k] = price_tick(map, world, k, options, detail)
+        frame.terminations_out[first + k] = ego.drive == HAS_ENDED
+        frame.truncations_out[first + k] = drove and is_late
+        has_ended = ego.drive == HAS_ENDED or (drove and is_late)
+        if ego.drive == HAS_ENDED:
+            ego.drive = WAS_TOLD
+        if has_ended or frame.is_detailed != 0:
+            describe_episode(map, world, k, detail.episode)
+        if frame.is_detailed != 0:
+            detail.events = ego.events
+            describe_actions(map, world, k, options, detail.mask)
+        if has_ended and frame.autoreset == SAME_STEP:
+            call_encode(frame.encode, map, world, k, options, scratch, frame.final_obs_out[first + k])
     failures = 0
-    num_controlled = int(rules.num_controlled)
-    for i in range(first, last):
-        world = worlds[i]
-        base = i * num_controlled
-        if world.phase == ENDED and autoreset == NEXT_STEP:
-            if not start_episode(worlds, i, blank, rules, -1, scratch):
-                failures += 1
-            for k in range(num_controlled):
-                rewards_out[base + k] = 0.0
-                terminations_out[base + k] = False
-                truncations_out[base + k] = False
-                details_out[base + k].cost = 0.0
-                encode(world, k, rules, scratch, obs_out[base + k])
-            continue
-        tick(world, actions, base, rules)
-        is_late = rules.max_steps > 0 and world.tick >= rules.max_steps
-        ends = is_over(world) or is_late
-        for k in range(num_controlled):
-            detail = details_out[base + k]
-            drove = world.drivers[k].ended != 2
-            rewards_out[base + k] = price_tick(world, k, rules, detail)
-            terminations_out[base + k] = drove and world.drivers[k].ended != 0
-            truncations_out[base + k] = drove and is_late
-            has_ended = drove and (world.drivers[k].ended != 0 or is_late)
-            if has_ended or is_detailed:
-                describe_episode(world, k, detail.episode)
-            if is_detailed:
-                detail.events = world.drivers[k].events
-                describe_actions(world, k, rules, detail.mask)
-            if has_ended and autoreset == SAME_STEP:
-                encode(world, k, rules, scratch, final_obs_out[base + k])
-        if ends:
-            world.phase = ENDED
-            if autoreset == SAME_STEP and not start_episode(worlds, i, blank, rules, -1, scratch):
-                failures += 1
-        for k in range(num_controlled):
-            encode(world, k, rules, scratch, obs_out[base + k])
+    if is_over(world) or is_late:
+        world.stage = ENDED
+        if frame.autoreset == SAME_STEP and not start_episode(frame, i, -1, scratch):
+            failures = 1
+    observe(frame, i, frame.obs_out, scratch)
     return failures
 
 
-def reset_lanes(worlds, rules_array, blank, first, last, mask, level_seeds, obs_out):
-    """Begin the next episode of the lanes in `mask`; the number for which no level could be certified.
+@kernel
+def step_worlds(argument, begin, end, slot):
+    """Step the worlds begin … end - 1; the number of those for which no level could be certified.
 
     Args:
-        worlds: (N,) WORLD, changed in place.
-        rules_array: (1,) RULES.
-        blank: (1,) WORLD.
-        first, last: range of lanes.
-        mask: (N,) bool.
-        level_seeds: (N,) int64, below 0 = draw one.
-        obs_out: (N * C, size), of all lanes in the range, reset or not.
+        argument: of a frame.
+        begin, end: range of worlds.
+        slot: which of the frame's scratch memories is this range's.
     """
-    rules = rules_array[0]
-    scratch = np.empty(2 * MAX_CELLS, np.int16)
+    frame = open_frame(argument)
     failures = 0
-    num_controlled = int(rules.num_controlled)
-    for i in range(first, last):
-        if mask[i] and not start_episode(worlds, i, blank, rules, level_seeds[i], scratch):
+    for i in range(begin, end):
+        failures += step_world(frame, i, frame.scratch[slot])
+    return failures
+
+
+@kernel
+def reset_worlds(argument, begin, end, slot):
+    """Begin the next episode of the masked worlds in a range, observe all; the number without a certified level."""
+    frame = open_frame(argument)
+    failures = 0
+    for i in range(begin, end):
+        if frame.mask[i] and not start_episode(frame, i, frame.level_seeds[i], frame.scratch[slot]):
             failures += 1
-        for k in range(num_controlled):
-            encode(worlds[i], k, rules, scratch, obs_out[i * num_controlled + k])
+        observe(frame, i, frame.obs_out, frame.scratch[slot])
     return failures
 
 
-def observe_lanes(worlds, rules_array, first, last, obs_out):
-    """Write the observations of the lanes first … last - 1 without a step. Arguments as in `step_lanes`."""
-    rules = rules_array[0]
-    scratch = np.empty(2 * MAX_CELLS, np.int16)
-    num_controlled = int(rules.num_controlled)
-    for i in range(first, last):
-        for k in range(num_controlled):
-            encode(worlds[i], k, rules, scratch, obs_out[i * num_controlled + k])
+@kernel
+def observe_worlds(argument, begin, end, slot):
+    """Write the observations of a range of worlds without a step."""
+    frame = open_frame(argument)
+    for i in range(begin, end):
+        observe(frame, i, frame.obs_out, frame.scratch[slot])
+    return 0
 
 
 @kernel
-def describe_lanes(worlds, rules_array, details_out):
-    """Fill DETAIL records, but for cost and terms, without a step."""
-    rules = rules_array[0]
-    num_controlled = int(rules.num_controlled)
-    for i in range(worlds.shape[0]):
-        for k in range(num_controlled):
-            detail = details_out[i * num_controlled + k]
-            describe_episode(worlds[i], k, detail.episode)
-            describe_actions(worlds[i], k, rules, detail.mask)
-            detail.events = worlds[i].drivers[k].events
+def describe_worlds(argument, begin, end, slot):
+    """Fill the DETAIL records of a range of worlds, but for cost and terms, without a step."""
+    frame = open_frame(argument)
+    num_egos = frame.options[0].num_egos
+    for i in range(begin, end):
+        for k in range(num_egos):
+            detail = frame.details_out[i * num_egos + k]
+            describe_episode(frame.maps[i], frame.worlds[i], k, detail.episode)
+            describe_actions(frame.maps[i], frame.worlds[i], k, frame.options[0], detail.mask)
+            detail.events = frame.worlds[i].egos[k].events
+    return 0
 
 
 @kernel
-def mask_lanes(worlds, rules_array, masks_out):
-    """Write `describe_actions` of every car, (N * C, num_actions)."""
-    rules = rules_array[0]
-    num_controlled = int(rules.num_controlled)
-    mask = np.zeros(5, np.bool_)
-    for i in range(worlds.shape[0]):
-        for k in range(num_controlled):
-            describe_actions(worlds[i], k, rules, mask)
-            for action in range(masks_out.shape[1]):
-                masks_out[i * num_controlled + k, action] = mask[action]
+def mask_worlds(argument, begin, end, slot):
+    """Write nothing but the action masks into the DETAIL records of a range of worlds."""
+    frame = open_frame(argument)
+    num_egos = frame.options[0].num_egos
+    for i in range(begin, end):
+        for k in range(num_egos):
+            detail = frame.details_out[i * num_egos + k]
+            describe_actions(frame.maps[i], frame.worlds[i], k, frame.options[0], detail.mask)
+    return 0
+
+
+@kernel
+def lay_map(argument):
+    """Lay map 0 with world 0, which is blank; whether it was certified."""
+    frame = open_frame(argument)
+    return call_lay(frame.lay, frame.maps[0], frame.worlds[0], frame.options[0], frame.scratch[0])
 
 
 @kernel

@@ -1,15 +1,29 @@
-"""What happened to the controlled cars in this tick: facts, one bit each, detected here and nowhere else.
+"""What happened to the egos in this tick: facts, one bit each, detected here and nowhere else.
 
 Reward, ends, `info` and metrics read these bits; nobody re-derives one.
 """
 
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import leave
-from drivesim.core.signals import claim_conflicts, colour_for, path_through, signal_at
+from drivesim.core.junctions import claim_conflicts, colour_for, line_junction, path_through
+from drivesim.core.map import (
+    EDGE,
+    OBSTACLE,
+    OFF_ROAD,
+    SHOULDER,
+    UNREACHABLE,
+    allows,
+    distance_from,
+    headings,
+    is_destination,
+    is_ring,
+    kind,
+    lane_index,
+    lane_offset,
+)
+from drivesim.core.pedestrians import meets_pedestrian
 from drivesim.core.world import (
     ARRIVED,
     CRASHED,
-    CROSSING,
     DRIVING,
     EVENT_ARRIVED,
     EVENT_AT_FAULT,
@@ -22,19 +36,9 @@ from drivesim.core.world import (
     EVENT_RED_LIGHT,
     EVENT_SPEEDING,
     EVENT_WRONG_WAY,
-    GOAL,
-    OBSTACLE,
-    OFF_ROAD,
+    HAS_ENDED,
     RED,
-    SHOULDER,
-    STOP_LINE,
-    UNREACHABLE,
-    allows,
-    cell_under,
-    headings,
-    kind,
-    lane_index,
-    lane_offset,
+    leave,
 )
 
 BLAME_TICKS = 5  # for this long after cutting in, a collision is the fault of who cut in
@@ -43,125 +47,106 @@ BLAME_TICKS = 5  # for this long after cutting in, a collision is the fault of w
 @kernel
 def collide(world, a, b, a_entered, b_entered):
     """Vehicles a and b hit each other; who entered the other's cell, or had cut in on it, is at fault."""
-    world.vehicles[a].leaves = CRASHED
-    world.vehicles[b].leaves = CRASHED
-    if a < world.num_controlled:
-        driver = world.drivers[a]
-        driver.events = (driver.events | EVENT_COLLISION) & ~EVENT_ARRIVED
-        if a_entered or world.tick - driver.cut_in < BLAME_TICKS:
-            driver.events |= EVENT_AT_FAULT
-    if b < world.num_controlled:
-        driver = world.drivers[b]
-        driver.events = (driver.events | EVENT_COLLISION) & ~EVENT_ARRIVED
-        if b_entered or world.tick - driver.cut_in < BLAME_TICKS:
-            driver.events |= EVENT_AT_FAULT
+    world.vehicles[a].next_status = CRASHED
+    world.vehicles[b].next_status = CRASHED
+    if a < world.num_egos:
+        ego = world.egos[a]
+        ego.events = (ego.events | EVENT_COLLISION) & ~EVENT_ARRIVED
+        if a_entered or world.tick - ego.cut_in_at < BLAME_TICKS:
+            ego.events |= EVENT_AT_FAULT
+    if b < world.num_egos:
+        ego = world.egos[b]
+        ego.events = (ego.events | EVENT_COLLISION) & ~EVENT_ARRIVED
+        if b_entered or world.tick - ego.cut_in_at < BLAME_TICKS:
+            ego.events |= EVENT_AT_FAULT
 
 
 @kernel
-def meets_pedestrian(world, cell):
-    """Whether a crossing pedestrian is on this cell."""
-    for p in range(world.num_pedestrians):
-        pedestrian = world.pedestrians[p]
-        if pedestrian.status == CROSSING and int(pedestrian.row) * int(world.cols) + int(pedestrian.col) == cell:
-            return True
-    return False
-
-
-@kernel
-def ends_drive(world, cell):
-    """Whether a controlled car's drive is over once it enters `cell` (-1: outside the map)."""
-    if cell < 0:
+def ends_drive(map, world, k, cell):
+    """Whether ego k's drive is over once it enters a cell."""
+    where = kind(map, cell)
+    if where == OFF_ROAD or where == OBSTACLE or where == EDGE or is_goal(map, world, k, cell):
         return True
-    bits = int(world.cells[cell])
-    where = kind(bits)
-    if where == OFF_ROAD or where == OBSTACLE or where == GOAL:
-        return True
-    return world.num_pedestrians > 0 and meets_pedestrian(world, cell)
+    return world.num_people > 0 and meets_pedestrian(world, cell)
 
 
 @kernel
-def enter_cell(world, k, cell):
-    """Note what it means for controlled car k to enter `cell` (-1: outside the map)."""
-    driver = world.drivers[k]
+def is_goal(map, world, k, cell):
+    """Whether a cell is ego k's goal; on a ring, the goal is no cell."""
+    return not is_ring(map) and is_destination(map, world.egos[k].goal, cell)
+
+
+@kernel
+def enter_cell(map, world, k, cell):
+    """Note what it means for ego k to enter a cell."""
+    ego = world.egos[k]
     vehicle = world.vehicles[k]
-    where = OFF_ROAD
-    if cell >= 0:
-        where = kind(world.cells[cell])
-    if where == OFF_ROAD:
-        driver.events |= EVENT_OFF_ROAD
-        vehicle.leaves = CRASHED
+    where = kind(map, cell)
+    if where == OFF_ROAD or where == EDGE:
+        ego.events |= EVENT_OFF_ROAD
+        vehicle.next_status = CRASHED
     elif where == OBSTACLE:
-        driver.events |= EVENT_COLLISION | EVENT_AT_FAULT
-        vehicle.leaves = CRASHED
-    elif world.num_pedestrians > 0 and meets_pedestrian(world, cell):
-        driver.events |= EVENT_PEDESTRIAN_HIT | EVENT_AT_FAULT
-        vehicle.leaves = CRASHED
-    elif where == GOAL and vehicle.leaves == 0:
-        driver.events |= EVENT_ARRIVED
-        vehicle.leaves = ARRIVED
+        ego.events |= EVENT_COLLISION | EVENT_AT_FAULT
+        vehicle.next_status = CRASHED
+    elif world.num_people > 0 and meets_pedestrian(world, cell):
+        ego.events |= EVENT_PEDESTRIAN_HIT | EVENT_AT_FAULT
+        vehicle.next_status = CRASHED
+    elif vehicle.next_status == 0 and is_goal(map, world, k, cell):
+        ego.events |= EVENT_ARRIVED
+        vehicle.next_status = ARRIVED
 
 
 @kernel
-def note_lane_change(world, k, before, after):
-    """Controlled car k has moved sideways from cell `before` to cell `after`."""
-    if lane_index(world.lanes[before]) != lane_index(world.lanes[after]):
-        world.drivers[k].events |= EVENT_LANE_CHANGE
+def note_lane_change(map, world, k, before, after):
+    """Ego k has moved sideways from cell `before` to cell `after`."""
+    if lane_index(map, before) != lane_index(map, after):
+        world.egos[k].events |= EVENT_LANE_CHANGE
 
 
 @kernel
-def leave_line(world, k, before, row, col):
-    """Controlled car k drives straight from cell `before` to (row, col): a red light, a right of way?"""
+def leave_line(map, world, k, line):
+    """Ego k drives straight on from a cell: over a line, past a red light, into somebody's right of way?"""
     vehicle = world.vehicles[k]
-    heading = int(vehicle.heading)
-    bits = int(world.cells[before])
-    if kind(bits) != STOP_LINE or not allows(bits, heading):
-        return
-    s = signal_at(world, row, col)
+    s = line_junction(map, line, vehicle.heading)
     if s < 0:
         return
-    if colour_for(world, s, heading) == RED:
-        world.drivers[k].events |= EVENT_RED_LIGHT
-    # The car's own way, seen from the line: its position may lie further back, so look from the cell itself.
-    at_row, at_col = int(vehicle.row), int(vehicle.col)
-    vehicle.row = before // int(world.cols)
-    vehicle.col = before % int(world.cols)
-    _, claim, exit_cell = path_through(world, k, 0)
-    vehicle.row, vehicle.col = at_row, at_col
+    if colour_for(world, s, vehicle.heading) == RED:
+        world.egos[k].events |= EVENT_RED_LIGHT
+    _, claim, exit_cell = path_through(map, line, vehicle.heading, vehicle.next_turn)
     if claim_conflicts(world, k, claim, exit_cell):
-        world.drivers[k].events |= EVENT_FAILED_TO_YIELD
+        world.egos[k].events |= EVENT_FAILED_TO_YIELD
 
 
 @kernel
-def measure_drive(world, k):
-    """After the advance: route, speed, comfort and lane keeping of controlled car k in this tick."""
+def measure_drive(map, world, k):
+    """After the advance: route, speed, comfort and lane keeping of ego k in this tick."""
     vehicle = world.vehicles[k]
-    driver = world.drivers[k]
-    driver.ticks += 1
-    driver.speed_sum += vehicle.speed
-    driver.jerk_sum += driver.jerk
-    if driver.jerk >= 2:
-        driver.events |= EVENT_HARSH
-    if vehicle.speed > world.limit:
-        driver.events |= EVENT_SPEEDING
-    driver.on_shoulder = 0
-    driver.offset = world.half_lane
-    if driver.events & EVENT_OFF_ROAD == 0:
-        cell = cell_under(world, k)
-        bits = int(world.cells[cell])
-        if kind(bits) == SHOULDER:
-            driver.on_shoulder = 1
-        if headings(bits) != 0:
-            driver.offset = abs(lane_offset(world.lanes[cell]))
-            if not allows(bits, int(vehicle.heading)):
-                driver.events |= EVENT_WRONG_WAY
-        if world.is_ring == 0 and world.route[cell] != UNREACHABLE:
-            driver.remaining = world.route[cell]
-    driver.offset_sum += driver.offset
-    if world.is_ring != 0 and driver.remaining <= 0 and vehicle.status == DRIVING:
-        driver.events |= EVENT_ARRIVED
-        driver.remaining = 0
+    ego = world.egos[k]
+    ego.ticks += 1
+    ego.speed_sum += vehicle.speed
+    ego.jerk_sum += ego.jerk
+    if ego.jerk >= 2:
+        ego.events |= EVENT_HARSH
+    if vehicle.speed > map.speed_limit:
+        ego.events |= EVENT_SPEEDING
+    ego.on_shoulder = 0
+    ego.offset = map.half_lane
+    if ego.events & EVENT_OFF_ROAD == 0:
+        cell = vehicle.cell
+        if kind(map, cell) == SHOULDER:
+            ego.on_shoulder = 1
+        if headings(map, cell) != 0:
+            ego.offset = abs(lane_offset(map, cell))
+            if not allows(map, cell, vehicle.heading):
+                ego.events |= EVENT_WRONG_WAY
+        if not is_ring(map) and distance_from(map, ego.goal, cell) != UNREACHABLE:
+            ego.remaining = distance_from(map, ego.goal, cell)
+    ego.offset_sum += ego.offset
+    if is_ring(map) and ego.remaining <= 0 and vehicle.status == DRIVING:
+        ego.events |= EVENT_ARRIVED
+        ego.remaining = 0
         leave(world, k)
         vehicle.status = ARRIVED
-    driver.events_seen |= driver.events
+    ego.events_seen |= ego.events
     if vehicle.status != DRIVING:
-        driver.ended = 1
+        ego.drive = HAS_ENDED

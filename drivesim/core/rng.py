@@ -1,7 +1,7 @@
 """Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
 A draw is a pure function of a key and a counter, so there is no generator state to carry and no draw can shift
-another. The traffic's draws are keyed by the lane's seed with counter (episode, tick, purpose, index); a level's
+another. The traffic's draws are keyed by the env's seed with counter (episode, tick, purpose, index); a level's
 draws are keyed by the level seed with counter (attempt, 0, purpose, index).
 """
 
@@ -50,9 +50,9 @@ def philox(key_0, key_1, counter_0, counter_1, counter_2, counter_3):
 
 
 @kernel
-def lane_words(world, purpose, index):
-    """Four words for this lane, episode and tick; `index` tells draws of one purpose apart."""
-    return philox(world.key[0], world.key[1], world.episode & 0xFFFFFFFF, world.tick, purpose, index)
+def tick_words(world, purpose, index):
+    """Four words for this world, episode and tick; `index` tells draws of one purpose apart."""
+    return philox(world.key_0, world.key_1, world.episode & 0xFFFFFFFF, world.tick, purpose, index)
 
 
 @kernel

@@ -1,36 +1,33 @@
-"""Steering of the controlled cars: what an action does to heading, lane and speed."""
+"""Steering of the egos: what an action does to heading, lane and speed."""
 
 from drivesim.core.events import collide, enter_cell, note_lane_change
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import enter, leave, occupant_at
+from drivesim.core.map import EDGE, LEFT_SIDE, RIGHT_SIDE, allows, cell_beside, kind, turned
 from drivesim.core.world import (
     ACTION_FASTER,
     ACTION_LEFT,
     ACTION_RIGHT,
     ACTION_SLOWER,
     DRIVING,
-    LEFT_SIDE,
-    RIGHT_SIDE,
-    allows,
-    cell_beside,
-    cell_under,
-    turned,
+    enter,
+    leave,
+    leave_world,
+    occupant_of,
 )
 
 
 @kernel
-def can_turn(world, k, side):
-    """Whether the cell under vehicle k allows the heading to that side, so that steering there means a turn."""
-    return allows(world.cells[cell_under(world, k)], turned(world.vehicles[k].heading, side))
+def can_turn(map, vehicle, side):
+    """Whether the cell under a vehicle allows the heading to that side, so that steering there means a turn."""
+    return allows(map, vehicle.cell, turned(vehicle.heading, side))
 
 
 @kernel
-def decide(world, k, action, top_speed):
-    """Write what controlled car k does in this tick: vehicles[k].side, .quarter and .next_speed."""
-    vehicle = world.vehicles[k]
-    speed = int(vehicle.speed)
-    vehicle.side = 0
-    vehicle.quarter = 0
+def decide(map, vehicle, action, top_speed):
+    """Write what an ego's vehicle does in this tick: its `lane_shift`, `turn_now` and `next_speed`."""
+    speed = vehicle.speed
+    vehicle.lane_shift = 0
+    vehicle.turn_now = 0
     vehicle.next_speed = speed
     if action == ACTION_FASTER:
         vehicle.next_speed = min(speed + 1, top_speed)
@@ -38,103 +35,93 @@ def decide(world, k, action, top_speed):
         vehicle.next_speed = max(speed - 1, 0)
     elif action == ACTION_LEFT or action == ACTION_RIGHT:
         side = LEFT_SIDE if action == ACTION_LEFT else RIGHT_SIDE
-        if not can_turn(world, k, side):
-            vehicle.side = side
+        if not can_turn(map, vehicle, side):
+            vehicle.lane_shift = side
             vehicle.next_speed = max(speed, 1)
         elif speed <= 1:  # faster cars are too fast to turn: they go straight on
-            vehicle.quarter = side
+            vehicle.turn_now = side
             vehicle.next_speed = 1
 
 
 @kernel
-def has_effect(world, k, action, top_speed):
-    """Whether `action` does anything to vehicle k that IDLE does not. No safety filter."""
-    speed = int(world.vehicles[k].speed)
+def has_effect(map, vehicle, action, top_speed):
+    """Whether `action` does anything to an ego's vehicle that IDLE does not. No safety filter."""
     if action == ACTION_FASTER:
-        return speed < top_speed
+        return vehicle.speed < top_speed
     if action == ACTION_SLOWER:
-        return speed > 0
+        return vehicle.speed > 0
     if action == ACTION_LEFT:
-        return speed <= 1 or not can_turn(world, k, LEFT_SIDE)
+        return vehicle.speed <= 1 or not can_turn(map, vehicle, LEFT_SIDE)
     if action == ACTION_RIGHT:
-        return speed <= 1 or not can_turn(world, k, RIGHT_SIDE)
+        return vehicle.speed <= 1 or not can_turn(map, vehicle, RIGHT_SIDE)
     return True
 
 
 @kernel
-def leave_world(world, k):
-    """Take vehicle k, which has crashed or arrived, out of the traffic."""
-    leave(world, k)
-    vehicle = world.vehicles[k]
-    vehicle.status = vehicle.leaves
-    vehicle.leaves = 0
+def side_cell(map, vehicle):
+    """The cell to which a vehicle's change of lane leads."""
+    return cell_beside(map, vehicle.cell, vehicle.heading, vehicle.lane_shift)
 
 
 @kernel
-def move_to(world, k, cell):
-    """Put vehicle k on `cell` without asking who is there."""
-    vehicle = world.vehicles[k]
-    vehicle.row = cell // int(world.cols)
-    vehicle.col = cell % int(world.cols)
-
-
-@kernel
-def judge_side_step(world, k):
-    """Note what becomes of controlled car k's change of lane, on the state before anybody has moved.
+def judge_side_step(map, world, k):
+    """Note what becomes of ego k's change of lane, on the state before anybody has moved.
 
     An occupied cell is a collision even if its occupant is about to leave: the move is never silently void.
     """
-    target = cell_beside(world, k, world.vehicles[k].side)
-    if target >= 0:
-        occupant = occupant_at(world, target // int(world.cols), target % int(world.cols))
+    target = side_cell(map, world.vehicles[k])
+    if kind(map, target) != EDGE:
+        occupant = occupant_of(world, target)
         if occupant >= 0:
             collide(world, k, occupant, True, False)
-        for other in range(world.num_controlled):
+        for other in range(world.num_egos):
             rival = world.vehicles[other]
-            if other != k and rival.status == DRIVING and rival.side != 0:
-                if cell_beside(world, other, rival.side) == target:
+            if other != k and rival.status == DRIVING and rival.lane_shift != 0:
+                if side_cell(map, rival) == target:
                     collide(world, k, other, True, True)
-    enter_cell(world, k, target)
+    enter_cell(map, world, k, target)
 
 
 @kernel
-def steer_controlled(world, actions, first, rules):
-    """Turn and change lanes, all controlled cars at once: decide all, then apply all.
+def steer_egos(map, world, options, actions, action_0):
+    """Turn and change lanes, all egos at once: decide all, then apply all.
 
     Args:
-        world: the world.
-        actions: (num_worlds * num_controlled,) actions, numbered as ACTION_LEFT … ACTION_SLOWER.
-        first: index in `actions` of this world's car 0.
-        rules: the options.
+        map: the map.
+        world: changed.
+        options: the options.
+        actions: (num_worlds * num_egos,) actions, numbered as ACTION_LEFT … ACTION_SLOWER.
+        action_0: index in `actions` of this world's ego 0.
     """
-    any_side = False
-    for k in range(world.num_controlled):
-        if world.vehicles[k].status == DRIVING:
-            action = int(actions[first + k])
-            if rules.has_idle == 0 and action > 0:
-                action += 1
-            decide(world, k, action, int(rules.top_speed))
-            any_side = any_side or world.vehicles[k].side != 0
-    if any_side:
-        for k in range(world.num_controlled):
-            if world.vehicles[k].status == DRIVING and world.vehicles[k].side != 0:
-                judge_side_step(world, k)
-        for k in range(world.num_controlled):
-            vehicle = world.vehicles[k]
-            if vehicle.status == DRIVING and vehicle.side != 0:
-                before = cell_under(world, k)
-                target = cell_beside(world, k, vehicle.side)
-                leave(world, k)
-                if target >= 0:
-                    move_to(world, k, target)
-                    note_lane_change(world, k, before, target)
-                    if vehicle.leaves == 0:
-                        enter(world, k, int(vehicle.row), int(vehicle.col))
-        for k in range(world.num_vehicles):
-            if world.vehicles[k].status == DRIVING and world.vehicles[k].leaves != 0:
-                leave_world(world, k)
-    for k in range(world.num_controlled):
+    any_shift = False
+    for k in range(world.num_egos):
         vehicle = world.vehicles[k]
-        if vehicle.status == DRIVING and vehicle.quarter != 0:
-            vehicle.heading = turned(vehicle.heading, vehicle.quarter)
-            vehicle.turn = 0
+        if vehicle.status == DRIVING:
+            action = actions[action_0 + k]
+            if options.has_idle == 0 and action > 0:
+                action += 1
+            decide(map, vehicle, action, options.top_speed)
+            any_shift = any_shift or vehicle.lane_shift != 0
+    if any_shift:
+        for k in range(world.num_egos):
+            if world.vehicles[k].status == DRIVING and world.vehicles[k].lane_shift != 0:
+                judge_side_step(map, world, k)
+        for k in range(world.num_egos):
+            vehicle = world.vehicles[k]
+            if vehicle.status == DRIVING and vehicle.lane_shift != 0:
+                before = vehicle.cell
+                target = side_cell(map, vehicle)
+                leave(world, k)
+                if kind(map, target) != EDGE:
+                    vehicle.cell = target
+                    note_lane_change(map, world, k, before, target)
+                    if vehicle.next_status == 0:
+                        enter(world, k, target)
+        for k in range(world.num_vehicles):
+            if world.vehicles[k].status == DRIVING and world.vehicles[k].next_status != 0:
+                leave_world(world, k)
+    for k in range(world.num_egos):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and vehicle.turn_now != 0:
+            vehicle.heading = turned(vehicle.heading, vehicle.turn_now)
+            vehicle.next_turn = 0

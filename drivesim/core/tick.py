@@ -5,52 +5,54 @@ steering → speeds → advance → events, reward and ends → signals and pede
 
 from drivesim.core.advance import advance
 from drivesim.core.events import measure_drive
+from drivesim.core.following import choose_speeds
 from drivesim.core.jit import kernel
+from drivesim.core.junctions import grant_junctions, update_signals
+from drivesim.core.lane_changes import steer_traffic
 from drivesim.core.pedestrians import move_pedestrians
-from drivesim.core.signals import grant_junctions, update_signals
-from drivesim.core.steering import steer_controlled
-from drivesim.core.traffic import choose_speeds, steer_traffic
-from drivesim.core.world import DRIVING
+from drivesim.core.steering import steer_egos
+from drivesim.core.world import DRIVING, GOING
 
 
 @kernel
 def begin_tick(world):
     """Forget the events of the tick before."""
-    for k in range(world.num_controlled):
-        driver = world.drivers[k]
-        driver.events = 0
-        driver.jerk = 0
-        driver.remaining_before = driver.remaining
+    for k in range(world.num_egos):
+        ego = world.egos[k]
+        ego.events = 0
+        ego.jerk = 0
+        ego.remaining_before = ego.remaining
 
 
 @kernel
-def tick(world, actions, first, rules):
+def tick(map, world, options, actions, action_0):
     """Advance a world by one tick.
 
     Args:
+        map: its map.
         world: changed in place.
-        actions: actions of all controlled cars of the batch.
-        first: index in `actions` of this world's car 0.
-        rules: the options.
+        options: the options.
+        actions: actions of all egos of the batch.
+        action_0: index in `actions` of this world's ego 0.
     """
     begin_tick(world)
-    steer_controlled(world, actions, first, rules)
-    is_fresh = steer_traffic(world, rules)
-    grant_junctions(world, rules)
-    choose_speeds(world, rules, is_fresh)
-    advance(world)
-    for k in range(world.num_controlled):
-        if world.drivers[k].ended == 0:
-            measure_drive(world, k)
+    steer_egos(map, world, options, actions, action_0)
+    is_fresh = steer_traffic(map, world, options)
+    grant_junctions(map, world, options)
+    choose_speeds(map, world, options, is_fresh)
+    advance(map, world)
+    for k in range(world.num_egos):
+        if world.egos[k].drive == GOING:
+            measure_drive(map, world, k)
     world.tick += 1
-    update_signals(world)
-    move_pedestrians(world)
+    update_signals(map, world)
+    move_pedestrians(map, world)
 
 
 @kernel
 def is_over(world):
-    """Whether every controlled car's drive has ended."""
-    for k in range(world.num_controlled):
+    """Whether the drive of every ego has ended."""
+    for k in range(world.num_egos):
         if world.vehicles[k].status == DRIVING:
             return False
     return True

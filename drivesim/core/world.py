@@ -1,34 +1,28 @@
-"""The state of one world is one numpy record; a batch is an array of such records.
+"""What moves: the state of one world, beside its map.
 
-Attribute access (`world.vehicles[k].speed`) compiles to a plain memory access and also works in the interpreter.
-Cloning a world is copying a record, saving it is its bytes, comparing is ``==``. Everything but the running sums of
-reward is an integer.
-
-Narrow fields are read through ``int()`` wherever they enter arithmetic, so that the interpreter's NumPy scalars
-cannot overflow where compiled code would widen. A world's size is memory traffic in a large batch: keep it small.
+A world is one record: `world.vehicles[k].speed` is a plain memory access when compiled and works in the interpreter
+as well. Cloning a world is copying it, saving it is its bytes, comparing is ``==``. Everything but the running sum of
+rewards is an integer, and all but the occupants of cells are wide enough for arithmetic in either.
 """
 
 import numpy as np
 
 from drivesim.core.jit import kernel
-
-# --- headings and steering --------------------------------------------------------------------------------------
-NORTH, EAST, SOUTH, WEST = 0, 1, 2, 3  # clockwise; row grows southward
-LEFT_SIDE, RIGHT_SIDE = -1, 1
+from drivesim.core.memory import Structure
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4
 
-# --- cells: low 4 bits the allowed headings, high 4 bits the kind ------------------------------------------------
-OFF_ROAD, LANE, SHOULDER, OBSTACLE, CROSSWALK, STOP_LINE, PARKING_BAY, GOAL = 0, 1, 2, 3, 4, 5, 6, 7
-ALL_HEADINGS = 15
-UNREACHABLE = 65535  # route distance of a cell without a legal path to the goal
-
 # --- vehicles ----------------------------------------------------------------------------------------------------
 ABSENT, DRIVING, ARRIVED, CRASHED = 0, 1, 2, 3
 TOP_SPEED = 5  # cells per tick
+MAX_VEHICLES = 254  # what an occupant's byte can tell apart
 
-# --- an episode's phase ------------------------------------------------------------------------------------------
+# --- the drive of an ego: running, ended in this tick, ended and told ------------------------------------------------
+GOING, HAS_ENDED, WAS_TOLD = 0, 1, 2
+MAX_EGOS = 8
+
+# --- an episode's stage ------------------------------------------------------------------------------------------
 NOT_STARTED, RUNNING, ENDED = 0, 1, 2
 
 # --- driver models of the traffic --------------------------------------------------------------------------------
@@ -55,264 +49,149 @@ EVENT_HARSH = 1 << 10
 EVENTS_TERMINAL = EVENT_ARRIVED | EVENT_COLLISION | EVENT_PEDESTRIAN_HIT | EVENT_OFF_ROAD
 EVENTS_FATAL = EVENT_COLLISION | EVENT_PEDESTRIAN_HIT | EVENT_OFF_ROAD
 
-# --- capacities of the standard record; a level that does not fit is refused, never clipped -----------------------
-MAX_CELLS = 1024
-MAX_VEHICLES = 48
-MAX_DRIVERS = 8
-MAX_SIGNALS = 2
-MAX_PEDESTRIANS = 8
-MAX_EASTBOUND_ROWS = 8
-
 VEHICLE = np.dtype(
     (
         np.record,
         [
-            ("row", "i2"),
-            ("col", "i2"),
-            ("heading", "i1"),  # NORTH … WEST
-            ("speed", "i1"),  # cells per tick
-            ("next_speed", "i1"),  # decided in the speeds phase, taken over before the advance
-            ("ahead", "i2"),  # next vehicle in the ring of an eastbound lane, -1 = in none
-            ("room", "i2"),  # seen ahead when steering was decided: gap plus the leader's braking distance, cells
-            ("leader", "i2"),  # the vehicle that was seen, -1 = none
-            ("acceleration", "i1"),  # cells per tick², of the last tick
-            ("limit", "i1"),  # the fastest this driver ever goes, cells per tick
-            ("status", "i1"),  # ABSENT, DRIVING, ARRIVED, CRASHED
-            ("leaves", "i1"),  # the status it takes at the end of this sub-step, 0 = stays
-            ("side", "i1"),  # change of lane decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
-            ("quarter", "i1"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
-            ("turn", "i1"),  # at the next junction: LEFT_SIDE, 0 straight on, RIGHT_SIDE
-            ("claim", "u2"),  # junction cells reserved, one bit each; 0 = no reservation
-            ("exit_cell", "i2"),  # flat index of the free cell claimed behind the junction
-            ("asked", "i4"),  # tick in which it first asked for the junction, -1 = has not
+            ("cell", "i4"),
+            ("next_cell", "i4"),  # where its way ends in this tick
+            ("heading", "i4"),  # NORTH … WEST
+            ("speed", "i4"),  # cells per tick
+            ("next_speed", "i4"),  # decided in the speeds phase, taken over before the advance
+            ("acceleration", "i4"),  # cells per tick², of the last tick
+            ("top_speed", "i4"),  # the fastest this driver ever goes, cells per tick
+            ("status", "i4"),  # ABSENT, DRIVING, ARRIVED, CRASHED
+            ("next_status", "i4"),  # the status it takes at the end of this sub-step, 0 = stays
+            ("lane_shift", "i4"),  # change of lane decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
+            ("turn_now", "i4"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
+            ("next_turn", "i4"),  # at the next junction: LEFT_SIDE, 0 straight on, RIGHT_SIDE
+            ("stopping_room", "i4"),  # within which it must be able to stop, seen when steering was decided: cells
+            ("leader", "i4"),  # the vehicle that was seen, -1 = none
+            ("claim", "i4"),  # places of the junction that are reserved, one bit each; 0 = no reservation
+            ("exit_cell", "i4"),  # the free cell claimed behind the junction, -1 = none
+            ("asked_at", "i4"),  # tick in which it first asked for the junction, -1 = has not
         ],
     )
 )
 
-# What is remembered of a controlled car, beside its vehicle.
-DRIVER = np.dtype(
+# What is remembered of an ego, beside its vehicle.
+EGO = np.dtype(
     (
         np.record,
         [
             ("return_sum", "f8"),  # undiscounted sum of rewards
+            ("goal", "i4"),  # its destination's number
             ("events", "i4"),  # of this tick
             ("events_seen", "i4"),  # of the whole episode
-            ("remaining", "i4"),  # route distance to the goal, cells; the last finite one off the route
+            ("remaining", "i4"),  # moves to the goal, or cells of a ring; the last finite one off the route
             ("remaining_before", "i4"),  # the same before this tick
             ("route_length", "i4"),  # `remaining` at the start
             ("ticks", "i4"),  # ticks driven
             ("offset_sum", "i4"),  # sum of |distance from the lane's centre|, cells
             ("speed_sum", "i4"),  # cells per tick
             ("jerk_sum", "i4"),  # sum of |change of acceleration|
-            ("cut_in", "i4"),  # tick in which it last left a follower no safe speed, far negative = never
-            ("offset", "i2"),  # |distance from the lane's centre| after this tick, cells
-            ("jerk", "i2"),  # |change of acceleration| of this tick
-            ("on_shoulder", "i2"),
-            ("ended", "i2"),  # its drive has ended
+            ("cut_in_at", "i4"),  # tick in which it last left a follower no safe speed, far negative = never
+            ("offset", "i4"),  # |distance from the lane's centre| after this tick, cells
+            ("jerk", "i4"),  # |change of acceleration| of this tick
+            ("on_shoulder", "i4"),
+            ("drive", "i4"),  # GOING, HAS_ENDED, WAS_TOLD
         ],
     )
 )
 
-# A signalised junction: a box of cells and its timing. North-south is axis 0, east-west axis 1.
-SIGNAL = np.dtype(
+PEDESTRIAN = np.dtype((np.record, [("cell", "i4"), ("heading", "i4"), ("status", "i4")]))
+
+# What a junction's signal shows.
+LAMP = np.dtype(
     (
         np.record,
         [
-            ("row", "i2"),  # the box's first row
-            ("col", "i2"),
-            ("height", "i2"),
-            ("width", "i2"),
-            ("green_0", "i2"),  # ticks
-            ("green_1", "i2"),
-            ("yellow", "i2"),
-            ("all_red", "i2"),
-            ("offset", "i2"),  # ticks into the cycle at tick 0
-            ("colour_0", "i2"),  # holds when the next action acts
-            ("colour_1", "i2"),
+            ("cycle_start", "i4"),  # ticks into the cycle at tick 0
+            ("colour_0", "i4"),  # to the north-south axis, when the next action acts
+            ("colour_1", "i4"),  # to the east-west axis
         ],
     )
 )
 
-PEDESTRIAN = np.dtype((np.record, [("row", "i2"), ("col", "i2"), ("heading", "i2"), ("status", "i2")]))
+WORLD = Structure(
+    "World",
+    head=(
+        # identity of the trajectory: with the options, everything that follows is a function of these
+        ("level_seed", "i8"),
+        ("episode", "i8"),
+        ("key_0", "u4"),  # the env's Philox key
+        ("key_1", "u4"),
+        ("tick", "i4"),  # ticks since the reset; its parity says to which side traffic changes lane
+        ("is_mirrored", "i4"),  # traffic keeps left, and the parity is the other one
+        ("attempt", "i4"),  # how often the generator drew before its level was certified
+        ("stage", "i4"),  # NOT_STARTED, RUNNING, ENDED
+        ("scenario", "i4"),  # number of the scenario in the registry
+        ("num_egos", "i4"),  # the first vehicles are the egos
+        ("num_vehicles", "i4"),
+        ("num_people", "i4"),
+    ),
+    blocks=(
+        ("egos", EGO),
+        ("vehicles", VEHICLE),
+        ("people", PEDESTRIAN),
+        ("lamps", LAMP),
+        ("occupants", "u1"),  # of every cell: 1 + vehicle, 0 = empty
+    ),
+)
 
 
-def world_dtype(cells: int = MAX_CELLS, vehicles: int = MAX_VEHICLES, occupant: str = "u1") -> np.dtype[np.void]:
-    """The record of one world with room for `cells` cells and `vehicles` vehicles.
+def world_dtype(
+    rows: int, cols: int, vehicles: int, egos: int = 1, people: int = 0, junctions: int = 0
+) -> np.dtype[np.void]:
+    """The record of a world on a map of so many cells, with room for so many inhabitants.
 
-    Kernels do not know the capacities, so the tests of traffic flow run the same rules on much longer roads.
+    Raises:
+        ValueError: if there are more vehicles than an occupant's byte can tell apart.
     """
-    return np.dtype(
-        (
-            np.record,
-            [
-                # identity of the trajectory: with the options, everything that follows is a function of these
-                ("level_seed", "i8"),
-                ("key", "u4", (2,)),  # the lane's Philox key
-                ("episode", "i8"),
-                ("tick", "i4"),  # ticks since the reset; its parity says to which side traffic changes lane
-                ("parity", "i4"),  # added to `tick` for that purpose; 1 in a mirrored world, where traffic keeps left
-                ("attempt", "i4"),  # how often the generator drew before its level was certified
-                ("phase", "i4"),  # NOT_STARTED, RUNNING, ENDED
-                # the map
-                ("scenario", "i2"),  # number of the scenario in the registry
-                ("rows", "i2"),
-                ("cols", "i2"),
-                ("wraps_rows", "i2"),  # traffic that leaves at the bottom comes back at the top
-                ("wraps_cols", "i2"),
-                ("is_ring", "i2"),  # controlled cars wrap too and an odometer counts, not a goal cell
-                ("is_eastbound", "i2"),  # nothing but eastbound lanes: they are kept as rings, not as occupants
-                ("limit", "i2"),  # speed limit, cells per tick
-                ("half_lane", "i2"),  # cells from a lane's centre to its edge, 0 = one cell wide
-                ("num_controlled", "i2"),
-                ("num_vehicles", "i2"),
-                ("num_signals", "i2"),
-                ("num_pedestrians", "i2"),
-                ("traffic_collisions", "i4"),  # seen where `occupants` is kept: zero, or a rule is wrong
-                # its inhabitants
-                ("vehicles", VEHICLE, (vehicles,)),
-                ("drivers", DRIVER, (MAX_DRIVERS,)),
-                ("signals", SIGNAL, (MAX_SIGNALS,)),
-                ("pedestrians", PEDESTRIAN, (MAX_PEDESTRIANS,)),
-                ("first", "i2", (MAX_EASTBOUND_ROWS,)),  # some vehicle of each eastbound lane, -1 = empty
-                # cells, flat: row * cols + col
-                ("occupants", occupant, (cells,)),  # 1 + vehicle, 0 = empty
-                ("cells", "u1", (cells,)),  # allowed headings | kind << 4
-                ("lanes", "u1", (cells,)),  # lane index << 4 | signed distance from its centre + 8
-                ("route", "u2", (cells,)),  # moves to the goal, UNREACHABLE = no legal path
-            ],
-        )
-    )
-
-
-WORLD = world_dtype()
+    if vehicles > MAX_VEHICLES:
+        raise ValueError(f"{vehicles} vehicles do not fit: at most {MAX_VEHICLES}, the egos included")
+    cells = (rows + 2) * (cols + 2)
+    return WORLD.dtype(egos=egos, vehicles=vehicles, people=people, lamps=junctions, occupants=cells)
 
 
 @kernel
-def row_step(heading):
-    """Change of row in one cell of travel: north is up."""
-    if heading == NORTH:
-        return -1
-    if heading == SOUTH:
-        return 1
-    return 0
+def occupant_of(world, cell):
+    """The vehicle on a cell, -1 = none."""
+    return int(world.occupants[cell]) - 1
 
 
 @kernel
-def col_step(heading):
-    """Change of column in one cell of travel."""
-    if heading == EAST:
-        return 1
-    if heading == WEST:
-        return -1
-    return 0
+def enter(world, k, cell):
+    """Put vehicle k, which is nowhere, on an empty cell."""
+    world.vehicles[k].cell = cell
+    world.occupants[cell] = k + 1
 
 
 @kernel
-def turned(heading, side):
-    """The heading after a quarter turn to `side` (LEFT_SIDE or RIGHT_SIDE)."""
-    return (int(heading) + side) & 3
+def leave(world, k):
+    """Take vehicle k off its cell; nothing happens if the cell is somebody else's."""
+    cell = world.vehicles[k].cell
+    if world.occupants[cell] == k + 1:
+        world.occupants[cell] = 0
 
 
 @kernel
-def headings(bits):
-    """The mask of allowed headings of a packed cell."""
-    return int(bits) & 15
-
-
-@kernel
-def kind(bits):
-    """The kind of a packed cell, OFF_ROAD … GOAL."""
-    return int(bits) >> 4
-
-
-@kernel
-def allows(bits, heading):
-    """Whether a packed cell may be driven in `heading`. An obstacle allows nothing."""
-    return (int(bits) >> int(heading)) & 1 == 1
-
-
-@kernel
-def is_junction(bits):
-    """Whether several headings meet here: a junction, a corner or open ground."""
-    mask = int(bits) & 15
-    return mask & (mask - 1) != 0
-
-
-@kernel
-def lane_index(lane):
-    """Number of the lane a cell belongs to."""
-    return int(lane) >> 4
-
-
-@kernel
-def lane_offset(lane):
-    """Signed distance of a cell from its lane's centre: cells, positive to the right of the lane's heading."""
-    return (int(lane) & 15) - 8
-
-
-@kernel
-def paint(world, row, col, cell_kind, mask, lane, offset):
-    """Make a cell of the map."""
-    cell = row * world.cols + col
-    world.cells[cell] = mask | cell_kind << 4
-    world.lanes[cell] = lane << 4 | (offset + 8)
-
-
-@kernel
-def wrapped(index, size):
-    """`index` modulo `size`, for an index at most one size away; a division would cost more than all the rest."""
-    if index < 0:
-        return index + size
-    if index >= size:
-        return index - size
-    return index
-
-
-@kernel
-def cell_at(world, row, col, wraps):
-    """Flat index of a cell; -1 outside the map. With `wraps`, periodic sides continue on the other side."""
-    rows = int(world.rows)
-    cols = int(world.cols)
-    if row < 0 or row >= rows:
-        if not (wraps and world.wraps_rows):
-            return -1
-        row = wrapped(row, rows)
-    if col < 0 or col >= cols:
-        if not (wraps and world.wraps_cols):
-            return -1
-        col = wrapped(col, cols)
-    return row * cols + col
-
-
-@kernel
-def cell_ahead(world, k, distance):
-    """The cell `distance` straight ahead of vehicle k, -1 outside the map.
-
-    Traffic always wraps; a controlled car only on a ring road: for it the edge of any other map is off-road.
-    """
+def place(world, k, cell, heading, speed, top_speed):
+    """Put vehicle k on the map at the start of an episode."""
     vehicle = world.vehicles[k]
-    return cell_at(
-        world,
-        int(vehicle.row) + row_step(vehicle.heading) * distance,
-        int(vehicle.col) + col_step(vehicle.heading) * distance,
-        k >= world.num_controlled or world.is_ring != 0,
-    )
+    vehicle.heading = heading
+    vehicle.speed = speed
+    vehicle.top_speed = top_speed
+    vehicle.status = DRIVING
+    vehicle.asked_at = -1
+    vehicle.exit_cell = -1
+    enter(world, k, cell)
 
 
 @kernel
-def cell_beside(world, k, side):
-    """The cell to `side` of vehicle k, -1 outside the map."""
+def leave_world(world, k):
+    """Take vehicle k, which has crashed or arrived, out of the traffic."""
+    leave(world, k)
     vehicle = world.vehicles[k]
-    across = turned(vehicle.heading, side)
-    return cell_at(
-        world,
-        int(vehicle.row) + row_step(across),
-        int(vehicle.col) + col_step(across),
-        k >= world.num_controlled or world.is_ring != 0,
-    )
-
-
-@kernel
-def cell_under(world, k):
-    """The cell under vehicle k."""
-    return int(world.vehicles[k].row) * int(world.cols) + int(world.vehicles[k].col)
+    vehicle.status = vehicle.next_status
+    vehicle.next_status = 0

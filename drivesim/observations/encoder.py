@@ -32,14 +32,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Encoder:
-    """An observation: `encode(world, k, rules, scratch, out)` writes a flat row of what `space` describes."""
+    """An observation: `encode(map, world, k, options, scratch, out)` writes a flat row of what `space` describes."""
 
     name: str
     encode: Callable[..., Any]
     space: Callable[[Window, int, int], spaces.Box]
     """From the scenario's window and its map's rows and columns."""
+    dtype: type[np.generic]
+    """Of an observation's elements."""
 
     def shape_and_dtype(self, window: Window, rows: int, cols: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Of one observation."""
-        box = self.space(window, rows, cols)
-        return box.shape, np.dtype(box.dtype)
+        return self.space(window, rows, cols).shape, np.dtype(self.dtype)

@@ -15,19 +15,12 @@ import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.signals import colour_for, signal_at
-from drivesim.core.world import (
-    CROSSING,
-    DRIVING,
-    LANE,
-    STOP_LINE,
-    col_step,
-    headings,
-    kind,
-    row_step,
-)
+from drivesim.core.junctions import colour_for, line_junction
+from drivesim.core.map import LANE, STOP_LINE, cell_at, col_of, headings, is_destination, is_ring, kind, row_of
+from drivesim.core.world import CROSSING, DRIVING
 from drivesim.observations.encoder import Encoder, Window
 
+GOAL = 7
 ONE_WAY = 10
 PEDESTRIAN = 14
 VEHICLE = 15
@@ -50,48 +43,52 @@ def heading_of(mask):
 
 
 @kernel
-def code_of(world, cell):
-    """The code of an empty cell."""
-    bits = int(world.cells[cell])
-    where = kind(bits)
-    only = heading_of(headings(bits))
+def code_of(map, world, k, cell):
+    """The code of an empty cell, as ego k sees it."""
+    if not is_ring(map) and is_destination(map, world.egos[k].goal, cell):
+        return GOAL
+    where = kind(map, cell)
+    only = heading_of(headings(map, cell))
     if where == LANE and only >= 0:
         return ONE_WAY + only
     if where == STOP_LINE and only >= 0:
-        row = cell // int(world.cols) + row_step(only)
-        col = cell % int(world.cols) + col_step(only)
-        s = signal_at(world, row, col)
-        if s >= 0:
-            colour = colour_for(world, s, only)
-            if colour != 0:
-                return 7 + colour
+        s = line_junction(map, cell, only)
+        if s >= 0 and colour_for(world, s, only) != 0:
+            return 7 + colour_for(world, s, only)
     return where
 
 
 @kernel
-def encode(world, k, rules, scratch, out):
-    """Write the map: cells first, then pedestrians, vehicles and car k over them.
+def index_of(map, cell):
+    """Where a cell stands in the observation."""
+    return row_of(map, cell) * map.cols + col_of(map, cell)
+
+
+@kernel
+def encode(map, world, k, options, scratch, out):
+    """Write the map: cells first, then pedestrians, vehicles and ego k over them.
 
     Args:
+        map: the map.
         world: the world.
-        k: the controlled car that is shown as the ego.
-        rules: unused.
+        k: the ego that is shown as such.
+        options: unused.
         scratch: unused.
         out: uint8 (rows * cols,).
     """
-    for cell in range(out.shape[0]):
-        out[cell] = code_of(world, cell)
-    for p in range(world.num_pedestrians):
-        pedestrian = world.pedestrians[p]
-        if pedestrian.status == CROSSING:
-            out[int(pedestrian.row) * int(world.cols) + int(pedestrian.col)] = PEDESTRIAN
+    for row in range(map.rows):
+        for col in range(map.cols):
+            out[row * map.cols + col] = code_of(map, world, k, cell_at(map, row, col))
+    for p in range(world.num_people):
+        if world.people[p].status == CROSSING:
+            out[index_of(map, world.people[p].cell)] = PEDESTRIAN
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status == DRIVING and j != k:
-            cell = int(vehicle.row) * int(world.cols) + int(vehicle.col)
-            out[cell] = VEHICLE + 6 * int(vehicle.heading) + int(vehicle.speed)
+            out[index_of(map, vehicle.cell)] = VEHICLE + 6 * vehicle.heading + vehicle.speed
     ego = world.vehicles[k]
-    out[int(ego.row) * int(world.cols) + int(ego.col)] = EGO + 6 * int(ego.heading) + int(ego.speed)
+    out[index_of(map, ego.cell)] = EGO + 6 * ego.heading + ego.speed
+    return 0
 
 
 def space(window: Window, rows: int, cols: int) -> spaces.Box:
@@ -99,4 +96,4 @@ def space(window: Window, rows: int, cols: int) -> spaces.Box:
     return spaces.Box(0, NUM_CODES - 1, (rows, cols), np.uint8)
 
 
-ENCODER = Encoder("full_grid", encode, space)
+ENCODER = Encoder("full_grid", encode, space, np.uint8)

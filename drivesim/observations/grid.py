@@ -22,29 +22,28 @@ import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.signals import colour_for, signal_at
-from drivesim.core.world import (
-    CROSSING,
+from drivesim.core.junctions import colour_for, line_junction
+from drivesim.core.map import (
     CROSSWALK,
-    DRIVING,
-    GREEN,
-    NOBODY,
+    EDGE,
     OBSTACLE,
     PARKING_BAY,
-    RIGHT_SIDE,
     SHOULDER,
     STOP_LINE,
     UNREACHABLE,
-    YELLOW,
     allows,
-    col_step,
+    cell_behind_for_ego,
+    cell_towards,
+    col_of,
+    distance_from,
     headings,
+    is_ring,
     kind,
     lane_offset,
-    row_step,
-    turned,
-    wrapped,
+    next_cell_for_ego,
+    row_of,
 )
+from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, YELLOW
 from drivesim.observations.encoder import Encoder, Window
 
 PLANES = (
@@ -62,70 +61,24 @@ PLANES = (
 
 
 @kernel
-def gather(world, k, rules, window_out):
-    """The flat index of every cell of the window, row by row from the far end; -1 outside the map."""
+def gather(map, world, k, options, window_out):
+    """The cell under every cell of the window, row by row from the far end; 0, a cell of the border, outside the map."""
     vehicle = world.vehicles[k]
-    rows = int(world.rows)
-    cols = int(world.cols)
-    right = turned(vehicle.heading, RIGHT_SIDE)
-    step_row = row_step(vehicle.heading)
-    step_col = col_step(vehicle.heading)
-    width = 2 * int(rules.beside) + 1
-    height = int(rules.ahead) + 1 + int(rules.behind)
-    wraps_rows = world.is_ring != 0 and world.wraps_rows != 0
-    wraps_cols = world.is_ring != 0 and world.wraps_cols != 0
+    width = 2 * options.beside + 1
+    middle = options.ahead * width
     for across in range(width):
-        row = int(vehicle.row) + row_step(right) * (across - rules.beside) + step_row * rules.ahead
-        col = int(vehicle.col) + col_step(right) * (across - rules.beside) + step_col * rules.ahead
-        for down in range(height):
-            if wraps_rows:
-                row = wrapped(row, rows)
-            if wraps_cols:
-                col = wrapped(col, cols)
-            cell = row * cols + col
-            if row < 0 or row >= rows or col < 0 or col >= cols:
-                cell = -1
-            window_out[down * width + across] = cell
-            row -= step_row
-            col -= step_col
-
-
-@kernel
-def mark_moving(world, k, rules, num_cells, out):
-    """Stamp vehicles and pedestrians into their planes."""
-    ego = world.vehicles[k]
-    forward_row = row_step(ego.heading)
-    forward_col = col_step(ego.heading)
-    right = turned(ego.heading, RIGHT_SIDE)
-    right_row = row_step(right)
-    right_col = col_step(right)
-    width = 2 * int(rules.beside) + 1
-    ring_rows = int(world.rows) if world.is_ring != 0 and world.wraps_rows != 0 else 0
-    ring_cols = int(world.cols) if world.is_ring != 0 and world.wraps_cols != 0 else 0
-    for j in range(world.num_vehicles):
-        vehicle = world.vehicles[j]
-        if vehicle.status != DRIVING:
-            continue
-        rows = shortest(int(vehicle.row) - int(ego.row), ring_rows)
-        cols = shortest(int(vehicle.col) - int(ego.col), ring_cols)
-        ahead = rows * forward_row + cols * forward_col
-        across = rows * right_row + cols * right_col
-        if -rules.behind <= ahead <= rules.ahead and -rules.beside <= across <= rules.beside:
-            n = (int(rules.ahead) - ahead) * width + across + int(rules.beside)
-            out[4 * num_cells + n] = 55 + 40 * int(vehicle.speed)
-            relative = (int(vehicle.heading) - int(ego.heading)) & 3
-            out[5 * num_cells + n] = min(64 * (relative + 1), 255)
-    for p in range(world.num_pedestrians):
-        pedestrian = world.pedestrians[p]
-        if pedestrian.status == NOBODY:
-            continue
-        rows = shortest(int(pedestrian.row) - int(ego.row), ring_rows)
-        cols = shortest(int(pedestrian.col) - int(ego.col), ring_cols)
-        ahead = rows * forward_row + cols * forward_col
-        across = rows * right_row + cols * right_col
-        if -rules.behind <= ahead <= rules.ahead and -rules.beside <= across <= rules.beside:
-            n = (int(rules.ahead) - ahead) * width + across + int(rules.beside)
-            out[6 * num_cells + n] = 255 if pedestrian.status == CROSSING else 128
+        start = max(0, cell_towards(map, vehicle.cell, vehicle.heading, 0, across - options.beside))
+        window_out[middle + across] = start
+        cell = start
+        for n in range(1, options.ahead + 1):
+            if kind(map, cell) != EDGE:
+                cell = next_cell_for_ego(map, cell, vehicle.heading)
+            window_out[middle - n * width + across] = cell
+        cell = start
+        for n in range(1, options.behind + 1):
+            if kind(map, cell) != EDGE:
+                cell = cell_behind_for_ego(map, cell, vehicle.heading)
+            window_out[middle + n * width + across] = cell
 
 
 @kernel
@@ -140,90 +93,111 @@ def shortest(difference, ring):
 
 
 @kernel
-def mark_signals(world, k, num_cells, window, out):
-    """Write the plane of stop lines and crosswalks."""
-    heading = int(world.vehicles[k].heading)
-    for n in range(num_cells):
-        cell = int(window[n])
-        if cell < 0:
+def place_in_window(map, ego, options, cell):
+    """The place of a cell in the window of an ego's vehicle, -1 outside it."""
+    rows = shortest(row_of(map, cell) - row_of(map, ego.cell), map.ring_rows)
+    cols = shortest(col_of(map, cell) - col_of(map, ego.cell), map.ring_cols)
+    ahead = -rows
+    right = cols
+    if ego.heading & 1 == 1:
+        ahead = cols
+        right = rows
+    if ego.heading >> 1 == 1:
+        ahead = -ahead
+        right = -right
+    if -options.behind <= ahead <= options.ahead and -options.beside <= right <= options.beside:
+        return (options.ahead - ahead) * (2 * options.beside + 1) + right + options.beside
+    return -1
+
+
+@kernel
+def mark_moving(map, world, k, options, num_cells, out):
+    """Stamp vehicles and pedestrians into their planes."""
+    ego = world.vehicles[k]
+    for j in range(world.num_vehicles):
+        vehicle = world.vehicles[j]
+        if vehicle.status != DRIVING:
             continue
-        bits = int(world.cells[cell])
-        if kind(bits) == CROSSWALK:
+        n = place_in_window(map, ego, options, vehicle.cell)
+        if n >= 0:
+            out[4 * num_cells + n] = 55 + 40 * vehicle.speed
+            out[5 * num_cells + n] = min(64 * (((vehicle.heading - ego.heading) & 3) + 1), 255)
+    for p in range(world.num_people):
+        pedestrian = world.people[p]
+        if pedestrian.status == NOBODY:
+            continue
+        n = place_in_window(map, ego, options, pedestrian.cell)
+        if n >= 0:
+            out[6 * num_cells + n] = 255 if pedestrian.status == CROSSING else 128
+
+
+@kernel
+def mark_signals(map, world, k, num_cells, window, out):
+    """Write the plane of stop lines and crosswalks."""
+    heading = world.vehicles[k].heading
+    for n in range(num_cells):
+        cell = window[n]
+        if kind(map, cell) == CROSSWALK:
             out[7 * num_cells + n] = 32
-        if kind(bits) != STOP_LINE:
+        if kind(map, cell) != STOP_LINE:
             continue
         value = 64
-        if allows(bits, heading):
-            row = cell // int(world.cols) + row_step(heading)
-            col = cell % int(world.cols) + col_step(heading)
-            s = signal_at(world, row, col)
-            if s >= 0:
-                colour = colour_for(world, s, heading)
-                value = 128 if colour == GREEN else (192 if colour == YELLOW else 255)
+        s = line_junction(map, cell, heading)
+        if s >= 0:
+            colour = colour_for(world, s, heading)
+            value = 128 if colour == GREEN else (192 if colour == YELLOW else 255)
         out[7 * num_cells + n] = value
 
 
 @kernel
-def mark_cells(world, k, num_cells, window, out):
+def mark_cells(map, world, k, num_cells, window, out):
     """Write the planes of the map, cell by cell."""
-    heading = int(world.vehicles[k].heading)
-    here = int(world.drivers[k].remaining)
+    heading = world.vehicles[k].heading
+    ego = world.egos[k]
     for n in range(num_cells):
-        cell = int(window[n])
-        if cell < 0:
-            continue
-        bits = int(world.cells[cell])
-        where = kind(bits)
+        cell = window[n]
+        where = kind(map, cell)
         if where == OBSTACLE:
             out[3 * num_cells + n] = 255
             continue
-        if allows(bits, heading):
+        if allows(map, cell, heading):
             out[n] = 128 if where == SHOULDER or where == PARKING_BAY else 255
-        elif headings(bits) != 0:
+        elif headings(map, cell) != 0:
             out[num_cells + n] = 255
         else:
             continue
-        out[2 * num_cells + n] = 36 * abs(lane_offset(world.lanes[cell]))
-        if world.is_ring != 0:
+        out[2 * num_cells + n] = 36 * abs(lane_offset(map, cell))
+        if is_ring(map):
             out[8 * num_cells + n] = 128
-        elif world.route[cell] != UNREACHABLE:
-            out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (here - int(world.route[cell]))))
+        else:
+            distance = distance_from(map, ego.goal, cell)
+            if distance != UNREACHABLE:
+                out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (ego.remaining - distance)))
 
 
 @kernel
-def mark_lanes(world, k, rules, num_cells, out):
-    """What `mark_cells` writes on an eastbound ring, where all cells of a row are alike (three times as fast)."""
-    width = 2 * int(rules.beside) + 1
-    for across in range(width):
-        row = int(world.vehicles[k].row) + across - int(rules.beside)
-        if 0 <= row < world.rows and headings(world.cells[row * int(world.cols)]) != 0:
-            for n in range(across, num_cells, width):
-                out[n] = 255
-                out[8 * num_cells + n] = 128
-
-
-@kernel
-def encode(world, k, rules, scratch, out):
-    """Write car k's window: gather the cells once, then write plane by plane.
+def encode(map, world, k, options, scratch, out):
+    """Write ego k's window: gather the cells once, then write plane by plane.
 
     Args:
+        map: the map.
         world: the world.
-        k: the controlled car.
-        rules: the options, with the window's size.
-        scratch: int16, at least as long as the window.
+        k: the ego.
+        options: the options, with the window's size.
+        scratch: int32, at least as long as the window.
         out: uint8 (planes * height * width,).
     """
-    num_cells = (int(rules.ahead) + 1 + int(rules.behind)) * (2 * int(rules.beside) + 1)
-    out[:] = 0
-    if world.is_eastbound != 0:
-        mark_lanes(world, k, rules, num_cells, out)
-    else:
-        gather(world, k, rules, scratch)
-        mark_cells(world, k, num_cells, scratch, out)
-        if world.num_signals > 0 or world.num_pedestrians > 0:
-            mark_signals(world, k, num_cells, scratch, out)
-    mark_moving(world, k, rules, num_cells, out)
-    out[9 * num_cells : 10 * num_cells] = 51 * int(world.vehicles[k].speed)
+    num_cells = (options.ahead + 1 + options.behind) * (2 * options.beside + 1)
+    for n in range(9 * num_cells):
+        out[n] = 0
+    gather(map, world, k, options, scratch)
+    mark_cells(map, world, k, num_cells, scratch, out)
+    if map.num_junctions > 0 or world.num_people > 0:
+        mark_signals(map, world, k, num_cells, scratch, out)
+    mark_moving(map, world, k, options, num_cells, out)
+    for n in range(9 * num_cells, 10 * num_cells):
+        out[n] = 51 * world.vehicles[k].speed
+    return 0
 
 
 def space(window: Window, rows: int, cols: int) -> spaces.Box:
@@ -231,4 +205,4 @@ def space(window: Window, rows: int, cols: int) -> spaces.Box:
     return spaces.Box(0, 255, (len(PLANES), window.height, window.width), np.uint8)
 
 
-ENCODER = Encoder("grid", encode, space)
+ENCODER = Encoder("grid", encode, space, np.uint8)

@@ -2,23 +2,26 @@
 
 from dataclasses import dataclass
 
+from drivesim.core.batch import BY_LEVEL
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import place
-from drivesim.core.rng import DRAW_EGO, DRAW_OBSTACLES, DRAW_TRAFFIC, level_below
-from drivesim.core.route import measure_route
-from drivesim.core.world import (
+from drivesim.core.map import (
     ALL_HEADINGS,
     EAST,
-    GOAL,
     LANE,
     NORTH,
     OBSTACLE,
-    UNAWARE,
     UNREACHABLE,
     WEST,
+    cell_at,
+    distance_from,
     kind,
+    open_portal,
     paint,
+    set_size,
 )
+from drivesim.core.rng import DRAW_EGO, DRAW_OBSTACLES, DRAW_TRAFFIC, level_below
+from drivesim.core.ways import measure_distances
+from drivesim.core.world import UNAWARE, place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
@@ -37,42 +40,68 @@ class AutodriveConfig(LevelConfig):
 
 
 @kernel
-def generate(world, rules, queue):
-    """Open ground, a stream of cars across it, obstacles outside the stream's row and its two neighbours.
+def start_of(map, world):
+    """The ego's first cell."""
+    return cell_at(map, SIZE - 1, level_below(world, DRAW_EGO, 0, SIZE))
+
+
+@kernel
+def stream_of(world):
+    """Row and heading of the stream of cars."""
+    return 3 + level_below(world, DRAW_TRAFFIC, 0, 4), EAST if level_below(world, DRAW_TRAFFIC, 1, 2) == 0 else WEST
+
+
+@kernel
+def lay(map, world, options, scratch):
+    """Open ground, and obstacles outside the stream's row and its two neighbours.
 
     Certificate: a path to the far side exists, and 1.5 times its length at speed 1 plus the longest wait for a gap
     fits into the time limit. A path along the stream's row can always be moved to the free row beside it, and at
     least every ten ticks a gap opens that is long enough to cross straight.
     """
-    world.rows = SIZE
-    world.cols = SIZE
-    world.wraps_cols = 1
-    world.limit = 2
+    set_size(map, SIZE, SIZE)
+    map.speed_limit = 2
+    map.num_destinations = 1
     for row in range(SIZE):
         for col in range(SIZE):
-            paint(world, row, col, GOAL if row == 0 else LANE, ALL_HEADINGS, 0, 0)
-    start = level_below(world, DRAW_EGO, 0, SIZE)
-    place(world, 0, SIZE - 1, start, NORTH, 0, rules.top_speed)
-    cars = int(rules.level.crossing_cars)
-    stream = 3 + level_below(world, DRAW_TRAFFIC, 0, 4)
-    heading = EAST if level_below(world, DRAW_TRAFFIC, 1, 2) == 0 else WEST
-    speed = 1 + level_below(world, DRAW_TRAFFIC, 2, 2)
-    first = level_below(world, DRAW_TRAFFIC, 3, SIZE)
-    for car in range(cars):
-        place(world, 1 + car, stream, (first + car * (SIZE // cars)) % SIZE, heading, speed, speed)
-    world.num_vehicles = 1 + cars
-    for n in range(rules.level.num_obstacles):
+            paint(map, cell_at(map, row, col), LANE, ALL_HEADINGS, 0, 0)
+    stream, heading = stream_of(world)
+    west_end, east_end = cell_at(map, stream, 0), cell_at(map, stream, SIZE - 1)
+    if heading == EAST:
+        open_portal(map, east_end, EAST, west_end)
+    else:
+        open_portal(map, west_end, WEST, east_end)
+    start = start_of(map, world)
+    for n in range(options.level.num_obstacles):
         row = 1 + level_below(world, DRAW_OBSTACLES, 2 * n, SIZE - 2)
-        col = start if n == 0 else level_below(world, DRAW_OBSTACLES, 2 * n + 1, SIZE)
-        if cars > 0 and abs(row - stream) <= 1:
+        col = level_below(world, DRAW_OBSTACLES, 2 * n + 1, SIZE)
+        if options.level.crossing_cars > 0 and abs(row - stream) <= 1:
             if n > 0:
                 continue
             row = 1
-        if kind(world.cells[row * SIZE + col]) == LANE:
-            paint(world, row, col, OBSTACLE, 0, 0, 0)
-    measure_route(world, queue)
-    route = int(world.route[(SIZE - 1) * SIZE + start])
-    return route != UNREACHABLE and 3 * (route + LONGEST_WAIT) <= 2 * rules.level_limit
+        cell = cell_at(map, row, col) if n > 0 else start - (SIZE - 1 - row) * map.width  # the first straight ahead
+        if kind(map, cell) == LANE:
+            paint(map, cell, OBSTACLE, 0, 0, 0)
+    for col in range(SIZE):
+        scratch[col] = cell_at(map, 0, col)
+    measure_distances(map, 0, SIZE, scratch)
+    route = distance_from(map, 0, start)
+    return route != UNREACHABLE and 3 * (route + LONGEST_WAIT) <= 2 * options.certified_within
+
+
+@kernel
+def populate(map, world, options, scratch):
+    """The ego on the southern edge, and the stream's cars at equal distances."""
+    place(world, 0, start_of(map, world), NORTH, 0, options.top_speed)
+    cars = options.level.crossing_cars
+    stream, heading = stream_of(world)
+    speed = 1 + level_below(world, DRAW_TRAFFIC, 2, 2)
+    first = level_below(world, DRAW_TRAFFIC, 3, SIZE)
+    for car in range(cars):
+        cell = cell_at(map, stream, (first + car * (SIZE // cars)) % SIZE)
+        place(world, 1 + car, cell, heading, speed, speed)
+    world.num_vehicles = 1 + cars
+    return True
 
 
 class Autodrive(Scenario):
@@ -150,13 +179,16 @@ class Autodrive(Scenario):
         "medium": AutodriveConfig(num_obstacles=12, crossing_cars=2),
         "hard": AutodriveConfig(num_obstacles=18, crossing_cars=3),
     }
-    generate = staticmethod(generate)
+    lay = staticmethod(lay)
+    populate = staticmethod(populate)
     window = Window(ahead=6, behind=2, beside=6)
-    limit = 2
+    speed_limit = 2
     top_speed = 2
     max_episode_steps = 60
     has_idle = False
     driver_model = UNAWARE
+    maps_by = BY_LEVEL
+    has_portals = True
     observation = "full_grid"
     actions = ("LEFT", "RIGHT", "FASTER", "SLOWER")
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import empty_lanes, neighbours, place
+from drivesim.core.map import EAST, LANE, cell_at, next_cell, open_portal, paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_words
-from drivesim.core.traffic import braking_distance, look
-from drivesim.core.world import EAST, LANE, paint
+from drivesim.core.world import place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
@@ -34,60 +34,53 @@ class HighwayConfig(LevelConfig):
 
 
 @kernel
-def safe_speed(world, k, wish):
-    """The greatest speed up to `wish` from which vehicle k could stop behind a standing leader."""
-    gap, _, _ = look(world, k, world.vehicles[k].row, world.vehicles[k].col, braking_distance(wish + 1))
-    speed = wish
-    while braking_distance(speed) > gap:
-        speed -= 1
-    return speed
+def lay(map, world, options, scratch):
+    """A ring of eastbound lanes between verges."""
+    length = options.level.length
+    lanes = options.level.num_lanes
+    set_size(map, lanes + 2, length)
+    map.ring_cols = length
+    map.speed_limit = 5
+    for lane in range(lanes):
+        for col in range(length):
+            paint(map, cell_at(map, 1 + lane, col), LANE, EAST_ONLY, lane, 0)
+        open_portal(map, cell_at(map, 1 + lane, length - 1), EAST, cell_at(map, 1 + lane, 0))
+    return True
 
 
 @kernel
-def generate(world, rules, queue):
-    """A ring with verges, the ego at column 0, traffic in free cells at speeds from which all can stop.
+def populate(map, world, options, scratch):
+    """The ego at column 0, traffic in free cells with a free one ahead, at speeds from which all can stop.
 
-    Further controlled cars are spread evenly over the ring.
+    Further egos are spread evenly over the ring.
 
     Certificate: the road itself is free of obstacles, and `Highway.check_fit` refuses options whose distance, driven
     at the limit after speeding up, takes more than two thirds of the time.
     """
-    length = int(rules.level.length)
-    lanes = int(rules.level.num_lanes)
-    world.rows = lanes + 2
-    world.cols = length
-    world.wraps_cols = 1
-    world.is_ring = 1
-    empty_lanes(world)
-    world.limit = 5
-    for lane in range(lanes):
-        for col in range(length):
-            paint(world, 1 + lane, col, LANE, EAST_ONLY, lane, 0)
-    controlled = int(world.num_controlled)
-    for k in range(controlled):
-        place(world, k, 1 + level_below(world, DRAW_EGO, k, lanes), k * length // controlled, EAST, 0, rules.top_speed)
-        world.num_vehicles = k + 1
-        world.drivers[k].remaining = rules.level.distance
-    spread = int(rules.level.fastest) - int(rules.level.slowest) + 1
-    for n in range(rules.level.num_vehicles):
-        k = controlled + n
-        found = False
+    lanes = options.level.num_lanes
+    egos = options.num_egos
+    for k in range(egos):
+        cell = cell_at(map, 1 + level_below(world, DRAW_EGO, k, lanes), k * options.level.length // egos)
+        place(world, k, cell, EAST, 0, options.top_speed)
+        world.egos[k].remaining = options.level.distance
+    spread = options.level.fastest - options.level.slowest + 1
+    for n in range(options.level.num_vehicles):
+        cell = -1
+        top_speed = 0
         for attempt in range(TRIES):
             words = level_words(world, DRAW_TRAFFIC, n * TRIES + attempt)
-            row = 1 + below(words[0], lanes)
-            col = below(words[1], length)
-            limit = int(rules.level.slowest) + below(words[2], spread)
-            gap, _, gap_behind, _ = neighbours(world, row, col)
-            if gap > 0 and gap_behind >= 0:  # -1: the cell itself is taken
-                found = True
+            drawn = cell_at(map, 1 + below(words[0], lanes), below(words[1], options.level.length))
+            if world.occupants[drawn] == 0 and world.occupants[next_cell(map, drawn, EAST)] == 0:
+                cell = drawn
+                top_speed = options.level.slowest + below(words[2], spread)
                 break
-        if not found:
+        if cell < 0:
             return False
-        place(world, k, row, col, EAST, 0, limit)
-        world.num_vehicles = k + 1
+        place(world, egos + n, cell, EAST, 0, top_speed)
+    world.num_vehicles = egos + options.level.num_vehicles
     for k in range(world.num_vehicles):
-        wish = EGO_SPEED if k < controlled else int(world.vehicles[k].limit)
-        world.vehicles[k].speed = safe_speed(world, k, wish)
+        wish = EGO_SPEED if k < egos else world.vehicles[k].top_speed
+        world.vehicles[k].speed = fastest_start(map, world, k, wish)
     return True
 
 
@@ -96,7 +89,7 @@ class Highway(Scenario):
 
     ## Description
     A one-way road of several lanes, closed into a ring. Traffic follows Krauss's safe speed in integers, dawdles
-    with probability 0.2 and changes lane where another one is faster (`drivesim.core.traffic`); every driver sets
+    with probability 0.2 and changes lane where another one is faster (`drivesim.core.following`); every driver sets
     itself its own limit. The time is set so that whoever stays behind the car ahead mostly runs out of it.
 
     ```text
@@ -171,13 +164,14 @@ class Highway(Scenario):
         "medium": HighwayConfig(length=100, distance=130, num_lanes=4, num_vehicles=22, slowest=1, fastest=3),
         "hard": HighwayConfig(length=100, distance=130, num_lanes=4, num_vehicles=30, slowest=1, fastest=3),
     }
-    generate = staticmethod(generate)
-    max_controlled = 8
+    lay = staticmethod(lay)
+    populate = staticmethod(populate)
+    max_egos = 8
     window = Window(ahead=12, behind=10, beside=2)
-    limit = 5
+    speed_limit = 5
     max_episode_steps = 50
     dawdle = 0.2
-    is_ring = True
+    has_portals = True
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:
@@ -203,7 +197,7 @@ class Highway(Scenario):
                 f"num_vehicles must be at most a quarter of the {level.num_lanes * level.length} cells, "
                 f"got {level.num_vehicles}"
             )
-        needed = (level.distance + 2 * cls.limit) // cls.limit + 1  # ten cells are lost while speeding up from rest
+        needed = (level.distance + 2 * cls.speed_limit) // cls.speed_limit + 1  # ten cells are lost while speeding up from rest
         if 3 * needed > 2 * max_episode_steps:
             raise ValueError(
                 f"distance must leave a third of the {max_episode_steps} steps to spare, but {level.distance} cells "

@@ -2,15 +2,10 @@
 
 from dataclasses import dataclass
 
+from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import place
-from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
-from drivesim.core.route import measure_route
-from drivesim.core.signals import colour_at
-from drivesim.core.traffic import braking_distance, look
-from drivesim.core.world import (
+from drivesim.core.map import (
     EAST,
-    GOAL,
     LANE,
     LEFT_SIDE,
     NORTH,
@@ -19,12 +14,19 @@ from drivesim.core.world import (
     STOP_LINE,
     UNREACHABLE,
     WEST,
-    col_step,
-    is_junction,
+    cell_at,
+    distance_from,
+    has_several_headings,
+    headings,
+    join_junction,
+    open_portal,
     paint,
-    row_step,
+    set_size,
     turned,
 )
+from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
+from drivesim.core.ways import measure_distances
+from drivesim.core.world import place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
@@ -50,132 +52,109 @@ class IntersectionConfig(LevelConfig):
 
 
 @kernel
-def entry_row(heading):
-    """Row of the lane that leads to the junction in `heading`; for north and south, of its map edge."""
+def lane_cell(map, heading, along):
+    """Cell `along` of the one-way lane that crosses the map in `heading`; traffic keeps to the right."""
     if heading == NORTH:
-        return SIZE - 1
-    if heading == SOUTH:
-        return 0
-    return BOX + 1 if heading == EAST else BOX
-
-
-@kernel
-def entry_col(heading):
-    """Column of the lane that leads to the junction in `heading`; for east and west, of its map edge."""
+        return cell_at(map, SIZE - 1 - along, BOX + 1)
     if heading == EAST:
-        return 0
-    if heading == WEST:
-        return SIZE - 1
-    return BOX + 1 if heading == NORTH else BOX
+        return cell_at(map, BOX + 1, along)
+    if heading == SOUTH:
+        return cell_at(map, along, BOX)
+    return cell_at(map, BOX, SIZE - 1 - along)
 
 
 @kernel
-def draw_roads(world):
-    """Four one-way lanes that cross in 2 x 2 cells; traffic keeps to the right."""
+def lay(map, world, options, scratch):
+    """Four one-way lanes that cross in 2 x 2 cells; the destination of each heading is on its lane, past the junction."""
+    set_size(map, SIZE, SIZE)
+    map.speed_limit = 2
+    map.num_destinations = 4
     for heading in range(4):
-        mask = 1 << heading
         for n in range(SIZE):
-            row = entry_row(heading) + row_step(heading) * n
-            col = entry_col(heading) + col_step(heading) * n
-            bits = int(world.cells[row * SIZE + col]) & 15
-            where = STOP_LINE if n == BOX - 1 else LANE
-            paint(world, row, col, where if bits == 0 else LANE, bits | mask, heading, 0)
+            cell = lane_cell(map, heading, n)
+            mask = headings(map, cell)
+            where = STOP_LINE if n == BOX - 1 and mask == 0 else LANE
+            paint(map, cell, where, mask | 1 << heading, heading, 0)
+        open_portal(map, lane_cell(map, heading, SIZE - 1), heading, lane_cell(map, heading, 0))
+    map.num_junctions = 1
+    junction = map.junctions[0]
+    junction.green_0 = options.level.green
+    junction.green_1 = options.level.green
+    junction.yellow = options.level.yellow
+    junction.all_red = options.level.all_red
+    for place in range(4):
+        join_junction(map, cell_at(map, BOX + place // 2, BOX + place % 2), 0)
+    for heading in range(4):
+        scratch[0] = lane_cell(map, heading, BOX + 1 + options.level.distance)
+        measure_distances(map, heading, 1, scratch)
+    return True
 
 
 @kernel
-def generate(world, rules, queue):
-    """The crossroads, the ego on one approach, its goal on one exit, traffic on all lanes.
+def place_further_egos(map, world, options, goal):
+    """Egos 1, 2, … on free cells of the approaches, with the goal of ego 0; false if there are too few."""
+    for k in range(1, options.num_egos):
+        found = False
+        for attempt in range(TRIES):
+            draw = 3 + ((k - 1) * TRIES + attempt) * 2
+            turn = level_below(world, DRAW_EGO, draw, 3) - 1
+            approach = turned(goal, -turn)
+            cell = lane_cell(map, approach, level_below(world, DRAW_EGO, draw + 1, 4))
+            if world.occupants[cell] == 0:
+                found = True
+                place(world, k, cell, approach, 0, options.top_speed)
+                world.vehicles[k].next_turn = turn
+                world.egos[k].goal = goal
+                break
+        if not found:
+            return False
+    return True
 
-    Further controlled cars start on the other approaches and on the same, and have the same goal.
+
+@kernel
+def populate(map, world, options, scratch):
+    """The ego on one approach, its goal on one exit, traffic on all lanes.
+
+    Further egos start on the other approaches and on the same, and have the same goal.
 
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 1 plus
     one cycle of the signal fits into the time limit.
     """
-    world.rows = SIZE
-    world.cols = SIZE
-    world.wraps_rows = 1
-    world.wraps_cols = 1
-    world.limit = 2
-    draw_roads(world)
-    world.num_signals = 1
-    signal = world.signals[0]
-    signal.row = BOX
-    signal.col = BOX
-    signal.height = 2
-    signal.width = 2
-    signal.green_0 = rules.level.green
-    signal.green_1 = rules.level.green
-    signal.yellow = rules.level.yellow
-    signal.all_red = rules.level.all_red
-    cycle = 2 * (int(rules.level.green) + int(rules.level.yellow) + int(rules.level.all_red))
-    signal.offset = level_below(world, DRAW_SIGNALS, 0, cycle)
-    signal.colour_0 = colour_at(signal, 0, 0)
-    signal.colour_1 = colour_at(signal, 1, 0)
-
+    cycle = 2 * (options.level.green + options.level.yellow + options.level.all_red)
+    world.lamps[0].cycle_start = level_below(world, DRAW_SIGNALS, 0, cycle)
     approach = level_below(world, DRAW_EGO, 0, 4)
-    start = level_below(world, DRAW_EGO, 1, 4)
-    row = entry_row(approach) + row_step(approach) * start
-    col = entry_col(approach) + col_step(approach) * start
+    start = lane_cell(map, approach, level_below(world, DRAW_EGO, 1, 4))
     choice = level_below(world, DRAW_EGO, 2, 100)
     turn = 0
     if choice < 45:
         turn = LEFT_SIDE
     elif choice < 85:
         turn = RIGHT_SIDE
-    leave = turned(approach, turn)
-    goal_row = entry_row(leave) + row_step(leave) * (BOX + 1 + int(rules.level.distance))
-    goal_col = entry_col(leave) + col_step(leave) * (BOX + 1 + int(rules.level.distance))
-    paint(world, goal_row, goal_col, GOAL, 1 << leave, leave, 0)
-    place(world, 0, row, col, approach, 0, rules.top_speed)
-    world.vehicles[0].turn = turn
-    controlled = int(world.num_controlled)
-    for k in range(1, controlled):
-        found = False
-        for attempt in range(TRIES):
-            draw = 3 + ((k - 1) * TRIES + attempt) * 2
-            turn = level_below(world, DRAW_EGO, draw, 3) - 1
-            approach = turned(leave, -turn)
-            start = level_below(world, DRAW_EGO, draw + 1, 4)
-            row = entry_row(approach) + row_step(approach) * start
-            col = entry_col(approach) + col_step(approach) * start
-            if world.occupants[row * SIZE + col] == 0:
-                found = True
-                break
-        if not found:
-            return False
-        place(world, k, row, col, approach, 0, rules.top_speed)
-        world.vehicles[k].turn = turn
-
-    world.num_vehicles = controlled
-    for n in range(rules.level.num_vehicles):
-        k = controlled + n
+    goal = turned(approach, turn)
+    place(world, 0, start, approach, 0, options.top_speed)
+    world.vehicles[0].next_turn = turn
+    world.egos[0].goal = goal
+    if not place_further_egos(map, world, options, goal):
+        return False
+    egos = options.num_egos
+    for n in range(options.level.num_vehicles):
         found = False
         for attempt in range(TRIES):
             draw = (n * TRIES + attempt) * 2
             heading = level_below(world, DRAW_TRAFFIC, draw, 4)
-            along = level_below(world, DRAW_TRAFFIC, draw + 1, SIZE)
-            row = entry_row(heading) + row_step(heading) * along
-            col = entry_col(heading) + col_step(heading) * along
-            cell = row * SIZE + col
-            if world.occupants[cell] == 0 and not is_junction(world.cells[cell]):
+            cell = lane_cell(map, heading, level_below(world, DRAW_TRAFFIC, draw + 1, SIZE))
+            if world.occupants[cell] == 0 and not has_several_headings(map, cell):
                 found = True
+                place(world, egos + n, cell, heading, 0, 2)
+                world.vehicles[egos + n].next_turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
                 break
         if not found:
             return False
-        place(world, k, row, col, heading, 0, 2)
-        world.vehicles[k].turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
-        world.num_vehicles = k + 1
-    for k in range(controlled, world.num_vehicles):
-        vehicle = world.vehicles[k]
-        gap, _, _ = look(world, k, vehicle.row, vehicle.col, 3)
-        speed = 2
-        while braking_distance(speed) > gap:
-            speed -= 1
-        vehicle.speed = speed
-    measure_route(world, queue)
-    ego = world.vehicles[0]
-    route = int(world.route[int(ego.row) * SIZE + int(ego.col)])
-    return route != UNREACHABLE and 3 * (route + cycle) <= 2 * rules.level_limit
+    world.num_vehicles = egos + options.level.num_vehicles
+    for k in range(egos, world.num_vehicles):
+        world.vehicles[k].speed = fastest_start(map, world, k, 2)
+    route = distance_from(map, goal, start)
+    return route != UNREACHABLE and 3 * (route + cycle) <= 2 * options.certified_within
 
 
 class Intersection(Scenario):
@@ -185,7 +164,7 @@ class Intersection(Scenario):
     Four approaches, one lane in and one lane out each, traffic keeps to the right. The ego must stop at red, leave
     the junction to whoever is in it, give way to oncoming traffic when it turns left, and turn in the right cell:
     to the right in the first of the junction, to the left in the second. Traffic obeys the signals, reserves its way
-    through the junction (`drivesim.core.signals`) and comes back at the other side when it leaves the map.
+    through the junction (`drivesim.core.junctions`) and comes back at the other side when it leaves the map.
 
     ```text
     . . . v ^ . . .      v ^ < >  one-way lanes     .  off-road
@@ -255,12 +234,16 @@ class Intersection(Scenario):
         "medium": IntersectionConfig(distance=8, num_vehicles=12, green=12, yellow=3, all_red=2),
         "hard": IntersectionConfig(distance=8, num_vehicles=18, green=12, yellow=3, all_red=2),
     }
-    generate = staticmethod(generate)
-    max_controlled = 8
+    lay = staticmethod(lay)
+    populate = staticmethod(populate)
+    max_egos = 8
     window = Window(ahead=12, behind=6, beside=6)
-    limit = 2
+    speed_limit = 2
     max_episode_steps = 120
     dawdle = 0.1
+    has_portals = True
+    num_junctions = 1
+    num_destinations = 4
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from drivesim.core.batch import BY_LEVEL
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import place
+from drivesim.core.map import LANE, NORTH, UNREACHABLE, cell_at, distance_from, paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_MAP, level_below
-from drivesim.core.route import measure_route
-from drivesim.core.world import GOAL, LANE, NORTH, UNREACHABLE, paint
+from drivesim.core.ways import measure_distances
+from drivesim.core.world import place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
@@ -28,37 +29,48 @@ class LaneKeepConfig(LevelConfig):
 
 
 @kernel
-def generate(world, rules, queue):
+def lay(map, world, options, scratch):
     """A one-way road whose centre does a persistent random walk.
 
-    Certificate: a car at speed 1 can follow the centre, since the road never moves more than one cell per row; the
-    route found backward from the goal gives its time, and 1.5 times that must fit into the time limit.
+    Certificate: see `populate`.
     """
-    length = int(rules.level.length)
-    half_lane = int(rules.level.half_lane)
-    world.rows = length
-    world.cols = COLS
-    world.limit = 3
-    world.half_lane = half_lane
+    length = options.level.length
+    half_lane = options.level.half_lane
+    set_size(map, length, COLS)
+    map.speed_limit = 3
+    map.half_lane = half_lane
+    map.num_destinations = 1
     centre = half_lane + level_below(world, DRAW_MAP, 0, COLS - 2 * half_lane)
     direction = 2 * level_below(world, DRAW_MAP, 1, 2) - 1
-    start = centre
     for n in range(length):
-        row = length - 1 - n
-        if n > 2 and level_below(world, DRAW_MAP, 3 * n, 100) < rules.level.wander:
+        if n > 2 and level_below(world, DRAW_MAP, 3 * n, 100) < options.level.wander:
             if level_below(world, DRAW_MAP, 3 * n + 1, 100) >= KEEPS_BENDING:
                 direction = -direction
             if centre + direction < half_lane or centre + direction >= COLS - half_lane:
                 direction = -direction
             centre += direction
         for offset in range(-half_lane, half_lane + 1):
-            paint(world, row, centre + offset, GOAL if row == 0 else LANE, NORTH_ONLY, 0, offset)
-    offset = level_below(world, DRAW_EGO, 0, 3) - 1
-    place(world, 0, length - 1, start + offset, NORTH, 0, rules.top_speed)
+            paint(map, cell_at(map, length - 1 - n, centre + offset), LANE, NORTH_ONLY, 0, offset)
+    for offset in range(-half_lane, half_lane + 1):
+        scratch[offset + half_lane] = cell_at(map, 0, centre + offset)
+    measure_distances(map, 0, 2 * half_lane + 1, scratch)
+    return True
+
+
+@kernel
+def populate(map, world, options, scratch):
+    """The ego in the first row, at most one cell from the centre.
+
+    Certificate: a car at speed 1 can follow the centre, since the road never moves more than one cell per row; the
+    route found backward from the goal gives its time, and 1.5 times that must fit into the time limit.
+    """
+    half_lane = options.level.half_lane
+    centre = half_lane + level_below(world, DRAW_MAP, 0, COLS - 2 * half_lane)
+    start = cell_at(map, options.level.length - 1, centre + level_below(world, DRAW_EGO, 0, 3) - 1)
+    place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
-    measure_route(world, queue)
-    route = int(world.route[(length - 1) * COLS + start + offset])
-    return route != UNREACHABLE and 3 * route <= 2 * rules.level_limit
+    route = distance_from(map, 0, start)
+    return route != UNREACHABLE and 3 * route <= 2 * options.certified_within
 
 
 class LaneKeep(Scenario):
@@ -133,9 +145,11 @@ class LaneKeep(Scenario):
         "medium": LaneKeepConfig(length=64, half_lane=2, wander=50),
         "hard": LaneKeepConfig(length=64, half_lane=2, wander=75),
     }
-    generate = staticmethod(generate)
+    lay = staticmethod(lay)
+    populate = staticmethod(populate)
+    maps_by = BY_LEVEL
     window = Window(ahead=12, behind=2, beside=6)
-    limit = 3
+    speed_limit = 3
     max_episode_steps = 100
 
     @classmethod

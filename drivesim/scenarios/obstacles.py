@@ -2,21 +2,23 @@
 
 from dataclasses import dataclass
 
+from drivesim.core.batch import BY_LEVEL
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import place
-from drivesim.core.rng import DRAW_EGO, DRAW_MAP, DRAW_OBSTACLES, level_below
-from drivesim.core.route import measure_route
-from drivesim.core.world import (
-    GOAL,
+from drivesim.core.map import (
     LANE,
     NORTH,
     OBSTACLE,
-    OFF_ROAD,
     SHOULDER,
     UNREACHABLE,
+    cell_at,
+    distance_from,
     kind,
     paint,
+    set_size,
 )
+from drivesim.core.rng import DRAW_EGO, DRAW_MAP, DRAW_OBSTACLES, level_below
+from drivesim.core.ways import measure_distances
+from drivesim.core.world import place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
 
@@ -42,67 +44,73 @@ class ObstaclesConfig(LevelConfig):
 
 
 @kernel
-def lay_row(world, row, lanes):
-    """A row of free road: lanes and a shoulder, or the goal."""
+def lay_row(map, row, lanes):
+    """A row of free road: lanes and a shoulder; the goal's row has none."""
     for col in range(1, lanes + 2):
-        where = SHOULDER if col == lanes + 1 else LANE
-        if row == 0:
-            where = GOAL
-        paint(world, row, col, where, NORTH_ONLY, col, 0)
+        where = SHOULDER if col == lanes + 1 and row > 0 else LANE
+        paint(map, cell_at(map, row, col), where, NORTH_ONLY, col, 0)
 
 
 @kernel
-def block(world, row, col):
+def block(map, row, col):
     """Put an obstacle on a road cell; anything else stays what it is."""
-    where = kind(world.cells[row * int(world.cols) + col])
-    if where == LANE or where == SHOULDER:
-        paint(world, row, col, OBSTACLE, 0, col, 0)
+    cell = cell_at(map, row, col)
+    if kind(map, cell) == LANE or kind(map, cell) == SHOULDER:
+        paint(map, cell, OBSTACLE, 0, col, 0)
 
 
 @kernel
-def generate(world, rules, queue):
-    """A straight road with a shoulder; walls, dead ends and parked cars on it.
-
-    Certificate: the route found backward from the goal reaches the start, and 1.5 times its length, driven at
-    speed 1, fits into the time limit.
-    """
-    length = int(rules.level.length)
-    lanes = int(rules.level.num_lanes)
-    world.rows = length
-    world.cols = lanes + 3
-    world.limit = 3
+def lay(map, world, options, scratch):
+    """A straight road with a shoulder; walls, dead ends and parked cars on it. Certificate: see `populate`."""
+    length = options.level.length
+    lanes = options.level.num_lanes
+    set_size(map, length, lanes + 3)
+    map.speed_limit = 3
+    map.num_destinations = 1
     for row in range(length):
-        lay_row(world, row, lanes)
+        lay_row(map, row, lanes)
     span = length - 2 * CLEAR_ROWS
-    for n in range(rules.level.num_closed):
+    for n in range(options.level.num_closed):
         row = CLEAR_ROWS + level_below(world, DRAW_OBSTACLES, 3 * n, span - CLOSED_LENGTH)
         lane = 1 + level_below(world, DRAW_OBSTACLES, 3 * n + 1, lanes)
-        block(world, row, lane)
+        block(map, row, lane)
         for along in range(CLOSED_LENGTH):
             if lane > 1:
-                block(world, row + along, lane - 1)
-            block(world, row + along, lane + 1)
-    for n in range(rules.level.num_obstacles):
+                block(map, row + along, lane - 1)
+            block(map, row + along, lane + 1)
+    for n in range(options.level.num_obstacles):
         row = CLEAR_ROWS + level_below(world, DRAW_OBSTACLES, 100 + 2 * n, span)
         col = 1 + level_below(world, DRAW_OBSTACLES, 101 + 2 * n, lanes + 1)
-        block(world, row, col)
-    walls = int(rules.level.num_walls)
+        block(map, row, col)
+    walls = options.level.num_walls
     for n in range(walls):
         # one wall in each of as many bands, with room before and behind it to change lanes
         band = span // walls
         row = CLEAR_ROWS + n * band + level_below(world, DRAW_MAP, 2 * n, max(1, band - 4))
         for near in range(row - 1, row + 4):
-            lay_row(world, near, lanes)
+            lay_row(map, near, lanes)
         opening = 1 + level_below(world, DRAW_MAP, 2 * n + 1, lanes)
         for col in range(1, lanes + 2):
             if col != opening:
-                block(world, row, col)
-    start = 1 + level_below(world, DRAW_EGO, 0, lanes)
-    place(world, 0, length - 1, start, NORTH, 0, rules.top_speed)
+                block(map, row, col)
+    for col in range(1, lanes + 2):
+        scratch[col - 1] = cell_at(map, 0, col)
+    measure_distances(map, 0, lanes + 1, scratch)
+    return True
+
+
+@kernel
+def populate(map, world, options, scratch):
+    """The ego on a lane of the first row.
+
+    Certificate: the route found backward from the goal reaches the start, and 1.5 times its length, driven at
+    speed 1, fits into the time limit.
+    """
+    start = cell_at(map, options.level.length - 1, 1 + level_below(world, DRAW_EGO, 0, options.level.num_lanes))
+    place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
-    measure_route(world, queue)
-    route = int(world.route[(length - 1) * int(world.cols) + start])
-    return route != UNREACHABLE and 3 * route <= 2 * rules.level_limit and kind(world.cells[0]) == OFF_ROAD
+    route = distance_from(map, 0, start)
+    return route != UNREACHABLE and 3 * route <= 2 * options.certified_within
 
 
 class Obstacles(Scenario):
@@ -182,9 +190,11 @@ class Obstacles(Scenario):
         "medium": ObstaclesConfig(length=64, num_lanes=5, num_obstacles=16, num_walls=4, num_closed=3),
         "hard": ObstaclesConfig(length=64, num_lanes=5, num_obstacles=26, num_walls=6, num_closed=4),
     }
-    generate = staticmethod(generate)
+    lay = staticmethod(lay)
+    populate = staticmethod(populate)
+    maps_by = BY_LEVEL
     window = Window(ahead=12, behind=2, beside=5)
-    limit = 3
+    speed_limit = 3
     max_episode_steps = 100
 
     @classmethod

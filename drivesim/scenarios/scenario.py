@@ -4,8 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from drivesim.core.rules import LEVEL
-from drivesim.core.world import KRAUSS, MAX_CELLS, MAX_VEHICLES, TOP_SPEED
+import numpy as np
+
+from drivesim.core.batch import BY_OPTIONS
+from drivesim.core.map import map_dtype
+from drivesim.core.options import LEVEL
+from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
 from drivesim.observations.encoder import Window
 
 
@@ -16,7 +20,7 @@ def within(low: int, high: int) -> Any:
 
 @dataclass(frozen=True)
 class LevelConfig:
-    """Base of the scenarios' level options: whole numbers, one per field of `core.rules.LEVEL`."""
+    """Base of the scenarios' level options: whole numbers, one per field of `core.options.LEVEL`."""
 
     def __post_init__(self) -> None:
         """Check what the fields' metadata allow."""
@@ -40,14 +44,22 @@ class Scenario:
     config: ClassVar[type[LevelConfig]]
     presets: ClassVar[dict[str, LevelConfig]]
     """The level options of each difficulty."""
-    generate: ClassVar[Callable[..., Any]]
-    """Kernel `generate(world, rules, queue) -> bool`: fill a blank world, or refuse the draw."""
+    lay: ClassVar[Callable[..., Any]]
+    """Kernel that paints a blank map, `core.batch.LAY`."""
+    populate: ClassVar[Callable[..., Any]]
+    """Kernel that fills a blank world, or refuses the draw, `core.batch.POPULATE`."""
+    maps_by: ClassVar[int] = BY_OPTIONS
+    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own."""
+    has_portals: ClassVar[bool] = False
+    """Whether the road leads from one end of the map to another."""
+    num_junctions: ClassVar[int] = 0
+    num_destinations: ClassVar[int] = 1
     window: ClassVar[Window]
-    limit: ClassVar[int]
+    speed_limit: ClassVar[int]
     """Speed limit, cells per tick."""
     max_episode_steps: ClassVar[int]
     top_speed: ClassVar[int] = TOP_SPEED
-    """Fastest speed of a controlled car, cells per tick."""
+    """Fastest speed of an ego, cells per tick."""
     has_idle: ClassVar[bool] = True
     """Whether IDLE is among the actions."""
     driver_model: ClassVar[int] = KRAUSS
@@ -55,9 +67,7 @@ class Scenario:
     """Probability with which traffic dawdles."""
     observation: ClassVar[str] = "grid"
     """The default observation."""
-    max_controlled: ClassVar[int] = 1
-    is_ring: ClassVar[bool] = False
-    """A periodic road: no goal cell, an odometer."""
+    max_egos: ClassVar[int] = 1
     actions: ClassVar[tuple[str, ...]] = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
 
     @classmethod
@@ -71,11 +81,19 @@ class Scenario:
         return 1
 
     @classmethod
+    def map_dtype(cls, level: LevelConfig) -> np.dtype[np.void]:
+        """The record of a map of such a level."""
+        return map_dtype(*cls.shape(level), cls.num_junctions, cls.num_destinations, cls.has_portals)
+
+    @classmethod
+    def world_dtype(cls, level: LevelConfig, num_egos: int = 1) -> np.dtype[np.void]:
+        """The record of a world on it with so many egos."""
+        vehicles = cls.num_vehicles(level) - 1 + num_egos
+        return world_dtype(*cls.shape(level), vehicles, num_egos, junctions=cls.num_junctions)
+
+    @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
         """Refuse what cannot be certified or does not fit into a world; nothing is clipped."""
-        rows, cols = cls.shape(level)
-        if rows * cols > MAX_CELLS:
-            raise ValueError(f"a map of {rows} x {cols} cells does not fit: at most {MAX_CELLS} cells")
         count = cls.num_vehicles(level)
         if count > MAX_VEHICLES:
             raise ValueError(f"{count} vehicles do not fit: at most {MAX_VEHICLES}, the ego included")

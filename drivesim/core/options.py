@@ -1,4 +1,4 @@
-"""What is the same for every lane and every episode of one environment: the options, as one record.
+"""The options: what is the same for every world and every episode of one environment, as one record.
 
 Kernels read it and never write it. `config.py` fills and validates it.
 """
@@ -88,20 +88,18 @@ WEIGHTS = np.dtype(
     )
 )
 
-RULES = np.dtype(
+OPTIONS = np.dtype(
     (
         np.record,
         [
-            ("scenario", "i4"),
-            ("num_controlled", "i4"),
-            ("num_actions", "i4"),
+            ("num_egos", "i4"),
             ("has_idle", "i4"),  # 0: the action set is LEFT, RIGHT, FASTER, SLOWER
-            ("top_speed", "i4"),  # cells per tick, of a controlled car
+            ("top_speed", "i4"),  # cells per tick, of an ego
             ("driver_model", "i4"),  # KRAUSS, NASCH, UNAWARE
             ("dawdle", "i4"),  # probability of dawdling in 1 / 65,536
             ("test_split", "i4"),
             ("num_levels", "i8"),  # 0 = unlimited
-            ("level_limit", "i4"),  # ticks within which the generator certifies its levels
+            ("certified_within", "i4"),  # ticks within which the generator certifies its levels
             ("max_steps", "i4"),  # time limit that the batch applies itself, 0 = none
             ("reward", "i4"),
             ("ahead", "i4"),  # cells of the observation window

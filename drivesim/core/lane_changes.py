@@ -1,0 +1,124 @@
+"""Lane changes and turns of the traffic."""
+
+from drivesim.core.following import braking_distance, is_safe, look, look_ahead, reach_of
+from drivesim.core.jit import kernel
+from drivesim.core.map import (
+    LANE,
+    LEFT_SIDE,
+    RIGHT_SIDE,
+    allows,
+    cell_behind,
+    cell_beside,
+    has_several_headings,
+    headings,
+    kind,
+    turned,
+)
+from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_of
+
+LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
+
+
+@kernel
+def speed_behind(world, k):
+    """The speed with which (I) must hold for a follower k: an ego may speed up in this very tick.
+
+    Its action is not known yet; (I) with v + 2 reads (v+1)(v+2)/2 <= gap, its next action included.
+    """
+    speed = world.vehicles[k].speed
+    return speed + 2 if k < world.num_egos else speed
+
+
+@kernel
+def followers_are_safe(map, world, k, cell):
+    """Whether (I) holds for whoever would follow vehicle k if k stood on `cell`.
+
+    Among several egos that is everybody behind: whoever follows may crash and be gone, so that the next one follows.
+    """
+    vehicle = world.vehicles[k]
+    heading = vehicle.heading
+    for n in range(1, LOOK_BACK + 1):
+        cell = cell_behind(map, cell, heading)
+        if not allows(map, cell, heading):
+            return True
+        occupant = occupant_of(world, cell)
+        if occupant >= 0:
+            if occupant == k:
+                return True
+            follower = world.vehicles[occupant]
+            if follower.heading == heading and not is_safe(speed_behind(world, occupant), n - 1, vehicle.speed):
+                return False
+            if world.num_egos <= 1:
+                return True
+    return True
+
+
+@kernel
+def wants_lane(map, world, k, side):
+    """Whether traffic vehicle k changes one lane to `side` now.
+
+    Incentive after Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534: my lane holds me up and the
+    other one would less. Safety: (I) for both pairs that the change makes.
+    """
+    vehicle = world.vehicles[k]
+    reach = reach_of(vehicle)
+    if (vehicle.speed == 0) | (vehicle.stopping_room >= reach):
+        return False  # nobody holds me up
+    if kind(map, vehicle.cell) != LANE or has_several_headings(map, vehicle.cell):
+        return False
+    cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
+    if kind(map, cell) != LANE or headings(map, cell) != headings(map, vehicle.cell):
+        return False
+    if occupant_of(world, cell) >= 0:
+        return False
+    _, room, _ = look(map, world, k, cell, reach)
+    if room <= vehicle.stopping_room or braking_distance(vehicle.speed) > room:
+        return False
+    return followers_are_safe(map, world, k, cell)
+
+
+@kernel
+def steer_traffic(map, world, options):
+    """Turn and change lanes, all traffic at once: decide all, then apply all.
+
+    Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell.
+
+    Returns whether what each vehicle has seen ahead (`stopping_room`, `leader`) still holds: nobody has moved, and no
+    claim that is granted after this can open the way.
+    """
+    if options.driver_model == UNAWARE:
+        return False
+    is_fresh = map.num_junctions == 0 and world.num_people == 0
+    side = LEFT_SIDE
+    if (world.tick + world.is_mirrored) & 1 == 1:
+        side = RIGHT_SIDE
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        vehicle.lane_shift = 0
+        vehicle.turn_now = 0
+        if vehicle.status != DRIVING:
+            continue
+        is_slow = vehicle.speed <= 1 or options.driver_model == NASCH  # which brakes to 1 in the same tick
+        if vehicle.next_turn != 0 and vehicle.claim != 0 and is_slow:
+            if has_several_headings(map, vehicle.cell):
+                if allows(map, vehicle.cell, turned(vehicle.heading, vehicle.next_turn)):
+                    vehicle.turn_now = vehicle.next_turn
+                    continue
+        look_ahead(map, world, k)
+        if wants_lane(map, world, k, side):
+            vehicle.lane_shift = side
+            is_fresh = False
+    if is_fresh:
+        return True
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status != DRIVING:
+            continue
+        if vehicle.turn_now != 0:
+            vehicle.heading = turned(vehicle.heading, vehicle.turn_now)
+            vehicle.next_turn = 0
+        elif vehicle.lane_shift != 0:
+            cell = cell_beside(map, vehicle.cell, vehicle.heading, vehicle.lane_shift)
+            leave(world, k)
+            enter(world, k, cell)
+    return False

@@ -1,0 +1,297 @@
+"""What stands still: the cells of a road and where they lead.
+
+A map is drawn in `rows` x `cols` cells and has a border of one more on every side, of the kind EDGE. So a cell is one
+number, `(row + 1) * width + col + 1`, and the cell ahead of it is another, `cell + steps[heading]`, without a division
+and without a look at the map's size. Only cells flagged as portals lead elsewhere: traffic passes, an ego leaves the
+road there unless the map is a ring.
+
+A map is written by a scenario's `lay` and never afterwards. It may be shared by all worlds.
+"""
+
+import numpy as np
+
+from drivesim.core.jit import kernel
+from drivesim.core.memory import Structure
+
+# --- headings ------------------------------------------------------------------------------------------------------
+NORTH, EAST, SOUTH, WEST = 0, 1, 2, 3  # clockwise; row grows southward
+LEFT_SIDE, RIGHT_SIDE = -1, 1
+
+# --- the ground of a cell: bits 0-3 the allowed headings, bits 4-6 the kind, bit 7 a portal --------------------------
+OFF_ROAD, LANE, SHOULDER, OBSTACLE, CROSSWALK, STOP_LINE, PARKING_BAY, EDGE = 0, 1, 2, 3, 4, 5, 6, 7
+ALL_HEADINGS = 15
+PORTAL = 128
+
+UNREACHABLE = 65535  # distance of a cell without a legal way to the destination
+ROW_SHIFT = 32
+
+JUNCTION = np.dtype(
+    (
+        np.record,
+        [
+            ("num_cells", "i4"),
+            ("green_0", "i4"),  # ticks; north-south is axis 0, east-west axis 1
+            ("green_1", "i4"),
+            ("yellow", "i4"),
+            ("all_red", "i4"),
+        ],
+    )
+)
+
+MAP = Structure(
+    "Map",
+    head=(
+        ("row_factor", "i8"),  # the row of a cell is cell * row_factor >> ROW_SHIFT
+        ("rows", "i4"),  # without the border
+        ("cols", "i4"),
+        ("width", "i4"),  # cells from one row to the next: cols + 2
+        ("ring_rows", "i4"),  # rows after which a ring repeats, 0 = it does not, or the map is none
+        ("ring_cols", "i4"),
+        ("speed_limit", "i4"),  # cells per tick
+        ("half_lane", "i4"),  # cells from a lane's centre to its edge, 0 = one cell wide
+        ("num_portals", "i4"),
+        ("num_junctions", "i4"),
+        ("num_destinations", "i4"),
+    ),
+    blocks=(
+        ("steps", "i4"),  # (4,) from a cell to the next one in each heading
+        ("junctions", JUNCTION),
+        ("leads_to", "i4"),  # where portals are: 4 * the cell that is entered + the heading in which it is left
+        ("comes_from", "i4"),  # where portals are: the portal that leads to a cell, 0 = none
+        ("distances", "u2"),  # destination by destination: moves left from every cell
+        ("ground", "u1"),  # allowed headings | kind << 4 | PORTAL
+        ("lanes", "u1"),  # lane index << 4 | signed distance from its centre + 8
+        ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
+        ("place", "u1"),  # number of a cell within its junction
+    ),
+)
+
+
+def map_dtype(
+    rows: int, cols: int, junctions: int = 0, destinations: int = 1, has_portals: bool = False
+) -> np.dtype[np.void]:
+    """The record of a map of so many cells, which has what is asked for."""
+    cells = (rows + 2) * (cols + 2)
+    return MAP.dtype(
+        steps=4,
+        junctions=junctions,
+        leads_to=cells if has_portals else 0,
+        comes_from=cells if has_portals else 0,
+        distances=destinations * cells,
+        ground=cells,
+        lanes=cells,
+        junction=cells if junctions else 0,
+        place=cells if junctions else 0,
+    )
+
+
+# --- writing a map ---------------------------------------------------------------------------------------------------
+@kernel
+def set_size(map, rows, cols):
+    """Make a blank map one of `rows` x `cols` cells off the road, with a border around them."""
+    width = cols + 2
+    map.rows = rows
+    map.cols = cols
+    map.width = width
+    map.row_factor = ((1 << ROW_SHIFT) + width - 1) // width
+    map.steps[NORTH] = -width
+    map.steps[EAST] = 1
+    map.steps[SOUTH] = width
+    map.steps[WEST] = -1
+    for col in range(width):
+        map.ground[col] = EDGE << 4
+        map.ground[(rows + 1) * width + col] = EDGE << 4
+    for row in range(1, rows + 1):
+        map.ground[row * width] = EDGE << 4
+        map.ground[row * width + cols + 1] = EDGE << 4
+
+
+@kernel
+def paint(map, cell, kind, mask, lane, offset):
+    """Make a cell of the road.
+
+    Args:
+        map: changed.
+        cell: on the map.
+        kind: OFF_ROAD … PARKING_BAY.
+        mask: the allowed headings, one bit each; an obstacle allows none.
+        lane: number of its lane, 0 … 15.
+        offset: signed distance from the lane's centre, -8 … 7 cells, positive to the right of the lane's heading.
+    """
+    map.ground[cell] = mask | kind << 4
+    map.lanes[cell] = lane << 4 | (offset + 8)
+
+
+@kernel
+def open_portal(map, cell, heading, target):
+    """Let `heading` lead from `cell` to `target`, and nowhere else; a cell is a portal in one heading at most."""
+    map.ground[cell] = map.ground[cell] | PORTAL
+    map.leads_to[cell] = 4 * target + heading
+    map.comes_from[target] = cell
+    map.num_portals += 1
+
+
+@kernel
+def join_junction(map, cell, junction):
+    """Make a cell the next one of a junction."""
+    place = map.junctions[junction].num_cells
+    map.junction[cell] = junction + 1
+    map.place[cell] = place
+    map.junctions[junction].num_cells = place + 1
+
+
+# --- reading it ------------------------------------------------------------------------------------------------------
+@kernel
+def cell_at(map, row, col):
+    """The cell of a row and column, both on the map or its border."""
+    return (row + 1) * map.width + col + 1
+
+
+@kernel
+def row_of(map, cell):
+    """The row of a cell: a division by `width`, as a product; exact for all maps of less than 2**32 / width cells."""
+    return (cell * map.row_factor >> ROW_SHIFT) - 1
+
+
+@kernel
+def col_of(map, cell):
+    """The column of a cell."""
+    return cell - (row_of(map, cell) + 1) * map.width - 1
+
+
+@kernel
+def is_on_map(map, row, col):
+    """Whether a row and column are those of a cell within the border."""
+    return 0 <= row < map.rows and 0 <= col < map.cols
+
+
+@kernel
+def turned(heading, side):
+    """The heading after a quarter turn to `side` (LEFT_SIDE or RIGHT_SIDE)."""
+    return (heading + side) & 3
+
+
+@kernel
+def headings(map, cell):
+    """The mask of a cell's allowed headings."""
+    return int(map.ground[cell]) & 15
+
+
+@kernel
+def kind(map, cell):
+    """The kind of a cell, OFF_ROAD … EDGE."""
+    return map.ground[cell] >> 4 & 7
+
+
+@kernel
+def allows(map, cell, heading):
+    """Whether a cell may be driven in `heading`."""
+    return map.ground[cell] >> heading & 1 == 1
+
+
+@kernel
+def has_several_headings(map, cell):
+    """Whether several headings meet in a cell: a junction, a corner or open ground."""
+    mask = headings(map, cell)
+    return mask & (mask - 1) != 0
+
+
+@kernel
+def lane_index(map, cell):
+    """Number of the lane that a cell belongs to."""
+    return map.lanes[cell] >> 4
+
+
+@kernel
+def lane_offset(map, cell):
+    """Signed distance of a cell from its lane's centre: cells, positive to the right of the lane's heading."""
+    return int(map.lanes[cell] & 15) - 8
+
+
+@kernel
+def is_ring(map):
+    """Whether this is a ring: egos pass its portals too, and their goal is a distance."""
+    return map.ring_rows + map.ring_cols > 0
+
+
+@kernel
+def next_cell(map, cell, heading):
+    """The cell ahead of another one, for traffic: a portal leads on."""
+    if map.ground[cell] & PORTAL != 0:
+        leads_to = map.leads_to[cell]
+        if leads_to & 3 == heading:
+            return leads_to >> 2
+    return cell + map.steps[heading]
+
+
+@kernel
+def next_cell_for_ego(map, cell, heading):
+    """The cell ahead of another one, for an ego: unless the map is a ring, a portal is its edge."""
+    if is_ring(map):
+        return next_cell(map, cell, heading)
+    return cell + map.steps[heading]
+
+
+@kernel
+def cell_behind(map, cell, heading):
+    """The cell from which `heading` leads to another one, for traffic."""
+    if map.num_portals > 0:
+        portal = map.comes_from[cell]
+        if portal != 0 and map.leads_to[portal] == 4 * cell + heading:
+            return portal
+    return cell - map.steps[heading]
+
+
+@kernel
+def cell_behind_for_ego(map, cell, heading):
+    """The same for an ego."""
+    if is_ring(map):
+        return cell_behind(map, cell, heading)
+    return cell - map.steps[heading]
+
+
+@kernel
+def cell_beside(map, cell, heading, side):
+    """The cell to `side` of a vehicle that stands on `cell`."""
+    return cell + map.steps[turned(heading, side)]
+
+
+@kernel
+def cell_towards(map, cell, heading, ahead, right):
+    """What an ego on `cell` sees `ahead` cells ahead and `right` cells to the right of it: a cell, -1 outside the map.
+
+    On a ring it sees across the seam.
+    """
+    row = row_of(map, cell)
+    col = cell - (row + 1) * map.width - 1
+    if heading == NORTH:
+        row -= ahead
+        col += right
+    elif heading == EAST:
+        row += right
+        col += ahead
+    elif heading == SOUTH:
+        row += ahead
+        col -= right
+    else:
+        row -= right
+        col -= ahead
+    if map.ring_rows > 0:
+        row = row % map.ring_rows
+    if map.ring_cols > 0:
+        col = col % map.ring_cols
+    if not is_on_map(map, row, col):
+        return -1
+    return cell_at(map, row, col)
+
+
+@kernel
+def distance_from(map, destination, cell):
+    """Moves from a cell to a destination, UNREACHABLE if no legal way leads there."""
+    return int(map.distances[destination * (map.rows + 2) * map.width + cell])
+
+
+@kernel
+def is_destination(map, destination, cell):
+    """Whether a cell is (one of) the cells of a destination."""
+    return map.distances[destination * (map.rows + 2) * map.width + cell] == 0
