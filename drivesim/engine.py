@@ -95,8 +95,15 @@ class Engine:
         self._pool: ThreadPoolExecutor | None = None
         self._pool_pid = 0
         self._bind()
-        if not self.has_own_maps and not batch.lay_map(self._frame.argument):
-            raise gym.error.Error(f"no road can be laid with {level}")
+        if not self.has_own_maps:
+            self._lay_shared_map()
+
+    def _lay_shared_map(self) -> None:
+        """Lay the one map of all worlds."""
+        self._frame.set(maps=self.maps)
+        if not batch.lay_map(self._frame.argument):
+            raise gym.error.Error(f"no road can be laid with {self.config.level_config}")
+        self._frame.set(maps=np.broadcast_to(self.maps, self.num_worlds))
 
     def _bind(self) -> None:
         """Tell the loops where everything is."""

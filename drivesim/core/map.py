@@ -23,7 +23,7 @@ ALL_HEADINGS = 15
 PORTAL = 128
 
 UNREACHABLE = 65535  # distance of a cell without a legal way to the destination
-ROW_SHIFT = 32
+ROW_SHIFT = 30
 
 JUNCTION = np.dtype(
     (
@@ -149,7 +149,7 @@ def cell_at(map, row, col):
 
 @kernel
 def row_of(map, cell):
-    """The row of a cell: a division by `width`, as a product; exact for all maps of less than 2**32 / width cells."""
+    """The row of a cell: a division by `width`, as a product; exact for all maps of less than 2**30 / width cells."""
     return (cell * map.row_factor >> ROW_SHIFT) - 1
 
 
