@@ -43,7 +43,7 @@ def parallel_env(env_id: str, num_agents: int = 2, **options: Any) -> DriveParal
 
 
 def parallel_vec_env(env_id: str, num_worlds: int, num_agents: int, **options: Any) -> MultiAgentVectorEnv:
-    """Worlds x cars as the lanes of a vector environment; see `drivesim.multi_agent`."""
+    """Worlds x cars as the envs of a vector environment; see `drivesim.multi_agent`."""
     from drivesim.multi_agent import MultiAgentVectorEnv
 
     return MultiAgentVectorEnv(env_id, num_worlds, num_agents, **options)

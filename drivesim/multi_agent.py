@@ -1,12 +1,12 @@
-"""Several controlled cars in one world: worlds x cars as the lanes of a vector environment.
+"""Several controlled cars in one world: worlds x cars as the envs of a vector environment.
 
-    envs = drivesim.parallel_vec_env("drivesim/Highway-v0", num_worlds=64, num_agents=8)  # 512 lanes
+    envs = drivesim.parallel_vec_env("drivesim/Highway-v0", num_worlds=64, num_agents=8)  # 512 envs
     obs, infos = envs.reset(seed=0)
     obs, rewards, terminated, truncated, infos = envs.step(actions)
     learn_from = infos["is_real"]
 
-Lane w * num_agents + a is car a of world w. Cars of a world start together; a car whose drive has ended is gone and its
-lane waits until the drives of all have ended, when the world begins its next episode.
+Env w * num_agents + a is car a of world w. Cars of a world start together; a car whose drive has ended is gone and its
+env waits until the drives of all have ended, when the world begins its next episode.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         self._engine.reset(everywhere, np.full(self.num_worlds, -1, np.int64), obs)
         self._is_started = True
         if self._renderer.is_human:
-            self._renderer.show_lanes()
+            self._renderer.show_worlds()
         return obs, {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
@@ -185,7 +185,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
                 summary[f"_{key}"] = ended
             infos |= {"final_obs": final_obs, "_final_obs": ended, "final_info": summary, "_final_info": ended}
         if self._renderer.is_human:
-            self._renderer.show_lanes()
+            self._renderer.show_worlds()
         return obs, rewards, terminations, truncations, infos
 
     @property

@@ -21,8 +21,8 @@ import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.film import record
 from agents.training import load_policy
+from agents.videos import record
 from agents.watching import think_along, watch
 from drivesim.render.moment import Moment
 from drivesim.replay import Replay, moments

@@ -21,7 +21,7 @@ from pathlib import Path
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.checks import require
+from agents.config_checks import require
 from agents.environments import require_registered
 from agents.interrupts import stop_requests
 from agents.race import RaceConfig, Run, is_changed, make_baselines, make_run, read_record, summary_of

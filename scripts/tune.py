@@ -30,7 +30,7 @@ import optuna
 import tyro
 from optuna.trial import FrozenTrial, TrialState
 
-from agents.checks import check_at_least, check_choice, require
+from agents.config_checks import check_at_least, check_choice, require
 from agents.environments import require_registered
 from agents.metrics import read_metrics
 from agents.presets import preset_for

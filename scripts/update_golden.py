@@ -48,15 +48,15 @@ def cases() -> list[tuple[str, str]]:
 
 
 def actions_of(env_id: str, num_actions: int) -> list[list[int]]:
-    """(NUM_STEPS, NUM_ENVS) actions; the first lanes drive at random, the last ones mostly hold or gain speed."""
+    """(NUM_STEPS, NUM_ENVS) actions; the first envs drive at random, the last ones mostly hold or gain speed."""
     dice = Random(env_id)
     ahead = (2, 2) if num_actions == 4 else (1, 3)  # FASTER twice, or IDLE and FASTER
     steps = []
     for _ in range(NUM_STEPS):
         drawn = [int(dice.random() * num_actions) for _ in range(NUM_ENVS)]
-        for lane in range(NUM_ENVS // 2, NUM_ENVS):
+        for i in range(NUM_ENVS // 2, NUM_ENVS):
             if dice.random() < 0.8:
-                drawn[lane] = ahead[int(dice.random() * 2)]
+                drawn[i] = ahead[int(dice.random() * 2)]
         steps.append(drawn)
     return steps
 

@@ -14,7 +14,7 @@ import gymnasium as gym
 from torch.export import ExportedProgram
 
 from agents.checkpoint import Checkpoint, find_checkpoints, load_latest_checkpoint
-from agents.checks import require
+from agents.config_checks import require
 from agents.environments import make_envs
 from agents.export.numpy_form import NumpyForm, write_numpy
 from agents.export.onnx_form import OnnxForm, write_onnx

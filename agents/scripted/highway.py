@@ -34,7 +34,7 @@ class HighwayDriver:
         self.limit = limit
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns an action for every lane of the batch."""
+        """Returns an action for every env of the batch."""
         own = obs.shape[3] // 2
         speed = own_speed(obs)
         vehicles = ahead(obs, "vehicle")

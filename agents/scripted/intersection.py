@@ -48,7 +48,7 @@ class IntersectionDriver:
         self.limit = limit
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns an action for every lane of the batch."""
+        """Returns an action for every env of the batch."""
         speed = own_speed(obs)
         vehicles = ahead(obs, "vehicle")
         headings = ahead(obs, "vehicle_heading")

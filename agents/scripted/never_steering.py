@@ -38,7 +38,7 @@ class StraightDriver:
         self.reckless = reckless
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns FASTER, IDLE or SLOWER for every lane of the batch."""
+        """Returns FASTER, IDLE or SLOWER for every env of the batch."""
         middle = obs.shape[3] // 2
         speed = own_speed(obs)
         if self.reckless:
@@ -62,13 +62,13 @@ class StraightFieldDriver:
         self.reckless = reckless
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns FASTER or SLOWER for every lane of the batch."""
-        lanes, rows, cols = np.nonzero(obs >= EGO)
-        steps = np.asarray(STEPS)[(obs[lanes, rows, cols] - EGO) // 6]
+        """Returns FASTER or SLOWER for every env of the batch."""
+        envs, rows, cols = np.nonzero(obs >= EGO)
+        steps = np.asarray(STEPS)[(obs[envs, rows, cols] - EGO) // 6]
         is_clear = np.ones(len(obs), np.bool_)
         for n in range(1, CLEAR_CELLS + 1):
             row = np.clip(rows + n * steps[:, 0], 0, obs.shape[1] - 1)
             col = np.clip(cols + n * steps[:, 1], 0, obs.shape[2] - 1)
-            code = obs[lanes, row, col]
+            code = obs[envs, row, col]
             is_clear &= (code != OBSTACLE) & ((code < VEHICLE) | (code >= EGO))
         return np.where(is_clear | self.reckless, FASTER, SLOWER).astype(np.int64)

@@ -43,7 +43,7 @@ class RoadDriver:
         self.shoulder_cost = shoulder_cost
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns the first action of every lane's best way."""
+        """Returns the first action of every env's best way."""
         road = ahead(obs, "road")
         is_open = (road > 0) & (ahead(obs, "route") > 0)
         cost = 1.0 + self.offset_cost / 36 * ahead(obs, "lane_offset") + self.shoulder_cost * (road == 128)

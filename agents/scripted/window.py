@@ -48,7 +48,7 @@ def behind(obs: NDArray[Any], plane: str) -> NDArray[Any]:
 
 
 def at(cells: NDArray[Any], n: NDArray[Any], across: int) -> NDArray[Any]:
-    """The value of one cell per lane, 0 beyond the window: (B,).
+    """The value of one cell per env, 0 beyond the window: (B,).
 
     Args:
         cells: a plane as `ahead` gives it.

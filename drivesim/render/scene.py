@@ -12,7 +12,7 @@ from drivesim.core.world import ABSENT, CRASHED, DRIVING, NOBODY
 from drivesim.render import palette
 from drivesim.render.ground import COL_STEPS, ROW_STEPS, map_of, stop_lines
 from drivesim.render.motion import MIDDLE, displacement, is_next, ways
-from drivesim.render.route import planned_route
+from drivesim.render.planned_route import planned_route
 from drivesim.render.sprites import CAR, EGO, PEDESTRIAN, ROUTE, SIGNAL, TRUCK, WAKE, WRECK, Look
 from drivesim.render.view import World
 

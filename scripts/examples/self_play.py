@@ -11,18 +11,18 @@ import drivesim
 from agents.policy import NetworkPolicy
 from agents.ppo import PPO, PPOConfig
 from agents.presets import preset_for
-from agents.stepping import Lanes
+from agents.stepping import Stepper
 
 
 def share_that_arrives(policy: NetworkPolicy, env_id: str, num_agents: int) -> float:
     """The share of cars that arrive, each world's first episode on 256 held-out levels."""
     envs = drivesim.parallel_vec_env(env_id, 256, num_agents, observation="features", split="test")
-    lanes, arrived, is_open = Lanes(envs), 0, np.ones(envs.num_envs, np.bool_)
-    obs = lanes.begin(list(range(1_000_000, 1_000_256)))
+    stepper, arrived, is_open = Stepper(envs), 0, np.ones(envs.num_envs, np.bool_)
+    obs = stepper.begin(list(range(1_000_000, 1_000_256)))
     while is_open.any():
-        step = lanes.step(policy(obs))
+        step = stepper.step(policy(obs))
         if step.ended.any():
-            arrived += int(lanes.episodes["success"][is_open[step.ended]].sum())
+            arrived += int(stepper.episodes["success"][is_open[step.ended]].sum())
         is_open &= ~step.ended
         obs = step.next_obs
     return arrived / envs.num_envs
@@ -39,12 +39,12 @@ def main(
     envs = drivesim.parallel_vec_env(env, num_worlds, num_agents, observation="features")
     config = replace(cast(PPOConfig, preset_for(env, "ppo").agent), num_envs=envs.num_envs)
     agent = PPO(envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=total_steps)
-    lanes = Lanes(envs)
-    obs = lanes.begin(list(range(num_worlds)))
+    stepper = Stepper(envs)
+    obs = stepper.begin(list(range(num_worlds)))
     agent.begin(obs)
     for _ in trange(total_steps // envs.num_envs):
-        step = lanes.step(agent.act(obs))
-        agent.observe(step)
+        step = stepper.step(agent.act(obs))
+        agent.record(step)
         agent.update()
         obs = step.next_obs
     share = share_that_arrives(agent.policy(), env, num_agents)

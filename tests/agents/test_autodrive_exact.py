@@ -22,7 +22,7 @@ from agents.networks import NetworkConfig
 from agents.ppo import PPO, A2CConfig, PPOConfig
 from agents.pqn import PQN, PQNConfig
 from agents.reinforce import REINFORCE, REINFORCEConfig
-from agents.stepping import Lanes
+from agents.stepping import Stepper
 
 GAMMA = 0.9
 LEFT, RIGHT, FASTER, SLOWER = range(4)
@@ -304,17 +304,17 @@ def one_thread() -> Iterator[None]:
 
 
 def trained(learner: tuple[Any, Any, int], envs: TableVectorEnv, seed: int) -> Any:
-    """The agent, after its acting, observing and updating on the lanes."""
+    """The agent, after its acting, recording and updating on the envs."""
     algorithm, config, total_steps = learner
     agent = algorithm(
         envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=total_steps
     )  # fmt: skip
-    lanes = Lanes(envs)
-    obs = lanes.begin([seed])
+    stepper = Stepper(envs)
+    obs = stepper.begin([seed])
     agent.begin(obs)
     while agent.global_step < total_steps:
-        step = lanes.step(agent.act(obs))
-        agent.observe(step)
+        step = stepper.step(agent.act(obs))
+        agent.record(step)
         agent.update()
         obs = step.next_obs
     return agent

@@ -95,8 +95,8 @@ def test_the_return_told_at_the_end_is_the_sum_of_the_rewards():
     for _ in range(300):
         _, rewards, terminations, truncations, infos = envs.step(wishes(rng, 32))
         totals += rewards
-        for lane in np.flatnonzero(terminations | truncations):
-            assert infos["final_info"]["episode_return"][lane] == pytest.approx(totals[lane], abs=1e-12)
+        for i in np.flatnonzero(terminations | truncations):
+            assert infos["final_info"]["episode_return"][i] == pytest.approx(totals[i], abs=1e-12)
             seen += 1
         totals[infos["starts"]] = 0.0
     assert seen > 30
@@ -191,7 +191,7 @@ def test_bad_options_and_actions_are_refused():
         envs.step(np.zeros(16, int))
     envs.reset(seed=0)
     before = envs.get_state()
-    with pytest.raises(ValueError, match="got 5 in lane 7"):
+    with pytest.raises(ValueError, match="got 5 in env 7"):
         envs.step(np.where(np.arange(16) == 7, 5, IDLE))
     with pytest.raises((TypeError, ValueError), match="actions"):
         envs.step(np.zeros(4, int))

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import observed
 import pytest
-from lanes import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSERVATIONS, OBSTACLES, draw_actions
+from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSERVATIONS, OBSTACLES, draw_actions
 
 import drivesim
 from drivesim.config import EnvConfig

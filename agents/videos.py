@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments import EnvConfig
+from agents.environments import EnvChoice
 from agents.policy import Policy
 from agents.watching import watch
 from drivesim.checks import whole
@@ -154,14 +154,14 @@ def record(
     return path
 
 
-def record_episode(policy: Policy, config: EnvConfig, folder: Path, *, seed: int, driver: str) -> list[Path]:
+def record_episode(policy: Policy, config: EnvChoice, folder: Path, *, seed: int, driver: str) -> list[Path]:
     """Drives one held-out episode and writes it to a folder: a replay, a GIF and a page.
 
     Args:
         policy: the driver.
         config: environment and options.
         folder: gets episode.json, episode.gif and episode.html.
-        seed: of the lane.
+        seed: of the env.
         driver: its name, for the page.
 
     Returns:
