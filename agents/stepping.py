@@ -35,7 +35,7 @@ class Step(NamedTuple):
     final_obs: NDArray[Any] | None
     """(N, *obs_shape), the true successors where an episode ended, anything elsewhere; None if none did."""
     is_real: NDArray[np.bool_]
-    """(N,): False where an episode was only begun (``NEXT_STEP``), or a car waits for the others of its world; such a
+    """(N,): False where an episode was only begun (``NEXT_STEP``), or an ego waits for the others of its world; such a
     row is never learnt from."""
     starts: NDArray[np.bool_]
     """(N,): ``next_obs`` begins an episode."""
@@ -83,7 +83,7 @@ class Stepper:
         final_obs: NDArray[Any] | None = None
         if self.mode is gym.vector.AutoresetMode.SAME_STEP:
             final_obs = infos.get("final_obs")
-            if "is_real" in infos:  # several cars share a world: it begins anew when the last of them has ended
+            if "is_real" in infos:  # several egos share a world: it begins anew when the last of them has ended
                 is_real, starts = infos["is_real"], infos["starts"]
         elif self.mode is gym.vector.AutoresetMode.NEXT_STEP:
             starts = self._waits

@@ -24,7 +24,7 @@ MAX_LEVEL_SEED = 2 * TEST_SPLIT - 1
 
 
 class DriveEnv(gym.Env[Array, int]):
-    """One car in one world, through Gymnasium.
+    """One ego in one world, through Gymnasium.
 
     Args:
         scenario: name in the registry; `gym.make` passes it.

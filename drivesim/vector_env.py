@@ -38,7 +38,7 @@ ENV_METHODS = ("render", "observe", "action_masks")  # those that answer once pe
 
 
 class DriveVectorEnv(VectorEnv[Array, Array, Array]):
-    """Many cars, each in a world of its own, through Gymnasium's vector interface.
+    """Many egos, each in a world of its own, through Gymnasium's vector interface.
 
     Args:
         scenario: name in the registry; `gym.make_vec` passes it.

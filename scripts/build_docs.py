@@ -212,7 +212,7 @@ def environments_page(docs: Path) -> str:
     names = "\n".join(file_name(entry) for entry in ENTRIES)
     blocks = [NOTICE.format(source="drivesim/registry.py"), "# Environments", table(rows)]
     if (docs / "media" / "drivers.gif").exists():
-        blocks.append("![Rule-based drivers, the yellow cars, in every scenario](../media/drivers.gif)")
+        blocks.append("![Rule-based drivers in the yellow cars, in every scenario](../media/drivers.gif)")
     return "\n\n".join([*blocks, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]) + "\n"
 
 

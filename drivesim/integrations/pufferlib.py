@@ -38,7 +38,7 @@ class InPlaceVectorEnv(DriveVectorEnv):
 
 
 class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib may be absent
-    """N cars, each in a world of its own, as a native environment of PufferLib 3.
+    """N egos, each in a world of its own, as a native environment of PufferLib 3.
 
     Args:
         env_id: such as `"drivesim/Highway-v0"`.

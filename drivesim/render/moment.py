@@ -79,6 +79,6 @@ class Moment:
     @property
     def completion(self) -> float:
         """The share of the route behind the ego, at least 0."""
-        driver = self.world["drivers"][0]
-        route_length = max(1, int(driver["route_length"]))
-        return max(0.0, (route_length - int(driver["remaining"])) / route_length)
+        ego = self.world["drivers"][0]
+        route_length = max(1, int(ego["route_length"]))
+        return max(0.0, (route_length - int(ego["remaining"])) / route_length)

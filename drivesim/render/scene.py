@@ -130,9 +130,9 @@ class Scene:
                 )
 
     def _vehicles(self) -> Iterator[Piece]:
-        """All vehicles, the controlled ones on top, over the wakes of all."""
+        """All vehicles, the egos on top, over the wakes of all."""
         num_vehicles = int(self.world["num_vehicles"])
-        num_controlled = int(self.world["num_controlled"])
+        num_egos = int(self.world["num_controlled"])
         old, new = self.before["vehicles"][:num_vehicles], self.world["vehicles"][:num_vehicles]
         names = ("status", "heading", "speed", "limit", "acceleration", "side", "quarter", "turn")
         facts = zip(
@@ -142,8 +142,8 @@ class Scene:
         for k, (was, faced, status, heading, speed, limit, acceleration, side, quarter, turn) in enumerate(facts):
             if ABSENT in (was, status):
                 continue
-            body = palette.EGO if k < num_controlled else palette.TRAFFIC[k % len(palette.TRAFFIC)]
-            kind = EGO if k < num_controlled else TRUCK if limit <= TRUCK_LIMIT else CAR
+            body = palette.EGO if k < num_egos else palette.TRAFFIC[k % len(palette.TRAFFIC)]
+            kind = EGO if k < num_egos else TRUCK if limit <= TRUCK_LIMIT else CAR
             wreck = Look(WRECK, body)
             piece = self._piece(Look(kind, body, acceleration < 0, side or quarter or turn), k)
             turns = (heading - faced + 2) % 4 - 2

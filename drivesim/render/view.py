@@ -127,7 +127,7 @@ def view_of(world: World, cell: int | None = None, focus: tuple[float, float] | 
     Args:
         world: whose map is shown.
         cell: pixels along a cell's side; None = as in a picture of the default size.
-        focus: row and column around which a window lies; None = those of the first controlled car, wherever it is.
+        focus: row and column around which a window lies; None = those of the first ego, wherever it is.
     """
     rows, cols = extents_of(world)
     ego = world["vehicles"][0]

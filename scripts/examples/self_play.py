@@ -1,4 +1,4 @@
-"""Self-play: eight cars on every road, all driven by one network: python scripts/examples/self_play.py --help."""
+"""Self-play: eight egos on every road, all driven by one network: python scripts/examples/self_play.py --help."""
 
 from dataclasses import replace
 from typing import cast
@@ -15,7 +15,7 @@ from agents.stepping import Stepper
 
 
 def share_that_arrives(policy: NetworkPolicy, env_id: str, num_agents: int) -> float:
-    """The share of cars that arrive, each world's first episode on 256 held-out levels."""
+    """The share of egos that arrive, each world's first episode on 256 held-out levels."""
     envs = drivesim.parallel_vec_env(env_id, 256, num_agents, observation="features", split="test")
     stepper, arrived, is_open = Stepper(envs), 0, np.ones(envs.num_envs, np.bool_)
     obs = stepper.begin(list(range(1_000_000, 1_000_256)))
@@ -30,12 +30,12 @@ def share_that_arrives(policy: NetworkPolicy, env_id: str, num_agents: int) -> f
 
 def main(
     env: str = "drivesim/Highway-v0",
-    num_agents: int = 8,  # cars in each world
+    num_agents: int = 8,  # egos in each world
     num_worlds: int = 128,
-    total_steps: int = 14_000_000,  # of all cars together
+    total_steps: int = 14_000_000,  # of all egos together
     seed: int = 0,
 ) -> float:
-    """Trains, measures, and returns the share of cars that arrive."""
+    """Trains, measures, and returns the share of egos that arrive."""
     envs = drivesim.parallel_vec_env(env, num_worlds, num_agents, observation="features")
     config = replace(cast(PPOConfig, preset_for(env, "ppo").agent), num_envs=envs.num_envs)
     agent = PPO(envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=total_steps)
@@ -48,7 +48,7 @@ def main(
         agent.update()
         obs = step.next_obs
     share = share_that_arrives(agent.policy(), env, num_agents)
-    print(f"{share:.1%} of the cars arrive on levels they have never seen")
+    print(f"{share:.1%} of the egos arrive on levels they have never seen")
     return share
 
 

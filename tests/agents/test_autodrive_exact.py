@@ -1,6 +1,6 @@
 """Autodrive against dynamic programming: the kernel obeys its rules, and every learner finds the best drive.
 
-The rules are written out a second time here, in plain Python and for one car, so that neither the kernel nor a learner
+The rules are written out a second time here, in plain Python and for one ego, so that neither the kernel nor a learner
 is compared with itself. Small levels are tables of about a thousand states, solved exactly in a moment.
 """
 
@@ -90,7 +90,7 @@ class Field:
             speed = min(speed + 1, 2)
         elif action == SLOWER:
             speed = max(speed - 1, 0)
-        elif speed <= 1:  # at speed 2 the car is too fast to turn
+        elif speed <= 1:  # at speed 2 the ego is too fast to turn
             heading = (heading + (1 if action == RIGHT else 3)) % 4
             speed = 1
         for sub_step in range(1, 6):

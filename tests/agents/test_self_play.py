@@ -1,4 +1,4 @@
-"""Cars that share a world, as the agents see them: rows of cars that wait are never learnt from."""
+"""Egos that share a world, as the agents see them: rows of egos that wait are never learnt from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agents.ppo import PPO, PPOConfig
 from agents.stepping import Stepper
 
 
-def test_rows_of_cars_that_wait_are_not_real_and_drives_begin_together() -> None:
+def test_rows_of_egos_that_wait_are_not_real_and_drives_begin_together() -> None:
     stepper = Stepper(drivesim.parallel_vec_env("drivesim/Highway-v0", 8, 4, observation="features"))
     stepper.begin(list(range(8)))
     rng = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def test_rows_of_cars_that_wait_are_not_real_and_drives_begin_together() -> None
     assert seen > 100
 
 
-def test_what_a_car_that_waits_sees_and_earns_does_not_change_the_weights() -> None:
+def test_what_an_ego_that_waits_sees_and_earns_does_not_change_the_weights() -> None:
     """The same rollout twice, the second time with nonsense in the rows that are not real."""
     weights = []
     for nonsense in (False, True):

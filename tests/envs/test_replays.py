@@ -54,7 +54,7 @@ def drive(env: gym.Env, seed: int = 0, num_steps: int = 1000) -> list[np.ndarray
 
 
 def standing(env_id: str, num_steps: int) -> Replay:
-    """A replay of so many ticks: of a car that does not move."""
+    """A replay of so many ticks: of an ego that does not move."""
     slower = gym.make(env_id).action_space.n - 1
     return Replay.of(env_id, {}, 0, [slower] * num_steps)
 
