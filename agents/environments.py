@@ -1,4 +1,4 @@
-"""How agents make the suite's vector environments, and how their envs are seeded."""
+"""The suite's vector environments as agents make and seed them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["EnvChoice", "env_seeds", "make_envs", "registered_ids"]
 
 @dataclass(frozen=True)
 class EnvChoice:
-    """Which environment, and the options that stay the same for training and evaluation."""
+    """An environment, and the options that stay the same for training and evaluation."""
 
     env: str = "drivesim/Obstacles-v0"
     """Environment id."""

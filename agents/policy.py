@@ -1,4 +1,4 @@
-"""What drives: the greedy policy of a network, over many envs at once."""
+"""Policies, and the greedy one of a network, over many envs at once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ScoringNetwork(Protocol):
 
 
 class Verdict(NamedTuple):
-    """What a policy makes of B observations."""
+    """A policy's answer to B observations."""
 
     actions: NDArray[np.int64]
     """(B,), those that the policy takes."""

@@ -45,7 +45,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RaceConfig:
-    """What all runs of a race have in common."""
+    """Settings that all runs of a race have in common."""
 
     out: Path = Path("runs/results")
     """Folder of the runs and their records."""
@@ -100,7 +100,7 @@ class Run:
 
 @dataclass(frozen=True)
 class _Progress:
-    """How far a run's training has come, according to its last checkpoint."""
+    """Progress of a run's training, according to its last checkpoint."""
 
     reason: str | None
     """Why it ended; None if it has not."""

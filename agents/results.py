@@ -1,4 +1,4 @@
-"""What many training runs come to: intervals over seeds, times to a threshold, one table.
+"""Results of many training runs: intervals over seeds, times to a threshold, one table.
 
 A *run record* says how one training run ended and how its best driver did on held-out levels, a *baseline record* how a
 driver that learns nothing did on the same levels; ``scripts/results.py`` makes both. Everything here is a function of

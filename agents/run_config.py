@@ -1,4 +1,4 @@
-"""How a run is configured: the run itself, and the table of algorithms."""
+"""Configuration of a run: the run itself, and the table of algorithms."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ __all__ = ["Agent", "TrainConfig", "TrainResult", "load_policy", "resume", "trai
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run ended."""
+    """The end of a run."""
 
     folder: Path
     """The run folder."""
@@ -68,7 +68,7 @@ class TrainResult:
 
 
 class Agent(Protocol):
-    """What the loop asks of an algorithm."""
+    """The interface that the loop asks of an algorithm."""
 
     global_step: int
     num_updates: int

@@ -1,4 +1,4 @@
-"""What a learnt driver thinks while it drives, and what it looks at.
+"""A learnt driver's decisions while it drives, and the cells that it looks at.
 
     policy, config = load_policy(Path("runs/..."))
     replay, moments = watch(policy, config, seed=0, xray=True)
@@ -146,7 +146,7 @@ def saliency(
 
 
 def _act(policy: Policy, obs: NDArray[Any], env: gym.Env[Any, Any]) -> int:
-    """What a driver does, for reasons of its own."""
+    """A driver's action, for reasons of its own."""
     if isinstance(policy, NetworkPolicy):
         return int(policy(obs[None], _masks(policy, env))[0])
     return int(policy(obs[None])[0])

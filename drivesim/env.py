@@ -99,7 +99,7 @@ class DriveEnv(gym.Env[Array, int]):
 
     @property
     def spec(self) -> EnvSpec | None:
-        """What `gym.make` made this from, in terms of JSON."""
+        """The specification that `gym.make` made this from, in terms of JSON."""
         return self._spec
 
     @spec.setter
@@ -169,7 +169,7 @@ class DriveEnv(gym.Env[Array, int]):
         return obs[0], self._rewards.item(), terminated, False, self._info()
 
     def _info(self) -> dict[str, Any]:
-        """What `info` says after a reset or step."""
+        """The `info` of a reset or step."""
         engine = self._engine
         info: dict[str, Any] = dict(zip(INFO_KEYS, engine.episodes.item(), strict=False))
         info["reward_terms"] = dict(zip(TERMS, engine.terms[0].tolist(), strict=False))

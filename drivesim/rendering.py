@@ -1,4 +1,4 @@
-"""What an environment shows, by its render mode: a window, pictures or text. Loads pygame only for the window."""
+"""Rendering of an environment by its render mode: a window, pictures or text. Loads pygame only for the window."""
 
 from __future__ import annotations
 

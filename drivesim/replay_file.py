@@ -1,4 +1,4 @@
-"""What a replay is: its fields, its file, and the check that the episode still goes that way."""
+"""A replay: its fields, its file, and the check that the episode still goes that way."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ class Replay:
 
 
 class Record:
-    """What has happened in an episode so far."""
+    """The record of an episode so far."""
 
     def __init__(self, obs: Array, info: dict[str, Any]) -> None:
         self.actions = bytearray()
@@ -317,7 +317,7 @@ def world_of(env: gym.Env[Any, Any]) -> Array:
 
 
 def driven(replay: Replay) -> Record:
-    """What happens when the replay's actions are taken, up to the episode's end."""
+    """The record of taking the replay's actions, up to the episode's end."""
     with contextlib.closing(make(replay)) as env:
         record = Record(*begin(env, replay))
         for action in replay.actions:

@@ -133,7 +133,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
     @property
     def spec(self) -> EnvSpec | None:
-        """What `gym.make_vec` made this from, in terms of JSON."""
+        """The specification that `gym.make_vec` made this from, in terms of JSON."""
         return self._spec
 
     @spec.setter
@@ -220,7 +220,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return obs, rewards, terminations, truncations, self._infos()
 
     def _infos(self) -> dict[str, Any]:
-        """What `infos` says after a step; empty unless an episode has ended."""
+        """The `infos` of a step; empty unless an episode has ended."""
         infos: dict[str, Any] = {}
         if self._has_cost:
             infos["cost"] = self._engine.costs.copy()
@@ -356,7 +356,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return self._renderer.render_grid(columns)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """What every env answers to a method or attribute, as `SyncVectorEnv.call` does.
+        """Every env's answer to a method or attribute, as `SyncVectorEnv.call` does.
 
         Raises:
             AttributeError: if there is none, or if it is a method that does not answer for each env.

@@ -40,7 +40,7 @@ SIZE = 640  # pixels along the longer side of what is drawn, before it is made s
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     runs: Path | None = None
     """Folder of the race's runs; their drivers drive. Without it the rule-based ones do."""

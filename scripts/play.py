@@ -61,7 +61,7 @@ class Driver(Protocol):
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     env: str | None = None
     """Id of the environment; without one, a menu asks."""
@@ -175,7 +175,7 @@ def open_env(arguments: Arguments, config: EnvChoice, window: Window, notes: tup
 
 
 def score(info: dict[str, Any]) -> str:
-    """What became of the player's drive, in a line."""
+    """The outcome of the player's drive, in a line."""
     ends = ("collision", "pedestrian_hit", "off_road", "timeout")
     end = next((name.replace("_", " ") for name in ends if info[name]), "arrived")
     return f"you: {end} after {info['episode_length']} ticks, return {info['episode_return']:.2f}"

@@ -32,7 +32,7 @@ Format = Literal["mp4", "gif", "html"]
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders and replay files."""

@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Arguments(RaceConfig):
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     envs: tuple[str, ...] = IDS
     """Environment ids."""

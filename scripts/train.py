@@ -37,7 +37,7 @@ _AgentConfig = TypeVar("_AgentConfig", bound=AgentConfig)
 
 @dataclass(frozen=True)
 class Arguments(Generic[_AgentConfig]):
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     train: Annotated[TrainConfig, tyro.conf.arg(name="")]
     """The run."""

@@ -46,7 +46,7 @@ _SAVED = ("env", "agent", "seed", "total_steps", "max_seconds", "evaluations", "
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     env: str = TrainConfig.env
     """Environment id."""

@@ -32,7 +32,7 @@ CLEAR_STEPS = 5  # recorded in words, to see at a glance what has changed
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     version_bumped: bool = False
     """Overwrite records that no longer hold: the ids' versions have been raised, and CHANGELOG.md says why."""
@@ -62,7 +62,7 @@ def actions_of(env_id: str, num_actions: int) -> list[list[int]]:
 
 
 def record(env_id: str, observation: str) -> dict[str, Any]:
-    """What the environment answers: SHA-256 of everything, and the first steps in clear."""
+    """The environment's answers: SHA-256 of everything, and the first steps in clear."""
     envs = gym.make_vec(env_id, num_envs=NUM_ENVS, observation=observation, difficulty="medium")
     space = envs.single_action_space
     assert isinstance(space, gym.spaces.Discrete)

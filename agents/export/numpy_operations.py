@@ -1,4 +1,4 @@
-"""What the layers of a network compute, in numpy.
+"""Layers of a network, computed in numpy.
 
 Each function is copied as it stands into the files of :mod:`agents.export.numpy_form` that call it, so it may
 use numpy and nothing else of this module. Positional arguments are those of torch's operation of that name.

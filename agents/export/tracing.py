@@ -142,7 +142,7 @@ def output_axes(program: ExportedProgram) -> dict[str, int]:
 
 
 class _SummedRows(nn.Module):
-    """What a :class:`CodeEncoder` computes."""
+    """The output of a :class:`CodeEncoder`."""
 
     offsets: Tensor
 
@@ -159,7 +159,7 @@ class _SummedRows(nn.Module):
 
 
 class _RoundedProduct(nn.Module):
-    """What a :class:`PlaneEncoder` computes in bfloat16."""
+    """The output of a :class:`PlaneEncoder` in bfloat16."""
 
     def __init__(self, encoder: PlaneEncoder) -> None:
         super().__init__()

@@ -82,7 +82,7 @@ class Drives:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a form's answers compare with the network's."""
+    """A comparison of a form's answers with the network's."""
 
     agreement: float
     """Share of equal actions."""

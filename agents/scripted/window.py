@@ -1,4 +1,4 @@
-"""What the rules read in the `"grid"` observation: a window of cells, the ego facing up.
+"""Reading the `"grid"` observation for scripted drivers: a window of cells, the ego facing up.
 
 Every helper takes a batch of observations (B, planes, height, width). A cell is named by `n`, cells ahead of the ego,
 and `across`, cells to its right. A vehicle that drives at v next, and then brakes by 1 in every tick, travels

@@ -43,7 +43,7 @@ MAX_EPISODES = 2**31 - 1
 
 
 class About(TypedDict, total=False):
-    """What Minari is told about a dataset, all of it optional; Minari warns of what it would like to know."""
+    """Facts about a dataset for Minari, all of it optional; Minari warns of what it would like to know."""
 
     algorithm_name: str
     """Who drove."""
@@ -182,7 +182,7 @@ def verify(dataset: minari.MinariDataset) -> None:
 
 
 def _checked_spec(dataset: Any) -> EnvSpec:
-    """What the dataset's environment is made from.
+    """The specification of the dataset's environment.
 
     Raises:
         TypeError, ValueError: unless that is the suite and nothing else. A dataset's file could name any function to

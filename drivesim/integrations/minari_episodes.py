@@ -1,4 +1,4 @@
-"""What a Minari dataset is made of: the environment that is driven, and its episodes as Minari wants them."""
+"""The parts of a Minari dataset: the environment that is driven, and its episodes as Minari wants them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def entry_of_id(env_id: str) -> Entry:
 
 @dataclass(frozen=True)
 class Made:
-    """How the environments of a dataset are made."""
+    """The environment of a dataset, and the options that it is made with."""
 
     env_id: str
     options: dict[str, Any]
@@ -76,7 +76,7 @@ class Episode(NamedTuple):
 
 
 class Tape:
-    """What has happened in an episode so far."""
+    """The record of an episode so far."""
 
     def __init__(self, seed: int, episode: int, level_seed: int | None, obs: Array) -> None:
         self.seed = seed

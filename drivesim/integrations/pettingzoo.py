@@ -42,8 +42,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         render_size: pixels along the longer side of a picture, at most.
         **options: as in `drivesim.env.DriveEnv`.
 
-    An ego's drive ends by its own arrival or crash; it leaves the world and `agents`, and the others drive on. Every ego
-    observes, is paid and ends as the one of the single-agent environment, which is what this is with one agent.
+    An ego's drive ends by its own arrival or crash; it leaves the world and `agents`, and the others drive on. Every
+    ego observes, is paid and ends as the one of the single-agent environment, which is what this is with one agent.
     `infos` hold what the single environment's `info` holds, the `action_mask` as int8, as `Discrete.sample` wants it.
 
     Raises:
@@ -161,7 +161,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         return {agent: values[self.possible_agents.index(agent)] for agent in self.agents}
 
     def _infos(self) -> Answers:
-        """What `infos` say after a reset or step."""
+        """The `infos` of a reset or step."""
         engine = self._engine
         infos = {}
         for agent in self.agents:

@@ -42,7 +42,7 @@ class SpreadSeeds(VectorWrapper):
 
 
 def make_env(env_id: str, context: Mapping[str, Any]) -> gym.Env[Any, Any] | VectorEnv[Any, Any, Any]:
-    """What RLlib's runners call: a single environment, or with `num_envs` in the context a vector environment.
+    """The environment of an RLlib runner: a single one, or with `num_envs` in the context a vector environment.
 
     Args:
         env_id: such as `"drivesim/Highway-v0"`.

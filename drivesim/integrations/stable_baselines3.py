@@ -165,7 +165,7 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
         ]
 
     def _of_batch(self, name: str, index: int) -> Any:
-        """What `get_attr` finds in the batch for an env."""
+        """An attribute of an env that `get_attr` finds in the batch."""
         if name in ENV_METHODS:
             return partial(self._answer_of, index, name)
         value = getattr(self.envs, SINGLE_NAMES.get(name, name))
@@ -174,7 +174,7 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
         return value
 
     def _answer_of(self, index: int, name: str) -> Any:
-        """What one env answers to one of `ENV_METHODS`."""
+        """One env's answer to one of `ENV_METHODS`."""
         return self.env_method(name, indices=index)[0]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
@@ -189,7 +189,7 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
             self._own[index][attr_name] = value
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """What the given envs answer to `action_masks`, `observe` or `render`.
+        """Answers of the given envs to `action_masks`, `observe` or `render`.
 
         Raises:
             AttributeError: for another name.

@@ -58,7 +58,7 @@ class PartialVectorEnv(DriveVectorEnv):
         return obs[ids], rewards[ids], terminations[ids], truncations[ids], self._infos_of(ids)
 
     def _infos_of(self, ids: Array) -> Array:
-        """What the envs' infos say after a step, dicts (M,)."""
+        """The envs' infos of a step, dicts (M,)."""
         infos = np.empty(len(ids), np.object_)
         ended = self._ended[ids].tolist()
         for row, i in enumerate(ids.tolist()):
@@ -71,7 +71,7 @@ class PartialVectorEnv(DriveVectorEnv):
 
 
 class TianshouVecEnv(BaseVectorEnv):  # type: ignore[misc]  # its types are not looked at
-    """What `tianshou.env.DummyVectorEnv` is over N environments of `gym.make`, on one compiled loop.
+    """The equal of `tianshou.env.DummyVectorEnv` over N environments of `gym.make`, on one compiled loop.
 
     Args:
         env_id: such as `"drivesim/Highway-v0"`.

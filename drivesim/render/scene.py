@@ -1,4 +1,4 @@
-"""What stands and moves on the ground in one tick: the pieces of a picture, and where each is at any time of it."""
+"""The pieces of a picture: all that stands and moves on the ground in one tick, and where it is at any time of it."""
 
 from __future__ import annotations
 

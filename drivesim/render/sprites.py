@@ -31,7 +31,7 @@ EGO, CAR, TRUCK, WRECK, WAKE, PEDESTRIAN, SIGNAL, ROUTE = (
 
 
 class Look(NamedTuple):
-    """What something looks like, apart from its place, its direction and its size."""
+    """The look of something, apart from its place, its direction and its size."""
 
     kind: str
     """EGO … ROUTE."""

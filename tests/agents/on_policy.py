@@ -1,4 +1,4 @@
-"""What the tests of on-policy learners share: filling a rollout, and the definitions of advantages as plain sums."""
+"""Tools of the tests of on-policy learners: filling a rollout, and the definitions of advantages as plain sums."""
 
 from __future__ import annotations
 
