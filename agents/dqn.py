@@ -13,20 +13,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.checkpoint import Checkpoint
-from agents.config_checks import (
-    check_at_least,
-    check_choice,
-    check_positive,
-    check_unit_interval,
-    count_actions,
-    require,
-)
 from agents.distributions import (
     categorical_divergence,
     munchausen_bonus,
     project_categorical,
     quantile_huber_loss,
     soft_average,
+)
+from agents.field_checks import (
+    check_at_least,
+    check_choice,
+    check_positive,
+    check_unit_interval,
+    count_actions,
+    require,
 )
 from agents.networks import NetworkConfig, QNetwork
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors

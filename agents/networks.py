@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agents.config_checks import check_choice
+from agents.field_checks import check_choice
 from agents.q_heads import HeadConfig, QHead, draw_noise
 
 __all__ = [

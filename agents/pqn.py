@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.config_checks import (
+from agents.field_checks import (
     check_at_least,
     check_choice,
     check_positive,

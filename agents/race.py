@@ -21,9 +21,9 @@ from typing import Any
 import torch
 
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
-from agents.config_checks import check_at_least, require
 from agents.environments import EnvChoice, make_envs, registered_ids
 from agents.evaluation import Policy, evaluate
+from agents.field_checks import check_at_least, require
 from agents.presets import preset_for
 from agents.random_agent import make_random
 from agents.results import BASELINES, FINAL_SEED, THRESHOLDS, seconds_to, summarise

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.config_checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions
+from agents.field_checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions
 from agents.metrics import explained_variance
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from agents.config_checks import check_at_least, check_choice
 from agents.dqn import DQNConfig
 from agents.environments import EnvChoice
+from agents.field_checks import check_at_least, check_choice
 from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig

@@ -32,10 +32,10 @@ from agents.checkpoint import (
     load_latest_checkpoint,
     save_checkpoint,
 )
-from agents.config_checks import require
 from agents.dqn import DQN, DQNConfig
 from agents.environments import env_seeds, make_envs
 from agents.evaluation import evaluate
+from agents.field_checks import require
 from agents.interrupts import stop_requests
 from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
 from agents.policy import NetworkPolicy

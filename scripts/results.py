@@ -21,8 +21,8 @@ from pathlib import Path
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.config_checks import require
 from agents.environments import require_registered
+from agents.field_checks import require
 from agents.interrupts import stop_requests
 from agents.race import RaceConfig, Run, is_changed, make_baselines, make_run, read_record, summary_of
 from agents.results import markdown, write_csv, write_summary

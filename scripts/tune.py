@@ -30,8 +30,8 @@ import optuna
 import tyro
 from optuna.trial import FrozenTrial, TrialState
 
-from agents.config_checks import check_at_least, check_choice, require
 from agents.environments import require_registered
+from agents.field_checks import check_at_least, check_choice, require
 from agents.metrics import read_metrics
 from agents.presets import preset_for
 from agents.results import seconds_to

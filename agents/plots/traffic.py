@@ -23,8 +23,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.config_checks import check_choice, check_unit_interval, require
 from agents.environments import require_registered
+from agents.field_checks import check_choice, check_unit_interval, require
 from agents.plots.figures import LOOKS, paper_style, save
 from agents.plots.runs import mean_and_interval
 from agents.scripted.window import follow_speed, room_to, speed_action

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import pytest
 
-from agents.config_checks import count_actions
+from agents.field_checks import count_actions
 from agents.schedules import linear
 
 
