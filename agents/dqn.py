@@ -20,14 +20,6 @@ from agents.distributions import (
     quantile_huber_loss,
     soft_average,
 )
-from agents.field_checks import (
-    check_at_least,
-    check_choice,
-    check_positive,
-    check_unit_interval,
-    count_actions,
-    require,
-)
 from agents.networks import NetworkConfig, QNetwork
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
 from agents.policy import NetworkPolicy, as_tensor
@@ -35,6 +27,7 @@ from agents.q_heads import HeadConfig, ReturnsKind
 from agents.replay_buffer import Batch, ReplayBuffer, Windows
 from agents.schedules import linear
 from agents.stepping import Step
+from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 
 __all__ = ["DQN", "DQNConfig"]
 

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agents.field_checks import check_choice
 from agents.q_heads import HeadConfig, QHead, draw_noise
+from agents.validation import check_choice
 
 __all__ = [
     "ActorCritic",

@@ -13,14 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.field_checks import (
-    check_at_least,
-    check_choice,
-    check_positive,
-    check_unit_interval,
-    count_actions,
-    require,
-)
 from agents.metrics import explained_variance
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
@@ -30,6 +22,7 @@ from agents.sampling import draw_actions, log_policy
 from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import gae, vtrace
+from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 
 __all__ = ["PPO", "A2CConfig", "PPOConfig"]
 

@@ -12,14 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.field_checks import (
-    check_at_least,
-    check_choice,
-    check_positive,
-    check_unit_interval,
-    count_actions,
-    require,
-)
 from agents.networks import NetworkConfig, QNetwork
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
 from agents.policy import NetworkPolicy, as_tensor
@@ -27,6 +19,7 @@ from agents.rollout import Rollout
 from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import lambda_returns
+from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 
 __all__ = ["PQN", "PQNConfig"]
 

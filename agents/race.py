@@ -23,13 +23,13 @@ import torch
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
 from agents.environments import EnvChoice, make_envs, registered_ids
 from agents.evaluation import Policy, evaluate
-from agents.field_checks import check_at_least, require
 from agents.presets import preset_for
 from agents.random_agent import make_random
 from agents.results import BASELINES, FINAL_SEED, THRESHOLDS, seconds_to, summarise
 from agents.run_config import RESUMABLE, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy, resume, train
+from agents.validation import check_at_least, require
 
 __all__ = [
     "RaceConfig",

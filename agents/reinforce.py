@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.field_checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions
 from agents.metrics import explained_variance
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
@@ -22,6 +21,7 @@ from agents.sampling import draw_actions, log_policy
 from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import lambda_returns
+from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions
 
 __all__ = ["REINFORCE", "REINFORCEConfig"]
 

@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias
 
 from agents.dqn import DQNConfig
 from agents.environments import EnvChoice
-from agents.field_checks import check_at_least, check_choice
 from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig
 from agents.run_folder import config_from_dict, read_config
+from agents.validation import check_at_least, check_choice
 
 __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs"]
 

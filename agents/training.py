@@ -35,7 +35,6 @@ from agents.checkpoint import (
 from agents.dqn import DQN, DQNConfig
 from agents.environments import env_seeds, make_envs
 from agents.evaluation import evaluate
-from agents.field_checks import require
 from agents.interrupts import stop_requests
 from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
 from agents.policy import NetworkPolicy
@@ -47,6 +46,7 @@ from agents.run_config import RESUMABLE, AgentConfig, TrainConfig, read_configs
 from agents.run_folder import read_config, write_config, write_provenance
 from agents.stepping import Step, Stepper
 from agents.threads import choose_num_threads
+from agents.validation import require
 
 __all__ = ["Agent", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
 

@@ -88,7 +88,7 @@ class Renderer:
         from drivesim.render.scene import Scene
 
         return draw_grid(
-            [Scene(world) for world in self._engine.worlds],
+            [Scene(self._engine.worlds[index]) for index in range(len(self._engine.worlds))],
             size=self._size,
             columns=columns,
         )

@@ -22,11 +22,11 @@ import tyro
 
 from agents.checkpoint import CheckpointError
 from agents.environments import require_registered
-from agents.field_checks import require
 from agents.interrupts import stop_requests
 from agents.race import RaceConfig, Run, is_changed, make_baselines, make_run, read_record, summary_of
 from agents.results import markdown, write_csv, write_summary
 from agents.run_config import AgentName
+from agents.validation import require
 from drivesim.registry import IDS
 
 _POLL_SECONDS = 0.1

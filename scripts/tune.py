@@ -31,13 +31,13 @@ import tyro
 from optuna.trial import FrozenTrial, TrialState
 
 from agents.environments import require_registered
-from agents.field_checks import check_at_least, check_choice, require
 from agents.metrics import read_metrics
 from agents.presets import preset_for
 from agents.results import seconds_to
 from agents.run_config import AgentConfig, AgentName, TrainConfig
 from agents.search_spaces import SEARCH_SPACES, Choices, field_of, flags, with_fields
 from agents.training import train
+from agents.validation import check_at_least, check_choice, require
 
 LAST_EVALUATIONS = 3  # whose mean is a trial's score
 STARTUP_TRIALS = 8  # drawn at random, and not stopped early, before there is something to learn from

@@ -19,9 +19,9 @@ from agents.export.numpy_form import NumpyForm, write_numpy
 from agents.export.onnx_form import OnnxForm, write_onnx
 from agents.export.tracing import Driver, trace
 from agents.export.verification import Drives, Form, TorchForm, compare, median_microseconds, record_drives
-from agents.field_checks import require
 from agents.run_config import TrainConfig
 from agents.training import load_policy
+from agents.validation import require
 
 __all__ = ["ExportError", "FormName", "export_run"]
 
