@@ -127,7 +127,7 @@ def record(
         raise ValueError(f"ticks_per_second must be above 0 and at most frames_per_second, got {pace}")
     size = whole("size", size, SMALLEST_SIZE, LARGEST_SIZE)
     env: Any = gym.make(replay.env_id, **replay.options).unwrapped
-    names, limit = env.action_names, env.config.scenario_class.top_speed
+    names, top_speed = env.action_names, env.config.scenario_class.top_speed
     env.close()
     if suffix == "html":
         facts = {
@@ -148,7 +148,7 @@ def record(
         size=size,
         hold=round(_HOLD * frames_per_second),
         xray=xray,
-        panel=Panel(replay.env_id, names, limit) if panel else None,
+        panel=Panel(replay.env_id, names, top_speed) if panel else None,
     )
     (write_mp4 if suffix == "mp4" else write_gif)(frames, path, frames_per_second)
     return path

@@ -105,9 +105,9 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
             "render_fps": RENDER_FPS,
             "autoreset_mode": self.autoreset_mode,
         }
-        limit = checked_time_limit(max_episode_steps, entry_of(entry.name).max_episode_steps)
+        max_steps = checked_time_limit(max_episode_steps, entry_of(entry.name).max_episode_steps)
         threads = checked_num_threads(num_threads)
-        self._engine = Engine(self.config, self.num_worlds, batch.SAME_STEP, limit, threads, self.num_agents)
+        self._engine = Engine(self.config, self.num_worlds, batch.SAME_STEP, max_steps, threads, self.num_agents)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
         self.single_observation_space = self.config.encoder.space(
             self.config.scenario_class.window, *self._engine.map_shape

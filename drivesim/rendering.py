@@ -56,8 +56,8 @@ class Renderer:
         if self._window is None:
             from drivesim.render.window import Window
 
-            limit = self._engine.config.scenario_class.top_speed
-            self._window = Window(self._title, action_names, speed_limit=limit, ticks_per_second=RENDER_FPS)
+            top_speed = self._engine.config.scenario_class.top_speed
+            self._window = Window(self._title, action_names, speed_limit=top_speed, ticks_per_second=RENDER_FPS)
             if not self._window.is_visible:
                 gym.logger.warn("there is no display: the window stays invisible; use render_mode='rgb_array'")
         return self._window

@@ -120,6 +120,7 @@ WORDS = (
         r"\bagents[./](replay|checks|film)\b", "replay_buffer, config_checks, videos", "from agents.replay import Batch"
     ),
     Word(r"\brender[./]route\b", "render/planned_route", "from drivesim.render.route import planned_route"),
+    Word(r"\blimit: int\b|\bself\.limit\b", "top_speed", "self.limit = limit", where=("agents/scripted",)),
     # The kernels' words.
     Word(
         r"\bnum_controlled\b|\bmax_controlled\b|\bcontrolled\b",

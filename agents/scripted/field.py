@@ -29,9 +29,9 @@ class FieldDriver:
 
     observation = "full_grid"
 
-    def __init__(self, limit: int = 2) -> None:
+    def __init__(self, top_speed: int = 2) -> None:
         """Sets the fastest speed, 1 or 2 cells per tick."""
-        self.limit = limit
+        self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns the first action of every env's fastest way."""
@@ -81,7 +81,7 @@ class FieldDriver:
             two = two * ~cars.fast_middles[oncoming]
             between = _shift(two, heading) * (is_free & ~cars.middle)
             two = _shift(between * ~cars.ends[oncoming], heading) * (is_free & ~cars.end)
-            if self.limit < 2:
+            if self.top_speed < 2:
                 between[:], two[:] = 0, 0
             arrived |= (one | two | between) * is_goal
             states[:, heading, 1] = one

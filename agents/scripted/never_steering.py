@@ -32,9 +32,9 @@ class StraightDriver:
 
     observation = "grid"
 
-    def __init__(self, limit: int, *, reckless: bool) -> None:
+    def __init__(self, top_speed: int, *, reckless: bool) -> None:
         """Sets the fastest speed, cells per tick, and whether to brake for nothing."""
-        self.limit = limit
+        self.top_speed = top_speed
         self.reckless = reckless
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
@@ -42,14 +42,14 @@ class StraightDriver:
         middle = obs.shape[3] // 2
         speed = own_speed(obs)
         if self.reckless:
-            return speed_action(speed, np.full_like(speed, self.limit))
+            return speed_action(speed, np.full_like(speed, self.top_speed))
         gap, leader_speed = leader(ahead(obs, "vehicle")[:, :, middle], FREE)
         is_leader = at(ahead(obs, "vehicle_heading"), gap + 1, 0) == SAME_HEADING
         room = room_to(gap, np.where(is_leader, leader_speed, 0))
         is_closed = (ahead(obs, "road")[:, 1:, middle] == 0) & (ahead(obs, "other_road")[:, 1:, middle] == 0)
         is_closed |= ahead(obs, "signal")[:, :-1, middle] >= YELLOW
         room = np.minimum(room, np.where(is_closed.any(axis=1), is_closed.argmax(axis=1), FREE))
-        return speed_action(speed, follow_speed(speed, room, self.limit))
+        return speed_action(speed, follow_speed(speed, room, self.top_speed))
 
 
 class StraightFieldDriver:

@@ -89,11 +89,11 @@ def room_to(gap: NDArray[np.int64], leader_speed: NDArray[np.int64]) -> NDArray[
     return room
 
 
-def follow_speed(speed: NDArray[np.int64], room: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+def follow_speed(speed: NDArray[np.int64], room: NDArray[np.int64], top_speed: int) -> NDArray[np.int64]:
     """The fastest speed, at most one off the present one, from which the ego stops within `room`; else brake."""
     chosen: NDArray[np.int64] = np.maximum(speed - 1, 0)
     for wish in (speed, speed + 1):
-        chosen = np.where((wish <= limit) & (wish * (wish + 1) // 2 <= room), wish, chosen)
+        chosen = np.where((wish <= top_speed) & (wish * (wish + 1) // 2 <= room), wish, chosen)
     return chosen
 
 

@@ -61,8 +61,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         **options: Any,
     ) -> None:
         entry, self.config, num_egos = multi_agent_config(env_id, num_agents, options)
-        limit = checked_time_limit(max_episode_steps, entry.max_episode_steps)
-        self._engine = Engine(self.config, 1, batch.DISABLED, limit, num_controlled=num_egos)
+        max_steps = checked_time_limit(max_episode_steps, entry.max_episode_steps)
+        self._engine = Engine(self.config, 1, batch.DISABLED, max_steps, num_controlled=num_egos)
         self.render_mode = checked_render_mode(render_mode)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
         self.metadata = {
