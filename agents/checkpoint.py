@@ -53,7 +53,7 @@ class CheckpointError(Exception):
 
 @dataclass
 class Checkpoint:
-    """What a checkpoint holds, by name."""
+    """Contents of a checkpoint, by name."""
 
     values: dict[str, Any] = field(default_factory=dict)
     """Anything that JSON can hold."""

@@ -103,7 +103,7 @@ def soft_average(numbers: Tensor, q_values: Tensor, tau: float) -> tuple[Tensor,
 
 @torch.no_grad()
 def munchausen_bonus(log_policies: Tensor, factors: Tensor, alpha: float, tau: float, clip: float) -> Tensor:
-    """What soft Q-learning with Munchausen's term adds to the rewards of a window of steps.
+    """Munchausen's additions to the rewards of a window of steps, in soft Q-learning.
 
     Vieillard et al., *Munchausen Reinforcement Learning* (2020), equation 2, has for one step
     q(s, a) = r + alpha * [tau * log pi(a|s)] + gamma * sum_a' pi(a'|s') (q(s', a') - tau * log pi(a'|s')),

@@ -1,4 +1,4 @@
-"""Deep Q-learning and its improvements over many lanes: config, exploration, target, loss and update."""
+"""Deep Q-learning and its improvements over many envs: config, exploration, target, loss and update."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.checkpoint import Checkpoint
-from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 from agents.distributions import (
     categorical_divergence,
     munchausen_bonus,
@@ -25,9 +24,10 @@ from agents.networks import NetworkConfig, QNetwork
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
 from agents.policy import NetworkPolicy, as_tensor
 from agents.q_heads import HeadConfig, ReturnsKind
-from agents.replay import Batch, ReplayBuffer, Windows
+from agents.replay_buffer import Batch, ReplayBuffer, Windows
 from agents.schedules import linear
 from agents.stepping import Step
+from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 
 __all__ = ["DQN", "DQNConfig"]
 
@@ -37,7 +37,7 @@ class DQNConfig:
     """Deep Q-learning (Mnih et al. 2015) and its improvements, switches that go together in any way."""
 
     num_envs: int = 512
-    """Lanes stepped together (paper: 1)."""
+    """Envs stepped together (paper: 1)."""
     double: bool = True
     """Let the online network choose the action of the target (van Hasselt et al. 2016)."""
     n_step: int = 3
@@ -85,7 +85,7 @@ class DQNConfig:
     batch_size: int = 1024
     """Transitions per gradient update (paper: 32)."""
     train_frequency: int = 512
-    """Environment steps, over all lanes, per gradient update (paper: 4). The replay ratio is
+    """Environment steps, over all envs, per gradient update (paper: 4). The replay ratio is
     batch_size / train_frequency."""
     buffer_size: int = 200_000
     """Transitions kept (paper: 1,000,000)."""
@@ -102,8 +102,8 @@ class DQNConfig:
     exploration_fraction: float = 0.3
     """Share of the run over which epsilon falls linearly."""
     epsilon_ladder: float = 0.0
-    """Spread of epsilon over the lanes: lane i explores with epsilon ** (1 + ladder * i / (N - 1)),
-    after Ape-X (Horgan et al. 2018, there 7); 0 gives every lane the same epsilon."""
+    """Spread of epsilon over the envs: env i explores with epsilon ** (1 + ladder * i / (N - 1)),
+    after Ape-X (Horgan et al. 2018, there 7); 0 gives every env the same epsilon."""
     loss: Literal["huber", "mse"] = "huber"
     """Loss of the TD error of means; the Huber loss is the paper's clipped error."""
     max_grad_norm: float = 10.0
@@ -155,9 +155,9 @@ class DQN:
     Shapes: obs (B, *obs_shape), outputs (B, num_actions, K), q_values (B, num_actions), target (B, K);
     K is 1, num_quantiles or num_atoms.
     Differences from the papers: 1. Adam. 2. double target. 3. n-step. 4. layer normalisation.
-    5. gradient clipping. 6. many lanes, each with its own coin for exploration. 7. a target network
+    5. gradient clipping. 6. many envs, each with its own coin for exploration. 7. a target network
     that follows slowly instead of being copied. 8. the head, which is dueling or noisy, holds the
-    last hidden layer only; its gradient is not rescaled. 9. all lanes act under the same noise.
+    last hidden layer only; its gradient is not rescaled. 9. all envs act under the same noise.
     10. new windows get the largest error so far, not the largest still stored. 11. the log-policy of
     the bonus is taken of all steps of a window, and soft values and bonus of distributions are those
     of their means, by which the whole distribution is moved.
@@ -176,8 +176,8 @@ class DQN:
         """Builds networks, optimiser and replay.
 
         Args:
-            observation_space: of a single lane.
-            action_space: of a single lane; Discrete, numbered from 0.
+            observation_space: of a single env.
+            action_space: of a single env; Discrete, numbered from 0.
             config: hyper-parameters.
             seed: of the weights, the exploration and the sampling.
             total_steps: environment steps of the whole run, for the schedules.
@@ -212,11 +212,11 @@ class DQN:
     # --- acting -------------------------------------------------------------------------------
 
     def begin(self, obs: NDArray[Any]) -> None:
-        """Takes the first observations (N, *obs_shape) after a reset of all lanes."""
+        """Takes the first observations (N, *obs_shape) after a reset of all envs."""
         self.replay.begin(obs)
 
     def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Chooses epsilon-greedy actions (N,), every lane tossing its own coin, or the best ones under noise."""
+        """Chooses epsilon-greedy actions (N,), every env tossing its own coin, or the best ones under noise."""
         num_envs = self.config.num_envs
         random_actions = self.rng.integers(self.num_actions, size=num_envs)
         if self.global_step < self.config.learning_starts:
@@ -238,8 +238,8 @@ class DQN:
         phase = self.config.exploration_fraction * self.total_steps
         return linear(self.config.epsilon_start, self.config.epsilon_end, self.global_step, phase)
 
-    def observe(self, step: Step) -> None:
-        """Stores one step of all lanes."""
+    def record(self, step: Step) -> None:
+        """Stores one step of all envs."""
         self.replay.add(step)
         self.global_step += self.config.num_envs
 

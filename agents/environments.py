@@ -1,4 +1,4 @@
-"""How agents make the suite's vector environments, and how their lanes are seeded."""
+"""The suite's vector environments as agents make and seed them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-__all__ = ["EnvConfig", "lane_seeds", "make_envs", "registered_ids"]
+__all__ = ["EnvChoice", "env_seeds", "make_envs", "registered_ids"]
 
 
 @dataclass(frozen=True)
-class EnvConfig:
-    """Which environment, and the options that stay the same for training and evaluation."""
+class EnvChoice:
+    """An environment, and the options that stay the same for training and evaluation."""
 
     env: str = "drivesim/Obstacles-v0"
     """Environment id."""
@@ -33,7 +33,7 @@ class EnvConfig:
 
 
 def make_envs(
-    config: EnvConfig,
+    config: EnvChoice,
     num_envs: int,
     split: str,
     reward_weights: dict[str, float] | None = None,
@@ -46,7 +46,7 @@ def make_envs(
 
     Args:
         config: environment and options.
-        num_envs: number of lanes.
+        num_envs: number of envs.
         split: "train" or "test", disjoint streams of levels.
         reward_weights: those that differ from the environment's.
         autoreset_mode: value of ``gymnasium.vector.AutoresetMode``.
@@ -65,15 +65,15 @@ def make_envs(
     )
 
 
-def lane_seeds(run_seed: int, num_envs: int) -> list[int]:
-    """Returns one well separated seed per lane.
+def env_seeds(run_seed: int, num_envs: int) -> list[int]:
+    """Returns one well separated seed per env.
 
-    Not ``run_seed + lane``, which is what a single integer passed to ``reset`` means: with it, run
-    1 would drive 511 of the 512 lanes that run 0 drove, and repeated runs would not be independent.
+    Not ``run_seed + i``, which is what a single integer passed to ``reset`` means: with it, run
+    1 would drive 511 of the 512 envs that run 0 drove, and repeated runs would not be independent.
 
     Args:
         run_seed: any integer >= 0.
-        num_envs: number of lanes.
+        num_envs: number of envs.
     """
     state = np.random.SeedSequence([run_seed]).generate_state(num_envs, np.uint64)
     return [int(seed) for seed in state]

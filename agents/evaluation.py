@@ -8,35 +8,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments import EnvConfig, make_envs
+from agents.environments import EnvChoice, make_envs
 from agents.metrics import wilson_interval
 from agents.policy import NetworkPolicy, Policy
-from agents.stepping import Lanes
+from agents.stepping import Stepper
 
 __all__ = ["Policy", "evaluate", "first_episodes"]
 
-_MAX_LANES = 4096  # lanes stepped together; more episodes are done in several rounds
+_MAX_ENVS = 4096  # envs stepped together; more episodes are done in several rounds
 
 
 def evaluate(
     policy: Policy,
-    config: EnvConfig,
+    config: EnvChoice,
     *,
     episodes: int,
     seed: int,
     split: str = "test",
     agent: str = "policy",
 ) -> dict[str, Any]:
-    """Drives the first episode of ``episodes`` distinct lanes and reports rates and means.
+    """Drives the first episode of ``episodes`` distinct envs and reports rates and means.
 
-    Counting only each lane's first episode keeps short episodes (early crashes) from being counted
+    Counting only each env's first episode keeps short episodes (early crashes) from being counted
     more often than long ones, and makes two policies face the same levels.
 
     Args:
-        policy: called with every lane's observation at every step.
+        policy: called with every env's observation at every step.
         config: environment and options.
-        episodes: number of lanes, seeded ``seed`` to ``seed + episodes - 1``.
-        seed: of the first lane, at least 0.
+        episodes: number of envs, seeded ``seed`` to ``seed + episodes - 1``.
+        seed: of the first env, at least 0.
         split: stream of levels.
         agent: name to report.
 
@@ -48,8 +48,8 @@ def evaluate(
     if seed < 0:
         raise ValueError(f"seed must be at least 0, got {seed}")
     rounds = [
-        first_episodes(policy, config, min(_MAX_LANES, episodes - start), seed + start, split)
-        for start in range(0, episodes, _MAX_LANES)
+        first_episodes(policy, config, min(_MAX_ENVS, episodes - start), seed + start, split)
+        for start in range(0, episodes, _MAX_ENVS)
     ]
     results = {name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]}
     success = results["success"].astype(np.bool_)
@@ -74,25 +74,25 @@ def evaluate(
 
 
 def first_episodes(
-    policy: Policy, config: EnvConfig, num_envs: int, seed: int, split: str
+    policy: Policy, config: EnvChoice, num_envs: int, seed: int, split: str
 ) -> dict[str, NDArray[np.float64]]:
-    """Drives every lane to its first end and returns the final infos, each of shape (num_envs,)."""
+    """Drives every env to its first end and returns the final infos, each of shape (num_envs,)."""
     with contextlib.closing(make_envs(config, num_envs, split)) as envs:
-        lanes = Lanes(envs)
-        obs = lanes.begin(list(range(seed, seed + num_envs)))
+        stepper = Stepper(envs)
+        obs = stepper.begin(list(range(seed, seed + num_envs)))
         if isinstance(policy, NetworkPolicy):
             policy.begin()
         is_open = np.ones(num_envs, np.bool_)
         results: dict[str, NDArray[np.float64]] = {}
         while is_open.any():
             if isinstance(policy, NetworkPolicy) and policy.uses_action_masks:
-                actions = policy(obs, lanes.action_masks())
+                actions = policy(obs, stepper.action_masks())
             else:
                 actions = policy(obs)
-            step = lanes.step(actions)
+            step = stepper.step(actions)
             obs = step.next_obs
             first = is_open[step.ended]
-            for name, values in lanes.episodes.items():
+            for name, values in stepper.episodes.items():
                 results.setdefault(name, np.full(num_envs, np.nan))[step.ended & is_open] = values[first]
             is_open &= ~step.ended
     return results

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agents.checks import check_choice
 from agents.q_heads import HeadConfig, QHead, draw_noise
+from agents.validation import check_choice
 
 __all__ = [
     "ActorCritic",
@@ -165,7 +165,7 @@ class QNetwork(nn.Module):
         """Draws the weights from torch's global generator.
 
         Args:
-            observation_space: of a single lane.
+            observation_space: of a single env.
             num_actions: size of the discrete action space.
             config: of the layers.
             head: its kind; None is one exact stream of means.
@@ -225,7 +225,7 @@ class ActorCritic(nn.Module):
         """Draws the weights from torch's global generator.
 
         Args:
-            observation_space: of a single lane.
+            observation_space: of a single env.
             num_actions: size of the discrete action space.
             config: of the body, or of each of the two.
             separate_critic: give the value a body of its own, which sees nothing of the memory.
@@ -249,7 +249,7 @@ class ActorCritic(nn.Module):
         return self.policy_head(features), self._values(obs, features), memory
 
     def unroll(self, obs: Tensor, memory: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
-        """Replays T steps of B lanes.
+        """Replays T steps of B envs.
 
         Args:
             obs: (T, B, *obs_shape).
@@ -259,9 +259,9 @@ class ActorCritic(nn.Module):
         Returns:
             Logits (T, B, num_actions) and values (T, B).
         """
-        length, num_lanes = starts.shape
+        length, num_envs = starts.shape
         flat_obs = obs.flatten(0, 1)
-        inputs = self.body(flat_obs).view(length, num_lanes, -1)
+        inputs = self.body(flat_obs).view(length, num_envs, -1)
         features = []
         for t in range(length):
             memory = torch.where(starts[t, :, None], 0.0, memory)
@@ -270,7 +270,7 @@ class ActorCritic(nn.Module):
             features.append(memory)
         stacked = torch.stack(features)  # (T, B, memory_size)
         values = self._values(flat_obs, stacked.flatten(0, 1))
-        return self.policy_head(stacked), values.view(length, num_lanes)
+        return self.policy_head(stacked), values.view(length, num_envs)
 
     def scores(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Returns logits (B, num_actions) and the next memory."""

@@ -1,4 +1,4 @@
-"""What drives: the greedy policy of a network, over many lanes at once."""
+"""Policies, and the greedy one of a network, over many envs at once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ScoringNetwork(Protocol):
 
 
 class Verdict(NamedTuple):
-    """What a policy makes of B observations."""
+    """A policy's answer to B observations."""
 
     actions: NDArray[np.int64]
     """(B,), those that the policy takes."""
@@ -61,7 +61,7 @@ class Verdict(NamedTuple):
 class NetworkPolicy:
     """Takes the action of the highest score; a :data:`Policy` with a memory and masks, where the network has them.
 
-    Call :meth:`begin` before the first observations of a new set of lanes.
+    Call :meth:`begin` before the first observations of a new set of envs.
     """
 
     def __init__(self, network: ScoringNetwork, *, uses_action_masks: bool = False) -> None:
@@ -92,7 +92,7 @@ class NetworkPolicy:
         return verdict
 
     def imagine(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> Verdict:
-        """Says what a single lane's next observation would lead to if it were one of B, and remembers none of them.
+        """Says what a single env's next observation would lead to if it were one of B, and remembers none of them.
 
         Args:
             obs: (B, *obs_shape).

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 from agents.metrics import explained_variance
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
@@ -23,18 +22,19 @@ from agents.sampling import draw_actions, log_policy
 from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import gae, vtrace
+from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 
 __all__ = ["PPO", "A2CConfig", "PPOConfig"]
 
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """Proximal policy optimisation (Schulman et al. 2017) with generalised advantages, on many lanes."""
+    """Proximal policy optimisation (Schulman et al. 2017) with generalised advantages, on many envs."""
 
     num_envs: int = 1024
-    """Lanes stepped together (paper: 8 on Atari)."""
+    """Envs stepped together (paper: 8 on Atari)."""
     num_steps: int = 16
-    """Steps of every lane per update (paper: 128)."""
+    """Steps of every env per update (paper: 128)."""
     gamma: float = 0.99
     """Discount per step."""
     lam: float = 0.95
@@ -42,7 +42,7 @@ class PPOConfig:
     epochs: int = 2
     """Passes over a rollout (paper: 3)."""
     minibatches: int = 8
-    """Gradient updates per pass; with a memory they split the lanes, else the steps."""
+    """Gradient updates per pass; with a memory they split the envs, else the steps."""
     clip: float = 0.2
     """Policy ratios beyond 1 +- clip earn nothing more (paper: 0.1 on Atari)."""
     value_clip: float | None = None
@@ -100,7 +100,7 @@ class A2CConfig(PPOConfig):
     """
 
     num_steps: int = 8
-    """Steps of every lane per update (paper: 5)."""
+    """Steps of every env per update (paper: 5)."""
     lam: float = 1.0
     """Mixing of one-step (0) and Monte Carlo (1) advantages (paper: 1)."""
     epochs: int = 1
@@ -122,7 +122,7 @@ class A2CConfig(PPOConfig):
 class PPO:
     """A stochastic policy improved a little after every rollout, and a value function to judge it by.
 
-    Update, for minibatches of a rollout of T steps on N lanes, with ratio = pi(a|s) / pi_acting(a|s):
+    Update, for minibatches of a rollout of T steps on N envs, with ratio = pi(a|s) / pi_acting(a|s):
         A = gae(r, V(s), V(s'), ...)                     (advantages; returns = A + V(s))
         loss = - mean min(ratio A, clip(ratio, 1 - c, 1 + c) A)
                + value_coefficient * mean (V(s) - returns)^2 / 2 - entropy_coefficient * mean H(pi(s))
@@ -148,8 +148,8 @@ class PPO:
         """Builds network, optimizer and rollout.
 
         Args:
-            observation_space: of a single lane.
-            action_space: of a single lane; Discrete, numbered from 0.
+            observation_space: of a single env.
+            action_space: of a single env; Discrete, numbered from 0.
             config: hyper-parameters.
             seed: of the weights, the actions and the minibatches.
             total_steps: environment steps of the whole run, for the schedules.
@@ -174,7 +174,7 @@ class PPO:
             memory_size=config.memory_size,
             has_masks=config.mask_actions,
         )
-        self.memory = self.rollout.memory.clone() if config.memory_size else None  # (N, memory_size), of the lanes now
+        self.memory = self.rollout.memory.clone() if config.memory_size else None  # (N, memory_size), of the envs now
         self._next_obs: Tensor | None = None  # (N, *obs_shape), to act on next
         self._starts = np.ones(config.num_envs, np.bool_)  # (N,), whether that begins an episode
         self._metrics: dict[str, float] = {}
@@ -193,7 +193,7 @@ class PPO:
     # --- acting -------------------------------------------------------------------------------
 
     def begin(self, obs: NDArray[Any]) -> None:
-        """Takes the first observations (N, *obs_shape) after a reset of all lanes."""
+        """Takes the first observations (N, *obs_shape) after a reset of all envs."""
         self._starts = np.ones(self.config.num_envs, np.bool_)
         self.memory = None if self.memory is None else torch.zeros_like(self.memory)
         self.rollout.clear(self._starts, self.memory)
@@ -213,8 +213,8 @@ class PPO:
         """Returns the driver that takes the likeliest action."""
         return NetworkPolicy(self.network, uses_action_masks=self.config.mask_actions)
 
-    def observe(self, step: Step) -> None:
-        """Keeps one step of all lanes; the memory of a lane that begins an episode is emptied."""
+    def record(self, step: Step) -> None:
+        """Keeps one step of all envs; the memory of an env that begins an episode is emptied."""
         self.rollout.add(step, self.memory)
         if self.memory is not None:
             self.memory = torch.where(torch.from_numpy(step.starts)[:, None], 0.0, self.memory)
@@ -258,11 +258,11 @@ class PPO:
         self._metrics |= dict(zip(names, torch.stack(logged).mean(dim=0).tolist(), strict=True))
 
     def _gradient_update(self, rollout: Rollout, part: Tensor, advantages: Tensor, returns: Tensor) -> Tensor:
-        """Makes one gradient update on steps or, with a memory, lanes; returns the terms to log, (5,)."""
+        """Makes one gradient update on steps or, with a memory, envs; returns the terms to log, (5,)."""
         config = self.config
         if config.memory_size:
             logits, values = self.network.unroll(rollout.obs[:, part], rollout.memory[part], rollout.starts[:, part])
-            is_real = rollout.is_real[:, part]  # (T, lanes): rows without a transition were only needed for the memory
+            is_real = rollout.is_real[:, part]  # (T, envs): rows without a transition were only needed for the memory
 
             def pick(rows: Tensor) -> Tensor:
                 return rows[:, part][is_real]
@@ -304,7 +304,7 @@ class PPO:
         return 0.5 * errors.mean()
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Tensor]:
-        """Yields random parts of the rollout: indices of real steps or, with a memory, of lanes that hold some."""
+        """Yields random parts of the rollout: indices of real steps or, with a memory, of envs that hold some."""
         is_unit = rollout.is_real.any(dim=0) if self.config.memory_size else rollout.is_real
         units = np.flatnonzero(is_unit.numpy())
         self.rng.shuffle(units)

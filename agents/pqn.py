@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 from agents.networks import NetworkConfig, QNetwork
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
 from agents.policy import NetworkPolicy, as_tensor
@@ -20,18 +19,19 @@ from agents.rollout import Rollout
 from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import lambda_returns
+from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
 
 __all__ = ["PQN", "PQNConfig"]
 
 
 @dataclass(frozen=True)
 class PQNConfig:
-    """Parallelised Q-network (Gallici et al. 2024): Q(lambda) on short rollouts of many lanes."""
+    """Parallelised Q-network (Gallici et al. 2024): Q(lambda) on short rollouts of many envs."""
 
     num_envs: int = 1024
-    """Lanes stepped together (paper: 128)."""
+    """Envs stepped together (paper: 128)."""
     num_steps: int = 16
-    """Steps of every lane per update (paper: 32)."""
+    """Steps of every env per update (paper: 32)."""
     gamma: float = 0.99
     """Discount per step."""
     lam: float = 0.65
@@ -55,8 +55,8 @@ class PQNConfig:
     exploration_fraction: float = 0.1
     """Share of the run over which epsilon falls linearly."""
     epsilon_ladder: float = 0.0
-    """Spread of epsilon over the lanes: lane i explores with epsilon ** (1 + ladder * i / (N - 1)),
-    after Ape-X (Horgan et al. 2018, there 7); 0 gives every lane the same epsilon."""
+    """Spread of epsilon over the envs: env i explores with epsilon ** (1 + ladder * i / (N - 1)),
+    after Ape-X (Horgan et al. 2018, there 7); 0 gives every env the same epsilon."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """Widths of the Q-network. Without layer normalisation the method has nothing to keep it stable."""
 
@@ -74,7 +74,7 @@ class PQNConfig:
 class PQN:
     """Value learning from fresh experience only; layer normalisation stands in for the target network.
 
-    Update, for minibatches of a rollout of T steps on N lanes:
+    Update, for minibatches of a rollout of T steps on N envs:
         G[t] = r[t] + gamma * ((1 - lam) * max_a Q(s[t+1], a) + lam * G[t+1])     (cut at every end)
         loss = mean (Q(s, a) - G)^2 / 2
     The maxima are those the acting network saw. Only a termination drops the bootstrap.
@@ -96,8 +96,8 @@ class PQN:
         """Builds network, optimizer and rollout.
 
         Args:
-            observation_space: of a single lane.
-            action_space: of a single lane; Discrete, numbered from 0.
+            observation_space: of a single env.
+            action_space: of a single env; Discrete, numbered from 0.
             config: hyper-parameters.
             seed: of the weights, the exploration and the minibatches.
             total_steps: environment steps of the whole run, for the schedules.
@@ -128,11 +128,11 @@ class PQN:
     # --- acting -------------------------------------------------------------------------------
 
     def begin(self, obs: NDArray[Any]) -> None:
-        """Takes the first observations (N, *obs_shape) after a reset of all lanes."""
+        """Takes the first observations (N, *obs_shape) after a reset of all envs."""
         self.rollout.clear(self._starts)
 
     def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Chooses epsilon-greedy actions (N,); every lane tosses its own coin."""
+        """Chooses epsilon-greedy actions (N,); every env tosses its own coin."""
         num_envs = self.config.num_envs
         tensor = as_tensor(obs)
         with torch.inference_mode():
@@ -152,8 +152,8 @@ class PQN:
         phase = self.config.exploration_fraction * self.total_steps
         return linear(self.config.epsilon_start, self.config.epsilon_end, self.global_step, phase)
 
-    def observe(self, step: Step) -> None:
-        """Keeps one step of all lanes."""
+    def record(self, step: Step) -> None:
+        """Keeps one step of all envs."""
         self.rollout.add(step)
         self._next_obs = as_tensor(step.next_obs)
         self._starts = step.starts

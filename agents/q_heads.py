@@ -1,4 +1,4 @@
-"""What a Q-network reads off its features: with one stream or two, exact or noisy, means or distributions."""
+"""Heads of a Q-network: with one stream or two, exact or noisy, means or distributions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HeadConfig:
     noisy_std: float | None = None
     """Initial deviation of noisy weights times the root of a layer's inputs; None has exact weights."""
     returns: ReturnsKind = "mean"
-    """What is learnt of the return of an action: its mean, quantiles, or the probabilities of atoms."""
+    """The return of an action as it is learnt: its mean, quantiles, or the probabilities of atoms."""
     num_outputs: int = 1
     """Quantiles or atoms per action; 1 for a mean."""
     v_min: float = 0.0

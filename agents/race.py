@@ -21,8 +21,7 @@ from typing import Any
 import torch
 
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
-from agents.checks import check_at_least, require
-from agents.environments import EnvConfig, make_envs, registered_ids
+from agents.environments import EnvChoice, make_envs, registered_ids
 from agents.evaluation import Policy, evaluate
 from agents.presets import preset_for
 from agents.random_agent import make_random
@@ -30,6 +29,7 @@ from agents.results import BASELINES, FINAL_SEED, THRESHOLDS, seconds_to, summar
 from agents.run_config import RESUMABLE, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy, resume, train
+from agents.validation import check_at_least, require
 
 __all__ = [
     "RaceConfig",
@@ -45,7 +45,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RaceConfig:
-    """What all runs of a race have in common."""
+    """Settings that all runs of a race have in common."""
 
     out: Path = Path("runs/results")
     """Folder of the runs and their records."""
@@ -100,7 +100,7 @@ class Run:
 
 @dataclass(frozen=True)
 class _Progress:
-    """How far a run's training has come, according to its last checkpoint."""
+    """Progress of a run's training, according to its last checkpoint."""
 
     reason: str | None
     """Why it ended; None if it has not."""
@@ -184,10 +184,10 @@ def is_changed(race: RaceConfig, run: Run) -> bool:
 
 def make_baselines(race: RaceConfig, env_id: str) -> None:
     """Measures the drivers that learn nothing, once; this also loads the kernels before a clock runs."""
-    config: EnvConfig = preset_for(env_id).train
+    config: EnvChoice = preset_for(env_id).train
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
         num_actions = int(getattr(envs.single_action_space, "n", 0))
-    drivers: dict[str, tuple[Policy, EnvConfig]] = {"random": (make_random(num_actions, 0), config)}
+    drivers: dict[str, tuple[Policy, EnvChoice]] = {"random": (make_random(num_actions, 0), config)}
     if env_id in registered_ids():
         for name, make in (("never steers", make_never_steering), ("rule-based", make_scripted)):
             driver = make(env_id)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.checkpoint import Checkpoint, fitting
-from agents.checks import check_at_least, check_choice, check_positive, check_unit_interval, count_actions
 from agents.metrics import explained_variance
 from agents.networks import ActorCritic, NetworkConfig
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
@@ -22,18 +21,19 @@ from agents.sampling import draw_actions, log_policy
 from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import lambda_returns
+from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions
 
 __all__ = ["REINFORCE", "REINFORCEConfig"]
 
 
 @dataclass(frozen=True)
 class REINFORCEConfig:
-    """REINFORCE (Williams 1992; Sutton & Barto 2018, sections 13.3 and 13.4) on segments of many lanes."""
+    """REINFORCE (Williams 1992; Sutton & Barto 2018, sections 13.3 and 13.4) on segments of many envs."""
 
     num_envs: int = 1024
-    """Lanes stepped together (paper: 1)."""
+    """Envs stepped together (paper: 1)."""
     num_steps: int = 32
-    """Steps of every lane per update; what is left of an episode then is worth its value (paper: whole episodes)."""
+    """Steps of every env per update; what is left of an episode then is worth its value (paper: whole episodes)."""
     gamma: float = 0.99
     """Discount per step."""
     baseline: bool = True
@@ -71,7 +71,7 @@ class REINFORCEConfig:
 class REINFORCE:
     """A stochastic policy whose actions become likelier in proportion to the return that followed them.
 
-    Update, once for each rollout of T steps on N lanes:
+    Update, once for each rollout of T steps on N envs:
         G[t] = r[t] + gamma * G[t+1]                     (cut at every end)
         loss = - mean log pi(a|s) * (G - V(s))           (without a baseline: times G alone)
                + value_coefficient * mean (V(s) - G)^2 / 2 - entropy_coefficient * mean H(pi(s))
@@ -79,7 +79,7 @@ class REINFORCE:
     observation that follows, so V is learnt without a baseline too. Rows without a transition take no part.
 
     Shapes: obs (T, N, *obs_shape), logits (B, num_actions), values (B,), returns (T, N); B real steps.
-    Differences from the paper: 1. segments of many lanes instead of one whole episode. 2. no factor
+    Differences from the paper: 1. segments of many envs instead of one whole episode. 2. no factor
     gamma^t, which would hardly learn from late steps. 3. Adam. 4. gradient clipping. 5. entropy and step
     size fall linearly. 6. as options: normalisation, masks.
     Logged: loss/policy, loss/value, policy/entropy, value/explained_variance, schedule/learning_rate,
@@ -98,8 +98,8 @@ class REINFORCE:
         """Builds network, optimizer and rollout.
 
         Args:
-            observation_space: of a single lane.
-            action_space: of a single lane; Discrete, numbered from 0.
+            observation_space: of a single env.
+            action_space: of a single env; Discrete, numbered from 0.
             config: hyper-parameters.
             seed: of the weights and the actions.
             total_steps: environment steps of the whole run, for the schedules.
@@ -133,7 +133,7 @@ class REINFORCE:
     # --- acting -------------------------------------------------------------------------------
 
     def begin(self, obs: NDArray[Any]) -> None:
-        """Takes the first observations (N, *obs_shape) after a reset of all lanes."""
+        """Takes the first observations (N, *obs_shape) after a reset of all envs."""
         self._starts[:] = True
         self.rollout.clear(self._starts)
 
@@ -151,8 +151,8 @@ class REINFORCE:
         """Returns the driver that takes the likeliest action."""
         return NetworkPolicy(self.network, uses_action_masks=self.config.mask_actions)
 
-    def observe(self, step: Step) -> None:
-        """Keeps one step of all lanes."""
+    def record(self, step: Step) -> None:
+        """Keeps one step of all envs."""
         self.rollout.add(step)
         self._next_obs = as_tensor(step.next_obs)
         self._starts = step.starts
@@ -164,7 +164,7 @@ class REINFORCE:
         """Learns from the rollout if it is full."""
         if not self.rollout.is_full:
             return
-        if self.rollout.is_real.any():  # one step of lanes that all only begin teaches nothing
+        if self.rollout.is_real.any():  # one step of envs that all only begin teaches nothing
             self.train_on(self.rollout)
         self.rollout.clear(self._starts)
 

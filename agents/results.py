@@ -1,4 +1,4 @@
-"""What many training runs come to: intervals over seeds, times to a threshold, one table.
+"""Results of many training runs: intervals over seeds, times to a threshold, one table.
 
 A *run record* says how one training run ended and how its best driver did on held-out levels, a *baseline record* how a
 driver that learns nothing did on the same levels; ``scripts/results.py`` makes both. Everything here is a function of
@@ -33,7 +33,7 @@ __all__ = [
     "write_summary",
 ]
 
-FINAL_SEED = 1_000_000  # far from the lanes of the evaluations that chose the best checkpoint
+FINAL_SEED = 1_000_000  # far from the envs of the evaluations that chose the best checkpoint
 THRESHOLDS = (0.95, 0.99)
 """Shares of held-out episodes, in rising order; a run's time to each of them is measured."""
 BASELINES = ("random", "never steers", "rule-based")
@@ -263,7 +263,7 @@ def _caption(rows: list[dict[str, Any]], conditions: dict[str, Any]) -> str:
     at_once = "one run at a time" if conditions["workers"] == 1 else f"{conditions['workers']} runs at a time"
     threads = "one thread each" if conditions["num_threads"] == 1 else f"{conditions['num_threads']} threads each"
     return (
-        f"{over} Each run's best driver was measured on the first episode of each of {episodes:,} held-out lanes "
+        f"{over} Each run's best driver was measured on the first episode of each of {episodes:,} held-out envs "
         f"(seeds {conditions['first_seed']:,} to {last_seed:,}), the other drivers on the same. Seconds of training, "
         f"with its evaluations: until one of them first reached 95 % and 99 % ({_DASH} where not every seed did), and "
         f"in all, {conditions['max_seconds']:.0f} at most. By `python scripts/results.py`, {at_once} with {threads}, "

@@ -1,4 +1,4 @@
-"""Rollouts: T consecutive steps of N lanes, the fresh experience that on-policy learners use once.
+"""Rollouts: T consecutive steps of N envs, the fresh experience that on-policy learners use once.
 
 The arrays are allocated once and time comes first. They hold what :mod:`agents.targets` needs to be
 exact at every kind of end: the value of the true successor of each step is the value of the next
@@ -24,7 +24,7 @@ __all__ = ["Rollout"]
 
 
 class Rollout:
-    """T steps of N lanes.
+    """T steps of N envs.
 
     Usage, T times: ``put`` what was acted on, then ``add`` what came of it; then learn and ``clear``.
     """
@@ -42,7 +42,7 @@ class Rollout:
         """Allocates everything once.
 
         Args:
-            observation_space: of a single lane.
+            observation_space: of a single env.
             num_actions: size of the discrete action space.
             num_steps: T.
             num_envs: N.
@@ -70,7 +70,7 @@ class Rollout:
         """(N, memory_size) before the first step."""
         self.masks = torch.ones((*rows, num_actions) if has_masks else (0,), dtype=torch.bool)
         self.cursor = 0
-        self._cuts: list[tuple[int, NDArray[np.int64], Tensor, Tensor]] = []  # row, lanes, last obs, memories
+        self._cuts: list[tuple[int, NDArray[np.int64], Tensor, Tensor]] = []  # row, envs, last obs, memories
 
     @property
     def is_full(self) -> bool:
@@ -104,13 +104,13 @@ class Rollout:
         self.is_real[t] = torch.from_numpy(step.is_real)
         if t + 1 < self.num_steps:
             self.starts[t + 1] = torch.from_numpy(step.starts)
-        lanes = np.flatnonzero(step.truncated & ~step.terminated)
-        if lanes.size:
+        envs = np.flatnonzero(step.truncated & ~step.terminated)
+        if envs.size:
             if step.final_obs is None:
-                raise ValueError(f"final_obs must be given: the episodes of lanes {lanes} ended")
-            last_obs = torch.from_numpy(step.final_obs[lanes])
-            memories = torch.zeros((lanes.size, 0)) if memory is None else memory[lanes].clone()
-            self._cuts.append((t, lanes, last_obs, memories))
+                raise ValueError(f"final_obs must be given: the episodes of envs {envs} ended")
+            last_obs = torch.from_numpy(step.final_obs[envs])
+            memories = torch.zeros((envs.size, 0)) if memory is None else memory[envs].clone()
+            self._cuts.append((t, envs, last_obs, memories))
         self.cursor = t + 1
 
     def next_values(self, value_of: Callable[[Tensor, Tensor], Tensor], last_values: Tensor) -> Tensor:
@@ -125,9 +125,9 @@ class Rollout:
             obs = torch.cat([cut[2] for cut in self._cuts])
             values = value_of(obs, torch.cat([cut[3] for cut in self._cuts]))
             begin = 0
-            for row, lanes, _, _ in self._cuts:
-                next_values[row, lanes] = values[begin : begin + len(lanes)]
-                begin += len(lanes)
+            for row, envs, _, _ in self._cuts:
+                next_values[row, envs] = values[begin : begin + len(envs)]
+                begin += len(envs)
         return next_values
 
     def clear(self, starts: NDArray[np.bool_], memory: Tensor | None = None) -> None:
@@ -149,9 +149,9 @@ class Rollout:
         tensors |= {"starts": self.starts[: self.cursor + 1], "memory": self.memory}
         if self.masks.numel():
             tensors["masks"] = self.masks[: self.cursor]
-        for index, (_, lanes, obs, memories) in enumerate(self._cuts):
+        for index, (_, envs, obs, memories) in enumerate(self._cuts):
             tensors |= {
-                f"lanes.{index}": torch.from_numpy(lanes),
+                f"lanes.{index}": torch.from_numpy(envs),
                 f"last_obs.{index}": obs,
                 f"memories.{index}": memories,
             }
@@ -171,15 +171,15 @@ class Rollout:
         for name, tensor in own.items():  # views of this rollout
             tensor.copy_(fitting(name, tensors[name], tensor))
         for k, row in enumerate(counters["cut_rows"]):
-            lanes, last_obs, memories = (tensors[f"{name}.{k}"] for name in ("lanes", "last_obs", "memories"))
-            fitting(f"lanes.{k}", lanes, torch.empty(len(lanes), dtype=torch.int64))
-            if not 0 <= row < self.cursor or not bool(((lanes >= 0) & (lanes < self.num_envs)).all()):
+            envs, last_obs, memories = (tensors[f"{name}.{k}"] for name in ("lanes", "last_obs", "memories"))
+            fitting(f"lanes.{k}", envs, torch.empty(len(envs), dtype=torch.int64))
+            if not 0 <= row < self.cursor or not bool(((envs >= 0) & (envs < self.num_envs)).all()):
                 raise ValueError(
-                    f"cut {k} must lie in {self.cursor} rows of {self.num_envs} lanes, got row {row}: {lanes}"
+                    f"cut {k} must lie in {self.cursor} rows of {self.num_envs} envs, got row {row}: {envs}"
                 )
-            fitting(f"last_obs.{k}", last_obs, self.obs[row, lanes])
-            fitting(f"memories.{k}", memories, self.memory[lanes])
-            self._cuts.append((int(row), lanes.numpy(), last_obs, memories))
+            fitting(f"last_obs.{k}", last_obs, self.obs[row, envs])
+            fitting(f"memories.{k}", memories, self.memory[envs])
+            self._cuts.append((int(row), envs.numpy(), last_obs, memories))
 
 
 _ROW_TENSORS = ("obs", "actions", "values", "log_probs", "rewards", "terminated", "truncated", "is_real")

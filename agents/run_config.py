@@ -1,4 +1,4 @@
-"""How a run is configured: the run itself, and the table of algorithms."""
+"""Configuration of a run: the run itself, and the table of algorithms."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from agents.checks import check_at_least, check_choice
 from agents.dqn import DQNConfig
-from agents.environments import EnvConfig
+from agents.environments import EnvChoice
 from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig
 from agents.run_folder import config_from_dict, read_config
+from agents.validation import check_at_least, check_choice
 
 __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs"]
 
@@ -22,7 +22,7 @@ AgentConfig: TypeAlias = DQNConfig | PQNConfig | REINFORCEConfig | PPOConfig
 
 
 @dataclass(frozen=True)
-class TrainConfig(EnvConfig):
+class TrainConfig(EnvChoice):
     """A training run."""
 
     agent: AgentName = "dqn"
@@ -30,13 +30,13 @@ class TrainConfig(EnvConfig):
     seed: int = 0
     """Seed of the run: levels, weights, exploration and sampling."""
     total_steps: int = 2_000_000
-    """Environment steps over all lanes; the schedules end here."""
+    """Environment steps over all envs; the schedules end here."""
     max_seconds: float | None = None
     """Stop after this much wall-clock time, in seconds; None never does."""
     stop_at_success: float | None = None
     """Stop when a periodic evaluation reaches this share of held-out episodes; None never does."""
     autoreset_mode: Literal["SameStep", "NextStep", "Disabled"] = "SameStep"
-    """How training lanes begin anew; all three learn from the same transitions, this one wastes no row."""
+    """How training envs begin anew; all three learn from the same transitions, this one wastes no row."""
     log_interval: int = 50_000
     """Environment steps between rows of metrics.csv."""
     eval_interval: int = 250_000

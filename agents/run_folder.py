@@ -1,4 +1,4 @@
-"""What a run leaves behind: configuration, provenance, checkpoints, a curve and a recording.
+"""The folder of a run: configuration, provenance, checkpoints, a curve and a recording.
 
 ::
 

@@ -29,7 +29,7 @@ def log_policy(logits: Tensor, masks: Tensor | None) -> Tensor:
 
 
 def draw_actions(probabilities: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draws one action per lane by inverting the distribution function; one uniform number per lane.
+    """Draws one action per env by inverting the distribution function; one uniform number per env.
 
     Args:
         probabilities: (N, num_actions), each row of some positive sum; an action of probability 0 is never drawn.

@@ -1,4 +1,4 @@
-"""Which hyper-parameters of which algorithm are worth searching, and in which range.
+"""Search spaces: hyper-parameters of each algorithm that are worth searching, and their ranges.
 
 A name is a field of the algorithm's configuration; a dot leads into a field that is itself a configuration. The ranges
 hold every value of ``agents/presets.py``, so that a search can begin from what is known.

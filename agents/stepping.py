@@ -1,8 +1,8 @@
-"""The boundary contract: what a step of all lanes gives, the same in every autoreset mode.
+"""The boundary contract: what a step of all envs gives, the same in every autoreset mode.
 
 Gymnasium's vector environments end episodes in three ways, and two of them hide a trap: under
 ``NEXT_STEP`` the row after an end ignores its action and belongs to no episode, and under
-``SAME_STEP`` the observation that comes back belongs to the next one already. :class:`Lanes` turns
+``SAME_STEP`` the observation that comes back belongs to the next one already. :class:`Stepper` turns
 all three into :class:`Step`, and every algorithm learns from that alone.
 """
 
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from agents.checkpoint import Checkpoint, fitting
 
-__all__ = ["Lanes", "Step"]
+__all__ = ["Step", "Stepper"]
 
 
 class Step(NamedTuple):
-    """One step of N lanes; the environment's next step overwrites the arrays."""
+    """One step of N envs; the environment's next step overwrites the arrays."""
 
     actions: NDArray[np.int64]
     """(N,) taken on the observations given before."""
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     final_obs: NDArray[Any] | None
     """(N, *obs_shape), the true successors where an episode ended, anything elsewhere; None if none did."""
     is_real: NDArray[np.bool_]
-    """(N,): False where an episode was only begun (``NEXT_STEP``), or a car waits for the others of its world; such a
+    """(N,): False where an episode was only begun (``NEXT_STEP``), or an ego waits for the others of its world; such a
     row is never learnt from."""
     starts: NDArray[np.bool_]
     """(N,): ``next_obs`` begins an episode."""
@@ -46,8 +46,8 @@ class Step(NamedTuple):
         return self.terminated | self.truncated
 
 
-class Lanes:
-    """The lanes of a vector environment, stepped in whatever autoreset mode it has."""
+class Stepper:
+    """The envs of a vector environment, stepped in whatever autoreset mode it has."""
 
     def __init__(self, envs: gym.vector.VectorEnv[Any, Any, Any]) -> None:
         """Takes over an environment; closing it stays the caller's business.
@@ -65,17 +65,17 @@ class Lanes:
         """Metrics of the episodes that ended in the last step, by name; each of shape (ended,)."""
         self._all_real = np.ones(self.num_envs, np.bool_)
         self._waits = np.zeros(self.num_envs, np.bool_)  # NEXT_STEP: the next action begins an episode
-        self._final_obs: NDArray[Any] | None = None  # DISABLED: kept while the lanes are reset
+        self._final_obs: NDArray[Any] | None = None  # DISABLED: kept while the envs are reset
 
     def begin(self, seeds: list[int]) -> NDArray[Any]:
-        """Resets every lane and returns the observations, (N, *obs_shape)."""
-        obs: NDArray[Any] = self.envs.reset(seed=seeds)[0]  # type: ignore[arg-type]  # one per lane
+        """Resets every env and returns the observations, (N, *obs_shape)."""
+        obs: NDArray[Any] = self.envs.reset(seed=seeds)[0]  # type: ignore[arg-type]  # one per env
         self._waits[:] = False
         self.episodes = {}
         return obs
 
     def step(self, actions: NDArray[np.int64]) -> Step:
-        """Steps every lane; one that has to be begun anew is."""
+        """Steps every env; one that has to be begun anew is."""
         obs, rewards, terminated, truncated, infos = self.envs.step(actions)
         ended = terminated | truncated
         self._take_episodes(infos, ended)
@@ -83,7 +83,7 @@ class Lanes:
         final_obs: NDArray[Any] | None = None
         if self.mode is gym.vector.AutoresetMode.SAME_STEP:
             final_obs = infos.get("final_obs")
-            if "is_real" in infos:  # several cars share a world: it begins anew when the last of them has ended
+            if "is_real" in infos:  # several egos share a world: it begins anew when the last of them has ended
                 is_real, starts = infos["is_real"], infos["starts"]
         elif self.mode is gym.vector.AutoresetMode.NEXT_STEP:
             starts = self._waits
@@ -114,7 +114,7 @@ class Lanes:
         """Takes over what :meth:`state` returned and returns the observations, (N, *obs_shape).
 
         Raises:
-            ValueError: it is of a simulator whose worlds have other fields, or of another number of lanes.
+            ValueError: it is of a simulator whose worlds have other fields, or of another number of envs.
         """
         self.envs.reset(seed=0)  # so that there is a state to take over
         template = self.envs.unwrapped.get_state()  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """The training loop, the only one: acting, learning, logging, evaluation, checkpoints, resuming.
 
-The loop has no maths. An algorithm decides what to do (``act``), keeps what happened (``observe``)
+The loop has no maths. An algorithm decides what to do (``act``), keeps what happened (``record``)
 and learns when it is due (``update``); see :class:`Agent`.
 
 Everything that changes the weights depends on the configuration and the number of steps alone, so a
@@ -32,9 +32,8 @@ from agents.checkpoint import (
     load_latest_checkpoint,
     save_checkpoint,
 )
-from agents.checks import require
 from agents.dqn import DQN, DQNConfig
-from agents.environments import lane_seeds, make_envs
+from agents.environments import env_seeds, make_envs
 from agents.evaluation import evaluate
 from agents.interrupts import stop_requests
 from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
@@ -45,15 +44,16 @@ from agents.progress import ProgressBar
 from agents.reinforce import REINFORCE
 from agents.run_config import RESUMABLE, AgentConfig, TrainConfig, read_configs
 from agents.run_folder import read_config, write_config, write_provenance
-from agents.stepping import Lanes, Step
+from agents.stepping import Step, Stepper
 from agents.threads import choose_num_threads
+from agents.validation import require
 
 __all__ = ["Agent", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run ended."""
+    """The end of a run."""
 
     folder: Path
     """The run folder."""
@@ -68,7 +68,7 @@ class TrainResult:
 
 
 class Agent(Protocol):
-    """What the loop asks of an algorithm."""
+    """The interface that the loop asks of an algorithm."""
 
     global_step: int
     num_updates: int
@@ -82,8 +82,8 @@ class Agent(Protocol):
     def policy(self) -> NetworkPolicy:
         """Returns a driver that takes the best actions and leaves the agent as it is."""
 
-    def observe(self, step: Step) -> None:
-        """Takes what one step of all lanes gave; the arrays are overwritten by the next step."""
+    def record(self, step: Step) -> None:
+        """Takes what one step of all envs gave; the arrays are overwritten by the next step."""
 
     def update(self) -> None:
         """Makes the gradient updates that are due."""
@@ -190,7 +190,7 @@ class _Run:
         self.started = started
         self.config = config
         self.folder = folder
-        self.lanes = Lanes(envs)
+        self.stepper = Stepper(envs)
         self.num_envs = agent_config.num_envs
         self.uses_masks = bool(getattr(agent_config, "mask_actions", False))
         torch.set_num_threads(config.num_threads)
@@ -214,16 +214,16 @@ class _Run:
 
     def drive(self, on_evaluation: Callable[[int, float], bool] | None = None) -> TrainResult:
         """Runs the loop to its end and saves."""
-        config, agent, lanes, obs = self.config, self.agent, self.lanes, self.obs
+        config, agent, stepper, obs = self.config, self.agent, self.stepper, self.obs
         reason: Literal["total_steps", "max_seconds", "success", "callback", "interrupted"] = "total_steps"
         with stop_requests() as stop, self._progress_bar() as bar:
             while agent.global_step < config.total_steps:
                 before = agent.global_step
-                step = lanes.step(agent.act(obs, lanes.action_masks() if self.uses_masks else None))
-                agent.observe(step)
+                step = stepper.step(agent.act(obs, stepper.action_masks() if self.uses_masks else None))
+                agent.record(step)
                 agent.update()
                 obs = step.next_obs
-                self.episodes.add(lanes.episodes)
+                self.episodes.add(stepper.episodes)
                 bar.move_to(agent.global_step)
                 if _crosses(before, agent.global_step, config.log_interval):
                     self._log(bar)
@@ -309,13 +309,13 @@ class _Run:
             "episodes": self.episodes.state(),
             "seconds": seconds,
         }
-        lanes = self.lanes.state()
-        checkpoint.values |= lanes.values
-        checkpoint.arrays |= lanes.arrays
+        stepper = self.stepper.state()
+        checkpoint.values |= stepper.values
+        checkpoint.arrays |= stepper.arrays
         return checkpoint
 
     def _begin(self) -> NDArray[Any]:
-        obs = self.lanes.begin(lane_seeds(self.config.seed, self.num_envs))
+        obs = self.stepper.begin(env_seeds(self.config.seed, self.num_envs))
         self.agent.begin(obs)
         return obs
 
@@ -330,7 +330,7 @@ class _Run:
             self.last_evaluation = int(training["last_evaluation"])
             self.episodes.load_state(training["episodes"])
             self.earlier_seconds = float(training["seconds"])
-            obs = self.lanes.load_state(checkpoint)
+            obs = self.stepper.load_state(checkpoint)
             check_form(checkpoint, self._state(self.earlier_seconds))
         return obs
 
@@ -378,7 +378,7 @@ def _num_threads(config: TrainConfig, agent_config: AgentConfig, envs: gym.vecto
         def trial() -> None:
             goal = agent.num_updates + 2
             while agent.num_updates < goal:
-                agent.observe(Step(agent.act(obs), np.zeros(num_envs), no, no, obs, None, yes, no))
+                agent.record(Step(agent.act(obs), np.zeros(num_envs), no, no, obs, None, yes, no))
                 agent.update()
 
         return trial

@@ -1,4 +1,4 @@
-"""What a learnt driver thinks while it drives, and what it looks at.
+"""A learnt driver's decisions while it drives, and the cells that it looks at.
 
     policy, config = load_policy(Path("runs/..."))
     replay, moments = watch(policy, config, seed=0, xray=True)
@@ -21,7 +21,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments import EnvConfig, require_registered
+from agents.environments import EnvChoice, require_registered
 from agents.policy import NetworkPolicy, Policy
 from drivesim.occlusion import occlusions
 from drivesim.render.moment import Decision, Moment
@@ -35,14 +35,14 @@ MAX_CELLS = 40
 
 
 def watch(
-    policy: Policy, config: EnvConfig, *, seed: int, split: str = "test", xray: bool = False
+    policy: Policy, config: EnvChoice, *, seed: int, split: str = "test", xray: bool = False
 ) -> tuple[Replay, list[Moment]]:
     """Drives one episode.
 
     Args:
         policy: the driver; of a :class:`NetworkPolicy`, every moment but the last tells its decision.
         config: environment and options; paid is the default reward.
-        seed: of the lane, at least 0.
+        seed: of the env, at least 0.
         split: stream of levels.
         xray: whether the decisions tell which cells matter.
     """
@@ -59,7 +59,7 @@ def watch(
     return replay, think_along(policy, config, replay, xray=xray)
 
 
-def think_along(policy: Policy, config: EnvConfig, replay: Replay, *, xray: bool = False) -> list[Moment]:
+def think_along(policy: Policy, config: EnvChoice, replay: Replay, *, xray: bool = False) -> list[Moment]:
     """Shows an episode with what a driver would do in each of its states, whoever drove.
 
     Args:
@@ -119,7 +119,7 @@ def saliency(
     occluded: NDArray[Any],
     masks: NDArray[np.bool_] | None = None,
 ) -> tuple[tuple[int, int, float], ...]:
-    """Returns the cells that matter most for a single lane's next decision, the heaviest first.
+    """Returns the cells that matter most for a single env's next decision, the heaviest first.
 
     Args:
         policy: the driver; its memory stays.
@@ -146,7 +146,7 @@ def saliency(
 
 
 def _act(policy: Policy, obs: NDArray[Any], env: gym.Env[Any, Any]) -> int:
-    """What a driver does, for reasons of its own."""
+    """A driver's action, for reasons of its own."""
     if isinstance(policy, NetworkPolicy):
         return int(policy(obs[None], _masks(policy, env))[0])
     return int(policy(obs[None])[0])

@@ -36,14 +36,14 @@ for _entry in ENTRIES:
 
 
 def parallel_env(env_id: str, num_agents: int = 2, **options: Any) -> DriveParallelEnv:
-    """Several controlled cars in one world, as a PettingZoo `ParallelEnv`; see `drivesim.integrations.pettingzoo`."""
+    """Several egos in one world, as a PettingZoo `ParallelEnv`; see `drivesim.integrations.pettingzoo`."""
     from drivesim.integrations import pettingzoo
 
     return pettingzoo.parallel_env(env_id, num_agents, **options)
 
 
 def parallel_vec_env(env_id: str, num_worlds: int, num_agents: int, **options: Any) -> MultiAgentVectorEnv:
-    """Worlds x cars as the lanes of a vector environment; see `drivesim.multi_agent`."""
+    """Worlds x egos as the envs of a vector environment; see `drivesim.multi_agent`."""
     from drivesim.multi_agent import MultiAgentVectorEnv
 
     return MultiAgentVectorEnv(env_id, num_worlds, num_agents, **options)

@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Action(IntEnum):
-    """What a controlled car can do in a tick. `Autodrive` leaves out IDLE and numbers the others 0 … 3."""
+    """Actions of an ego in a tick. `Autodrive` leaves out IDLE and numbers the others 0 … 3."""
 
     LEFT = 0
     """Turn left where the cell allows it, else change to the lane on the left."""

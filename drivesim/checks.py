@@ -131,19 +131,19 @@ def checked_seed(seed: Any) -> int | None:
 
 
 def checked_seeds(seed: Any, num_envs: int) -> list[int | None]:
-    """One seed or None per lane, from an int (lane i gets seed + i), a list, or None.
+    """One seed or None per env, from an int (env i gets seed + i), a list, or None.
 
     Raises:
         TypeError, ValueError: as `checked_seed`, and for a list of another length.
     """
     if isinstance(seed, (list, tuple)) or (isinstance(seed, np.ndarray) and seed.ndim == 1):
         if len(seed) != num_envs:
-            raise ValueError(f"seed must have one entry for each of {num_envs} lanes, got {len(seed)}")
+            raise ValueError(f"seed must have one entry for each of {num_envs} envs, got {len(seed)}")
         return [checked_seed(entry) for entry in seed]
     first = checked_seed(seed)
     if first is None:
         return [None] * num_envs
-    return [first + lane for lane in range(num_envs)]
+    return [first + i for i in range(num_envs)]
 
 
 def checked_options(options: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
@@ -164,17 +164,17 @@ def checked_options(options: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
 
 
 def checked_reset_mask(mask: Any, num_envs: int) -> np.ndarray[Any, Any]:
-    """A copy of the bool mask (N,) of lanes to reset.
+    """A copy of the bool mask (N,) of envs to reset.
 
     Raises:
-        TypeError, ValueError: for another dtype or shape, or if it chooses no lane.
+        TypeError, ValueError: for another dtype or shape, or if it chooses no env.
     """
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         raise TypeError(f"reset_mask must be a bool array of shape ({num_envs},), got {mask!r}")
     if mask.shape != (num_envs,):
         raise ValueError(f"reset_mask must have shape ({num_envs},), got {mask.shape}")
     if not mask.any():
-        raise ValueError(f"reset_mask must choose at least one lane, got {mask}")
+        raise ValueError(f"reset_mask must choose at least one env, got {mask}")
     return mask.copy()
 
 
@@ -193,7 +193,7 @@ def checked_level_seeds(seeds: Any, num_envs: int, high: int) -> np.ndarray[Any,
 
 
 def checked_actions(
-    actions: Any, num_actions: int, out: np.ndarray[Any, Any], lanes: np.ndarray[Any, Any] | None = None
+    actions: Any, num_actions: int, out: np.ndarray[Any, Any], envs: np.ndarray[Any, Any] | None = None
 ) -> None:
     """Copy `actions` into `out`, int64 (N,), so that loops are compiled for one kind of array only.
 
@@ -201,7 +201,7 @@ def checked_actions(
         actions: integers (N,) in [0, num_actions).
         num_actions: how many there are.
         out: overwritten, with bad actions too.
-        lanes: (N,), whose actions they are, for the message; None = those of lanes 0 … N - 1.
+        envs: (N,), whose actions they are, for the message; None = those of envs 0 … N - 1.
 
     Raises:
         TypeError: if they are no integers; bools are none, though NumPy takes them for some in a list of integers.
@@ -221,14 +221,14 @@ def checked_actions(
     np.copyto(out, array, casting="same_kind")  # uint64 beyond int64 comes out negative
     bad = batch.first_out_of_range(out, num_actions)
     if bad >= 0:
-        lane = bad if lanes is None else lanes[bad]
-        raise ValueError(f"actions must be integers in [0, {num_actions - 1}], got {array[bad]} in lane {lane}")
+        i = bad if envs is None else envs[bad]
+        raise ValueError(f"actions must be integers in [0, {num_actions - 1}], got {array[bad]} in env {i}")
 
 
-def checked_lane_options(
+def checked_reset_options(
     options: dict[str, Any] | None, num_envs: int, highest: int
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The options of a vector environment's reset: which lanes (N,) begin an episode, and on which levels (N,).
+    """The options of a vector environment's reset: which envs (N,) begin an episode, and on which levels (N,).
 
     A level of -1 stands for any.
 

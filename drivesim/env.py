@@ -1,4 +1,4 @@
-"""The single environment: the vector environment's engine with one lane."""
+"""The single environment: the vector environment's engine with one world."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_LEVEL_SEED = 2 * TEST_SPLIT - 1
 
 
 class DriveEnv(gym.Env[Array, int]):
-    """One car in one world, through Gymnasium.
+    """One ego in one world, through Gymnasium.
 
     Args:
         scenario: name in the registry; `gym.make` passes it.
@@ -41,7 +41,7 @@ class DriveEnv(gym.Env[Array, int]):
         dawdle: probability with which traffic dawdles; None = the scenario's own.
         **level: level options of the scenario, replacing the difficulty's.
 
-    `reset(seed=s)` starts episode 0 of the lane keyed by s, every further reset its next episode;
+    `reset(seed=s)` starts episode 0 of s, every further reset its next episode;
     `reset(options={"level_seed": n})` plays a given level. `info` always carries the keys of
     `core.batch.EPISODE` so far (`timeout` means not terminated, since the time limit is a wrapper's), this tick's
     `reward_terms`, the `action_mask` (bool (num_actions,)) and under `reward="cost"` this tick's `cost`.
@@ -99,7 +99,7 @@ class DriveEnv(gym.Env[Array, int]):
 
     @property
     def spec(self) -> EnvSpec | None:
-        """What `gym.make` made this from, in terms of JSON."""
+        """The specification that `gym.make` made this from, in terms of JSON."""
         return self._spec
 
     @spec.setter
@@ -114,7 +114,7 @@ class DriveEnv(gym.Env[Array, int]):
         return self._engine.actions
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Begin an episode: episode 0 of `seed`, or without one the lane's next.
+        """Begin an episode: episode 0 of `seed`, or without one the next.
 
         Args:
             seed: an integer of at least 0, of any size.
@@ -169,7 +169,7 @@ class DriveEnv(gym.Env[Array, int]):
         return obs[0], self._rewards.item(), terminated, False, self._info()
 
     def _info(self) -> dict[str, Any]:
-        """What `info` says after a reset or step."""
+        """The `info` of a reset or step."""
         engine = self._engine
         info: dict[str, Any] = dict(zip(INFO_KEYS, engine.episodes.item(), strict=False))
         info["reward_terms"] = dict(zip(TERMS, engine.terms[0].tolist(), strict=False))

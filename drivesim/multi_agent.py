@@ -1,12 +1,12 @@
-"""Several controlled cars in one world: worlds x cars as the lanes of a vector environment.
+"""Several egos in one world: worlds x egos as the envs of a vector environment.
 
-    envs = drivesim.parallel_vec_env("drivesim/Highway-v0", num_worlds=64, num_agents=8)  # 512 lanes
+    envs = drivesim.parallel_vec_env("drivesim/Highway-v0", num_worlds=64, num_agents=8)  # 512 envs
     obs, infos = envs.reset(seed=0)
     obs, rewards, terminated, truncated, infos = envs.step(actions)
     learn_from = infos["is_real"]
 
-Lane w * num_agents + a is car a of world w. Cars of a world start together; a car whose drive has ended is gone and its
-lane waits until the drives of all have ended, when the world begins its next episode.
+Env w * num_agents + a is ego a of world w. Egos of a world start together; an ego whose drive has ended is gone and its
+env waits until the drives of all have ended, when the world begins its next episode.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ MAX_NUM_WORLDS = 2**17
 
 
 def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) -> tuple[Entry, EnvConfig, int]:
-    """The entry of an id, the configuration, and the number of controlled cars.
+    """The entry of an id, the configuration, and the number of egos.
 
     Raises:
-        TypeError, ValueError: for an id without room for so many cars, a bad number or a bad option.
+        TypeError, ValueError: for an id without room for so many egos, a bad number or a bad option.
     """
     able = [entry for entry in ENTRIES if EnvConfig(entry.name).scenario_class.max_egos > 1]
     ids = [entry.id for entry in able]
     if env_id not in ids:
-        raise ValueError(f"env_id must be one of {ids}, which have room for several controlled cars, got {env_id!r}")
+        raise ValueError(f"env_id must be one of {ids}, which have room for several egos, got {env_id!r}")
     entry = able[ids.index(env_id)]
     names = ("observation", "difficulty", "split", "num_levels", "reward", "reward_weights", "traffic", "dawdle")
     own = {name: options[name] for name in names if name in options}
@@ -62,12 +62,12 @@ def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) ->
 
 
 class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
-    """Cars that share worlds, through Gymnasium's vector interface.
+    """Egos that share worlds, through Gymnasium's vector interface.
 
     Args:
         env_id: `drivesim/Highway-v0` or `drivesim/Intersection-v0`.
         num_worlds: W, 1 … 2**17.
-        num_agents: C, controlled cars in every world, 1 … 8.
+        num_agents: A, egos in every world, 1 … 8.
         max_episode_steps: time limit of a world; None = the registered one, -1 = none.
         num_threads: as in `drivesim.vector_env.DriveVectorEnv`.
         render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`; one picture per world.
@@ -75,9 +75,9 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         **options: as in `drivesim.env.DriveEnv`.
 
     Its autoreset is that of `SAME_STEP`, world by world: when the last drive of a world ends, the world begins its next
-    episode in that step. `terminations` and `truncations` are true in the one row in which a car's drive ends, and
-    `infos["final_obs"]` holds what that car saw then. Every step's `infos` has `is_real` (bool (W * C,)), false in the
-    rows of a car whose drive had ended before, and `starts`, true where `obs` begins an episode.
+    episode in that step. `terminations` and `truncations` are true in the one row in which an ego's drive ends, and
+    `infos["final_obs"]` holds what that ego saw then. Every step's `infos` has `is_real` (bool (W * A,)), false in the
+    rows of an ego whose drive had ended before, and `starts`, true where `obs` begins an episode.
 
     Raises:
         TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
@@ -105,9 +105,9 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
             "render_fps": RENDER_FPS,
             "autoreset_mode": self.autoreset_mode,
         }
-        limit = checked_time_limit(max_episode_steps, entry_of(entry.name).max_episode_steps)
+        max_steps = checked_time_limit(max_episode_steps, entry_of(entry.name).max_episode_steps)
         threads = checked_num_threads(num_threads)
-        self._engine = Engine(self.config, self.num_worlds, batch.SAME_STEP, limit, threads, self.num_agents)
+        self._engine = Engine(self.config, self.num_worlds, batch.SAME_STEP, max_steps, threads, self.num_agents)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
         self.single_observation_space = self.config.encoder.space(
             self.config.scenario_class.window, *self._engine.map_shape
@@ -140,17 +140,17 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         self._engine.reset(everywhere, np.full(self.num_worlds, -1, np.int64), obs)
         self._is_started = True
         if self._renderer.is_human:
-            self._renderer.show_lanes()
+            self._renderer.show_worlds()
         return obs, {}
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Step every world.
 
         Args:
-            actions: integers (W * C,) in [0, num_actions); those of cars that wait are ignored.
+            actions: integers (W * A,) in [0, num_actions); those of egos that wait are ignored.
 
         Returns:
-            obs (W * C, *obs_shape), rewards float64, terminations, truncations and infos.
+            obs (W * A, *obs_shape), rewards float64, terminations, truncations and infos.
 
         Raises:
             TypeError, ValueError: for bad actions; nothing has moved.
@@ -185,12 +185,12 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
                 summary[f"_{key}"] = ended
             infos |= {"final_obs": final_obs, "_final_obs": ended, "final_info": summary, "_final_info": ended}
         if self._renderer.is_human:
-            self._renderer.show_lanes()
+            self._renderer.show_worlds()
         return obs, rewards, terminations, truncations, infos
 
     @property
     def is_driving(self) -> Array:
-        """Bool (W * C,): whose drive goes on."""
+        """Bool (W * A,): whose drive goes on."""
         driving: Array = (self._engine.worlds["egos"]["drive"][:, : self.num_agents] == GOING).reshape(-1)
         return driving
 
@@ -204,7 +204,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         self._is_started = self._engine.is_started
 
     def observe(self) -> Array:
-        """The observations (W * C, *obs_shape) of the state as it is, without a step.
+        """The observations (W * A, *obs_shape) of the state as it is, without a step.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
@@ -216,7 +216,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         return obs
 
     def action_masks(self) -> Array:
-        """Bool (W * C, num_actions): which actions do something that IDLE does not; IDLE itself is true.
+        """Bool (W * A, num_actions): which actions do something that IDLE does not; IDLE itself is true.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.

@@ -1,4 +1,4 @@
-"""What an environment shows, by its render mode: a window, pictures or text. Loads pygame only for the window."""
+"""Rendering of an environment by its render mode: a window, pictures or text. Loads pygame only for the window."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ class Renderer:
         self._window: Window | None = None
 
     def show(self, action: int | None = None, reward: float = 0.0) -> None:
-        """Show lane 0 in the window, opened the first time; returns when the tick has been shown."""
+        """Show world 0 in the window, opened the first time; returns when the tick has been shown."""
         from drivesim.render.moment import Moment
 
         terms = dict(zip(TERMS, self._engine.terms[0].tolist(), strict=False))
         window = self._opened(self._engine.actions)
         window.show(Moment(self._engine.worlds[0:1].copy()[0], action, reward, terms))
 
-    def show_lanes(self) -> None:
-        """Show all lanes in the window, opened the first time; returns when the tick has been shown."""
-        self._opened(()).show_lanes(self._engine.worlds.copy())
+    def show_worlds(self) -> None:
+        """Show all worlds in the window, opened the first time; returns when the tick has been shown."""
+        self._opened(()).show_worlds(self._engine.worlds.copy())
 
     def _opened(self, action_names: tuple[str, ...]) -> Window:
         """The window. One that was closed stays closed: the simulation goes on without it."""
         if self._window is None:
             from drivesim.render.window import Window
 
-            limit = self._engine.config.scenario_class.top_speed
-            self._window = Window(self._title, action_names, speed_limit=limit, ticks_per_second=RENDER_FPS)
+            top_speed = self._engine.config.scenario_class.top_speed
+            self._window = Window(self._title, action_names, speed_limit=top_speed, ticks_per_second=RENDER_FPS)
             if not self._window.is_visible:
                 gym.logger.warn("there is no display: the window stays invisible; use render_mode='rgb_array'")
         return self._window
 
-    def render(self, lane: int) -> Any:
-        """One lane as a picture, uint8 (H, W, 3), or as text; None where there is a window or no render mode.
+    def render(self, index: int) -> Any:
+        """One world as a picture, uint8 (H, W, 3), or as text; None where there is a window or no render mode.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
@@ -73,7 +73,7 @@ class Renderer:
                 "render() without a render_mode shows nothing: pass render_mode= when making the environment"
             )
             return None
-        world = self._engine.worlds[lane]
+        world = self._engine.worlds[index]
         if world["phase"] == NOT_STARTED:
             raise gym.error.ResetNeeded("call reset() before render()")
         if self.is_human:
@@ -83,12 +83,12 @@ class Renderer:
         return draw_text(world) if self.render_mode == "ansi" else draw_frame(world, size=self._size)
 
     def render_grid(self, columns: int | None) -> Array:
-        """All lanes in one picture, uint8 (H, W, 3)."""
+        """All worlds in one picture, uint8 (H, W, 3)."""
         from drivesim.render.grid import draw_grid
         from drivesim.render.scene import Scene
 
         return draw_grid(
-            [Scene(self._engine.worlds[lane]) for lane in range(self._engine.num_lanes)],
+            [Scene(self._engine.worlds[index]) for index in range(len(self._engine.worlds))],
             size=self._size,
             columns=columns,
         )

@@ -104,9 +104,9 @@ class ReplayRecorder(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """As the environment's, but that a seed must be below 2**512."""
         if seed is None and self._seed is None:
             seed = secrets.randbits(DRAWN_SEED_BITS)
-        lane = self._seed if seed is None else seed_of(seed)
+        key = self._seed if seed is None else seed_of(seed)
         obs, info = self.env.reset(seed=seed, options=options)
-        self._seed = lane
+        self._seed = key
         self._level_seed = None if not options or "level_seed" not in options else int(options["level_seed"])
         self._start = world_of(self.env)
         self._record = Record(obs, info)

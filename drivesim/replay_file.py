@@ -1,4 +1,4 @@
-"""What a replay is: its fields, its file, and the check that the episode still goes that way."""
+"""A replay: its fields, its file, and the check that the episode still goes that way."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Replay:
     options: Mapping[str, Any]
     """Keyword arguments of `gym.make` that say what is driven, in terms of JSON; none of those that only show it."""
     seed: int
-    """Of the lane, below 2**512; lane i of a vector environment that was reset with seed s has seed s + i."""
+    """Of the env, below 2**512; env i of a vector environment that was reset with seed s has seed s + i."""
     actions: tuple[int, ...]
     """One per tick, as the environment counts them; in JSON a string of digits."""
     digest: str
@@ -59,7 +59,7 @@ class Replay:
     outcome: Mapping[str, Any]
     """For people: `success`, `return` and `length` so far."""
     episode: int = 0
-    """Episodes of this lane's seed that came before: `reset(seed=s)` begins episode 0, each further reset the next."""
+    """Episodes of this env's seed that came before: `reset(seed=s)` begins episode 0, each further reset the next."""
     level_seed: int | None = None
     """The level, if the reset's options gave one."""
     max_episode_steps: int | None = None
@@ -114,7 +114,7 @@ class Replay:
         level_seed: int | None = None,
         max_episode_steps: int | None = None,
     ) -> Replay:
-        """The replay of these actions, for example of a lane of a vector environment; arguments as the fields.
+        """The replay of these actions, for example of an env of a vector environment; arguments as the fields.
 
         Raises:
             TypeError, ValueError: naming what is wrong.
@@ -215,7 +215,7 @@ class Replay:
 
 
 class Record:
-    """What has happened in an episode so far."""
+    """The record of an episode so far."""
 
     def __init__(self, obs: Array, info: dict[str, Any]) -> None:
         self.actions = bytearray()
@@ -298,7 +298,7 @@ def make(replay: Replay) -> gym.Env[Any, Any]:
 def begin(env: gym.Env[Any, Any], replay: Replay) -> tuple[Array, dict[str, Any]]:
     """Reset to the start of the replay's episode.
 
-    What an episode draws depends on its lane's key and its number alone, so those before it are skipped.
+    What an episode draws depends on its env's key and its number alone, so those before it are skipped.
     """
     options = None if replay.level_seed is None else {"level_seed": replay.level_seed}
     if replay.episode == 0:
@@ -317,7 +317,7 @@ def world_of(env: gym.Env[Any, Any]) -> Array:
 
 
 def driven(replay: Replay) -> Record:
-    """What happens when the replay's actions are taken, up to the episode's end."""
+    """The record of taking the replay's actions, up to the episode's end."""
     with contextlib.closing(make(replay)) as env:
         record = Record(*begin(env, replay))
         for action in replay.actions:

@@ -15,10 +15,10 @@ from drivesim.checks import (
     RENDER_MODES,
     boolean,
     checked_actions,
-    checked_lane_options,
     checked_mode,
     checked_num_threads,
     checked_render_mode,
+    checked_reset_options,
     checked_seeds,
     checked_time_limit,
     integer,
@@ -34,32 +34,32 @@ from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
 
 MAX_NUM_ENVS = 2**20
-LANE_METHODS = ("render", "observe", "action_masks")  # those that answer once per lane
+ENV_METHODS = ("render", "observe", "action_masks")  # those that answer once per env
 
 
 class DriveVectorEnv(VectorEnv[Array, Array, Array]):
-    """Many cars, each in a world of its own, through Gymnasium's vector interface.
+    """Many egos, each in a world of its own, through Gymnasium's vector interface.
 
     Args:
         scenario: name in the registry; `gym.make_vec` passes it.
-        num_envs: lanes, 1 … 2**20.
-        max_episode_steps: time limit; None = the registered one, -1 = none. A lane that terminates on its last step
+        num_envs: envs, 1 … 2**20.
+        max_episode_steps: time limit; None = the registered one, -1 = none. An env that terminates on its last step
             is truncated too, as with Gymnasium's `TimeLimit`.
         autoreset_mode: `NEXT_STEP` (default), `SAME_STEP` or `DISABLED`, as enum or string.
-        num_threads: threads, None = one per processor; never more than one per 256 lanes. Results do not depend
+        num_threads: threads, None = one per processor; never more than one per 256 envs. Results do not depend
             on it.
         copy: whether every call returns fresh arrays. With False, `obs`, `rewards`, `terminations`, `truncations`
             and `final_obs` are the environment's own buffers, which the next step or reset overwrites; infos are
             fresh in either case.
-        render_mode: None, `"human"` (a window with a grid of the lanes), `"rgb_array"` or `"ansi"`.
+        render_mode: None, `"human"` (a window with a grid of the envs), `"rgb_array"` or `"ansi"`.
         render_size: pixels along the longer side of a picture, at most.
         observation, difficulty, split, num_levels, reward, reward_weights, traffic, dawdle, **level: as in
             `drivesim.env.DriveEnv`.
 
-    Lane i of `reset(seed=s)` is, step by step and over any number of episodes, the single environment seeded s + i.
+    Env i of `reset(seed=s)` is, step by step and over any number of episodes, the single environment seeded s + i.
     Rewards are float64, ends bool. `infos` is empty unless an episode has ended in this step: then it holds the keys
     of `core.batch.EPISODE`, each with its `_key` mask; under SAME_STEP these are in `final_info`, beside the dense
-    array `final_obs` (0 in other lanes) with the mask `_final_obs`. Under `reward="cost"` every step has `cost`.
+    array `final_obs` (0 in other envs) with the mask `_final_obs`. Under `reward="cost"` every step has `cost`.
 
     Raises:
         TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
@@ -133,7 +133,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
     @property
     def spec(self) -> EnvSpec | None:
-        """What `gym.make_vec` made this from, in terms of JSON."""
+        """The specification that `gym.make_vec` made this from, in terms of JSON."""
         return self._spec
 
     @spec.setter
@@ -147,23 +147,23 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """Begin an episode in all lanes, or in those of `options["reset_mask"]`.
+        """Begin an episode in all envs, or in those of `options["reset_mask"]`.
 
         Args:
-            seed: an integer (lane i gets seed + i) or one entry per lane; a seeded lane begins its episode 0, one
+            seed: an integer (env i gets seed + i) or one entry per env; a seeded env begins its episode 0, one
                 with None its next. Integers of any size.
             options: `reset_mask` (bool (N,)) and `level_seed` (one or N integers). The dict is left as it was.
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
-            gymnasium.error.ResetNeeded: for a mask before all lanes were reset once.
+            gymnasium.error.ResetNeeded: for a mask before all envs were reset once.
             gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_open()
         seeds = checked_seeds(seed, self.num_envs)
-        mask, level_seeds = checked_lane_options(options, self.num_envs, MAX_LEVEL_SEED)
+        mask, level_seeds = checked_reset_options(options, self.num_envs, MAX_LEVEL_SEED)
         if not self._is_started and not mask.all():
-            raise gym.error.ResetNeeded("reset all lanes before resetting some of them with reset_mask")
+            raise gym.error.ResetNeeded("reset all envs before resetting some of them with reset_mask")
         first = integer(seed)
         if first is not None:
             self._np_random, self._np_random_seed = gym.utils.seeding.np_random(first)
@@ -174,24 +174,24 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._ended &= ~mask
         self._is_started = True
         if self._renderer.is_human:
-            self._renderer.show_lanes()
+            self._renderer.show_worlds()
         return obs, {}
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
-        """Step every lane.
+        """Step every env.
 
         Args:
-            actions: integers (N,) in [0, num_actions). Under NEXT_STEP a lane whose episode ended in the step before
+            actions: integers (N,) in [0, num_actions). Under NEXT_STEP an env whose episode ended in the step before
                 ignores its action, begins the next episode and returns a reward of 0.
 
         Returns:
             obs (N, *obs_shape), rewards float64 (N,), terminations bool (N,), truncations bool (N,), infos.
 
         Raises:
-            TypeError, ValueError: for bad actions; no lane has moved.
-            gymnasium.error.ResetNeeded: before the first reset, and under DISABLED for a lane that has ended.
+            TypeError, ValueError: for bad actions; no env has moved.
+            gymnasium.error.ResetNeeded: before the first reset, and under DISABLED for an env that has ended.
             gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_open()
@@ -199,8 +199,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         if not self._is_started:
             raise gym.error.ResetNeeded("call reset() before step()")
         if self._is_disabled and self._ended.any():
-            lane = int(np.flatnonzero(self._ended)[0])
-            raise gym.error.ResetNeeded(f"lane {lane} has ended: reset it with options={{'reset_mask': ...}}")
+            i = int(np.flatnonzero(self._ended)[0])
+            raise gym.error.ResetNeeded(f"env {i} has ended: reset it with options={{'reset_mask': ...}}")
         if self._copies:
             obs = self._engine.empty_obs()
             rewards = np.empty(self.num_envs, np.float64)
@@ -212,28 +212,28 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         try:
             self._engine.step(self._actions, obs, rewards, terminations, truncations, self._final_obs)
         except gym.error.Error:
-            self._is_started = False  # some lane has ended and could not begin anew
+            self._is_started = False  # some env has ended and could not begin anew
             raise
         np.logical_or(terminations, truncations, out=self._ended)
         if self._renderer.is_human:
-            self._renderer.show_lanes()
+            self._renderer.show_worlds()
         return obs, rewards, terminations, truncations, self._infos()
 
     def _infos(self) -> dict[str, Any]:
-        """What `infos` says after a step; empty unless an episode has ended."""
+        """The `infos` of a step; empty unless an episode has ended."""
         infos: dict[str, Any] = {}
         if self._has_cost:
             infos["cost"] = self._engine.costs.copy()
             infos["_cost"] = np.ones(self.num_envs, np.bool_)
-        lanes = np.flatnonzero(self._ended)
-        if lanes.size == 0:
+        rows = np.flatnonzero(self._ended)
+        if rows.size == 0:
             return infos
         ended = self._ended.copy()
-        episodes = self._engine.episodes[lanes]
+        episodes = self._engine.episodes[rows]
         summary: dict[str, Any] = {}
         for key in INFO_KEYS:
             column = np.zeros(self.num_envs, episodes.dtype[key])
-            column[lanes] = episodes[key]
+            column[rows] = episodes[key]
             summary[key] = column
             summary[f"_{key}"] = ended
         if not self._is_same_step:
@@ -245,7 +245,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             summary["_cost"] = ended
         if self._copies:
             final_obs = np.zeros_like(self._final_obs)
-            final_obs[lanes] = self._final_obs[lanes]
+            final_obs[rows] = self._final_obs[rows]
         else:
             final_obs = self._final_obs
             final_obs[self._has_final_obs & ~ended] = 0
@@ -266,7 +266,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return self._engine.get_state()
 
     def set_state(self, state: Array, mask: Array | None = None) -> None:
-        """Restore the lanes in `mask` (all, if None) from a state of an environment with the same options, exactly.
+        """Restore the envs in `mask` (all, if None) from a state of an environment with the same options, exactly.
 
         Raises:
             TypeError, ValueError: if it is no such state; nothing has changed.
@@ -278,15 +278,15 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._is_started = self._engine.is_started
 
     def fork(self, index: int, num: int, rekey: bool = True) -> Array:
-        """`num` copies (num,) of the state of lane `index`, for `set_state`.
+        """`num` copies (num,) of the state of env `index`, for `set_state`.
 
         Args:
-            index: the lane.
+            index: the env.
             num: copies.
             rekey: whether each copy gets a future of its own; with False all continue alike.
 
         Raises:
-            TypeError, ValueError: if `index` is no lane or `num` is out of range.
+            TypeError, ValueError: if `index` is no env or `num` is out of range.
             gymnasium.error.ResetNeeded: before the first reset.
         """
         index = whole("index", index, 0, self.num_envs - 1)
@@ -327,7 +327,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
     # --- the rest of the interface -----------------------------------------------------------------------------------
 
     def render(self) -> tuple[Any, ...] | None:
-        """One picture or text per lane, as Gymnasium's wrappers expect; `render_grid` gives one picture of all.
+        """One picture or text per env, as Gymnasium's wrappers expect; `render_grid` gives one picture of all.
 
         None without a render mode, and under `"human"`, whose window is up to date.
 
@@ -336,14 +336,14 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_open()
-        frames = tuple(self._renderer.render(lane) for lane in range(self.num_envs if self.render_mode else 1))
+        frames = tuple(self._renderer.render(i) for i in range(self.num_envs if self.render_mode else 1))
         return None if frames[0] is None else frames
 
     def render_grid(self, columns: int | None = None) -> Array:
-        """The lanes side by side in one picture, uint8 (H, W, 3); of more than 64 lanes the first.
+        """The envs side by side in one picture, uint8 (H, W, 3); of more than 64 envs the first.
 
         Args:
-            columns: lanes in a row; None = as many as make the picture most like a square.
+            columns: envs in a row; None = as many as make the picture most like a square.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
@@ -354,21 +354,21 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return self._renderer.render_grid(columns)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """What every lane answers to a method or attribute, as `SyncVectorEnv.call` does.
+        """Every env's answer to a method or attribute, as `SyncVectorEnv.call` does.
 
         Raises:
-            AttributeError: if there is none, or if it is a method that does not answer for each lane.
+            AttributeError: if there is none, or if it is a method that does not answer for each env.
         """
         value = getattr(self, name)
         if not callable(value):
             return (value,) * self.num_envs
-        if name not in LANE_METHODS:
-            raise AttributeError(f"call() knows the methods {list(LANE_METHODS)}, got {name!r}")
+        if name not in ENV_METHODS:
+            raise AttributeError(f"call() knows the methods {list(ENV_METHODS)}, got {name!r}")
         answer = value(*args, **kwargs)
         return (None,) * self.num_envs if answer is None else tuple(answer)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
-        """An attribute, once per lane.
+        """An attribute, once per env.
 
         Raises:
             AttributeError: if there is none.
@@ -377,12 +377,12 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return (value,) * self.num_envs
 
     def set_attr(self, name: str, values: Any) -> None:
-        """Refused: what `SyncVectorEnv` sets are attributes of its lanes' objects, and there are none here.
+        """Refused: what `SyncVectorEnv` sets are attributes of its envs' objects, and there are none here.
 
         Raises:
             AttributeError: always.
         """
-        raise AttributeError(f"lanes have no attributes to set, got {name!r}: use make_vec's options or set_state")
+        raise AttributeError(f"envs have no attributes to set, got {name!r}: use make_vec's options or set_state")
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of the threads and close the window."""

@@ -44,7 +44,7 @@ REFERENCES = {
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     docs: Path = ROOT / "docs"
     """Folder of the documentation, with the results and the pictures."""
@@ -108,7 +108,7 @@ def docstring_table(module: Any) -> str:
 
 
 def facts(entry: Entry) -> str:
-    """What an environment says of itself: its id, spaces and limits."""
+    """An environment's own description: its id, spaces and limits."""
     scenario = scenario_of(entry.name)
     rows = [("id", f"`{entry.id}`")]
     env = gym.make(entry.id)
@@ -138,7 +138,7 @@ def level_options(entry: Entry) -> str:
 
 
 def drivers(entry: Entry, summary: dict[str, Any]) -> str:
-    """How drivers do in an environment: those that learn nothing, then the learnt ones; empty without results."""
+    """Results of drivers in an environment: those that learn nothing, then the learnt ones; empty without results."""
     simple = {record["agent"]: record for record in summary["baselines"] if record["env"] == entry.id}
     learnt = [row for row in summarise(summary["runs"]) if row["env"] == entry.id]
     rows = [(name, simple[name]["success_rate"], simple[name], "") for name in BASELINES if name in simple]
@@ -212,7 +212,7 @@ def environments_page(docs: Path) -> str:
     names = "\n".join(file_name(entry) for entry in ENTRIES)
     blocks = [NOTICE.format(source="drivesim/registry.py"), "# Environments", table(rows)]
     if (docs / "media" / "drivers.gif").exists():
-        blocks.append("![Rule-based drivers, the yellow cars, in every scenario](../media/drivers.gif)")
+        blocks.append("![Rule-based drivers in the yellow cars, in every scenario](../media/drivers.gif)")
     return "\n\n".join([*blocks, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]) + "\n"
 
 

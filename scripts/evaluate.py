@@ -2,7 +2,7 @@
 
     python scripts/evaluate.py runs/first --episodes 1000 --split test --seed 1000000 --json
 
-Counts the first episode of each of ``--episodes`` distinct lanes, and prints one JSON object with
+Counts the first episode of each of ``--episodes`` distinct envs, and prints one JSON object with
 ``--json``.
 """
 
@@ -23,16 +23,16 @@ from agents.training import load_policy
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     run_dir: Annotated[Path, tyro.conf.Positional]
     """Run folder."""
     episodes: int = 1000
-    """Number of lanes, and hence of episodes."""
+    """Number of envs, and hence of episodes."""
     split: Literal["train", "test"] = "test"
     """Stream of levels."""
     seed: int = 1_000_000
-    """Seed of the first lane; the others follow one by one."""
+    """Seed of the first env; the others follow one by one."""
     checkpoint: Literal["best", "last"] = "best"
     """Which driver of the run."""
     json: bool = False

@@ -23,7 +23,7 @@ from agents.export.export_run import ExportError, FormName, export_run
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     run_dir: Annotated[Path, tyro.conf.Positional]
     """Run folder."""

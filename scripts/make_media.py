@@ -21,11 +21,11 @@ import tyro
 from PIL import Image
 
 from agents.checkpoint import CheckpointError
-from agents.environments import EnvConfig
-from agents.film import write_gif
+from agents.environments import EnvChoice
 from agents.policy import Policy
 from agents.scripted import make_scripted
 from agents.training import load_policy
+from agents.videos import write_gif
 from agents.watching import watch
 from drivesim.registry import ENTRIES, Entry
 from drivesim.render.film import film
@@ -40,7 +40,7 @@ SIZE = 640  # pixels along the longer side of what is drawn, before it is made s
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     runs: Path | None = None
     """Folder of the race's runs; their drivers drive. Without it the rule-based ones do."""
@@ -62,22 +62,22 @@ class Arguments:
     """Of the first episode in every picture."""
 
 
-def driver_of(entry: Entry, arguments: Arguments) -> tuple[Policy, EnvConfig]:
+def driver_of(entry: Entry, arguments: Arguments) -> tuple[Policy, EnvChoice]:
     """Who drives a scenario."""
     if arguments.runs is not None:
         name = entry.id.rpartition("/")[2]
         return load_policy(arguments.runs / f"{name}__{arguments.agent}__0")
     driver = make_scripted(entry.id)
-    return driver, EnvConfig(env=entry.id, observation=driver.observation)
+    return driver, EnvChoice(env=entry.id, observation=driver.observation)
 
 
-def drive(policy: Policy, config: EnvConfig, seed: int, size: int) -> Iterator[np.ndarray]:
+def drive(policy: Policy, config: EnvChoice, seed: int, size: int) -> Iterator[np.ndarray]:
     """Pictures of one held-out episode."""
     _, moments = watch(policy, config, seed=seed)
     return film(moments, frames_per_tick=FRAMES_PER_TICK, size=size, hold=2 * FRAMES_PER_TICK)
 
 
-def drives(policy: Policy, config: EnvConfig, seed: int, size: int) -> Iterator[np.ndarray]:
+def drives(policy: Policy, config: EnvChoice, seed: int, size: int) -> Iterator[np.ndarray]:
     """Pictures of one held-out episode after the other."""
     return itertools.chain.from_iterable(drive(policy, config, n, size) for n in itertools.count(seed))
 

@@ -22,7 +22,7 @@ import pygame
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.environments import EnvConfig
+from agents.environments import EnvChoice
 from agents.policy import NetworkPolicy, Policy
 from agents.scripted import make_scripted
 from agents.training import load_policy
@@ -61,7 +61,7 @@ class Driver(Protocol):
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     env: str | None = None
     """Id of the environment; without one, a menu asks."""
@@ -165,7 +165,7 @@ def drive_episode(env: Env, driver: Driver, seed: int, window: Window) -> dict[s
     return info
 
 
-def open_env(arguments: Arguments, config: EnvConfig, window: Window, notes: tuple[str, ...]) -> ReplayRecorder:
+def open_env(arguments: Arguments, config: EnvChoice, window: Window, notes: tuple[str, ...]) -> ReplayRecorder:
     """Makes an environment and tells the window about it."""
     made = gym.make(config.env, split=arguments.split, **config.options())
     base: Any = made.unwrapped
@@ -175,13 +175,13 @@ def open_env(arguments: Arguments, config: EnvConfig, window: Window, notes: tup
 
 
 def score(info: dict[str, Any]) -> str:
-    """What became of the player's drive, in a line."""
+    """The outcome of the player's drive, in a line."""
     ends = ("collision", "pedestrian_hit", "off_road", "timeout")
     end = next((name.replace("_", " ") for name in ends if info[name]), "arrived")
     return f"you: {end} after {info['episode_length']} ticks, return {info['episode_return']:.2f}"
 
 
-def score_of_rules(config: EnvConfig, seed: int, split: str) -> str:
+def score_of_rules(config: EnvChoice, seed: int, split: str) -> str:
     """What the rule-based driver makes of the same level, in a line."""
     driver = make_scripted(config.env)
     replay, _ = watch_drive(driver, replace(config, observation=driver.observation), seed=seed, split=split)
@@ -230,7 +230,7 @@ def play(arguments: Arguments, window: Window) -> None:
             if chosen is None:
                 return
             env_id, difficulty = chosen
-        config = EnvConfig(env=env_id, difficulty=difficulty)
+        config = EnvChoice(env=env_id, difficulty=difficulty)
         env = open_env(arguments, config, window, STEERING_NOTES)
         driver = Keyboard(window, waits=arguments.wait)
         info = drive_episode(env, driver, seed, window)
@@ -274,13 +274,13 @@ def save(env: ReplayRecorder) -> Path:
 def watch(arguments: Arguments, window: Window) -> None:
     """Shows a driver, level after level, until the window is closed."""
     policy: Policy
-    config: EnvConfig
+    config: EnvChoice
     if arguments.watch is not None:
         policy, config = load_policy(arguments.watch)
     else:
         env_id = arguments.env or IDS[0]
         policy = make_scripted(env_id)
-        config = EnvConfig(env=env_id, difficulty=arguments.difficulty, observation=policy.observation)
+        config = EnvChoice(env=env_id, difficulty=arguments.difficulty, observation=policy.observation)
     env = open_env(arguments, config, window, WATCHING_NOTES)
     shown = 0
     while window.is_open and not (arguments.episodes and shown >= arguments.episodes):

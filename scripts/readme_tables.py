@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     readme: Path = ROOT / "README.md"
     """File with the tables, each between `<!-- name -->` and `<!-- /name -->`."""

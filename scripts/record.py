@@ -21,8 +21,8 @@ import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.film import record
 from agents.training import load_policy
+from agents.videos import record
 from agents.watching import think_along, watch
 from drivesim.render.moment import Moment
 from drivesim.replay import Replay, moments
@@ -32,7 +32,7 @@ Format = Literal["mp4", "gif", "html"]
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders and replay files."""

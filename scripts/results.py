@@ -21,12 +21,12 @@ from pathlib import Path
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.checks import require
 from agents.environments import require_registered
 from agents.interrupts import stop_requests
 from agents.race import RaceConfig, Run, is_changed, make_baselines, make_run, read_record, summary_of
 from agents.results import markdown, write_csv, write_summary
 from agents.run_config import AgentName
+from agents.validation import require
 from drivesim.registry import IDS
 
 _POLL_SECONDS = 0.1
@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Arguments(RaceConfig):
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     envs: tuple[str, ...] = IDS
     """Environment ids."""

@@ -20,9 +20,8 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.environments import EnvConfig, make_envs, registered_ids, require_registered
+from agents.environments import EnvChoice, make_envs, registered_ids, require_registered
 from agents.evaluation import Policy, evaluate
-from agents.film import record_episode
 from agents.plots import plot_learning_curve
 from agents.presets import preset_for
 from agents.random_agent import make_random
@@ -31,13 +30,14 @@ from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig
 from agents.run_folder import default_folder
 from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy, resume, train
+from agents.videos import record_episode
 
 _AgentConfig = TypeVar("_AgentConfig", bound=AgentConfig)
 
 
 @dataclass(frozen=True)
 class Arguments(Generic[_AgentConfig]):
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     train: Annotated[TrainConfig, tyro.conf.arg(name="")]
     """The run."""
@@ -104,7 +104,7 @@ def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
     envs = make_envs(config, 1, "test")
     num_actions = int(getattr(envs.single_action_space, "n", 0))
     envs.close()
-    drivers: list[tuple[str, Policy, EnvConfig]] = [
+    drivers: list[tuple[str, Policy, EnvChoice]] = [
         (config.agent, trained, config),
         ("random", make_random(num_actions, 0), config),
     ]

@@ -30,7 +30,6 @@ import optuna
 import tyro
 from optuna.trial import FrozenTrial, TrialState
 
-from agents.checks import check_at_least, check_choice, require
 from agents.environments import require_registered
 from agents.metrics import read_metrics
 from agents.presets import preset_for
@@ -38,6 +37,7 @@ from agents.results import seconds_to
 from agents.run_config import AgentConfig, AgentName, TrainConfig
 from agents.search_spaces import SEARCH_SPACES, Choices, field_of, flags, with_fields
 from agents.training import train
+from agents.validation import check_at_least, check_choice, require
 
 LAST_EVALUATIONS = 3  # whose mean is a trial's score
 STARTUP_TRIALS = 8  # drawn at random, and not stopped early, before there is something to learn from
@@ -46,7 +46,7 @@ _SAVED = ("env", "agent", "seed", "total_steps", "max_seconds", "evaluations", "
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     env: str = TrainConfig.env
     """Environment id."""

@@ -32,7 +32,7 @@ CLEAR_STEPS = 5  # recorded in words, to see at a glance what has changed
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line holds."""
+    """Arguments of the command line."""
 
     version_bumped: bool = False
     """Overwrite records that no longer hold: the ids' versions have been raised, and CHANGELOG.md says why."""
@@ -48,21 +48,21 @@ def cases() -> list[tuple[str, str]]:
 
 
 def actions_of(env_id: str, num_actions: int) -> list[list[int]]:
-    """(NUM_STEPS, NUM_ENVS) actions; the first lanes drive at random, the last ones mostly hold or gain speed."""
+    """(NUM_STEPS, NUM_ENVS) actions; the first envs drive at random, the last ones mostly hold or gain speed."""
     dice = Random(env_id)
     ahead = (2, 2) if num_actions == 4 else (1, 3)  # FASTER twice, or IDLE and FASTER
     steps = []
     for _ in range(NUM_STEPS):
         drawn = [int(dice.random() * num_actions) for _ in range(NUM_ENVS)]
-        for lane in range(NUM_ENVS // 2, NUM_ENVS):
+        for i in range(NUM_ENVS // 2, NUM_ENVS):
             if dice.random() < 0.8:
-                drawn[lane] = ahead[int(dice.random() * 2)]
+                drawn[i] = ahead[int(dice.random() * 2)]
         steps.append(drawn)
     return steps
 
 
 def record(env_id: str, observation: str) -> dict[str, Any]:
-    """What the environment answers: SHA-256 of everything, and the first steps in clear."""
+    """The environment's answers: SHA-256 of everything, and the first steps in clear."""
     envs = gym.make_vec(env_id, num_envs=NUM_ENVS, observation=observation, difficulty="medium")
     space = envs.single_action_space
     assert isinstance(space, gym.spaces.Discrete)

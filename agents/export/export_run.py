@@ -14,7 +14,6 @@ import gymnasium as gym
 from torch.export import ExportedProgram
 
 from agents.checkpoint import Checkpoint, find_checkpoints, load_latest_checkpoint
-from agents.checks import require
 from agents.environments import make_envs
 from agents.export.numpy_form import NumpyForm, write_numpy
 from agents.export.onnx_form import OnnxForm, write_onnx
@@ -22,6 +21,7 @@ from agents.export.tracing import Driver, trace
 from agents.export.verification import Drives, Form, TorchForm, compare, median_microseconds, record_drives
 from agents.run_config import TrainConfig
 from agents.training import load_policy
+from agents.validation import require
 
 __all__ = ["ExportError", "FormName", "export_run"]
 

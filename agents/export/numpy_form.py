@@ -42,7 +42,7 @@ class NumpyForm:
         self.policy: Any = module.Policy()
 
     def begin(self, starts: NDArray[np.bool_] | None = None) -> None:
-        """Empties the memory, of all lanes or of those marked in (B,)."""
+        """Empties the memory, of all envs or of those marked in (B,)."""
         self.policy.begin(starts)
 
     def __call__(
@@ -68,7 +68,7 @@ def write_numpy(
         path: of the file.
         driver: what was traced.
         program: its trace.
-        observation_space: of a single lane.
+        observation_space: of a single env.
         about: what its docstring says, by name.
         int8: quantise the weights.
 
@@ -257,7 +257,7 @@ _HEADER = '''"""A driver as one file: it needs numpy and nothing else.
 
 {about}
 
-Usage, for B lanes at once, with obs of {dtype} {batch}:
+Usage, for B envs at once, with obs of {dtype} {batch}:
 
     policy = Policy()
     actions = policy(obs)  # int64 (B,)
@@ -280,7 +280,7 @@ _POLICY = '''class Policy:
         self._memory = None
 
     def begin(self, starts=None):
-        """Empties the memory, where there is one: of all lanes, or of those marked in starts, bool (B,)."""
+        """Empties the memory, where there is one: of all envs, or of those marked in starts, bool (B,)."""
         if starts is None:
             self._memory = None
         elif self._memory is not None:
@@ -319,10 +319,10 @@ _CALL = "        scores = network(self._weights, obs)"
 _CALL_WITH_MEMORY = """        if self._memory is None:
             self._memory = np.zeros((len(obs), MEMORY_SIZE), np.float32)
         if len(self._memory) != len(obs):
-            raise ValueError(f"the memory is that of {len(self._memory)} lanes, got {len(obs)}; call begin() first")
+            raise ValueError(f"the memory is that of {len(self._memory)} envs, got {len(obs)}; call begin() first")
         scores, self._memory = network(self._weights, obs, self._memory)"""
 _MEMORY_NOTE = """    policy.begin(terminated | truncated)  # where the step of the environment has begun an episode
 
-It has a memory: call it once per step, and begin() before the lanes are other ones.
+It has a memory: call it once per step, and begin() before the envs are other ones.
 """
 _MASKS_NOTE = "\nIt was trained with action masks: call it as policy(obs, action_masks).\n"

@@ -1,4 +1,4 @@
-"""What the layers of a network compute, in numpy.
+"""Layers of a network, computed in numpy.
 
 Each function is copied as it stands into the files of :mod:`agents.export.numpy_form` that call it, so it may
 use numpy and nothing else of this module. Positional arguments are those of torch's operation of that name.
@@ -64,7 +64,7 @@ def layer_norm(
 def sum_of_rows(table: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Sums looked-up rows: a table (num_rows, width) and indices (B, num_cells) give (B, width)."""
     sums = np.empty((len(rows), table.shape[1]), np.float32)
-    block = max(1, 2**20 // (rows.shape[1] * table.shape[1]))  # lanes whose rows fit into a cache
+    block = max(1, 2**20 // (rows.shape[1] * table.shape[1]))  # envs whose rows fit into a cache
     for begin in range(0, len(rows), block):
         table[rows[begin : begin + block]].sum(axis=1, out=sums[begin : begin + block])
     return sums
@@ -92,10 +92,10 @@ def conv2d(
     height, width = weight.shape[2:]
     padded = np.pad(x, ((0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1])))
     windows = sliding_window_view(padded, (height, width), axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
-    num_lanes, _, rows, cols = windows.shape[:4]
-    patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(num_lanes * rows * cols, -1)
+    num_envs, _, rows, cols = windows.shape[:4]
+    patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(num_envs * rows * cols, -1)
     product = patches @ weight.reshape(len(weight), -1).T + bias  # (B * rows * cols, outputs)
-    return product.reshape(num_lanes, rows, cols, len(weight)).transpose(0, 3, 1, 2)
+    return product.reshape(num_envs, rows, cols, len(weight)).transpose(0, 3, 1, 2)
 
 
 def max_pool2d(

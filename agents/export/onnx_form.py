@@ -38,7 +38,7 @@ class OnnxForm:
         self.memory: NDArray[np.float32] | None = None
 
     def begin(self, starts: NDArray[np.bool_] | None = None) -> None:
-        """Empties the memory, of all lanes or of those marked in (B,)."""
+        """Empties the memory, of all envs or of those marked in (B,)."""
         if starts is None:
             self.memory = None
         elif self.memory is not None:

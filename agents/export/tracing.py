@@ -81,18 +81,18 @@ def trace(driver: Driver, observation_space: gym.spaces.Box, num_actions: int) -
 
     Args:
         driver: to be traced.
-        observation_space: of a single lane.
+        observation_space: of a single env.
         num_actions: size of the discrete action space.
 
     Returns:
         A functional graph; its inputs are those of ``driver.input_names()``.
     """
-    num_lanes = 2  # a traced size of 1 would be taken for a constant
-    obs = np.stack([observation_space.low] * num_lanes).astype(observation_space.dtype)
+    num_envs = 2  # a traced size of 1 would be taken for a constant
+    obs = np.stack([observation_space.low] * num_envs).astype(observation_space.dtype)
     inputs: dict[str, Tensor] = {
         "obs": torch.from_numpy(obs),
-        "memory": torch.zeros(num_lanes, driver.memory_size),
-        "action_masks": torch.ones(num_lanes, num_actions, dtype=torch.bool),
+        "memory": torch.zeros(num_envs, driver.memory_size),
+        "action_masks": torch.ones(num_envs, num_actions, dtype=torch.bool),
     }
     names = driver.input_names()
     shapes = {name: {0: Dim("batch")} if name in names else None for name in inputs}
@@ -142,7 +142,7 @@ def output_axes(program: ExportedProgram) -> dict[str, int]:
 
 
 class _SummedRows(nn.Module):
-    """What a :class:`CodeEncoder` computes."""
+    """The output of a :class:`CodeEncoder`."""
 
     offsets: Tensor
 
@@ -159,7 +159,7 @@ class _SummedRows(nn.Module):
 
 
 class _RoundedProduct(nn.Module):
-    """What a :class:`PlaneEncoder` computes in bfloat16."""
+    """The output of a :class:`PlaneEncoder` in bfloat16."""
 
     def __init__(self, encoder: PlaneEncoder) -> None:
         super().__init__()

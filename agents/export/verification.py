@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from agents.environments import EnvConfig, make_envs
+from agents.environments import EnvChoice, make_envs
 from agents.policy import NetworkPolicy, as_tensor
-from agents.stepping import Lanes
+from agents.stepping import Stepper
 
 __all__ = ["Agreement", "Drives", "Form", "TorchForm", "compare", "median_microseconds", "record_drives"]
 
@@ -29,7 +29,7 @@ class Form(Protocol):
     """A driver that also says its scores."""
 
     def begin(self, starts: NDArray[np.bool_] | None = None) -> None:
-        """Empties the memory, of all lanes or of those marked in (B,)."""
+        """Empties the memory, of all envs or of those marked in (B,)."""
 
     def __call__(
         self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None
@@ -46,7 +46,7 @@ class TorchForm:
         self.memory: Tensor | None = None
 
     def begin(self, starts: NDArray[np.bool_] | None = None) -> None:
-        """Empties the memory, of all lanes or of those marked in (B,)."""
+        """Empties the memory, of all envs or of those marked in (B,)."""
         if starts is None:
             self.memory = None
         elif self.memory is not None:
@@ -66,7 +66,7 @@ class TorchForm:
 
 @dataclass(frozen=True)
 class Drives:
-    """T steps of N lanes under the network's eyes."""
+    """T steps of N envs under the network's eyes."""
 
     obs: NDArray[Any]
     """(T, N, *obs_shape)."""
@@ -82,7 +82,7 @@ class Drives:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a form's answers compare with the network's."""
+    """A comparison of a form's answers with the network's."""
 
     agreement: float
     """Share of equal actions."""
@@ -94,8 +94,8 @@ class Agreement:
     """Over all observations and actions."""
 
 
-def record_drives(policy: NetworkPolicy, config: EnvConfig, observations: int, seed: int = 0) -> Drives:
-    """Drives on held-out levels; the lanes range from one that is always greedy to one that is always random.
+def record_drives(policy: NetworkPolicy, config: EnvChoice, observations: int, seed: int = 0) -> Drives:
+    """Drives on held-out levels; the envs range from one that is always greedy to one that is always random.
 
     Args:
         policy: of which to record scores and best actions.
@@ -110,16 +110,16 @@ def record_drives(policy: NetworkPolicy, config: EnvConfig, observations: int, s
     form = TorchForm(policy)
     rows: list[tuple[Any, ...]] = []
     with contextlib.closing(make_envs(config, num_envs, "test")) as envs:
-        lanes = Lanes(envs)
-        obs = lanes.begin(list(range(seed, seed + num_envs)))
+        stepper = Stepper(envs)
+        obs = stepper.begin(list(range(seed, seed + num_envs)))
         starts = np.ones(num_envs, np.bool_)
         for _ in range(num_steps):
-            masks = lanes.action_masks().copy() if policy.uses_action_masks else None
+            masks = stepper.action_masks().copy() if policy.uses_action_masks else None
             form.begin(starts)
             scores, best = form(obs, masks)
             rows.append((obs.copy(), starts, masks, scores, best))
             random_actions = rng.integers(scores.shape[1], size=num_envs)
-            step = lanes.step(np.where(rng.random(num_envs) < randomness, random_actions, best))
+            step = stepper.step(np.where(rng.random(num_envs) < randomness, random_actions, best))
             obs, starts = step.next_obs, step.starts.copy()
     all_obs, all_starts, all_masks, all_scores, all_actions = zip(*rows, strict=True)
     return Drives(

@@ -1,4 +1,4 @@
-"""What figures need of run folders: curves over steps or seconds, groups of seeds, means with their interval."""
+"""Data of run folders for figures: curves over steps or seconds, groups of seeds, means with their interval."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Band:
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """What a run folder tells about a training run."""
+    """A training run as its run folder tells it."""
 
     folder: Path
     env: str

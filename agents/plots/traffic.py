@@ -23,11 +23,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.checks import check_choice, check_unit_interval, require
 from agents.environments import require_registered
 from agents.plots.figures import LOOKS, paper_style, save
 from agents.plots.runs import mean_and_interval
 from agents.scripted.window import follow_speed, room_to, speed_action
+from agents.validation import check_choice, check_unit_interval, require
 from drivesim import Action
 
 if TYPE_CHECKING:

@@ -46,20 +46,20 @@ def make_scripted(env_id: str, max_speed: int | None = None) -> ScriptedDriver:
         max_speed: fastest speed, cells per tick, at least 1; None = the scenario's limit.
     """
     name = _scenario_name(env_id)
-    limit = SPEED_LIMITS[name]
+    top_speed = SPEED_LIMITS[name]
     if max_speed is not None:
         if max_speed < 1:
             raise ValueError(f"max_speed must be at least 1, got {max_speed}")
-        limit = min(limit, max_speed)
+        top_speed = min(top_speed, max_speed)
     if name == "Autodrive":
-        return FieldDriver(limit)
+        return FieldDriver(top_speed)
     if name == "LaneKeep":
-        return RoadDriver(limit, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0)
+        return RoadDriver(top_speed, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0)
     if name == "Obstacles":
-        return RoadDriver(limit, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3)
+        return RoadDriver(top_speed, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3)
     if name == "Highway":
-        return HighwayDriver(limit)
-    return IntersectionDriver(limit)
+        return HighwayDriver(top_speed)
+    return IntersectionDriver(top_speed)
 
 
 def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDriver:

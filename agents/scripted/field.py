@@ -29,12 +29,12 @@ class FieldDriver:
 
     observation = "full_grid"
 
-    def __init__(self, limit: int = 2) -> None:
+    def __init__(self, top_speed: int = 2) -> None:
         """Sets the fastest speed, 1 or 2 cells per tick."""
-        self.limit = limit
+        self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns the first action of every lane's fastest way."""
+        """Returns the first action of every env's fastest way."""
         actions = np.full(len(obs), -1)
         todo = np.arange(len(obs))
         cars = _Cars(obs)
@@ -81,7 +81,7 @@ class FieldDriver:
             two = two * ~cars.fast_middles[oncoming]
             between = _shift(two, heading) * (is_free & ~cars.middle)
             two = _shift(between * ~cars.ends[oncoming], heading) * (is_free & ~cars.end)
-            if self.limit < 2:
+            if self.top_speed < 2:
                 between[:], two[:] = 0, 0
             arrived |= (one | two | between) * is_goal
             states[:, heading, 1] = one
@@ -103,10 +103,10 @@ class _Cars:
         self._shape = obs.shape
         self._predict()
 
-    def keep(self, lanes: NDArray[np.bool_]) -> None:
-        """Forgets the other lanes."""
-        self._now = {key: cells[lanes] for key, cells in self._now.items()}
-        self._shape = (int(lanes.sum()), *self._shape[1:])
+    def keep(self, envs: NDArray[np.bool_]) -> None:
+        """Forgets the other envs."""
+        self._now = {key: cells[envs] for key, cells in self._now.items()}
+        self._shape = (int(envs.sum()), *self._shape[1:])
 
     def advance(self) -> None:
         """Goes on by one tick."""
@@ -129,10 +129,10 @@ class _Cars:
 
 def _start(obs: NDArray[Any]) -> Cells:
     """The ego as a set of states, (B, heading, speed, row, col)."""
-    lanes, rows, cols = np.nonzero(obs >= EGO)
-    heading, speed = np.divmod(obs[lanes, rows, cols].astype(np.int64) - EGO, 6)
+    envs, rows, cols = np.nonzero(obs >= EGO)
+    heading, speed = np.divmod(obs[envs, rows, cols].astype(np.int64) - EGO, 6)
     start = np.zeros((len(obs), 4, 3, *obs.shape[1:]), np.uint8)
-    start[lanes, heading, speed, rows, cols] = 1
+    start[envs, heading, speed, rows, cols] = 1
     return start
 
 

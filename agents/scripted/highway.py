@@ -29,12 +29,12 @@ class HighwayDriver:
 
     observation = "grid"
 
-    def __init__(self, limit: int = 5) -> None:
+    def __init__(self, top_speed: int = 5) -> None:
         """Sets the fastest speed, cells per tick."""
-        self.limit = limit
+        self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns an action for every lane of the batch."""
+        """Returns an action for every env of the batch."""
         own = obs.shape[3] // 2
         speed = own_speed(obs)
         vehicles = ahead(obs, "vehicle")
@@ -48,7 +48,7 @@ class HighwayDriver:
         can_enter &= (speed * (speed + 1) // 2)[:, None] <= room
         can_enter &= speed_behind * (speed_behind - 1) // 2 <= room_behind
 
-        furthest = self.limit * HORIZON
+        furthest = self.top_speed * HORIZON
         leads_to = np.where(gap >= FREE, furthest, np.minimum(gap + leader_speed * HORIZON, furthest))
         leads_to = np.where(is_lane, leads_to, NO_LANE)
         left = np.maximum(leads_to[:, own - 1], leads_to[:, own - 2] - SECOND_LANE)
@@ -56,7 +56,7 @@ class HighwayDriver:
         left = np.where(can_enter[:, own - 1], left, NO_LANE)
         right = np.where(can_enter[:, own + 1], right, NO_LANE)
 
-        ahead_action = speed_action(speed, follow_speed(speed, room[:, own], self.limit))
+        ahead_action = speed_action(speed, follow_speed(speed, room[:, own], self.top_speed))
         side_action = np.where(left >= right, Action.LEFT, Action.RIGHT)
         is_better = np.maximum(left, right) > leads_to[:, own] + LEAST_GAIN
         return np.where(is_better, side_action, ahead_action).astype(np.int64)

@@ -43,12 +43,12 @@ class IntersectionDriver:
 
     observation = "grid"
 
-    def __init__(self, limit: int = 2) -> None:
+    def __init__(self, top_speed: int = 2) -> None:
         """Sets the fastest speed, cells per tick."""
-        self.limit = limit
+        self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns an action for every lane of the batch."""
+        """Returns an action for every env of the batch."""
         speed = own_speed(obs)
         vehicles = ahead(obs, "vehicle")
         headings = ahead(obs, "vehicle_heading")
@@ -61,7 +61,7 @@ class IntersectionDriver:
         room = room_to(gap, leader_speed)
         room = np.minimum(room, np.where(is_closed, line, FAR))
         room = np.minimum(room, np.where(side != 0, turn_at, FAR))
-        action = speed_action(speed, follow_speed(speed, room, self.limit))
+        action = speed_action(speed, follow_speed(speed, room, self.top_speed))
 
         here = np.zeros_like(turn_at)
         must_wait = np.where(side > 0, at(vehicles, here, 1), at(vehicles, here, -1)) > 0

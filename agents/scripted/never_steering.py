@@ -32,24 +32,24 @@ class StraightDriver:
 
     observation = "grid"
 
-    def __init__(self, limit: int, *, reckless: bool) -> None:
+    def __init__(self, top_speed: int, *, reckless: bool) -> None:
         """Sets the fastest speed, cells per tick, and whether to brake for nothing."""
-        self.limit = limit
+        self.top_speed = top_speed
         self.reckless = reckless
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns FASTER, IDLE or SLOWER for every lane of the batch."""
+        """Returns FASTER, IDLE or SLOWER for every env of the batch."""
         middle = obs.shape[3] // 2
         speed = own_speed(obs)
         if self.reckless:
-            return speed_action(speed, np.full_like(speed, self.limit))
+            return speed_action(speed, np.full_like(speed, self.top_speed))
         gap, leader_speed = leader(ahead(obs, "vehicle")[:, :, middle], FREE)
         is_leader = at(ahead(obs, "vehicle_heading"), gap + 1, 0) == SAME_HEADING
         room = room_to(gap, np.where(is_leader, leader_speed, 0))
         is_closed = (ahead(obs, "road")[:, 1:, middle] == 0) & (ahead(obs, "other_road")[:, 1:, middle] == 0)
         is_closed |= ahead(obs, "signal")[:, :-1, middle] >= YELLOW
         room = np.minimum(room, np.where(is_closed.any(axis=1), is_closed.argmax(axis=1), FREE))
-        return speed_action(speed, follow_speed(speed, room, self.limit))
+        return speed_action(speed, follow_speed(speed, room, self.top_speed))
 
 
 class StraightFieldDriver:
@@ -62,13 +62,13 @@ class StraightFieldDriver:
         self.reckless = reckless
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns FASTER or SLOWER for every lane of the batch."""
-        lanes, rows, cols = np.nonzero(obs >= EGO)
-        steps = np.asarray(STEPS)[(obs[lanes, rows, cols] - EGO) // 6]
+        """Returns FASTER or SLOWER for every env of the batch."""
+        envs, rows, cols = np.nonzero(obs >= EGO)
+        steps = np.asarray(STEPS)[(obs[envs, rows, cols] - EGO) // 6]
         is_clear = np.ones(len(obs), np.bool_)
         for n in range(1, CLEAR_CELLS + 1):
             row = np.clip(rows + n * steps[:, 0], 0, obs.shape[1] - 1)
             col = np.clip(cols + n * steps[:, 1], 0, obs.shape[2] - 1)
-            code = obs[lanes, row, col]
+            code = obs[envs, row, col]
             is_clear &= (code != OBSTACLE) & ((code < VEHICLE) | (code >= EGO))
         return np.where(is_clear | self.reckless, FASTER, SLOWER).astype(np.int64)

@@ -28,43 +28,43 @@ class RoadDriver:
 
     observation = "grid"
 
-    def __init__(self, limit: int, *, offset_cost: float, side_cost: float, shoulder_cost: float) -> None:
+    def __init__(self, top_speed: int, *, offset_cost: float, side_cost: float, shoulder_cost: float) -> None:
         """Sets the prices, all in ticks.
 
         Args:
-            limit: fastest speed, cells per tick.
+            top_speed: fastest speed, cells per tick.
             offset_cost: of a tick, per cell off the lane's centre.
             side_cost: of a step sideways.
             shoulder_cost: of a tick that ends on the shoulder.
         """
-        self.limit = limit
+        self.top_speed = top_speed
         self.offset_cost = offset_cost
         self.side_cost = side_cost
         self.shoulder_cost = shoulder_cost
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
-        """Returns the first action of every lane's best way."""
+        """Returns the first action of every env's best way."""
         road = ahead(obs, "road")
         is_open = (road > 0) & (ahead(obs, "route") > 0)
         cost = 1.0 + self.offset_cost / 36 * ahead(obs, "lane_offset") + self.shoulder_cost * (road == 128)
         is_end = _rows_behind_goal(is_open)
         # to_go[n][v]: ticks from row n at speed v, per column
         unknown = np.full(road[:, 0].shape, np.inf)
-        to_go = [[unknown] * (self.limit + 1) for _ in range(AHEAD + 1)]
+        to_go = [[unknown] * (self.top_speed + 1) for _ in range(AHEAD + 1)]
         for n in range(AHEAD + 1):
             to_go[n][1] = np.where(is_open[:, n], UNSEEN * (AHEAD - n), np.inf)
         values: dict[Action, NDArray[Any]] = {}
         for n in range(AHEAD - 1, -1, -1):
-            drive = [unknown] * (self.limit + 2)  # drive[v]: ticks when going on at v, per column
+            drive = [unknown] * (self.top_speed + 2)  # drive[v]: ticks when going on at v, per column
             is_free = is_open[:, n]
-            for v in range(1, min(self.limit, AHEAD - n) + 1):
+            for v in range(1, min(self.top_speed, AHEAD - n) + 1):
                 arrives = is_end[:, n + v, None]
                 is_free = is_free & (is_open[:, n + v] | arrives)
                 rest = np.where(arrives, 1.0, cost[:, n + v] + to_go[n + v][v])
                 drive[v] = np.where(is_free, rest, np.inf)
-            for v in range(self.limit + 1):
+            for v in range(self.top_speed + 1):
                 values = {
-                    Action.FASTER: drive[v + 1] if v < self.limit else unknown,
+                    Action.FASTER: drive[v + 1] if v < self.top_speed else unknown,
                     Action.IDLE: drive[v],
                     Action.LEFT: _from_left(drive[max(v, 1)]) + self.side_cost,
                     Action.RIGHT: _from_left(drive[max(v, 1)][:, ::-1])[:, ::-1] + self.side_cost,
@@ -74,7 +74,7 @@ class RoadDriver:
                     to_go[0][v] = np.stack([values[action][:, road.shape[2] // 2] for action in _PREFERENCE], axis=1)
                 else:
                     to_go[n][v] = np.minimum.reduce([to_go[n][v], *values.values()])
-        speed = np.minimum(own_speed(obs), self.limit)
+        speed = np.minimum(own_speed(obs), self.top_speed)
         best = np.stack(to_go[0], axis=1)[np.arange(len(obs)), speed]
         choice = np.asarray(_PREFERENCE, np.int64)[best.argmin(axis=1)]
         return np.where(np.isinf(best).all(axis=1), Action.SLOWER, choice).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What the rules read in the `"grid"` observation: a window of cells, the ego facing up.
+"""Reading the `"grid"` observation for scripted drivers: a window of cells, the ego facing up.
 
 Every helper takes a batch of observations (B, planes, height, width). A cell is named by `n`, cells ahead of the ego,
 and `across`, cells to its right. A vehicle that drives at v next, and then brakes by 1 in every tick, travels
@@ -48,7 +48,7 @@ def behind(obs: NDArray[Any], plane: str) -> NDArray[Any]:
 
 
 def at(cells: NDArray[Any], n: NDArray[Any], across: int) -> NDArray[Any]:
-    """The value of one cell per lane, 0 beyond the window: (B,).
+    """The value of one cell per env, 0 beyond the window: (B,).
 
     Args:
         cells: a plane as `ahead` gives it.
@@ -89,11 +89,11 @@ def room_to(gap: NDArray[np.int64], leader_speed: NDArray[np.int64]) -> NDArray[
     return room
 
 
-def follow_speed(speed: NDArray[np.int64], room: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+def follow_speed(speed: NDArray[np.int64], room: NDArray[np.int64], top_speed: int) -> NDArray[np.int64]:
     """The fastest speed, at most one off the present one, from which the ego stops within `room`; else brake."""
     chosen: NDArray[np.int64] = np.maximum(speed - 1, 0)
     for wish in (speed, speed + 1):
-        chosen = np.where((wish <= limit) & (wish * (wish + 1) // 2 <= room), wish, chosen)
+        chosen = np.where((wish <= top_speed) & (wish * (wish + 1) // 2 <= room), wish, chosen)
     return chosen
 
 

@@ -36,15 +36,15 @@ class RealRows(gym.vector.VectorWrapper):
         self._ended = np.zeros(self.num_envs, np.bool_)
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None) -> Any:
-        """Begin an episode in all lanes, or in those of `options["reset_mask"]`."""
-        answer = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]  # one per lane
+        """Begin an episode in all envs, or in those of `options["reset_mask"]`."""
+        answer = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]  # one per env
         mask = (options or {}).get("reset_mask")
         self._ended = self._ended & ~mask if mask is not None else np.zeros(self.num_envs, np.bool_)
         self.is_real = np.zeros(self.num_envs, np.bool_)
         return answer
 
     def step(self, actions: Array) -> Any:
-        """Step every lane."""
+        """Step every env."""
         answer = self.env.step(actions)
         self.is_real = ~self._ended
         self._ended = answer[2] | answer[3]

@@ -1,4 +1,4 @@
-"""What Gymnasium's own vector environments of our single ones lack."""
+"""Additions to Gymnasium's own vector environments of our single ones."""
 
 from __future__ import annotations
 

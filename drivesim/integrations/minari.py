@@ -5,7 +5,7 @@
     verify(minari.load_dataset("obstacles/mine-v0"))         # drives all of it and compares every number
     replays_of(dataset)[3].save("fourth.json")               # to be watched, filmed or driven in another observation
 
-Minari's metadata of an episode holds its `seed`, its number `episode` in that seed's lane, its `options` (the level, if
+Minari's metadata of an episode holds its `seed`, its number `episode` among that seed's, its `options` (the level, if
 one was asked for), `success` and `episode_return`. Observations are stored as they are, never as JPEG.
 """
 
@@ -43,7 +43,7 @@ MAX_EPISODES = 2**31 - 1
 
 
 class About(TypedDict, total=False):
-    """What Minari is told about a dataset, all of it optional; Minari warns of what it would like to know."""
+    """Facts about a dataset for Minari, all of it optional; Minari warns of what it would like to know."""
 
     algorithm_name: str
     """Who drove."""
@@ -58,7 +58,7 @@ class About(TypedDict, total=False):
     ref_max_score: float
     """Mean return of a driver that counts as 1, which must be more."""
     expert: Policy
-    """Drives to compute `ref_max_score`: the first episodes of 100 lanes of the test levels, under these options."""
+    """Drives to compute `ref_max_score`: the first episodes of 100 envs of the test levels, under these options."""
 
 
 def record(
@@ -75,20 +75,20 @@ def record(
 ) -> minari.MinariDataset:
     """Drive with `policy` and write a dataset.
 
-    Lane i plays episodes 0, 1, … of seed + i. How many is settled beforehand, so that short episodes are not
-    recorded more often than long ones: with `num_envs` lanes, every one plays `num_episodes / num_envs` of them, the
-    first lanes one more if need be. The policy is called once a tick with all lanes, those that are through
-    included; a lane whose episode has ended goes on with the first observation of its next one.
+    Env i plays episodes 0, 1, … of seed + i. How many is settled beforehand, so that short episodes are not
+    recorded more often than long ones: with `num_envs` envs, every one plays `num_episodes / num_envs` of them, the
+    first envs one more if need be. The policy is called once a tick with all envs, those that are through
+    included; an env whose episode has ended goes on with the first observation of its next one.
 
     Args:
         env_id: one of the suite's ids.
         policy: the driver; what it does to the array it gets is without effect.
-        num_episodes: of the dataset, at least 1; ordered by lane, then by episode.
-        seed: of lane 0, an integer in [0, 2**512).
+        num_episodes: of the dataset, at least 1; ordered by env, then by episode.
+        seed: of env 0, an integer in [0, 2**512).
         dataset_id: `namespace/name-v0`; no such dataset may exist.
         options: keyword arguments of `gym.make` that say what is driven.
         max_episode_steps: time limit in ticks; None = the registered one.
-        num_envs: lanes, at most; never more than episodes.
+        num_envs: envs, at most; never more than episodes.
         **about: as in `About`.
 
     Returns:
@@ -182,7 +182,7 @@ def verify(dataset: minari.MinariDataset) -> None:
 
 
 def _checked_spec(dataset: Any) -> EnvSpec:
-    """What the dataset's environment is made from.
+    """The specification of the dataset's environment.
 
     Raises:
         TypeError, ValueError: unless that is the suite and nothing else. A dataset's file could name any function to
@@ -323,7 +323,7 @@ def _reference_scores(made: Made, about: About) -> dict[str, float]:
 
 
 def _mean_return(made: Made, policy: Policy) -> float:
-    """Of the first episodes of as many lanes."""
+    """Of the first episodes of as many envs."""
     episodes = drive(made, policy, REFERENCE_EPISODES, REFERENCE_EPISODES, seed=0)
     return float(np.mean([episode.metadata["episode_return"] for episode in episodes]))
 

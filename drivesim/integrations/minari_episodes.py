@@ -1,4 +1,4 @@
-"""What a Minari dataset is made of: the environment that is driven, and its episodes as Minari wants them."""
+"""The parts of a Minari dataset: the environment that is driven, and its episodes as Minari wants them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from drivesim.vector_env import DriveVectorEnv
 
 Array = np.ndarray[Any, Any]
 Policy = Callable[[Array], Any]
-"""From the observations (N, *obs_shape) of all lanes to their actions, integers (N,)."""
+"""From the observations (N, *obs_shape) of all envs to their actions, integers (N,)."""
 
 LARGEST_HDF5_INTEGER = 2**64 - 1
 
@@ -32,7 +32,7 @@ def entry_of_id(env_id: str) -> Entry:
 
 @dataclass(frozen=True)
 class Made:
-    """How the environments of a dataset are made."""
+    """The environment of a dataset, and the options that it is made with."""
 
     env_id: str
     options: dict[str, Any]
@@ -76,7 +76,7 @@ class Episode(NamedTuple):
 
 
 class Tape:
-    """What has happened in an episode so far."""
+    """The record of an episode so far."""
 
     def __init__(self, seed: int, episode: int, level_seed: int | None, obs: Array) -> None:
         self.seed = seed
@@ -123,10 +123,10 @@ class Tape:
 
 
 def drive(made: Made, policy: Policy, num_episodes: int, num_envs: int, seed: int) -> list[Episode]:
-    """The episodes of all lanes, as `record` describes."""
-    quotas = [len(range(lane, num_episodes, num_envs)) for lane in range(num_envs)]
-    lanes: list[list[Episode]] = [[] for _ in quotas]
-    # DISABLED: a step's observation is that of the episode which it ends; the lane is then reset by hand.
+    """The episodes of all envs, as `record` describes."""
+    quotas = [len(range(i, num_episodes, num_envs)) for i in range(num_envs)]
+    kept: list[list[Episode]] = [[] for _ in quotas]
+    # DISABLED: a step's observation is that of the episode which it ends; the env is then reset by hand.
     with contextlib.closing(
         DriveVectorEnv(
             made.config.scenario,
@@ -137,24 +137,24 @@ def drive(made: Made, policy: Policy, num_episodes: int, num_envs: int, seed: in
         )
     ) as envs:
         obs, _ = envs.reset(seed=seed)
-        tapes = [Tape(seed + lane, 0, None, obs[lane]) for lane in range(num_envs)]
-        while any(len(episodes) < quota for episodes, quota in zip(lanes, quotas, strict=True)):
+        tapes = [Tape(seed + i, 0, None, obs[i]) for i in range(num_envs)]
+        while any(len(episodes) < quota for episodes, quota in zip(kept, quotas, strict=True)):
             answered = policy(obs.copy())
             obs, rewards, terminations, truncations, infos = envs.step(answered)
             actions = np.asarray(answered)
-            for lane, tape in enumerate(tapes):
-                info = {"cost": infos["cost"][lane]} if "cost" in infos else {}
-                tape.add(actions[lane], (obs[lane], rewards[lane], terminations[lane], truncations[lane], info))
+            for i, tape in enumerate(tapes):
+                info = {"cost": infos["cost"][i]} if "cost" in infos else {}
+                tape.add(actions[i], (obs[i], rewards[i], terminations[i], truncations[i], info))
             ended = terminations | truncations
             if not ended.any():
                 continue
             obs, _ = envs.reset(options={"reset_mask": ended})
-            for lane in np.flatnonzero(ended).tolist():
-                tape = tapes[lane]
-                if len(lanes[lane]) < quotas[lane]:
-                    lanes[lane].append(tape.finish({name: values[lane] for name, values in infos.items()}))
-                tapes[lane] = Tape(tape.seed, tape.episode + 1, None, obs[lane])
-    return [episode for episodes in lanes for episode in episodes]
+            for i in np.flatnonzero(ended).tolist():
+                tape = tapes[i]
+                if len(kept[i]) < quotas[i]:
+                    kept[i].append(tape.finish({name: values[i] for name, values in infos.items()}))
+                tapes[i] = Tape(tape.seed, tape.episode + 1, None, obs[i])
+    return [episode for episodes in kept for episode in episodes]
 
 
 def driven(number: int, replay: Replay) -> Episode:

@@ -1,4 +1,4 @@
-"""Several controlled cars in one world, through PettingZoo's parallel interface.
+"""Several egos in one world, through PettingZoo's parallel interface.
 
 import drivesim
 env = drivesim.parallel_env("drivesim/Highway-v0", num_agents=8)
@@ -32,18 +32,18 @@ Answers = dict[str, Any]
 
 
 class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # it has no types
-    """Cars that share a world; the agents are `car_0`, `car_1` and so on.
+    """Egos that share a world; the agents are `car_0`, `car_1` and so on.
 
     Args:
         env_id: `drivesim/Highway-v0` or `drivesim/Intersection-v0`.
-        num_agents: controlled cars, 1 … 8.
+        num_agents: egos, 1 … 8.
         max_episode_steps: time limit; None = the registered one, -1 = none.
         render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`.
         render_size: pixels along the longer side of a picture, at most.
         **options: as in `drivesim.env.DriveEnv`.
 
-    A car's drive ends by its own arrival or crash; it leaves the world and `agents`, and the others drive on. Every car
-    observes, is paid and ends as the one of the single-agent environment, which is what this is with one agent.
+    An ego's drive ends by its own arrival or crash; it leaves the world and `agents`, and the others drive on. Every
+    ego observes, is paid and ends as the one of the single-agent environment, which is what this is with one agent.
     `infos` hold what the single environment's `info` holds, the `action_mask` as int8, as `Discrete.sample` wants it.
 
     Raises:
@@ -60,9 +60,9 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         render_size: int = DEFAULT_SIZE,
         **options: Any,
     ) -> None:
-        entry, self.config, num_cars = multi_agent_config(env_id, num_agents, options)
-        limit = checked_time_limit(max_episode_steps, entry.max_episode_steps)
-        self._engine = Engine(self.config, 1, batch.DISABLED, limit, num_controlled=num_cars)
+        entry, self.config, num_egos = multi_agent_config(env_id, num_agents, options)
+        max_steps = checked_time_limit(max_episode_steps, entry.max_episode_steps)
+        self._engine = Engine(self.config, 1, batch.DISABLED, max_steps, num_controlled=num_egos)
         self.render_mode = checked_render_mode(render_mode)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
         self.metadata = {
@@ -71,22 +71,22 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
             "render_fps": RENDER_FPS,
             "is_parallelizable": True,
         }
-        self.possible_agents = [f"car_{n}" for n in range(num_cars)]
+        self.possible_agents = [f"car_{n}" for n in range(num_egos)]
         self.agents: list[str] = []
         window, shape = self.config.scenario_class.window, self._engine.map_shape
         # One space each, and always the same one: spaces that are sampled have generators of their own.
         self.observation_spaces = {agent: self.config.encoder.space(window, *shape) for agent in self.possible_agents}
         self.action_spaces = {agent: gym.spaces.Discrete(self._engine.num_actions) for agent in self.possible_agents}
-        self._actions = np.zeros(num_cars, np.int64)
-        self._rewards = np.zeros(num_cars, np.float64)
-        self._terminations, self._truncations = np.zeros(num_cars, np.bool_), np.zeros(num_cars, np.bool_)
+        self._actions = np.zeros(num_egos, np.int64)
+        self._rewards = np.zeros(num_egos, np.float64)
+        self._terminations, self._truncations = np.zeros(num_egos, np.bool_), np.zeros(num_egos, np.bool_)
 
     def observation_space(self, agent: str) -> gym.spaces.Box:
-        """The space of what a car observes; the same object every time."""
+        """The space of what an ego observes; the same object every time."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> gym.spaces.Discrete:
-        """The space of a car's actions; the same object every time."""
+        """The space of an ego's actions; the same object every time."""
         return self.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Answers, Answers]:
@@ -98,7 +98,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
                 tests want it, and are ignored.
 
         Returns:
-            Observations and infos of all cars.
+            Observations and infos of all egos.
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
@@ -108,7 +108,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         if options is not None and "level_seed" in options:
             level_seed = whole("level_seed", options["level_seed"], 0, MAX_LEVEL_SEED)
         only = np.ones(1, np.bool_)
-        self._engine.key_lanes(only, [seed])
+        self._engine.key_worlds(only, [seed])
         self.agents = []  # until a level has been certified
         obs = self._engine.empty_obs()
         self._engine.reset(only, np.array([level_seed], np.int64), obs)
@@ -127,14 +127,14 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
             actions: one integer in [0, num_actions) for every agent in `agents`.
 
         Returns:
-            Observations, rewards, terminations, truncations and infos of all cars that drove in this tick.
+            Observations, rewards, terminations, truncations and infos of all egos that drove in this tick.
 
         Raises:
             TypeError, ValueError: for a missing agent, an unknown one or a bad action; nothing has moved.
-            gymnasium.error.ResetNeeded: when no car drives.
+            gymnasium.error.ResetNeeded: when no ego drives.
         """
         if not self.agents:
-            raise gym.error.ResetNeeded("call reset() before step(): no car drives")
+            raise gym.error.ResetNeeded("call reset() before step(): no ego drives")
         if not isinstance(actions, dict) or set(actions) != set(self.agents):
             raise ValueError(f"actions must be a dict with an action for each of {self.agents}, got {actions!r}")
         highest = self._engine.num_actions - 1
@@ -157,11 +157,11 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         return answers
 
     def _by_agent(self, values: Any) -> Answers:
-        """The values (C, …) of the cars that drive."""
+        """The values (A, …) of the egos that drive."""
         return {agent: values[self.possible_agents.index(agent)] for agent in self.agents}
 
     def _infos(self) -> Answers:
-        """What `infos` say after a reset or step."""
+        """The `infos` of a reset or step."""
         engine = self._engine
         infos = {}
         for agent in self.agents:
@@ -204,5 +204,5 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
 
 
 def parallel_env(env_id: str, num_agents: int = 2, **options: Any) -> DriveParallelEnv:
-    """Several controlled cars in one world; arguments as of `DriveParallelEnv`."""
+    """Several egos in one world; arguments as of `DriveParallelEnv`."""
     return DriveParallelEnv(env_id, num_agents, **options)

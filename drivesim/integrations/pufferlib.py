@@ -33,23 +33,23 @@ class InPlaceVectorEnv(DriveVectorEnv):
         return [dict(zip(INFO_KEYS, episode, strict=True)) for episode in episodes]
 
     def _infos(self) -> dict[str, Any]:
-        """Nothing: arrays over all lanes, of which PufferLib has no use, would cost more than a step."""
+        """Nothing: arrays over all envs, of which PufferLib has no use, would cost more than a step."""
         return {}
 
 
 class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib may be absent
-    """N cars, each in a world of its own, as a native environment of PufferLib 3.
+    """N egos, each in a world of its own, as a native environment of PufferLib 3.
 
     Args:
         env_id: such as `"drivesim/Highway-v0"`.
-        num_envs: lanes, N, which PufferLib calls agents.
+        num_envs: envs, N, which PufferLib calls agents.
         buf: the arrays to write into, by name; PufferLib passes them. None = arrays of its own.
         seed: for the first reset, if that has none; PufferLib passes it.
         truncated_is_terminal: whether `terminals` is set where the time limit cuts an episode, too. The trainer of
             PufferLib 3 looks at nothing else: without it, the next episode's rewards count as this one's.
         **options: those of `drivesim.vector_env.DriveVectorEnv`, but for `autoreset_mode` and `copy`.
 
-    A lane begins its next episode in the step in which one ends, as under `SAME_STEP`; the last observation of an
+    An env begins its next episode in the step in which one ends, as under `SAME_STEP`; the last observation of an
     episode is not kept. Rewards are float32. `infos` has a dict with the keys of `core.batch.EPISODE` for each episode
     that has ended. The environment inside is `envs`.
 
@@ -99,10 +99,10 @@ class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib ma
             )
 
     def reset(self, seed: int | None = None) -> tuple[Array, list[dict[str, float]]]:
-        """Begin an episode in all lanes, and with a seed their episode 0.
+        """Begin an episode in all envs, and with a seed their episode 0.
 
         PufferLib resets its copy number w of an environment with `seed + w`. For copies to drive different levels,
-        lane i is seeded `numpy.random.SeedSequence(seed).generate_state(num_agents, numpy.uint64)[i]`.
+        env i is seeded `numpy.random.SeedSequence(seed).generate_state(num_agents, numpy.uint64)[i]`.
 
         Raises:
             TypeError, ValueError: for a bad seed; nothing has changed.
@@ -120,7 +120,7 @@ class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib ma
         return self.observations, []
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, list[dict[str, float]]]:
-        """Step all lanes.
+        """Step all envs.
 
         Args:
             actions: integers (N,) in [0, num_actions).
@@ -130,7 +130,7 @@ class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib ma
             (N,), and the infos.
 
         Raises:
-            TypeError, ValueError: for bad actions; no lane has moved.
+            TypeError, ValueError: for bad actions; no env has moved.
             gymnasium.error.ResetNeeded: before the first reset.
             gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
@@ -141,7 +141,7 @@ class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib ma
         return self.observations, self.rewards, self.terminals, self.truncations, self.envs.ended_episodes()
 
     def render(self) -> Any:
-        """One picture of all lanes, uint8 (H, W, 3), a text per lane, or None: as `render_mode` says."""
+        """One picture of all envs, uint8 (H, W, 3), a text per env, or None: as `render_mode` says."""
         if self.render_mode == "rgb_array":
             return self.envs.render_grid()
         return self.envs.render()

@@ -28,27 +28,27 @@ LOGGED = tuple(key for key in INFO_KEYS if key not in ("episode_length", "episod
 
 
 class SpreadSeeds(VectorWrapper):
-    """Turns the one seed of a reset into unrelated seeds, one per lane.
+    """Turns the one seed of a reset into unrelated seeds, one per env.
 
-    RLlib resets its runner number w with `seed + w`, and lane i of a vector environment takes `seed + i`: runners
-    would drive nearly the same levels, each one lane further on.
+    RLlib resets its runner number w with `seed + w`, and env i of a vector environment takes `seed + i`: runners
+    would drive nearly the same levels, each one env further on.
     """
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Reset with lane i seeded `numpy.random.SeedSequence(seed).generate_state(num_envs, numpy.uint64)[i]`."""
+        """Reset with env i seeded `numpy.random.SeedSequence(seed).generate_state(num_envs, numpy.uint64)[i]`."""
         if isinstance(seed, int):
             seed = np.random.SeedSequence(seed).generate_state(self.num_envs, np.uint64).tolist()
         return self.env.reset(seed=seed, options=options)
 
 
 def make_env(env_id: str, context: Mapping[str, Any]) -> gym.Env[Any, Any] | VectorEnv[Any, Any, Any]:
-    """What RLlib's runners call: a single environment, or with `num_envs` in the context a vector environment.
+    """The environment of an RLlib runner: a single one, or with `num_envs` in the context a vector environment.
 
     Args:
         env_id: such as `"drivesim/Highway-v0"`.
         context: the options of the environment, which are RLlib's `env_config`. RLlib adds `num_envs` under
             `gym_env_vectorize_mode="vector_entry_point"`; `num_threads` is then 1 unless given, since Ray plans with
-            one processor per runner, and lanes get their seeds from `SpreadSeeds`.
+            one processor per runner, and envs get their seeds from `SpreadSeeds`.
 
     Raises:
         TypeError, ValueError: for a bad option; and for `autoreset_mode` other than `NEXT_STEP`, which RLlib takes for

@@ -1,4 +1,4 @@
-"""Stable-Baselines3 (with its contrib package and SBX): the native batch of lanes as its vector environment.
+"""Stable-Baselines3 (with its contrib package and SBX): the native batch of envs as its vector environment.
 
 from stable_baselines3 import PPO
 from drivesim.integrations.stable_baselines3 import make_vec_env
@@ -20,19 +20,19 @@ from drivesim.checks import checked_level_seeds, checked_options
 from drivesim.engine import Array
 from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
 from drivesim.registry import IDS
-from drivesim.vector_env import LANE_METHODS, DriveVectorEnv
+from drivesim.vector_env import ENV_METHODS, DriveVectorEnv
 
 ENTRY_POINT = f"{DriveVectorEnv.__module__}:{DriveVectorEnv.__qualname__}"
 SINGLE_NAMES = {"observation_space": "single_observation_space", "action_space": "single_action_space"}
 
 
 def make_vec_env(env_id: str, n_envs: int = 1, *, seed: int | None = None, **options: Any) -> SB3VecEnv:
-    """Make the lanes that `DummyVecEnv([lambda: gym.make(env_id, **options)] * n_envs)` would hold, as one batch.
+    """Make the envs that `DummyVecEnv([lambda: gym.make(env_id, **options)] * n_envs)` would hold, as one batch.
 
     Args:
         env_id: an environment of drivesim.
-        n_envs: lanes.
-        seed: lane i begins with episode 0 of seed + i; None takes fresh entropy.
+        n_envs: envs.
+        seed: env i begins with episode 0 of seed + i; None takes fresh entropy.
         **options: those of `drivesim.vector_env.DriveVectorEnv` but for `autoreset_mode` and `copy`.
 
     Raises:
@@ -53,18 +53,18 @@ def make_vec_env(env_id: str, n_envs: int = 1, *, seed: int | None = None, **opt
 
 
 class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent where types are checked
-    """A `DriveVectorEnv` as Stable-Baselines3's `VecEnv`, equal to a `DummyVecEnv` of the same lanes.
+    """A `DriveVectorEnv` as Stable-Baselines3's `VecEnv`, equal to a `DummyVecEnv` of the same envs.
 
     Args:
         envs: the batch, with `autoreset_mode="SameStep"`; `copy=False` saves a copy. It stays reachable as `envs`.
 
-    A lane whose episode ended holds in its info, as the library expects, `terminal_observation`,
+    An env whose episode ended holds in its info, as the library expects, `terminal_observation`,
     `TimeLimit.truncated` (cut by the time limit and not terminated), `is_success` and `episode` (`r` the return, `l`
     the length), beside the keys of `core.batch.EPISODE`. Other infos are empty, but for `cost` under `reward="cost"`;
     every one is a dict of its own. What a step returns is never written to again. `reset_infos` are empty dicts.
 
-    The lanes are not objects, so there is nothing to wrap or to reach into: `env_method` knows the methods that
-    answer for each lane (`action_masks`, `observe`, `render`), and `set_attr` keeps values for `get_attr` but changes
+    The envs are not objects, so there is nothing to wrap or to reach into: `env_method` knows the methods that
+    answer for each env (`action_masks`, `observe`, `render`), and `set_attr` keeps values for `get_attr` but changes
     none of the batch's own.
 
     Raises:
@@ -80,16 +80,16 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
         self.envs = envs
         self._actions: Any = None
         self._is_started = False
-        self._own: list[dict[str, Any]] = [{} for _ in range(envs.num_envs)]  # what `set_attr` gave each lane
+        self._own: list[dict[str, Any]] = [{} for _ in range(envs.num_envs)]  # what `set_attr` gave each env
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
         self.metadata = envs.metadata
 
     def reset(self) -> Array:
-        """Begin an episode in every lane, with what `seed` and `set_options` left for it; obs (N, *obs_shape).
+        """Begin an episode in every env, with what `seed` and `set_options` left for it; obs (N, *obs_shape).
 
         Raises:
             TypeError, ValueError: for a bad seed, or options that are no dicts with at most a `level_seed` for all
-                lanes; nothing has changed.
+                envs; nothing has changed.
         """
         if len(self._options) != self.num_envs:
             raise ValueError(f"options must be one dict or a list of {self.num_envs}, got {len(self._options)}")
@@ -98,7 +98,7 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
         wanted = [entry.get("level_seed", 0) for entry in options]
         level_seeds = checked_level_seeds(wanted, self.num_envs, MAX_LEVEL_SEED)
         if not is_given.all():
-            # One reset asks for a level in all of its lanes or in none. A batch must first begin as a whole; the lanes
+            # One reset asks for a level in all of its envs or in none. A batch must first begin as a whole; the envs
             # that are then begun twice get their seed twice, and so begin episode 0 all the same.
             mask = {"reset_mask": ~is_given} if self._is_started else None
             obs, _ = self.envs.reset(seed=self._seeds, options=mask)
@@ -115,13 +115,13 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
         self._actions = actions
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
-        """Step every lane; one whose episode ended has begun the next.
+        """Step every env; one whose episode ended has begun the next.
 
         Returns:
             obs (N, *obs_shape), rewards float32 (N,), dones bool (N,), infos: N dicts.
 
         Raises:
-            TypeError, ValueError: for bad actions; no lane has moved.
+            TypeError, ValueError: for bad actions; no env has moved.
             gymnasium.error.ResetNeeded: before the first reset.
         """
         obs, rewards, terminations, truncations, batch_infos = self.envs.step(self._actions)
@@ -132,13 +132,13 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
         else:
             infos = [{} for _ in range(self.num_envs)]
         if "final_info" in batch_infos:
-            lanes = np.flatnonzero(dones)
-            final_obs = batch_infos["final_obs"][lanes]  # a copy
-            is_cut = (truncations & ~terminations)[lanes].tolist()
+            ended = np.flatnonzero(dones)
+            final_obs = batch_infos["final_obs"][ended]  # a copy
+            is_cut = (truncations & ~terminations)[ended].tolist()
             summary = batch_infos["final_info"]
-            rows = zip(*(summary[key][lanes].tolist() for key in INFO_KEYS), strict=True)
-            for lane, last_obs, cut, row in zip(lanes.tolist(), final_obs, is_cut, rows, strict=True):
-                info = infos[lane]
+            rows = zip(*(summary[key][ended].tolist() for key in INFO_KEYS), strict=True)
+            for index, last_obs, cut, row in zip(ended.tolist(), final_obs, is_cut, rows, strict=True):
+                info = infos[index]
                 info.update(zip(INFO_KEYS, row, strict=True))
                 info["terminal_observation"] = last_obs
                 info["TimeLimit.truncated"] = cut
@@ -152,61 +152,61 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute of the given lanes: what `set_attr` gave them, else the batch's.
+        """An attribute of the given envs: what `set_attr` gave them, else the batch's.
 
-        A method that answers for each lane comes as a function per lane.
+        A method that answers for each env comes as a function per env.
 
         Raises:
-            AttributeError: if there is none, or if it is a method that does not answer for each lane.
+            AttributeError: if there is none, or if it is a method that does not answer for each env.
         """
         return [
-            self._own[lane][attr_name] if attr_name in self._own[lane] else self._of_batch(attr_name, lane)
-            for lane in self._get_indices(indices)
+            self._own[index][attr_name] if attr_name in self._own[index] else self._of_batch(attr_name, index)
+            for index in self._get_indices(indices)
         ]
 
-    def _of_batch(self, name: str, lane: int) -> Any:
-        """What `get_attr` finds in the batch for a lane."""
-        if name in LANE_METHODS:
-            return partial(self._answer_of, lane, name)
+    def _of_batch(self, name: str, index: int) -> Any:
+        """An attribute of an env that `get_attr` finds in the batch."""
+        if name in ENV_METHODS:
+            return partial(self._answer_of, index, name)
         value = getattr(self.envs, SINGLE_NAMES.get(name, name))
         if callable(value):
-            raise AttributeError(f"the lanes have the methods {list(LANE_METHODS)}, got {name!r}")
+            raise AttributeError(f"the envs have the methods {list(ENV_METHODS)}, got {name!r}")
         return value
 
-    def _answer_of(self, lane: int, name: str) -> Any:
-        """What one lane answers to one of `LANE_METHODS`."""
-        return self.env_method(name, indices=lane)[0]
+    def _answer_of(self, index: int, name: str) -> Any:
+        """One env's answer to one of `ENV_METHODS`."""
+        return self.env_method(name, indices=index)[0]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
-        """Keep a value of the caller's with the given lanes, for `get_attr`.
+        """Keep a value of the caller's with the given envs, for `get_attr`.
 
         Raises:
             AttributeError: for a name of the batch's own: options are chosen when it is made.
         """
         if hasattr(self.envs, attr_name):
             raise AttributeError(f"{attr_name!r} belongs to the batch, whose options are chosen when it is made")
-        for lane in self._get_indices(indices):
-            self._own[lane][attr_name] = value
+        for index in self._get_indices(indices):
+            self._own[index][attr_name] = value
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
-        """What the given lanes answer to `action_masks`, `observe` or `render`.
+        """Answers of the given envs to `action_masks`, `observe` or `render`.
 
         Raises:
             AttributeError: for another name.
         """
-        if method_name not in LANE_METHODS:
-            raise AttributeError(f"the lanes have the methods {list(LANE_METHODS)}, got {method_name!r}")
+        if method_name not in ENV_METHODS:
+            raise AttributeError(f"the envs have the methods {list(ENV_METHODS)}, got {method_name!r}")
         answers = self.envs.call(method_name, *method_args, **method_kwargs)
         if method_name == "observe":
             answers = tuple(np.array(answers))  # a copy, since the batch's own is written to in the next step
-        return [answers[lane] for lane in self._get_indices(indices)]
+        return [answers[index] for index in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None) -> list[bool]:
-        """False for every lane: none has a wrapper of its own."""
+        """False for every env: none has a wrapper of its own."""
         return [False for _ in self._get_indices(indices)]
 
     def get_images(self) -> list[Array | None]:
-        """One picture per lane, uint8 (H, W, 3), with `render_mode="rgb_array"`; else None, and a warning."""
+        """One picture per env, uint8 (H, W, 3), with `render_mode="rgb_array"`; else None, and a warning."""
         if self.render_mode != "rgb_array":
             warnings.warn(f"render_mode must be 'rgb_array' for images, got {self.render_mode!r}", stacklevel=2)
             return [None for _ in range(self.num_envs)]

@@ -1,4 +1,4 @@
-"""Tianshou: a vector environment whose lanes are stepped and begun on demand, without one Python worker per lane."""
+"""Tianshou: a vector environment whose envs are stepped and begun on demand, without one Python worker per env."""
 
 from __future__ import annotations
 
@@ -20,66 +20,66 @@ __all__ = ["PartialVectorEnv", "TianshouVecEnv"]
 
 
 class PartialVectorEnv(DriveVectorEnv):
-    """A DISABLED vector environment that can step some of its lanes while the others stand still."""
+    """A DISABLED vector environment that can step some of its envs while the others stand still."""
 
-    def step_some(self, lanes: Array, actions: Any) -> tuple[Array, Array, Array, Array, Array]:
-        """Step `lanes`, and no others.
+    def step_some(self, ids: Array, actions: Any) -> tuple[Array, Array, Array, Array, Array]:
+        """Step `ids`, and no others.
 
         Args:
-            lanes: int64 (M,), different and in range, in any order.
-            actions: integers (M,) in [0, num_actions), of those lanes.
+            ids: int64 (M,), different and in range, in any order.
+            actions: integers (M,) in [0, num_actions), of those envs.
 
         Returns:
-            Rows of those lanes in their order: obs (M, *obs_shape), rewards float64 (M,), terminations bool (M,),
-            truncations bool (M,) and infos, objects (M,). An info is a dict with the lane as `env_id`, the keys of
+            Rows of those envs in their order: obs (M, *obs_shape), rewards float64 (M,), terminations bool (M,),
+            truncations bool (M,) and infos, objects (M,). An info is a dict with the env as `env_id`, the keys of
             `core.batch.EPISODE` where an episode has ended and `cost` under `reward="cost"`.
 
         Raises:
-            TypeError, ValueError: for bad actions; no lane has moved.
-            gymnasium.error.ResetNeeded: before the first reset and for a lane that has ended.
+            TypeError, ValueError: for bad actions; no env has moved.
+            gymnasium.error.ResetNeeded: before the first reset and for an env that has ended.
             gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_started("step")
-        chosen = np.empty(len(lanes), np.int64)
-        checked_actions(actions, self._engine.num_actions, chosen, lanes)
-        if self._ended[lanes].any():
-            raise gym.error.ResetNeeded(f"lane {lanes[self._ended[lanes]][0]} has ended: reset it before stepping it")
-        self._actions[lanes] = chosen
+        chosen = np.empty(len(ids), np.int64)
+        checked_actions(actions, self._engine.num_actions, chosen, ids)
+        if self._ended[ids].any():
+            raise gym.error.ResetNeeded(f"env {ids[self._ended[ids]][0]} has ended: reset it before stepping it")
+        self._actions[ids] = chosen
         moves = None
-        if len(lanes) < self.num_envs:
+        if len(ids) < self.num_envs:
             moves = np.zeros(self.num_envs, np.bool_)
-            moves[lanes] = True
+            moves[ids] = True
         obs = self._engine.empty_obs()
         rewards, terminations, truncations = self._rewards, self._terminations, self._truncations
         self._engine.step(self._actions, obs, rewards, terminations, truncations, lanes=moves)
-        self._ended[lanes] = terminations[lanes] | truncations[lanes]
+        self._ended[ids] = terminations[ids] | truncations[ids]
         if self._renderer.is_human:
-            self._renderer.show_lanes()
-        return obs[lanes], rewards[lanes], terminations[lanes], truncations[lanes], self._infos_of(lanes)
+            self._renderer.show_worlds()
+        return obs[ids], rewards[ids], terminations[ids], truncations[ids], self._infos_of(ids)
 
-    def _infos_of(self, lanes: Array) -> Array:
-        """What the lanes' infos say after a step, dicts (M,)."""
-        infos = np.empty(len(lanes), np.object_)
-        ended = self._ended[lanes].tolist()
-        for row, lane in enumerate(lanes.tolist()):
-            infos[row] = {"env_id": lane}
+    def _infos_of(self, ids: Array) -> Array:
+        """The envs' infos of a step, dicts (M,)."""
+        infos = np.empty(len(ids), np.object_)
+        ended = self._ended[ids].tolist()
+        for row, i in enumerate(ids.tolist()):
+            infos[row] = {"env_id": i}
             if self._has_cost:
-                infos[row]["cost"] = self._engine.costs[lane].item()
+                infos[row]["cost"] = self._engine.costs[i].item()
             if ended[row]:
-                infos[row].update(zip(INFO_KEYS, self._engine.episodes[lane].item(), strict=True))
+                infos[row].update(zip(INFO_KEYS, self._engine.episodes[i].item(), strict=True))
         return infos
 
 
 class TianshouVecEnv(BaseVectorEnv):  # type: ignore[misc]  # its types are not looked at
-    """What `tianshou.env.DummyVectorEnv` is over N environments of `gym.make`, on one compiled loop.
+    """The equal of `tianshou.env.DummyVectorEnv` over N environments of `gym.make`, on one compiled loop.
 
     Args:
         env_id: such as `"drivesim/Highway-v0"`.
-        num_envs: lanes, N.
-        **options: those of `drivesim.vector_env.DriveVectorEnv`, but for `autoreset_mode`: collectors reset the lanes
+        num_envs: envs, N.
+        **options: those of `drivesim.vector_env.DriveVectorEnv`, but for `autoreset_mode`: collectors reset the envs
             themselves.
 
-    Lane i is, step by step and over any number of episodes, what worker i is there; infos hold less: `env_id`, and the
+    Env i is, step by step and over any number of episodes, what worker i is there; infos hold less: `env_id`, and the
     keys of `core.batch.EPISODE` where an episode has ended. The environment inside is `envs`.
 
     Raises:
@@ -104,51 +104,51 @@ class TianshouVecEnv(BaseVectorEnv):  # type: ignore[misc]  # its types are not 
     def reset(
         self, env_id: Any = None, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, Array]:
-        """Begin an episode in all lanes, or in those named.
+        """Begin an episode in all envs, or in those named.
 
         Args:
-            env_id: one lane or several; None = all.
-            seed: as with Tianshou's own environments every lane gets this very seed; `seed()` spreads them.
-            options: `{"level_seed": n}` plays level n in every one of those lanes.
+            env_id: one env or several; None = all.
+            seed: as with Tianshou's own environments every env gets this very seed; `seed()` spreads them.
+            options: `{"level_seed": n}` plays level n in every one of those envs.
 
         Returns:
-            obs (M, *obs_shape) and infos, dicts (M,) with the lane as `env_id`.
+            obs (M, *obs_shape) and infos, dicts (M,) with the env as `env_id`.
 
         Raises:
-            TypeError, ValueError: for a bad lane, seed or option; nothing has changed.
-            gymnasium.error.ResetNeeded: for some lanes before all were reset once.
+            TypeError, ValueError: for a bad env, seed or option; nothing has changed.
+            gymnasium.error.ResetNeeded: for some envs before all were reset once.
         """
         self._assert_is_not_closed()
-        lanes = self._lanes(env_id)
+        ids = self._ids(env_id)
         mask = np.zeros(self.env_num, np.bool_)
-        mask[lanes] = True
+        mask[ids] = True
         obs, _ = self.envs.reset(seed=[seed] * self.env_num, options={**(options or {}), "reset_mask": mask})
-        infos = np.empty(len(lanes), np.object_)
-        infos[:] = [{"env_id": lane} for lane in lanes.tolist()]
-        return obs[lanes], infos
+        infos = np.empty(len(ids), np.object_)
+        infos[:] = [{"env_id": i} for i in ids.tolist()]
+        return obs[ids], infos
 
     def step(self, action: Any, id: Any = None) -> tuple[Array, Array, Array, Array, Array]:
-        """Step all lanes, or those named while the others stand still.
+        """Step all envs, or those named while the others stand still.
 
         Args:
             action: integers (M,), as an array or a tensor.
-            id: one lane or several, all different; None = all.
+            id: one env or several, all different; None = all.
 
         Returns:
             As `PartialVectorEnv.step_some`.
 
         Raises:
-            TypeError, ValueError: for a bad action or lane; no lane has moved.
-            gymnasium.error.ResetNeeded: before the first reset and for a lane that has ended.
+            TypeError, ValueError: for a bad action or env; no env has moved.
+            gymnasium.error.ResetNeeded: before the first reset and for an env that has ended.
         """
         self._assert_is_not_closed()
-        return self.envs.step_some(self._lanes(id), np.asarray(action))
+        return self.envs.step_some(self._ids(id), np.asarray(action))
 
     def seed(self, seed: int | list[int] | None = None) -> list[list[int | None]]:
-        """Begin episode 0 of the lanes keyed by `seed` (lane i: seed + i, or entry i); the next reset begins episode 1.
+        """Begin episode 0 of the envs keyed by `seed` (env i: seed + i, or entry i); the next reset begins episode 1.
 
         Returns:
-            The seed of each lane.
+            The seed of each env.
 
         Raises:
             TypeError, ValueError: for a bad seed; nothing has changed.
@@ -156,33 +156,33 @@ class TianshouVecEnv(BaseVectorEnv):  # type: ignore[misc]  # its types are not 
         self._assert_is_not_closed()
         seeds = checked_seeds(seed, self.env_num)
         self.envs.reset(seed=seeds)
-        for space, lane_seed in zip(self._action_spaces, seeds, strict=True):
-            space.seed(lane_seed)
-        return [[lane_seed] for lane_seed in seeds]
+        for space, env_seed in zip(self._action_spaces, seeds, strict=True):
+            space.seed(env_seed)
+        return [[env_seed] for env_seed in seeds]
 
     def get_env_attr(self, key: str, id: Any = None) -> list[Any]:
-        """An attribute of the environment, once for each lane named; spaces are those of one lane.
+        """An attribute of the environment, once for each env named; spaces are those of one env.
 
         Raises:
             AttributeError: if there is none.
         """
         self._assert_is_not_closed()
-        lanes = self._lanes(id).tolist()
+        ids = self._ids(id).tolist()
         if key == "action_space":
-            return [self._action_spaces[lane] for lane in lanes]
+            return [self._action_spaces[i] for i in ids]
         value = self.envs.single_observation_space if key == "observation_space" else getattr(self.envs, key)
-        return [value] * len(lanes)
+        return [value] * len(ids)
 
     def set_env_attr(self, key: str, value: Any, id: Any = None) -> None:
-        """Refused: the lanes are one environment, whose options are those it was made with.
+        """Refused: the envs are one environment, whose options are those it was made with.
 
         Raises:
             AttributeError: always.
         """
-        raise AttributeError(f"{key!r} cannot be set: the lanes are one environment; pass options when making it")
+        raise AttributeError(f"{key!r} cannot be set: the envs are one environment; pass options when making it")
 
     def render(self, **kwargs: Any) -> list[Any]:
-        """One picture or text per lane; None under `"human"` and without a render mode."""
+        """One picture or text per env; None under `"human"` and without a render mode."""
         self._assert_is_not_closed()
         return list(self.envs.render() or [None] * self.env_num)
 
@@ -192,18 +192,18 @@ class TianshouVecEnv(BaseVectorEnv):  # type: ignore[misc]  # its types are not 
         self.envs.close()
         self.is_closed = True
 
-    def _lanes(self, id: Any) -> Array:
-        """Lanes int64 (M,) from one, several or None, which stands for all.
+    def _ids(self, id: Any) -> Array:
+        """Envs int64 (M,) from one, several or None, which stands for all.
 
         Raises:
             TypeError, ValueError: for anything else.
         """
         if id is None:
             return np.arange(self.env_num)
-        lanes = np.atleast_1d(np.asarray(id))
+        ids = np.atleast_1d(np.asarray(id))
         allowed = f"different integers in [0, {self.env_num - 1}]"
-        if lanes.dtype.kind not in "iu":
+        if ids.dtype.kind not in "iu":
             raise TypeError(f"id must be None or {allowed}, got {id!r}")
-        if lanes.ndim != 1 or ((lanes < 0) | (lanes >= self.env_num)).any() or len(set(lanes.tolist())) != lanes.size:
+        if ids.ndim != 1 or ((ids < 0) | (ids >= self.env_num)).any() or len(set(ids.tolist())) != ids.size:
             raise ValueError(f"id must be None or {allowed}, got {id!r}")
-        return lanes.astype(np.int64)
+        return ids.astype(np.int64)

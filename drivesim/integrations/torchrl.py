@@ -1,4 +1,4 @@
-"""TorchRL: one environment with a batch of lanes, whose tensors are those of the vector environment."""
+"""TorchRL: one environment with a batch of envs, whose tensors are those of the vector environment."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def make_env(
 
     Args:
         env_id: such as `"drivesim/Highway-v0"`.
-        num_envs: lanes, N.
-        autoreset_mode: `DISABLED`, in which TorchRL resets the lanes that have ended, or `SAME_STEP`. The latter is
-            slower under TorchRL, and where all lanes end in one step, TorchRL skips an episode of each.
+        num_envs: envs, N.
+        autoreset_mode: `DISABLED`, in which TorchRL resets the envs that have ended, or `SAME_STEP`. The latter is
+            slower under TorchRL, and where all envs end in one step, TorchRL skips an episode of each.
         action_mask: whether there is an `action_mask`, bool (N, num_actions), beside each observation; not under
             `SAME_STEP`, which does not say what the mask was before an autoreset.
         **options: those of `drivesim.vector_env.DriveVectorEnv`, but for `copy`: a tensor shares its memory with

@@ -22,7 +22,7 @@ LOWEST_PANEL = 448  # pixels
 
 
 def num_frames(num_ticks: int, frames_per_tick: int, hold: int) -> int:
-    """How many pictures `film` makes of an episode."""
+    """Number of pictures that `film` makes of an episode."""
     return 1 + num_ticks * frames_per_tick + hold
 
 

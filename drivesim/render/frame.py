@@ -136,8 +136,8 @@ def draw_text(world: World) -> str:
             columns = range(first_col, first_col + view.cols)
             shown = [col % cols for col in columns if view.col_period or 0 <= col < cols]
             lines.append(" ".join(letters[at_row][col] for col in shown))
-    driver = world["drivers"][0]
-    route_length = max(1, int(driver["route_length"]))
-    completion = max(0.0, (route_length - int(driver["remaining"])) / route_length)
+    ego = world["drivers"][0]
+    route_length = max(1, int(ego["route_length"]))
+    completion = max(0.0, (route_length - int(ego["remaining"])) / route_length)
     lines.append(f"tick {int(world['tick'])}   speed {int(world['vehicles'][0]['speed'])}   route {completion:.0%}")
     return "\n".join(lines) + "\n"

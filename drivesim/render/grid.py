@@ -15,8 +15,8 @@ from drivesim.render.view import DEFAULT_SIZE, cell_size, extents_of
 
 Array = np.ndarray[Any, Any]
 
-GAP = 4  # pixels between two lanes
-MOST_LANES = 64  # shown at once; more would be specks
+GAP = 4  # pixels between two worlds
+MOST_WORLDS = 64  # shown at once; more would be specks
 
 
 def columns_for(count: int, height: float, width: float) -> int:
@@ -30,12 +30,12 @@ def draw_grid(
     """Scenes of one configuration side by side, row by row, uint8 (height, width, 3).
 
     Args:
-        scenes: one per lane, at least one; of more than `MOST_LANES` the first are shown.
+        scenes: one per world, at least one; of more than `MOST_WORLDS` the first are shown.
         share: the part of the tick that has passed, in (0, 1].
         size: pixels along the longer side, at most, unless that leaves less than 2 pixels to a cell.
-        columns: lanes side by side; None = as many as make the picture most like a square.
+        columns: worlds side by side; None = as many as make the picture most like a square.
     """
-    scenes = scenes[:MOST_LANES]
+    scenes = scenes[:MOST_WORLDS]
     rows, cols = (extent.shown for extent in extents_of(scenes[0].world))
     across = min(columns or columns_for(len(scenes), rows, cols), len(scenes))
     down = math.ceil(len(scenes) / across)

@@ -1,4 +1,4 @@
-"""What the ground of every cell looks like, as one number per cell.
+"""The look of every cell's ground, as one number per cell.
 
 The number packs the few facts on which a tile's picture depends: what kind of cell it is, where the road ends, which
 lines run along its sides. `tiles` paints one tile per distinct number. Cells outside the map are verge, except that a
@@ -53,7 +53,7 @@ FACTS = {
 
 
 class Map(NamedTuple):
-    """What a level's ground depends on; can be compared and hashed."""
+    """All that a level's ground depends on; can be compared and hashed."""
 
     rows: int
     cols: int

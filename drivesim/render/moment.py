@@ -1,4 +1,4 @@
-"""What is shown of one tick beside its picture: how it came about, and what the driver makes of it."""
+"""One tick as it is shown beside its picture: how it came about, and what the driver makes of it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EVENTS = {
 
 @dataclass(frozen=True)
 class Decision:
-    """What a learnt driver makes of a state before it acts."""
+    """A learnt driver's view of a state before it acts."""
 
     scores: tuple[float, ...]
     """One per action."""
@@ -79,6 +79,6 @@ class Moment:
     @property
     def completion(self) -> float:
         """The share of the route behind the ego, at least 0."""
-        driver = self.world["drivers"][0]
-        route_length = max(1, int(driver["route_length"]))
-        return max(0.0, (route_length - int(driver["remaining"])) / route_length)
+        ego = self.world["drivers"][0]
+        route_length = max(1, int(ego["route_length"]))
+        return max(0.0, (route_length - int(ego["remaining"])) / route_length)

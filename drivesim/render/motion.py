@@ -1,4 +1,4 @@
-"""How everything moves between two ticks.
+"""Motion between two ticks.
 
 The simulation ticks once a second; a picture between two ticks shows cars on the way. They drive at the speed of the
 tick. A change of lane is made in its first part, up to `MIDDLE`, as in the rules, where it precedes the advance; and

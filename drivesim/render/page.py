@@ -148,7 +148,7 @@ def _check(moments: Sequence[Moment], action_names: Sequence[str], ticks_per_sec
 
 
 def _place(world: World) -> str:
-    """Where in which episode a world is."""
+    """The episode of a world, and its place in it."""
     return f"tick {world['tick']} of episode {world['episode']} on level {world['level_seed']}"
 
 

@@ -1,4 +1,4 @@
-"""What stands and moves on the ground in one tick: the pieces of a picture, and where each is at any time of it."""
+"""The pieces of a picture: all that stands and moves on the ground in one tick, and where it is at any time of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from drivesim.core.world import ABSENT, CRASHED, DRIVING, NOBODY
 from drivesim.render import palette
 from drivesim.render.ground import COL_STEPS, ROW_STEPS, map_of, stop_lines
 from drivesim.render.motion import MIDDLE, displacement, is_next, ways
-from drivesim.render.route import planned_route
+from drivesim.render.planned_route import planned_route
 from drivesim.render.sprites import CAR, EGO, PEDESTRIAN, ROUTE, SIGNAL, TRUCK, WAKE, WRECK, Look
 from drivesim.render.view import World
 
@@ -130,9 +130,9 @@ class Scene:
                 )
 
     def _vehicles(self) -> Iterator[Piece]:
-        """All vehicles, the controlled ones on top, over the wakes of all."""
+        """All vehicles, the egos on top, over the wakes of all."""
         num_vehicles = int(self.world["num_vehicles"])
-        num_controlled = int(self.world["num_controlled"])
+        num_egos = int(self.world["num_controlled"])
         old, new = self.before["vehicles"][:num_vehicles], self.world["vehicles"][:num_vehicles]
         names = ("status", "heading", "speed", "limit", "acceleration", "side", "quarter", "turn")
         facts = zip(
@@ -142,8 +142,8 @@ class Scene:
         for k, (was, faced, status, heading, speed, limit, acceleration, side, quarter, turn) in enumerate(facts):
             if ABSENT in (was, status):
                 continue
-            body = palette.EGO if k < num_controlled else palette.TRAFFIC[k % len(palette.TRAFFIC)]
-            kind = EGO if k < num_controlled else TRUCK if limit <= TRUCK_LIMIT else CAR
+            body = palette.EGO if k < num_egos else palette.TRAFFIC[k % len(palette.TRAFFIC)]
+            kind = EGO if k < num_egos else TRUCK if limit <= TRUCK_LIMIT else CAR
             wreck = Look(WRECK, body)
             piece = self._piece(Look(kind, body, acceleration < 0, side or quarter or turn), k)
             turns = (heading - faced + 2) % 4 - 2

@@ -31,7 +31,7 @@ EGO, CAR, TRUCK, WRECK, WAKE, PEDESTRIAN, SIGNAL, ROUTE = (
 
 
 class Look(NamedTuple):
-    """What something looks like, apart from its place, its direction and its size."""
+    """The look of something, apart from its place, its direction and its size."""
 
     kind: str
     """EGO … ROUTE."""
@@ -96,7 +96,7 @@ def paint_parked_car(canvas: Canvas, heading: int) -> None:
 
 
 def _vehicle(cell: int, turn: float, look: Look) -> Canvas:
-    """A driving vehicle, the controlled car in a bright outline."""
+    """A driving vehicle, the ego in a bright outline."""
     is_slanted = turn % 1 != 0
     canvas = Canvas(cell, span=2 if look.kind == EGO or is_slanted else 1)
     x, y = turned(canvas.x, canvas.y, turn)

@@ -1,4 +1,4 @@
-"""Which part of a map a picture shows, and how large a cell is in it.
+"""The part of a map that a picture shows, and the size of a cell in it.
 
 Small maps are shown whole, long roads through a window that moves with the ego. Number and size of the cells depend
 on the map's shape alone, so every picture of a scenario with the same options has the same size; and unless it is very
@@ -68,7 +68,7 @@ def _place(cells: float, period: int) -> float:
 
 @dataclass(frozen=True)
 class Extent:
-    """What is ever shown of one side of a map."""
+    """The range of one side of a map that is ever shown."""
 
     shown: int
     """Cells in a picture, an even number."""
@@ -97,7 +97,7 @@ def _extent(cells: int, window: int, is_ring: bool) -> Extent:
 
 
 def extents_of(world: World) -> tuple[Extent, Extent]:
-    """What is ever shown of a world's rows and columns."""
+    """The ranges of a world's rows and columns that are ever shown."""
     is_ring = bool(world["is_ring"])
     return (
         _extent(int(world["rows"]), WINDOW_ROWS, is_ring and bool(world["wraps_rows"])),
@@ -127,7 +127,7 @@ def view_of(world: World, cell: int | None = None, focus: tuple[float, float] | 
     Args:
         world: whose map is shown.
         cell: pixels along a cell's side; None = as in a picture of the default size.
-        focus: row and column around which a window lies; None = those of the first controlled car, wherever it is.
+        focus: row and column around which a window lies; None = those of the first ego, wherever it is.
     """
     rows, cols = extents_of(world)
     ego = world["vehicles"][0]

@@ -125,7 +125,7 @@ class Window:
 
         self._run(draw, scene.moves)
 
-    def show_lanes(self, worlds: Array) -> None:
+    def show_worlds(self, worlds: Array) -> None:
         """Show many worlds (N,) of one configuration side by side, as they follow from the last ones shown."""
         if not self.is_open:
             return

@@ -36,9 +36,9 @@ class Args:
     seed: int = 1
     """of the network, the actions and the levels"""
     total_timesteps: int = 300_000
-    """steps of all lanes together"""
+    """steps of all envs together"""
     num_envs: int = 128
-    """lanes driven at once"""
+    """envs driven at once"""
     learning_rate: float = 1e-3
     """of Adam at the start; it falls to 0 over the run"""
     buffer_size: int = 200_000
@@ -48,7 +48,7 @@ class Args:
     batch_size: int = 512
     """steps per update"""
     updates_per_step: int = 2
-    """updates after every step of all lanes"""
+    """updates after every step of all envs"""
     gamma: float = 0.95
     """discount; the closer to 1, the less a greedy driver minds waiting, down to parking for good"""
     tau: float = 0.01
@@ -68,7 +68,7 @@ class Args:
 
 
 def make_envs(args: Args, num_envs: int, split: str) -> gym.vector.VectorEnv[Any, Any, Any]:
-    """The lanes. Under SAME_STEP every row is a transition, and what belongs to an ended episode is in `infos`."""
+    """The envs. Under SAME_STEP every row is a transition, and what belongs to an ended episode is in `infos`."""
     return gym.make_vec(
         args.env_id,
         num_envs=num_envs,
@@ -107,7 +107,7 @@ class Transitions(NamedTuple):
 
 
 class ReplayBuffer:
-    """The last `size` steps, in rows of one step of all lanes."""
+    """The last `size` steps, in rows of one step of all envs."""
 
     def __init__(self, size: int, num_envs: int, num_inputs: int) -> None:
         self.num_rows = max(size // num_envs, 1)
@@ -122,7 +122,7 @@ class ReplayBuffer:
         self.num_added = 0
 
     def add(self, row: Transitions) -> None:
-        """Remembers one step of all lanes and forgets the oldest, if there is no room."""
+        """Remembers one step of all envs and forgets the oldest, if there is no room."""
         for column, values in zip(self.columns, row, strict=True):
             column[self.num_added % self.num_rows] = values
         self.num_added += 1
@@ -131,15 +131,15 @@ class ReplayBuffer:
         """Any `batch_size` of the steps, with replacement."""
         num_envs = self.columns.rewards.shape[1]
         rows = torch.randint(min(self.num_added, self.num_rows), (batch_size,))
-        lanes = torch.randint(num_envs, (batch_size,))
-        return Transitions(*(column[rows, lanes].to(device) for column in self.columns))
+        envs = torch.randint(num_envs, (batch_size,))
+        return Transitions(*(column[rows, envs].to(device) for column in self.columns))
 
 
 def step(envs: Any, obs: NDArray[Any], actions: NDArray[Any]) -> tuple[Transitions, NDArray[Any], dict[str, Any]]:
-    """Steps all lanes; returns the transitions, the observations to act on next, and what ended episodes were like."""
+    """Steps all envs; returns the transitions, the observations to act on next, and what ended episodes were like."""
     next_obs, rewards, terminations, _, infos = envs.step(actions)
     successors = next_obs
-    if "final_obs" in infos:  # of an ended lane, `next_obs` belongs to the next episode
+    if "final_obs" in infos:  # of an ended env, `next_obs` belongs to the next episode
         successors = next_obs.copy()
         successors[infos["_final_obs"]] = infos["final_obs"][infos["_final_obs"]]
     arrays = (obs, actions, rewards.astype(np.float32), successors, terminations)
@@ -182,7 +182,7 @@ def greedy(q_network: QNetwork, obs: NDArray[Any], device: torch.device) -> NDAr
 
 
 def evaluate(q_network: QNetwork, args: Args, device: torch.device) -> dict[str, float]:
-    """Drives held-out levels without chance: the first episode of each lane, so that short ones do not count twice."""
+    """Drives held-out levels without chance: the first episode of each env, so that short ones do not count twice."""
     envs = make_envs(args, args.eval_episodes, split="test")
     obs, _ = envs.reset(seed=args.seed)
     totals = {"episode_return": 0.0, "episode_length": 0.0, "success": 0.0}
@@ -209,7 +209,7 @@ def train(args: Args) -> tuple[QNetwork, dict[str, float]]:
     envs = make_envs(args, args.num_envs, split="train")
     assert isinstance(envs.single_action_space, gym.spaces.Discrete)
     num_actions = int(envs.single_action_space.n)
-    # One seed per lane: with seed=1 and seed=2 all lanes but one would drive the same levels in both runs.
+    # One seed per env: with seed=1 and seed=2 all envs but one would drive the same levels in both runs.
     seeds = np.random.SeedSequence(args.seed).generate_state(args.num_envs, np.uint64).tolist()
     obs, _ = envs.reset(seed=seeds)
     q_network = QNetwork(obs.shape[1], num_actions).to(device)

@@ -35,11 +35,11 @@ class Args:
     seed: int = 1
     """of the network, the actions and the levels"""
     total_timesteps: int = 1_000_000
-    """steps of all lanes together"""
+    """steps of all envs together"""
     num_envs: int = 128
-    """lanes driven at once"""
+    """envs driven at once"""
     num_steps: int = 32
-    """steps per lane between two updates"""
+    """steps per env between two updates"""
     learning_rate: float = 2e-3
     """of Adam at the start; it falls to 0 over the run"""
     gamma: float = 0.99
@@ -67,7 +67,7 @@ class Args:
 
 
 def make_envs(args: Args, num_envs: int, split: str) -> gym.vector.VectorEnv[Any, Any, Any]:
-    """The lanes. Under SAME_STEP every row is a transition, and what belongs to an ended episode is in `infos`."""
+    """The envs. Under SAME_STEP every row is a transition, and what belongs to an ended episode is in `infos`."""
     return gym.make_vec(
         args.env_id,
         num_envs=num_envs,
@@ -107,7 +107,7 @@ class Agent(nn.Module):
 
 
 class Rollout(NamedTuple):
-    """`num_steps` steps of all lanes: tensors (T, N), observations (T, N, num_inputs)."""
+    """`num_steps` steps of all envs: tensors (T, N), observations (T, N, num_inputs)."""
 
     obs: Tensor
     actions: Tensor
@@ -123,7 +123,7 @@ class Rollout(NamedTuple):
 def collect(envs: Any, agent: Any, obs: Tensor, args: Args) -> tuple[Rollout, Tensor, list[dict[str, float]]]:
     """Drives on from `obs` and returns the rollout, the next observations and the episodes that ended."""
     rows: list[tuple[Tensor, ...]] = []
-    final_values: list[Tensor] = []  # what the last observation of an ended episode is worth, 0 in other lanes
+    final_values: list[Tensor] = []  # what the last observation of an ended episode is worth, 0 in other envs
     episodes: list[dict[str, float]] = []
     for _ in range(args.num_steps):
         log_probs = agent.log_probs(obs)
@@ -204,7 +204,7 @@ def update(agent: Agent, optimizer: torch.optim.Optimizer, rollout: Rollout, arg
 
 @torch.no_grad()
 def evaluate(agent: Agent, args: Args, device: torch.device) -> dict[str, float]:
-    """Drives held-out levels without chance: the first episode of each lane, so that short ones do not count twice."""
+    """Drives held-out levels without chance: the first episode of each env, so that short ones do not count twice."""
     envs = make_envs(args, args.eval_episodes, split="test")
     obs, _ = envs.reset(seed=args.seed)
     totals = {"episode_return": 0.0, "episode_length": 0.0, "success": 0.0}
@@ -229,7 +229,7 @@ def train(args: Args) -> tuple[Agent, dict[str, float]]:
     writer.add_text("settings", "\n".join(f"- {name}: {value}" for name, value in asdict(args).items()))
 
     envs = make_envs(args, args.num_envs, split="train")
-    # One seed per lane: with seed=1 and seed=2 all lanes but one would drive the same levels in both runs.
+    # One seed per env: with seed=1 and seed=2 all envs but one would drive the same levels in both runs.
     seeds = np.random.SeedSequence(args.seed).generate_state(args.num_envs, np.uint64).tolist()
     first_obs, _ = envs.reset(seed=seeds)
     obs = torch.as_tensor(first_obs, device=device)

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from agents.environments import EnvConfig
+from agents.environments import EnvChoice
 from agents.evaluation import evaluate
 from agents.scripted import make_scripted
 from drivesim.integrations.minari import record, verify
 
 ID, NUM_ENVS, NUM_LEVELS = "drivesim/Obstacles-v0", 64, 2000
 RULES = make_scripted(ID, max_speed=1)  # faster, they look further ahead than the features tell, and cannot be cloned
-SEEN, FEATURES = EnvConfig(ID, observation=RULES.observation), EnvConfig(ID, observation="features")
+SEEN, FEATURES = EnvChoice(ID, observation=RULES.observation), EnvChoice(ID, observation="features")
 
 
 def teach(episodes: int) -> Any:

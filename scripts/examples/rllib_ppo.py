@@ -17,7 +17,7 @@ def train(arguments: Sequence[str] | None = None) -> list[float]:
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--env", default="drivesim/LaneKeep-v0", help="id of the environment")
     parser.add_argument("--num-env-runners", type=int, default=2, help="processes that drive, one processor each")
-    parser.add_argument("--num-envs", type=int, default=16, help="lanes of each of them")
+    parser.add_argument("--num-envs", type=int, default=16, help="envs of each of them")
     parser.add_argument("--iterations", type=int, default=20, help="updates, each from 2,048 steps")
     parser.add_argument("--address", default="local", help="'local', 'auto' or the address of a Ray cluster")
     parser.add_argument("--seed", type=int, default=0, help="of levels, network and exploration")

@@ -21,7 +21,7 @@ ENV = "drivesim/LaneKeep-v0"
 
 
 def success_rate(model: MaskablePPO, num_levels: int = 500) -> float:
-    """The share of held-out levels that the model drives, one in each lane."""
+    """The share of held-out levels that the model drives, one in each env."""
     successes: list[bool] = []
 
     def note(scope: dict[str, Any], _: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
     pip install -e '.[sbx]'
     python scripts/examples/sbx_ppo.py [STEPS]
 
-It takes the same lanes as Stable-Baselines3; its rollouts ask for a value only where the time limit cut an episode.
+It takes the same envs as Stable-Baselines3; its rollouts ask for a value only where the time limit cut an episode.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ENV = "drivesim/LaneKeep-v0"
 
 
 def success_rate(model: PPO, num_levels: int = 500) -> float:
-    """The share of held-out levels that the model drives, one in each lane."""
+    """The share of held-out levels that the model drives, one in each env."""
     successes: list[bool] = []
 
     def note(scope: dict[str, Any], _: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ class ExactPPO(PPO):  # type: ignore[misc]  # its types are not looked at
     returns: list[float]  # of all episodes that have ended
 
     def record_transition(self, *, infos: dict[str, Any], **step: Any) -> None:
-        """Store a step of all lanes."""
+        """Store a step of all envs."""
         if "final_obs" in infos:
             final_obs = torch.tensor(infos["final_obs"], dtype=torch.float32).flatten(1)
             ended = step["terminated"] | step["truncated"]
@@ -35,7 +35,7 @@ class ExactPPO(PPO):  # type: ignore[misc]  # its types are not looked at
 
 
 def train(timesteps: int = 1000, seed: int = 0) -> list[float]:
-    """The mean returns of ten equal shares of the episodes driven in so many steps of all lanes, in their order."""
+    """The mean returns of ten equal shares of the episodes driven in so many steps of all envs, in their order."""
     set_seed(seed)
     env = wrap_env(gym.make_vec(ID, NUM_ENVS, observation="features", autoreset_mode="SameStep", copy=False))
     spaces = {"observation_space": env.observation_space, "action_space": env.action_space}

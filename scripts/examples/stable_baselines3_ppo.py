@@ -23,7 +23,7 @@ HALF = {"collision": -0.5, "off_road": -0.5}  # under full penalties a beginner 
 
 
 def success_rate(model: PPO, num_levels: int = 1000) -> float:
-    """The share of held-out levels that the model drives, one in each lane."""
+    """The share of held-out levels that the model drives, one in each env."""
     successes: list[bool] = []
 
     def note(scope: dict[str, Any], _: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@
     python scripts/examples/stable_baselines3_speed.py [ROUNDS]
 
 Of random actions, and of the rollouts that PPO collects: one thread for the native batch and the network, and a process
-for each lane of `SubprocVecEnv`. The best of all rounds counts, each of which measures all in turn.
+for each env of `SubprocVecEnv`. The best of all rounds counts, each of which measures all in turn.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CASES: list[tuple[str, int, Callable[[int], VecEnv]]] = [
 def measure(make: Callable[[int], VecEnv], num_envs: int) -> list[float]:
     """Steps per second: with random actions, and of PPO's rollouts."""
     model = PPO("MlpPolicy", make(num_envs), n_steps=8192 // num_envs, device="cpu")
-    model.learn(0)  # resets the lanes and trains nothing
+    model.learn(0)  # resets the envs and trains nothing
     callback = CallbackList([])
     callback.init_callback(model)
     actions = np.random.default_rng(0).integers(5, size=(model.n_steps, num_envs))
@@ -55,6 +55,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     best = np.max([[measure(make, num_envs) for _, num_envs, make in CASES] for _ in range(rounds)], axis=0)
-    print("| | lanes | random actions | PPO's rollouts |\n|---|---|---|---|")
+    print("| | envs | random actions | PPO's rollouts |\n|---|---|---|---|")
     for (name, num_envs, _), (random, rollout) in zip(CASES, best.tolist(), strict=True):
         print(f"| `{name}` | {num_envs:,} | {random:,.0f} | {rollout:,.0f} |")

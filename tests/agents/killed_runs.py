@@ -35,7 +35,7 @@ from agents.progress import ProgressBar
 from agents.run_config import AgentConfig, TrainConfig
 
 NUM_ENVS = 8
-STEPS = 150  # of every lane
+STEPS = 150  # of every env
 MAX_SECONDS = 0.1  # of the life of a child that dies by the clock
 MAX_CALLS = 100  # of that of the others: two checkpoints' worth
 SMALL = NetworkConfig(hidden_sizes=(16,))

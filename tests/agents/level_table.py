@@ -20,7 +20,7 @@ from drivesim.core.world import OBSTACLE, UNREACHABLE
 SIZE = 10
 NUM_ACTIONS = 4
 OPTIONS: dict[str, Any] = {"num_levels": 1, "max_episode_steps": -1, "reward_weights": {"harsh_factor": 1.0}}
-NUM_LANES = 200  # worlds that are tried out at a time
+NUM_ENVS = 200  # worlds that are tried out at a time
 PERIOD = 10  # ticks after which a stream of crossing cars is where it was
 
 
@@ -107,7 +107,7 @@ def tabulate(street: range = range(SIZE), **options: Any) -> LevelTable:
         options: of the environment, beside :data:`OPTIONS`.
     """
     envs = gym.make_vec(
-        "drivesim/Autodrive-v0", num_envs=NUM_LANES, autoreset_mode="Disabled", **OPTIONS, **options
+        "drivesim/Autodrive-v0", num_envs=NUM_ENVS, autoreset_mode="Disabled", **OPTIONS, **options
     ).unwrapped
     envs.reset(seed=0)
     starts = legal_starts(walled(envs.get_state()[:1], street), options["crossing_cars"], street)
@@ -126,25 +126,25 @@ def tabulate(street: range = range(SIZE), **options: Any) -> LevelTable:
             is_over.append(ended)
         return index[key], is_new
 
-    def lanes_of(worlds: NDArray[Any]) -> NDArray[Any]:
-        """As many worlds as there are lanes; the last one fills up."""
-        return np.concatenate([worlds, np.repeat(worlds[-1:], NUM_LANES - len(worlds))])
+    def padded(worlds: NDArray[Any]) -> NDArray[Any]:
+        """As many worlds as there are envs; the last one fills up."""
+        return np.concatenate([worlds, np.repeat(worlds[-1:], NUM_ENVS - len(worlds))])
 
-    envs.set_state(lanes_of(starts))
+    envs.set_state(padded(starts))
     first = [number_of(seen, False) for seen in envs.observe()[: len(starts)]]
     frontier = [(state, world) for (state, is_new), world in zip(first, starts, strict=True) if is_new]
     while frontier:
-        batch, frontier = frontier[:NUM_LANES], frontier[NUM_LANES:]
-        worlds = lanes_of(np.stack([world for _, world in batch]))
+        batch, frontier = frontier[:NUM_ENVS], frontier[NUM_ENVS:]
+        worlds = padded(np.stack([world for _, world in batch]))
         for action in range(NUM_ACTIONS):
             envs.set_state(worlds)
-            seen, rewards, terminated, _, _ = envs.step(np.full(NUM_LANES, action))
+            seen, rewards, terminated, _, _ = envs.step(np.full(NUM_ENVS, action))
             after = envs.get_state()
-            for lane, (state, _) in enumerate(batch):
-                successor, is_new = number_of(seen[lane], bool(terminated[lane]))
-                edges.append((state, action, successor, float(rewards[lane])))
-                if is_new and not terminated[lane]:
-                    frontier.append((successor, after[lane]))
+            for i, (state, _) in enumerate(batch):
+                successor, is_new = number_of(seen[i], bool(terminated[i]))
+                edges.append((state, action, successor, float(rewards[i])))
+                if is_new and not terminated[i]:
+                    frontier.append((successor, after[i]))
     envs.close()
     next_states = np.zeros((len(obs), NUM_ACTIONS), np.int64)
     all_rewards = np.zeros((len(obs), NUM_ACTIONS))
@@ -156,7 +156,7 @@ def tabulate(street: range = range(SIZE), **options: Any) -> LevelTable:
 
 
 class TableVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
-    """Lanes on a tabulated level, same-step. Episodes begin in any state, and are cut off at random.
+    """Envs on a tabulated level, same-step. Episodes begin in any state, and are cut off at random.
 
     Without a time limit the optimal values are those of a drive without end; cutting episodes must not change them.
     """
@@ -179,7 +179,7 @@ class TableVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-        """Begins in every lane."""
+        """Begins in every env."""
         self.rng = np.random.default_rng(seed)
         self.states = self._draw_states()
         return self.table.obs[self.states], {}

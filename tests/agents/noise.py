@@ -15,7 +15,7 @@ END_RATE = 0.15  # of terminations, and of truncations, per step
 
 
 class NoiseVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
-    """Observations, ends, masks and rewards are drawn; an action adds its number. ``copy.deepcopy`` forks the lanes."""
+    """Observations, ends, masks and rewards are drawn; an action adds its number. ``copy.deepcopy`` forks the envs."""
 
     def __init__(self, num_envs: int, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> None:
         self.num_envs = num_envs
@@ -30,7 +30,7 @@ class NoiseVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begins in all lanes or in those of the reset mask."""
+        """Begins in all envs or in those of the reset mask."""
         if options is None:
             self.rng = np.random.default_rng(seed)
             self.waits[:] = False
@@ -57,7 +57,7 @@ class NoiseVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         return self.obs, rewards, terminated, truncated, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Returns which actions are allowed, at least one of each lane."""
+        """Returns which actions are allowed, at least one of each env."""
         return self.masks
 
     def _draw_obs(self) -> NDArray[np.float32]:

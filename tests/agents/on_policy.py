@@ -1,4 +1,4 @@
-"""What the tests of on-policy learners share: filling a rollout, and the definitions of advantages as plain sums."""
+"""Tools of the tests of on-policy learners: filling a rollout, and the definitions of advantages as plain sums."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.ppo import PPO, PPOConfig
-from agents.stepping import Lanes, Step
+from agents.stepping import Step, Stepper
 
 TOTAL_STEPS = 4000
 
 
 class Experience(NamedTuple):
-    """T steps of N lanes, as they came from the environment."""
+    """T steps of N envs, as they came from the environment."""
 
     obs: Tensor
     """(T, N, num_features)."""
@@ -42,31 +42,31 @@ def make_agent(config: PPOConfig, seed: int = 0) -> PPO:
     return PPO(envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=TOTAL_STEPS)
 
 
-def begin(agent: PPO, lanes: Lanes, seed: int = 0) -> NDArray[np.float32]:
-    obs = lanes.begin([seed])
+def begin(agent: PPO, stepper: Stepper, seed: int = 0) -> NDArray[np.float32]:
+    obs = stepper.begin([seed])
     agent.begin(obs)
     return obs
 
 
-def act_and_observe(agent: PPO, lanes: Lanes, obs: NDArray[np.float32]) -> Step:
-    step = lanes.step(agent.act(obs, lanes.action_masks() if agent.config.mask_actions else None))
-    agent.observe(step)
+def act_and_record(agent: PPO, stepper: Stepper, obs: NDArray[np.float32]) -> Step:
+    step = stepper.step(agent.act(obs, stepper.action_masks() if agent.config.mask_actions else None))
+    agent.record(step)
     return step
 
 
-def drive(agent: PPO, lanes: Lanes, obs: NDArray[np.float32], num_steps: int) -> NDArray[np.float32]:
+def drive(agent: PPO, stepper: Stepper, obs: NDArray[np.float32], num_steps: int) -> NDArray[np.float32]:
     for _ in range(num_steps):
-        obs = act_and_observe(agent, lanes, obs).next_obs
+        obs = act_and_record(agent, stepper, obs).next_obs
         agent.update()
     return obs
 
 
-def fill_rollout(agent: PPO, lanes: Lanes, obs: NDArray[np.float32]) -> Experience:
+def fill_rollout(agent: PPO, stepper: Stepper, obs: NDArray[np.float32]) -> Experience:
     """Drives until the rollout is full and not yet learnt from."""
     rows: list[tuple[Any, ...]] = []
     for _ in range(agent.config.num_steps):
-        masks = lanes.action_masks()
-        step = act_and_observe(agent, lanes, obs)
+        masks = stepper.action_masks()
+        step = act_and_record(agent, stepper, obs)
         ended = step.ended[:, None]
         successors = step.next_obs if step.final_obs is None else np.where(ended, step.final_obs, step.next_obs)
         ends = (step.terminated, step.truncated)
@@ -89,13 +89,13 @@ def vtrace_by_definition(
     rhos = np.minimum(ratios.numpy().astype(np.float64), 1.0)
     targets = values + _sums(experience, values, next_values, lam * rhos, rhos, gamma)
     advantages = torch.zeros(values.shape)
-    for t, lane in np.ndindex(values.shape):
-        ended = experience.terminated[t, lane] or experience.truncated[t, lane]
-        bootstrap = next_values[t, lane] if ended or t == len(values) - 1 else targets[t + 1, lane]
-        if experience.terminated[t, lane]:
+    for t, i in np.ndindex(values.shape):
+        ended = experience.terminated[t, i] or experience.truncated[t, i]
+        bootstrap = next_values[t, i] if ended or t == len(values) - 1 else targets[t + 1, i]
+        if experience.terminated[t, i]:
             bootstrap = torch.zeros(())
-        delta = float(experience.rewards[t, lane]) + gamma * float(bootstrap) - float(values[t, lane])
-        advantages[t, lane] = rhos[t, lane] * delta
+        delta = float(experience.rewards[t, i]) + gamma * float(bootstrap) - float(values[t, i])
+        advantages[t, i] = rhos[t, i] * delta
     return targets, advantages
 
 
@@ -110,16 +110,16 @@ def _sums(
     """Sums over k of gamma**k traces[t] ... traces[t + k - 1] weights[t + k] delta[t + k], up to the end."""
     sums = torch.zeros(values.shape)
     length = len(values)
-    for t, lane in np.ndindex(values.shape):
+    for t, i in np.ndindex(values.shape):
         total, factor = 0.0, 1.0
         for s in range(t, length):
-            bootstrap = 0.0 if experience.terminated[s, lane] else float(next_values[s, lane])
-            delta = float(experience.rewards[s, lane]) + gamma * bootstrap - float(values[s, lane])
-            total += factor * weights[s, lane] * delta
-            if experience.terminated[s, lane] or experience.truncated[s, lane]:
+            bootstrap = 0.0 if experience.terminated[s, i] else float(next_values[s, i])
+            delta = float(experience.rewards[s, i]) + gamma * bootstrap - float(values[s, i])
+            total += factor * weights[s, i] * delta
+            if experience.terminated[s, i] or experience.truncated[s, i]:
                 break
-            factor *= gamma * traces[s, lane]
-        sums[t, lane] = total
+            factor *= gamma * traces[s, i]
+        sums[t, i] = total
     return sums
 
 

@@ -3,7 +3,7 @@
 After Andy Jones, *Debugging RL, Without the Agonizing Pain* (2021). Each isolates one part of an
 agent, and all follow the contract of the suite's vector environment: Gymnasium's three autoreset
 modes with what each says in ``infos``, views that the next step overwrites, and a state that can be
-taken and restored. The modes differ in nothing but when a lane begins anew: its random numbers
+taken and restored. The modes differ in nothing but when an env begins anew: its random numbers
 depend on its own steps and starts alone.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 STATE = np.dtype(
     [
-        ("key", np.uint64),  # of the lane
+        ("key", np.uint64),  # of the env
         ("draws", np.uint64),  # random numbers used so far
         ("cue", np.float64),  # the observation
         ("ended", np.bool_),  # nothing can follow but another episode
@@ -52,7 +52,7 @@ def register() -> None:
 
 
 class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
-    """All lanes of one probe."""
+    """All envs of one probe."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         **options: object,
     ) -> None:
-        """Makes ``num_envs`` lanes; further options of the suite are accepted and ignored."""
+        """Makes ``num_envs`` envs; further options of the suite are accepted and ignored."""
         self.probe = probe.removeprefix("probes/").removesuffix("-v0")
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -70,28 +70,28 @@ class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self.metadata = {"autoreset_mode": self.autoreset_mode}
-        self.lanes = np.zeros(num_envs, STATE)
+        self.states = np.zeros(num_envs, STATE)
         self.obs = np.zeros((num_envs, 1), np.float32)
         self.final_obs = np.full((num_envs, 1), np.nan, np.float32)
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begins an episode in every lane, or in those of ``options["reset_mask"]``.
+        """Begins an episode in every env, or in those of ``options["reset_mask"]``.
 
-        An integer seeds lane i with seed + i, a list seeds each one, None lets each lane's numbers continue.
+        An integer seeds env i with seed + i, a list seeds each one, None lets each env's numbers continue.
         """
         mask = np.ones(self.num_envs, np.bool_) if options is None else options["reset_mask"]
         if seed is not None:
             seeds = seed if isinstance(seed, list) else range(seed, seed + self.num_envs)
-            self.lanes["key"][mask] = np.array(seeds, np.uint64)[mask]
-            self.lanes["draws"][mask] = 0
+            self.states["key"][mask] = np.array(seeds, np.uint64)[mask]
+            self.states["draws"][mask] = 0
         self._start(mask)
         return self.observe(), {}
 
     def observe(self) -> NDArray[np.float32]:
-        """Returns the observations of the current state: of the last one, in a lane whose episode has ended."""
-        self.obs[:, 0] = self.lanes["cue"]
+        """Returns the observations of the current state: of the last one, in an env whose episode has ended."""
+        self.obs[:, 0] = self.states["cue"]
         return self.obs
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -99,32 +99,32 @@ class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         return np.ones((self.num_envs, 2), np.bool_)
 
     def step(self, actions: NDArray[Any]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Steps every lane; what ended begins anew now, in the next step or when it is told to."""
-        lanes = self.lanes
-        begins = lanes["ended"].copy()
+        """Steps every env; what ended begins anew now, in the next step or when it is told to."""
+        states = self.states
+        begins = states["ended"].copy()
         if self.autoreset_mode is AutoresetMode.DISABLED and begins.any():
-            raise gym.error.ResetNeeded(f"lanes {np.flatnonzero(begins)} have ended: reset them with reset_mask")
+            raise gym.error.ResetNeeded(f"envs {np.flatnonzero(begins)} have ended: reset them with reset_mask")
         moves = ~begins
         rewards, terminated, truncated = self._move(moves, actions)
-        lanes["episode_length"] += moves
-        lanes["episode_return"] += rewards
+        states["episode_length"] += moves
+        states["episode_return"] += rewards
         ended = terminated | truncated
-        lanes["ended"] = ended
+        states["ended"] = ended
         infos = self._infos(ended, truncated & ~terminated) if ended.any() else {}
         self._start(ended if self.autoreset_mode is AutoresetMode.SAME_STEP else begins)
         return self.observe(), rewards, terminated, truncated, infos
 
     def get_state(self) -> NDArray[Any]:
-        """Returns a copy of all lanes."""
-        return self.lanes.copy()
+        """Returns a copy of all envs."""
+        return self.states.copy()
 
     def set_state(self, state: NDArray[Any]) -> None:
-        """Restores all lanes."""
-        self.lanes[:] = state
+        """Restores all envs."""
+        self.states[:] = state
 
     def _move(self, moves: NDArray[np.bool_], actions: NDArray[Any]) -> tuple[Any, Any, Any]:
-        """Moves some lanes; returns rewards, terminated and truncated, each (N,) and 0 in the others."""
-        cues = self.lanes["cue"].copy()
+        """Moves some envs; returns rewards, terminated and truncated, each (N,) and 0 in the others."""
+        cues = self.states["cue"].copy()
         rewards = np.ones(self.num_envs)
         terminated = np.ones(self.num_envs, np.bool_)
         truncated = np.zeros(self.num_envs, np.bool_)
@@ -133,46 +133,46 @@ class ProbeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         elif self.probe == "TwoStep":
             rewards = cues
             terminated = cues == 1.0
-            self.lanes["cue"][moves] = 1.0
+            self.states["cue"][moves] = 1.0
         elif self.probe == "Action":
             rewards = np.where(actions == 1, 1.0, -1.0)
         elif self.probe == "Truncation":
             rewards = (cues == 1.0).astype(np.float64)
             terminated[:] = False
             truncated = self._draw(moves) < TRUNCATION_RATE
-            self.lanes["cue"][moves] = 1.0
+            self.states["cue"][moves] = 1.0
         return rewards * moves, terminated & moves, truncated & moves
 
     def _infos(self, ended: NDArray[np.bool_], timeout: NDArray[np.bool_]) -> dict[str, Any]:
-        lanes = self.lanes
+        states = self.states
         summary: dict[str, Any] = {
-            "success": lanes["episode_return"] > 0,
+            "success": states["episode_return"] > 0,
             "timeout": timeout,
-            "episode_length": lanes["episode_length"].copy(),
-            "episode_return": lanes["episode_return"].copy(),
+            "episode_length": states["episode_length"].copy(),
+            "episode_return": states["episode_return"].copy(),
         }
         summary |= {f"_{name}": ended for name in summary}
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             return summary
         self.final_obs[:] = np.nan  # only rows that ended may be read
-        self.final_obs[ended, 0] = lanes["cue"][ended]
+        self.final_obs[ended, 0] = states["cue"][ended]
         return {"final_obs": self.final_obs, "_final_obs": ended, "final_info": summary, "_final_info": ended}
 
     def _start(self, mask: NDArray[np.bool_]) -> None:
-        lanes = self.lanes
+        states = self.states
         cues = np.zeros(self.num_envs)
         if self.probe == "Cue":
             cues = np.where(self._draw(mask) < 0.5, -1.0, 1.0)
         elif self.probe == "Truncation":
             cues[:] = -1.0
-        lanes["cue"][mask] = cues[mask]
+        states["cue"][mask] = cues[mask]
         for name in ("ended", "episode_length", "episode_return"):
-            lanes[name][mask] = 0
+            states[name][mask] = 0
 
     def _draw(self, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Uniform numbers from a counter per lane (SplitMix64's finaliser); only lanes in the mask use theirs up."""
-        self.lanes["draws"] += mask
-        z = self.lanes["key"] * np.uint64(0x9E3779B97F4A7C15) + self.lanes["draws"]
+        """Uniform numbers from a counter per env (SplitMix64's finaliser); only envs in the mask use theirs up."""
+        self.states["draws"] += mask
+        z = self.states["key"] * np.uint64(0x9E3779B97F4A7C15) + self.states["draws"]
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)

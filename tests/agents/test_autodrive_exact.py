@@ -1,6 +1,6 @@
 """Autodrive against dynamic programming: the kernel obeys its rules, and every learner finds the best drive.
 
-The rules are written out a second time here, in plain Python and for one car, so that neither the kernel nor a learner
+The rules are written out a second time here, in plain Python and for one ego, so that neither the kernel nor a learner
 is compared with itself. Small levels are tables of about a thousand states, solved exactly in a moment.
 """
 
@@ -22,7 +22,7 @@ from agents.networks import NetworkConfig
 from agents.ppo import PPO, A2CConfig, PPOConfig
 from agents.pqn import PQN, PQNConfig
 from agents.reinforce import REINFORCE, REINFORCEConfig
-from agents.stepping import Lanes
+from agents.stepping import Stepper
 
 GAMMA = 0.9
 LEFT, RIGHT, FASTER, SLOWER = range(4)
@@ -90,7 +90,7 @@ class Field:
             speed = min(speed + 1, 2)
         elif action == SLOWER:
             speed = max(speed - 1, 0)
-        elif speed <= 1:  # at speed 2 the car is too fast to turn
+        elif speed <= 1:  # at speed 2 the ego is too fast to turn
             heading = (heading + (1 if action == RIGHT else 3)) % 4
             speed = 1
         for sub_step in range(1, 6):
@@ -304,17 +304,17 @@ def one_thread() -> Iterator[None]:
 
 
 def trained(learner: tuple[Any, Any, int], envs: TableVectorEnv, seed: int) -> Any:
-    """The agent, after its acting, observing and updating on the lanes."""
+    """The agent, after its acting, recording and updating on the envs."""
     algorithm, config, total_steps = learner
     agent = algorithm(
         envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=total_steps
     )  # fmt: skip
-    lanes = Lanes(envs)
-    obs = lanes.begin([seed])
+    stepper = Stepper(envs)
+    obs = stepper.begin([seed])
     agent.begin(obs)
     while agent.global_step < total_steps:
-        step = lanes.step(agent.act(obs))
-        agent.observe(step)
+        step = stepper.step(agent.act(obs))
+        agent.record(step)
         agent.update()
         obs = step.next_obs
     return agent

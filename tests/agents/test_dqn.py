@@ -87,18 +87,18 @@ def make_step(
     )
 
 
-def agent_with_one_lane_of_every_kind(config: DQNConfig) -> DQN:
-    """Lane 0 sees 1, 2 (terminated in 92), 3 (both, in 93); lane 1 sees 11, 12 (truncated in 94).
+def agent_with_one_env_of_every_kind(config: DQNConfig) -> DQN:
+    """Env 0 sees 1, 2 (terminated in 92), 3 (both, in 93); env 1 sees 11, 12 (truncated in 94).
 
     The observation after an end is the next episode's and must never be a successor.
     """
     agent = make_agent(config)
     put_networks(agent, Stub(online), Stub(target))
     agent.begin(np.array([[1.0], [11.0]], np.float32))
-    agent.observe(make_step((1.0, 10.0), (2.0, 12.0)))
-    agent.observe(make_step((2.0, 20.0), (3.0, 13.0), (92.0, 94.0), terminated=(1, 0), truncated=(0, 1)))
-    agent.observe(make_step((3.0, 30.0), (4.0, 14.0), (93.0, np.nan), terminated=(1, 0), truncated=(1, 0)))
-    agent.observe(make_step((4.0, 40.0), (5.0, 15.0)))
+    agent.record(make_step((1.0, 10.0), (2.0, 12.0)))
+    agent.record(make_step((2.0, 20.0), (3.0, 13.0), (92.0, 94.0), terminated=(1, 0), truncated=(0, 1)))
+    agent.record(make_step((3.0, 30.0), (4.0, 14.0), (93.0, np.nan), terminated=(1, 0), truncated=(1, 0)))
+    agent.record(make_step((4.0, 40.0), (5.0, 15.0)))
     return agent
 
 
@@ -116,7 +116,7 @@ def test_one_step_targets_at_every_kind_of_end() -> None:
     #  2 -> terminated: 2                        12 -> truncated in 94: 20 + 0.5 * 94 = 67
     #  3 -> terminated and truncated: 3          13 -> 14: 30 + 0.5 * (14 - 10) = 32
     #  4 -> 5:  4 + 0.5 * (5 - 10) = 1.5         14 -> 15: 40 + 0.5 * (15 - 10) = 42.5
-    agent = agent_with_one_lane_of_every_kind(CONFIG)
+    agent = agent_with_one_env_of_every_kind(CONFIG)
     assert targets_by_obs(agent) == {
         1: -3.0, 2: 2.0, 3: 3.0, 4: 1.5, 11: 11.0, 12: 67.0, 13: 32.0, 14: 42.5,
     }  # fmt: skip
@@ -127,19 +127,19 @@ def test_two_step_targets_at_every_kind_of_end() -> None:
     #  1, 2 terminated: 1 + 0.5 * 2 = 2          11, 12 truncated: 10 + 10 + 0.25 * 94 = 43.5
     #  2 terminated: 2                           12 truncated: 20 + 0.5 * 94 = 67
     #  3 terminated and truncated: 3             13, 14: 30 + 20 + 0.25 * (15 - 10) = 51.25
-    agent = agent_with_one_lane_of_every_kind(replace(CONFIG, n_step=2))
+    agent = agent_with_one_env_of_every_kind(replace(CONFIG, n_step=2))
     assert targets_by_obs(agent) == {1: 2.0, 2: 2.0, 3: 3.0, 11: 43.5, 12: 67.0, 13: 51.25}
 
 
 def test_without_double_the_target_network_chooses() -> None:
     # Action 0 is always the dearer one: 1 -> 2 gives 1 + 0.5 * 2.
-    agent = agent_with_one_lane_of_every_kind(replace(CONFIG, double=False))
+    agent = agent_with_one_env_of_every_kind(replace(CONFIG, double=False))
     assert targets_by_obs(agent)[1] == 2.0
 
 
 def test_quantiles_are_moved_one_by_one() -> None:
     # The target network adds -1 and 1 to both actions' values; the action is chosen by the means alone.
-    agent = agent_with_one_lane_of_every_kind(replace(CONFIG, returns="quantile", num_quantiles=2))
+    agent = agent_with_one_env_of_every_kind(replace(CONFIG, returns="quantile", num_quantiles=2))
     spread = torch.tensor([-1.0, 1.0])
     put_networks(agent, Stub(online), Stub(lambda obs: target(obs) + spread))
     targets = targets_by_obs(agent)
@@ -152,7 +152,7 @@ def test_probabilities_are_projected_at_every_kind_of_end() -> None:
     #  2 terminated: all goes to 2, which is 48/50 on 0 and 2/50 on 50.
     # 12 truncated in 94: 0 and 100 go to 20 and 70: (30/50, 20/50, 0) / 2 + (0, 30/50, 20/50) / 2.
     support = torch.tensor([0.0, 50.0, 100.0])
-    agent = agent_with_one_lane_of_every_kind(replace(CONFIG, returns="categorical", num_atoms=3, v_min=0.0, v_max=100))
+    agent = agent_with_one_env_of_every_kind(replace(CONFIG, returns="categorical", num_atoms=3, v_min=0.0, v_max=100))
     logits = torch.tensor([[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]]).log()
     put_networks(agent, Stub(online), Stub(lambda obs: logits.expand(len(obs), 2, 3), support))
     targets = targets_by_obs(agent)
@@ -182,8 +182,8 @@ def test_munchausen_targets_by_hand(returns: str) -> None:
     network = Stub(lambda obs: outputs.expand(len(obs), *outputs.shape), support)
     put_networks(agent, network, network)
     agent.begin(np.array([[1.0], [11.0]], np.float32))
-    agent.observe(make_step((1.0, 1.0), (2.0, 12.0), actions=(1, 1)))
-    agent.observe(make_step((2.0, 2.0), (3.0, 13.0), (0.0, 0.0), terminated=(1, 1), actions=(1, 1)))
+    agent.record(make_step((1.0, 1.0), (2.0, 12.0), actions=(1, 1)))
+    agent.record(make_step((2.0, 2.0), (3.0, 13.0), (0.0, 0.0), terminated=(1, 1), actions=(1, 1)))
     batch = agent.sample()
     targets = agent.td_target(batch)  # (B, K)
     means = targets.mean(dim=1) if support is None else targets @ support
@@ -206,7 +206,7 @@ def test_with_double_the_soft_policy_of_the_successor_is_the_online_network_s() 
 
     put_networks(agent, Stub(lambda obs: ours.expand(len(obs), 2, 1)), Stub(price))
     agent.begin(np.array([[1.0], [1.0]], np.float32))
-    agent.observe(make_step((0.0, 0.0), (2.0, 2.0)))
+    agent.record(make_step((0.0, 0.0), (2.0, 2.0)))
     entropy = math.log(4.0) - 0.75 * math.log(3.0)
     assert targets_by_obs(agent)[1] == pytest.approx(-math.log(2.0) / 2 + 0.5 * (3.0 + entropy))
 
@@ -236,7 +236,7 @@ def test_at_munchausen_s_fixed_point_every_window_has_the_same_target(n: int) ->
     for actions in paths.T[1:]:
         following = successors[states, actions]
         nothing = (0,) * len(paths)
-        agent.observe(make_step(rewards[states, actions], following, None, nothing, nothing, actions))
+        agent.record(make_step(rewards[states, actions], following, None, nothing, nothing, actions))
         states = following
     batch = agent.sample()
     expected = q[batch.obs[:, 0].long(), batch.actions]
@@ -249,8 +249,8 @@ def test_importance_weights_multiply_the_losses_and_errors_become_priorities(los
     config = replace(CONFIG, prioritised=True, priority_exponent=0.5, loss=loss, max_grad_norm=1e9, batch_size=6)
     agent = make_agent(config)
     agent.begin(np.array([[1.0], [11.0]], np.float32))
-    agent.observe(make_step((1.0, 10.0), (2.0, 12.0)))
-    agent.observe(make_step((0.3, 20.0), (3.0, 13.0)))
+    agent.record(make_step((1.0, 10.0), (2.0, 12.0)))
+    agent.record(make_step((0.3, 20.0), (3.0, 13.0)))
     steps = np.flatnonzero(agent.replay.tree.leaves)
     agent.replay.set_errors(steps, np.array([0.5, 1.0, 2.0, 4.0], np.float32))
     batch = agent.sample()
@@ -287,7 +287,7 @@ def test_noise_is_drawn_anew_for_every_act_and_every_network_of_an_update() -> N
     agent.begin(obs)
     agent.act(obs)
     agent.act(obs)
-    agent.observe(make_step((1.0, 10.0), (2.0, 12.0)))
+    agent.record(make_step((1.0, 10.0), (2.0, 12.0)))
     agent.train_on(agent.sample())
     assert len(seen) == 5  # two acts; target, double's chooser and online network
     assert len({tuple(noise.tolist()) for noise in seen}) == 5
@@ -307,7 +307,7 @@ def test_noise_explores_in_place_of_epsilon_and_is_off_in_the_policy() -> None:
     assert agent.rng.bit_generator.state == state
 
 
-def test_every_lane_tosses_its_own_coin() -> None:
+def test_every_env_tosses_its_own_coin() -> None:
     config = replace(CONFIG, num_envs=1000, buffer_size=1000, epsilon_start=0.5, epsilon_end=0.5)
     agent = make_agent(config)
     put_networks(agent, Stub(online), Stub(target))
@@ -315,7 +315,7 @@ def test_every_lane_tosses_its_own_coin() -> None:
     assert 0.2 < (actions == 0).mean() < 0.3  # half explore, half of those draw action 0
 
 
-def test_the_ladder_spreads_epsilon_over_the_lanes() -> None:
+def test_the_ladder_spreads_epsilon_over_the_envs() -> None:
     config = replace(
         CONFIG, num_envs=2000, buffer_size=2000, epsilon_end=0.5, exploration_fraction=0.0,
         epsilon_ladder=7.0,
@@ -343,7 +343,7 @@ def test_the_number_of_updates_follows_the_steps() -> None:
     agent.begin(obs)
     counts = []
     for _ in range(9):  # 2, 4, ..., 18 steps
-        agent.observe(Step(agent.act(obs), np.zeros(2), nothing, nothing, obs, None, ~nothing, nothing))
+        agent.record(Step(agent.act(obs), np.zeros(2), nothing, nothing, obs, None, ~nothing, nothing))
         agent.update()
         counts.append(agent.num_updates)
     assert counts == [0, 0, 0, 0, 1, 1, 2, 2, 3]

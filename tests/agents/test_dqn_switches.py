@@ -19,7 +19,7 @@ from probes import ACTION_VALUES
 from agents.checkpoint import load_checkpoint, save_checkpoint
 from agents.dqn import DQN, DQNConfig
 from agents.networks import NetworkConfig
-from agents.stepping import Lanes
+from agents.stepping import Stepper
 from agents.training import TrainConfig, load_policy, train
 
 GAMMA = 0.8
@@ -94,26 +94,26 @@ def test_every_switch_learns_the_closed_form_values(name: str, env_id: str, tmp_
 
 
 def make_noise_agent(switches: dict[str, Any]) -> tuple[DQN, NoiseVectorEnv, Any]:
-    """An agent, lanes of next-step autoreset and their first observations."""
+    """An agent, envs of next-step autoreset and their first observations."""
     config = replace(
         CONFIG, num_envs=4, batch_size=8, buffer_size=40, learning_starts=8, train_frequency=4, **switches,
         network=NetworkConfig(hidden_sizes=(4, 4)),
     )  # fmt: skip
     envs = NoiseVectorEnv(4, AutoresetMode.NEXT_STEP)
     agent = DQN(envs.single_observation_space, envs.single_action_space, config, seed=0, total_steps=400)
-    obs = Lanes(envs).begin([0, 1, 2, 3])
+    obs = Stepper(envs).begin([0, 1, 2, 3])
     agent.begin(obs)
     return agent, envs, obs
 
 
 def drive(agent: DQN, envs: NoiseVectorEnv, obs: Any, num_steps: int) -> tuple[Any, list[list[int]]]:
     """Acts and learns; returns the last observations and all actions."""
-    lanes, actions = Lanes(envs), []
-    lanes._waits[:] = envs.waits
+    stepper, actions = Stepper(envs), []
+    stepper._waits[:] = envs.waits
     for _ in range(num_steps):
         actions.append(agent.act(obs).tolist())
-        step = lanes.step(np.array(actions[-1]))
-        agent.observe(step)
+        step = stepper.step(np.array(actions[-1]))
+        agent.record(step)
         agent.update()
         obs = step.next_obs
     return obs, actions

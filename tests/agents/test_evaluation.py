@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from probes import ProbeVectorEnv
 
-from agents.environments import EnvConfig, make_envs
+from agents.environments import EnvChoice, make_envs
 from agents.evaluation import evaluate
 from agents.metrics import MetricsWriter, read_metrics, wilson_interval
 from agents.random_agent import make_random
@@ -20,9 +20,9 @@ def choose_one(obs: np.ndarray) -> np.ndarray:
     return np.ones(len(obs), np.int64)
 
 
-def test_only_the_first_episode_of_each_lane_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Long episodes must not be crowded out by the short ones of other lanes."""
-    config = EnvConfig("probes/Truncation-v0")
+def test_only_the_first_episode_of_each_env_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long episodes must not be crowded out by the short ones of other envs."""
+    config = EnvChoice("probes/Truncation-v0")
     record = evaluate(choose_one, config, episodes=400, seed=3)
     envs = make_envs(config, 400, "test")
     envs.reset(seed=3)
@@ -37,7 +37,7 @@ def test_only_the_first_episode_of_each_lane_counts(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_record_is_json_with_the_documented_keys() -> None:
-    record = evaluate(choose_one, EnvConfig("probes/Action-v0"), episodes=5, seed=0, agent="one")
+    record = evaluate(choose_one, EnvChoice("probes/Action-v0"), episodes=5, seed=0, agent="one")
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record.keys() >= {
         "success_rate", "success_ci95", "collision_rate", "off_road_rate", "timeout_rate",
@@ -47,9 +47,9 @@ def test_the_record_is_json_with_the_documented_keys() -> None:
 
 
 def test_many_episodes_in_rounds_equal_one_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = EnvConfig("probes/Truncation-v0")
+    config = EnvChoice("probes/Truncation-v0")
     whole = evaluate(choose_one, config, episodes=50, seed=9)
-    monkeypatch.setattr("agents.evaluation._MAX_LANES", 16)
+    monkeypatch.setattr("agents.evaluation._MAX_ENVS", 16)
     assert evaluate(choose_one, config, episodes=50, seed=9) == whole
 
 
@@ -62,8 +62,8 @@ def test_the_split_reaches_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
         init(self, **options)
 
     monkeypatch.setattr(ProbeVectorEnv, "__init__", spy)
-    evaluate(choose_one, EnvConfig("probes/Action-v0"), episodes=2, seed=0)
-    evaluate(choose_one, EnvConfig("probes/Action-v0"), episodes=2, seed=0, split="train")
+    evaluate(choose_one, EnvChoice("probes/Action-v0"), episodes=2, seed=0)
+    evaluate(choose_one, EnvChoice("probes/Action-v0"), episodes=2, seed=0, split="train")
     assert seen == ["test", "train"]
 
 

@@ -243,7 +243,7 @@ def test_the_numpy_policy_refuses_observations_of_another_kind(with_memory: Expo
     with pytest.raises(ValueError, match=r"got float32 \(12,\)"):
         policy(np.zeros(12, np.float32))
     policy(np.zeros((2, 12), np.float32))
-    with pytest.raises(ValueError, match="the memory is that of 2 lanes, got 3; call begin"):
+    with pytest.raises(ValueError, match="the memory is that of 2 envs, got 3; call begin"):
         policy(np.zeros((3, 12), np.float32))
 
 
@@ -344,7 +344,7 @@ def test_a_difference_of_actions_is_a_tie_only_below_the_rounding_of_the_scores(
         def __call__(self, obs: Any, action_masks: Any) -> Any:
             return scores[0] + np.float32(0.25), np.array([1, 1, 1, 1])
 
-    # Lane 0 agrees; the gaps of lanes 1 and 2 are 1e-5 of 2 and 2e-5 of 3, below 1e-5 of the score; lane 3's is above.
+    # Env 0 agrees; the gaps of envs 1 and 2 are 1e-5 of 2 and 2e-5 of 3, below 1e-5 of the score; env 3's is above.
     agreement = compare(Other(), drives)
     assert (agreement.agreement, agreement.ties, agreement.disagreements) == (0.25, 2, 1)
     assert agreement.max_score_difference == pytest.approx(0.25)

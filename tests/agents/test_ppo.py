@@ -26,7 +26,7 @@ from torch import Tensor
 
 from agents.networks import ActorCritic, NetworkConfig
 from agents.ppo import PPO, A2CConfig, PPOConfig
-from agents.stepping import Lanes, Step
+from agents.stepping import Step, Stepper
 
 MODES = list(AutoresetMode)
 SMALL = NetworkConfig(hidden_sizes=(8,), layer_norm=False, activation="tanh")
@@ -36,16 +36,16 @@ CONFIG = PPOConfig(
 EVERYTHING = replace(CONFIG, mask_actions=True, separate_critic=True, vtrace=True, value_clip=0.2)
 
 
-# --- losses by hand: one step of every lane, three actions that are equally likely, values of 0 -----------------------
+# --- losses by hand: one step of every env, three actions that are equally likely, values of 0 -----------------------
 
 
 def hand_made(
     rewards: list[float], ratios: list[float] | None = None, old_value: float = 0.0, **options: object
 ) -> PPO:
-    """An agent whose episodes, one per lane, have just ended with these rewards, so that these are the returns.
+    """An agent whose episodes, one per env, have just ended with these rewards, so that these are the returns.
 
     Args:
-        rewards: of the lanes.
+        rewards: of the envs.
         ratios: of the policy now to the one that acted; 1 by default.
         old_value: what the acting network thought of every observation; the one that learns thinks 0.
         options: of the config, beside one pass in one batch, raw advantages and no entropy bonus.
@@ -64,7 +64,7 @@ def hand_made(
     if agent.config.mask_actions:
         masks = np.tile([True, True, False], (num_envs, 1))
     actions = agent.act(obs, masks)
-    agent.observe(Step(actions, np.array(rewards), yes, no, obs, obs, yes, yes))
+    agent.record(Step(actions, np.array(rewards), yes, no, obs, obs, yes, yes))
     agent.rollout.values.fill_(old_value)
     if ratios is not None:
         agent.rollout.log_probs.sub_(torch.tensor([ratios]).log())
@@ -137,7 +137,7 @@ def test_explained_variance_is_one_minus_the_unexplained_share() -> None:
 
 @pytest.mark.parametrize(("target_kl", "num_updates"), [(None, 6), (10.0, 6), (0.1, 1)])
 def test_updates_stop_behind_the_one_that_sees_the_target_divergence(target_kl: float, num_updates: int) -> None:
-    # The lanes have moved by 0.5 - log 1.5 = 0.0945 or -0.5 - log 0.5 = 0.1931 nats; a batch of two sees their mean.
+    # The envs have moved by 0.5 - log 1.5 = 0.0945 or -0.5 - log 0.5 = 0.1931 nats; a batch of two sees their mean.
     agent = hand_made(
         [1.0, -1.0, 1.0, -1.0], [1.5, 0.5, 0.5, 0.5], target_kl=target_kl, epochs=3, minibatches=2, learning_rate=1e-6
     )  # fmt: skip
@@ -232,8 +232,8 @@ PLAIN = replace(
     ],
 )
 def test_an_update_is_what_plain_sums_over_the_definitions_give(config: PPOConfig, mode: AutoresetMode) -> None:
-    agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(config.num_envs, mode))
-    experience = fill_rollout(agent, lanes, begin(agent, lanes))
+    agent, stepper = make_agent(config), Stepper(NoiseVectorEnv(config.num_envs, mode))
+    experience = fill_rollout(agent, stepper, begin(agent, stepper))
     network = copy.deepcopy(agent.network)
     before = weights(agent)
     agent.update()
@@ -246,8 +246,8 @@ def test_the_first_pass_with_vtrace_is_the_one_without() -> None:
     results = []
     for vtrace in (False, True):
         agent = make_agent(replace(CONFIG, epochs=1, vtrace=vtrace))
-        lanes = Lanes(NoiseVectorEnv(4))
-        drive(agent, lanes, begin(agent, lanes), 16)
+        stepper = Stepper(NoiseVectorEnv(4))
+        drive(agent, stepper, begin(agent, stepper), 16)
         results.append(weights(agent))
     assert are_equal(*results)
 
@@ -265,8 +265,8 @@ def test_a2c_follows_the_plain_actor_critic_gradient(mode: AutoresetMode) -> Non
         max_grad_norm=1e9,
         network=SMALL,
     )
-    agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(8, mode))
-    experience = fill_rollout(agent, lanes, begin(agent, lanes))
+    agent, stepper = make_agent(config), Stepper(NoiseVectorEnv(8, mode))
+    experience = fill_rollout(agent, stepper, begin(agent, stepper))
     network = copy.deepcopy(agent.network)
     logits, values, _ = network(experience.obs.flatten(0, 1))
     with torch.no_grad():
@@ -287,8 +287,8 @@ def test_a2c_follows_the_plain_actor_critic_gradient(mode: AutoresetMode) -> Non
 @pytest.mark.parametrize("memory_size", [0, 4])
 def test_more_minibatches_than_real_steps_do_no_harm(memory_size: int) -> None:
     config = replace(CONFIG, num_steps=1, minibatches=4, memory_size=memory_size)
-    agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(4, AutoresetMode.NEXT_STEP))
-    drive(agent, lanes, begin(agent, lanes), 40)
+    agent, stepper = make_agent(config), Stepper(NoiseVectorEnv(4, AutoresetMode.NEXT_STEP))
+    drive(agent, stepper, begin(agent, stepper), 40)
     assert all(weight.isfinite().all() for weight in weights(agent))
 
 
@@ -303,8 +303,8 @@ def test_a2c_takes_exactly_one_step_per_rollout() -> None:
 def test_rows_without_a_transition_teach_nothing(config: PPOConfig) -> None:
     agents = [make_agent(config), make_agent(config)]
     for agent in agents:
-        lanes = Lanes(NoiseVectorEnv(config.num_envs, AutoresetMode.NEXT_STEP))
-        fill_rollout(agent, lanes, begin(agent, lanes))
+        stepper = Stepper(NoiseVectorEnv(config.num_envs, AutoresetMode.NEXT_STEP))
+        fill_rollout(agent, stepper, begin(agent, stepper))
     rollout = agents[1].rollout
     only_begun = ~rollout.is_real
     assert only_begun.sum() > 3
@@ -327,8 +327,8 @@ def test_rows_without_a_transition_teach_nothing(config: PPOConfig) -> None:
 
 def test_void_actions_are_never_drawn_and_the_others_share_their_probability() -> None:
     config = replace(CONFIG, num_envs=64, mask_actions=True)
-    agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(64))
-    experience = fill_rollout(agent, lanes, begin(agent, lanes))
+    agent, stepper = make_agent(config), Stepper(NoiseVectorEnv(64))
+    experience = fill_rollout(agent, stepper, begin(agent, stepper))
     assert experience.masks.gather(2, experience.actions[..., None]).all()
     assert not experience.masks.all()
     flat_masks, flat_actions = experience.masks.flatten(0, 1).tolist(), experience.actions.flatten().tolist()
@@ -345,8 +345,8 @@ def test_void_actions_are_never_drawn_and_the_others_share_their_probability() -
 
 
 def trained(config: PPOConfig, seed: int) -> list[Tensor]:
-    agent, lanes = make_agent(config, seed), Lanes(NoiseVectorEnv(config.num_envs))
-    drive(agent, lanes, begin(agent, lanes), 40)
+    agent, stepper = make_agent(config, seed), Stepper(NoiseVectorEnv(config.num_envs))
+    drive(agent, stepper, begin(agent, stepper), 40)
     return weights(agent)
 
 
@@ -362,13 +362,13 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(config: PPO
 def test_a_restored_agent_goes_on_exactly_as_the_old_one(
     config: PPOConfig, num_steps: int, mode: AutoresetMode
 ) -> None:
-    agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(config.num_envs, mode))
-    obs = drive(agent, lanes, begin(agent, lanes), num_steps)
-    saved, lanes_saved, obs_saved = copy.deepcopy((agent.state(), lanes, obs))
-    drive(agent, lanes, obs, 20)
+    agent, stepper = make_agent(config), Stepper(NoiseVectorEnv(config.num_envs, mode))
+    obs = drive(agent, stepper, begin(agent, stepper), num_steps)
+    saved, stepper_saved, obs_saved = copy.deepcopy((agent.state(), stepper, obs))
+    drive(agent, stepper, obs, 20)
 
     restored = make_agent(config, seed=5)
     restored.load_state(saved)
-    drive(restored, lanes_saved, obs_saved, 20)
+    drive(restored, stepper_saved, obs_saved, 20)
     assert are_equal(weights(agent), weights(restored))
     assert agent.metrics() == restored.metrics()

@@ -12,13 +12,13 @@ import torch
 from gymnasium.vector import AutoresetMode
 from noise import NoiseVectorEnv
 from numpy.typing import NDArray
-from on_policy import act_and_observe, begin, drive, fill_rollout, make_agent
+from on_policy import act_and_record, begin, drive, fill_rollout, make_agent
 from torch import Tensor
 
 from agents import ppo
 from agents.networks import NetworkConfig
 from agents.ppo import PPO, PPOConfig
-from agents.stepping import Lanes
+from agents.stepping import Stepper
 
 MODES = list(AutoresetMode)
 CONFIG = PPOConfig(
@@ -49,11 +49,11 @@ def replayed_one_by_one(agent: PPO, obs: Tensor, memory: Tensor, starts: Tensor)
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_replayed_is_what_was_acted_on(mode: AutoresetMode, separate_critic: bool) -> None:
     agent = make_agent(replace(CONFIG, separate_critic=separate_critic))
-    lanes = Lanes(NoiseVectorEnv(CONFIG.num_envs, mode))
-    obs = begin(agent, lanes)
+    stepper = Stepper(NoiseVectorEnv(CONFIG.num_envs, mode))
+    obs = begin(agent, stepper)
     for _ in range(3):  # the second and third rollout begin with what is remembered of the one before
-        experience = fill_rollout(agent, lanes, obs)
-        obs = lanes.envs.obs
+        experience = fill_rollout(agent, stepper, obs)
+        obs = stepper.envs.obs
         rollout = agent.rollout
         assert rollout.starts.any()
         assert not rollout.starts.all()
@@ -71,11 +71,11 @@ def test_what_is_replayed_is_what_was_acted_on(mode: AutoresetMode, separate_cri
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_memory_is_empty_exactly_where_an_episode_begins(mode: AutoresetMode) -> None:
-    agent, lanes = make_agent(CONFIG), Lanes(NoiseVectorEnv(CONFIG.num_envs, mode))
-    obs = begin(agent, lanes)
+    agent, stepper = make_agent(CONFIG), Stepper(NoiseVectorEnv(CONFIG.num_envs, mode))
+    obs = begin(agent, stepper)
     starts = []
     for _ in range(20):
-        step = act_and_observe(agent, lanes, obs)
+        step = act_and_record(agent, stepper, obs)
         agent.update()
         assert agent.memory is not None
         is_empty = (agent.memory == 0.0).all(dim=1).numpy()
@@ -97,8 +97,8 @@ def test_a_truncated_episode_bootstraps_with_the_memory_that_it_had(
         return gae(*arguments)
 
     monkeypatch.setattr(ppo, "gae", spy)
-    agent, lanes = make_agent(CONFIG), Lanes(NoiseVectorEnv(CONFIG.num_envs, mode))
-    experience = fill_rollout(agent, lanes, begin(agent, lanes))
+    agent, stepper = make_agent(CONFIG), Stepper(NoiseVectorEnv(CONFIG.num_envs, mode))
+    experience = fill_rollout(agent, stepper, begin(agent, stepper))
     memory, starts = agent.rollout.memory.clone(), agent.rollout.starts.clone()
     _, _, memories = replayed_one_by_one(agent, experience.obs, memory, starts)
     with torch.no_grad():
@@ -114,9 +114,9 @@ def test_a_truncated_episode_bootstraps_with_the_memory_that_it_had(
 
 
 def test_beginning_anew_forgets_everything() -> None:
-    agent, lanes = make_agent(CONFIG), Lanes(NoiseVectorEnv(CONFIG.num_envs))
-    drive(agent, lanes, begin(agent, lanes), 11)
-    obs = begin(agent, lanes, seed=1)
+    agent, stepper = make_agent(CONFIG), Stepper(NoiseVectorEnv(CONFIG.num_envs))
+    drive(agent, stepper, begin(agent, stepper), 11)
+    obs = begin(agent, stepper, seed=1)
     agent.act(obs)
     with torch.no_grad():
         expected = agent.network(torch.from_numpy(obs))[1]
@@ -135,7 +135,7 @@ class CueVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.single_observation_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.single_action_space = gym.spaces.Discrete(2)
         self.cues = np.zeros(num_envs)
-        self.is_second = False  # all lanes are in step
+        self.is_second = False  # all envs are in step
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
@@ -162,8 +162,8 @@ def answers_after_training(memory_size: int) -> list[int]:
     config = replace(CONFIG, num_envs=32, num_steps=8, memory_size=memory_size, entropy_coefficient=0.02)
     envs = CueVectorEnv(32)
     agent = PPO(envs.single_observation_space, envs.single_action_space, config, seed=0, total_steps=32 * 8 * 40)
-    lanes = Lanes(envs)
-    drive(agent, lanes, begin(agent, lanes), 8 * 40)
+    stepper = Stepper(envs)
+    drive(agent, stepper, begin(agent, stepper), 8 * 40)
     policy = agent.policy()
     policy.begin()
     policy(np.array([[-1.0], [1.0]], np.float32))

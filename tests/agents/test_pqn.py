@@ -16,7 +16,7 @@ from torch import Tensor
 
 from agents.networks import NetworkConfig
 from agents.pqn import PQN, PQNConfig
-from agents.stepping import Lanes, Step
+from agents.stepping import Step, Stepper
 
 MODES = list(AutoresetMode)
 CONFIG = PQNConfig(
@@ -41,21 +41,21 @@ def make_agent(config: PQNConfig = CONFIG, seed: int = 0) -> PQN:
     )  # fmt: skip
 
 
-def begin(agent: PQN, lanes: Lanes, seed: int = 0) -> NDArray[np.float32]:
-    obs = lanes.begin([seed])
+def begin(agent: PQN, stepper: Stepper, seed: int = 0) -> NDArray[np.float32]:
+    obs = stepper.begin([seed])
     agent.begin(obs)
     return obs
 
 
-def act_and_observe(agent: PQN, lanes: Lanes, obs: NDArray[np.float32]) -> Step:
-    step = lanes.step(agent.act(obs))
-    agent.observe(step)
+def act_and_record(agent: PQN, stepper: Stepper, obs: NDArray[np.float32]) -> Step:
+    step = stepper.step(agent.act(obs))
+    agent.record(step)
     return step
 
 
-def drive(agent: PQN, lanes: Lanes, obs: NDArray[np.float32], num_steps: int) -> NDArray[np.float32]:
+def drive(agent: PQN, stepper: Stepper, obs: NDArray[np.float32], num_steps: int) -> NDArray[np.float32]:
     for _ in range(num_steps):
-        obs = act_and_observe(agent, lanes, obs).next_obs
+        obs = act_and_record(agent, stepper, obs).next_obs
         agent.update()
     return obs
 
@@ -81,28 +81,28 @@ def mixture_of_n_step_returns(steps: list[Step], successors: list[NDArray[np.flo
     """
     gamma, lam = CONFIG.gamma, CONFIG.lam
     returns = np.zeros(values.shape)
-    for t, lane in np.ndindex(returns.shape):
+    for t, i in np.ndindex(returns.shape):
         end = t
-        while end < len(steps) - 1 and not steps[end].ended[lane]:
+        while end < len(steps) - 1 and not steps[end].ended[i]:
             end += 1
         longest = end - t + 1
         for n in range(1, longest + 1):
             last = t + n - 1
-            rewards = sum(gamma**k * steps[t + k].rewards[lane] for k in range(n))
-            bootstrap = 0.0 if steps[last].terminated[lane] else gamma**n * float(values[last, lane])
+            rewards = sum(gamma**k * steps[t + k].rewards[i] for k in range(n))
+            bootstrap = 0.0 if steps[last].terminated[i] else gamma**n * float(values[last, i])
             weight = lam ** (n - 1) * (1.0 if n == longest else 1.0 - lam)
-            returns[t, lane] += weight * (rewards + bootstrap)
+            returns[t, i] += weight * (rewards + bootstrap)
     return returns
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_returns_are_those_of_the_definition_at_every_kind_of_end(mode: AutoresetMode) -> None:
     config = replace(CONFIG, num_envs=32)
-    agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(32, mode))
-    obs = begin(agent, lanes)
+    agent, stepper = make_agent(config), Stepper(NoiseVectorEnv(32, mode))
+    obs = begin(agent, stepper)
     steps, successors = [], []
     for _ in range(config.num_steps):
-        step = act_and_observe(agent, lanes, obs)
+        step = act_and_record(agent, stepper, obs)
         obs = step.next_obs
         steps.append(step)
         successors.append(np.where(step.ended[:, None], 0.0 if step.final_obs is None else step.final_obs, obs))
@@ -123,10 +123,10 @@ def test_the_returns_are_those_of_the_definition_at_every_kind_of_end(mode: Auto
 
 def test_one_pass_in_one_batch_follows_the_gradient_of_half_the_mean_squared_error() -> None:
     config = replace(CONFIG, epochs=1, minibatches=1, optimizer="sgd", max_grad_norm=1e9, anneal_learning_rate=False)
-    agent, lanes = make_agent(config), Lanes(NoiseVectorEnv(4))
-    obs = begin(agent, lanes)
+    agent, stepper = make_agent(config), Stepper(NoiseVectorEnv(4))
+    obs = begin(agent, stepper)
     for _ in range(config.num_steps):
-        obs = act_and_observe(agent, lanes, obs).next_obs
+        obs = act_and_record(agent, stepper, obs).next_obs
     network, rollout = copy.deepcopy(agent.network), agent.rollout
     values = network(rollout.obs.flatten(0, 1)).gather(1, rollout.actions.flatten()[:, None])[:, 0]
     errors = values - agent.returns(rollout).flatten()
@@ -140,10 +140,10 @@ def test_one_pass_in_one_batch_follows_the_gradient_of_half_the_mean_squared_err
 def test_rows_without_a_transition_teach_nothing() -> None:
     agents = [make_agent(), make_agent()]
     for agent in agents:
-        lanes = Lanes(NoiseVectorEnv(CONFIG.num_envs, AutoresetMode.NEXT_STEP))
-        obs = begin(agent, lanes)
+        stepper = Stepper(NoiseVectorEnv(CONFIG.num_envs, AutoresetMode.NEXT_STEP))
+        obs = begin(agent, stepper)
         for _ in range(CONFIG.num_steps):
-            obs = act_and_observe(agent, lanes, obs).next_obs
+            obs = act_and_record(agent, stepper, obs).next_obs
     rollout = agents[1].rollout
     only_begun = ~rollout.is_real
     assert only_begun.sum() > 3
@@ -160,8 +160,8 @@ def test_rows_without_a_transition_teach_nothing() -> None:
 
 def test_more_minibatches_than_real_steps_do_no_harm() -> None:
     agent = make_agent(replace(CONFIG, num_steps=1, minibatches=4))
-    lanes = Lanes(NoiseVectorEnv(4, AutoresetMode.NEXT_STEP))
-    drive(agent, lanes, begin(agent, lanes), 40)
+    stepper = Stepper(NoiseVectorEnv(4, AutoresetMode.NEXT_STEP))
+    drive(agent, stepper, begin(agent, stepper), 40)
     assert all(weight.isfinite().all() for weight in weights(agent))
 
 
@@ -169,7 +169,7 @@ def test_more_minibatches_than_real_steps_do_no_harm() -> None:
 
 
 class Coin:
-    """Stands in for a generator: every lane tosses the same number, and who explores takes action 2."""
+    """Stands in for a generator: every env tosses the same number, and who explores takes action 2."""
 
     def __init__(self, number: float) -> None:
         self.number = number
@@ -182,7 +182,7 @@ class Coin:
 
 
 @pytest.mark.parametrize(("number", "explorers"), [(0.01, 3), (0.2, 2), (0.3, 1), (0.6, 0)])
-def test_the_ladder_raises_epsilon_to_a_higher_power_in_later_lanes(number: float, explorers: int) -> None:
+def test_the_ladder_raises_epsilon_to_a_higher_power_in_later_envs(number: float, explorers: int) -> None:
     # Powers 1, 2 and 3 of one half: 0.5, 0.25 and 0.125.
     config = replace(CONFIG, num_envs=3, epsilon_start=0.5, epsilon_end=0.5, epsilon_ladder=2.0)
     agent = make_agent(config)
@@ -205,8 +205,8 @@ def test_epsilon_and_the_step_size_fall_linearly() -> None:
 
 
 def trained(seed: int, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> list[Tensor]:
-    agent, lanes = make_agent(seed=seed), Lanes(NoiseVectorEnv(CONFIG.num_envs, mode))
-    drive(agent, lanes, begin(agent, lanes), 50)
+    agent, stepper = make_agent(seed=seed), Stepper(NoiseVectorEnv(CONFIG.num_envs, mode))
+    drive(agent, stepper, begin(agent, stepper), 50)
     return weights(agent)
 
 
@@ -218,14 +218,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("num_steps", [16, 21])  # between two rollouts, and inside one
 def test_a_restored_agent_goes_on_exactly_as_the_old_one(mode: AutoresetMode, num_steps: int) -> None:
-    agent, lanes = make_agent(), Lanes(NoiseVectorEnv(CONFIG.num_envs, mode))
-    obs = drive(agent, lanes, begin(agent, lanes), num_steps)
-    saved, lanes_saved, obs_saved = copy.deepcopy((agent.state(), lanes, obs))
-    drive(agent, lanes, obs, 20)
+    agent, stepper = make_agent(), Stepper(NoiseVectorEnv(CONFIG.num_envs, mode))
+    obs = drive(agent, stepper, begin(agent, stepper), num_steps)
+    saved, stepper_saved, obs_saved = copy.deepcopy((agent.state(), stepper, obs))
+    drive(agent, stepper, obs, 20)
 
     restored = make_agent(seed=5)
     restored.load_state(saved)
-    drive(restored, lanes_saved, obs_saved, 20)
+    drive(restored, stepper_saved, obs_saved, 20)
     assert are_equal(weights(agent), weights(restored))
     assert agent.metrics() == restored.metrics()
 

@@ -104,7 +104,7 @@ PPO = PPOConfig(
 )
 
 AGENTS: dict[str, tuple[AgentName, AgentConfig, int]] = {
-    # what it is called here: the algorithm, its settings, and steps of all lanes
+    # what it is called here: the algorithm, its settings, and steps of all envs
     "dqn": ("dqn", DQN, 320),
     "dqn, 3 steps": ("dqn", replace(DQN, n_step=3), 320),
     "pqn": ("pqn", PQN, 320),

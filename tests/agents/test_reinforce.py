@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from agents.environments import EnvConfig, make_envs
+from agents.environments import EnvChoice, make_envs
 from agents.networks import NetworkConfig
 from agents.reinforce import REINFORCE, REINFORCEConfig
 from agents.sampling import log_policy
-from agents.stepping import Lanes, Step
+from agents.stepping import Step, Stepper
 
 SPACE = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
 CONFIG = REINFORCEConfig(
@@ -50,7 +50,7 @@ def make_agent(config: REINFORCEConfig, logits: list[float], slope: float = 1.0)
 
 
 def play(agent: REINFORCE, obs: list[float], actions: list[int], rewards: list[float], **step: object) -> None:
-    """One step of all lanes with actions of our choice, given as (N,) each; ``step`` gives what is not the default."""
+    """One step of all envs with actions of our choice, given as (N,) each; ``step`` gives what is not the default."""
     num_envs = len(obs)
     column = torch.tensor(obs)[:, None]
     values = agent.network(column)[1].detach()
@@ -58,7 +58,7 @@ def play(agent: REINFORCE, obs: list[float], actions: list[int], rewards: list[f
     no, yes = np.zeros(num_envs, np.bool_), np.ones(num_envs, np.bool_)
     parts = {"terminated": no, "truncated": no, "final_obs": None, "is_real": yes, "starts": no} | step
     next_obs = np.array(parts.pop("next_obs", obs), np.float32)[:, None]
-    agent.observe(Step(np.array(actions), np.array(rewards, np.float64), next_obs=next_obs, **parts))  # type: ignore[arg-type]
+    agent.record(Step(np.array(actions), np.array(rewards, np.float64), next_obs=next_obs, **parts))  # type: ignore[arg-type]
 
 
 def flags(*values: int) -> np.ndarray:
@@ -66,9 +66,9 @@ def flags(*values: int) -> np.ndarray:
 
 
 def gradients_of_the_worked_case(config: REINFORCEConfig, with_junk: bool) -> tuple[list[float], float]:
-    """Gradients of the logits and of the value's slope; with junk there is a third lane without a transition.
+    """Gradients of the logits and of the value's slope; with junk there is a third env without a transition.
 
-    gamma = 1/2, pi = (1/4, 3/4), V(obs) = obs. Lane 0 sees 1, 2 (truncated in 20) and 3, then 4; lane 1 sees 5
+    gamma = 1/2, pi = (1/4, 3/4), V(obs) = obs. Env 0 sees 1, 2 (truncated in 20) and 3, then 4; env 1 sees 5
     (terminated), 6 (terminated and truncated) and 7, then 8. The returns, and what V leaves of them:
 
     ===== ======================== ====== =========
@@ -198,22 +198,22 @@ def test_log_probabilities_of_a_masked_softmax() -> None:
 
 
 def test_rows_that_only_begin_episodes_teach_nothing() -> None:
-    """Under NEXT_STEP every second row of one-step episodes is no transition, in all lanes at once."""
+    """Under NEXT_STEP every second row of one-step episodes is no transition, in all envs at once."""
     agent = REINFORCE(SPACE, gym.spaces.Discrete(2), replace(CONFIG, num_steps=1), seed=0, total_steps=100)
-    with contextlib.closing(make_envs(EnvConfig("probes/Constant-v0"), 2, "train", None, "NextStep")) as envs:
-        drive(agent, Lanes(envs), 10)
+    with contextlib.closing(make_envs(EnvChoice("probes/Constant-v0"), 2, "train", None, "NextStep")) as envs:
+        drive(agent, Stepper(envs), 10)
     assert agent.num_updates == 5
     assert all(bool(parameter.isfinite().all()) for parameter in agent.parameters)
 
 
-def drive(agent: REINFORCE, lanes: Lanes, num_steps: int, obs: np.ndarray | None = None) -> np.ndarray:
+def drive(agent: REINFORCE, stepper: Stepper, num_steps: int, obs: np.ndarray | None = None) -> np.ndarray:
     """Steps of the loop, from a reset if there are no observations to go on from."""
     if obs is None:
-        obs = lanes.begin([3, 4])
+        obs = stepper.begin([3, 4])
         agent.begin(obs)
     for _ in range(num_steps):
-        step = lanes.step(agent.act(obs))
-        agent.observe(step)
+        step = stepper.step(agent.act(obs))
+        agent.record(step)
         agent.update()
         obs = step.next_obs
     return obs
@@ -227,14 +227,14 @@ def weights(agent: REINFORCE) -> list[float]:
 def test_a_seed_repeats_and_a_state_continues(mode: str) -> None:
     """Also in the middle of a rollout that holds truncations."""
 
-    def make(seed: int) -> tuple[REINFORCE, Lanes]:
+    def make(seed: int) -> tuple[REINFORCE, Stepper]:
         config = replace(CONFIG, num_steps=7, entropy_coefficient=0.01)
         agent = REINFORCE(SPACE, gym.spaces.Discrete(2), config, seed=seed, total_steps=100)
-        return agent, Lanes(make_envs(EnvConfig("probes/Truncation-v0"), 2, "train", None, mode))
+        return agent, Stepper(make_envs(EnvChoice("probes/Truncation-v0"), 2, "train", None, mode))
 
     whole, again, other = make(0), make(0), make(1)
-    for agent, lanes in (whole, again, other):
-        drive(agent, lanes, 40)
+    for agent, stepper in (whole, again, other):
+        drive(agent, stepper, 40)
     assert weights(whole[0]) == weights(again[0])
     assert weights(whole[0]) != weights(other[0])
     assert whole[0].metrics() == again[0].metrics()

@@ -33,7 +33,7 @@ def value_of(obs: Tensor, memory: Tensor) -> Tensor:
 class Player:
     """Plays random rows into a rollout and remembers them in plain lists; every observation is a number of its own.
 
-    The rows are those of any autoreset mode: a lane may end in one row and begin in the next, which is then not real.
+    The rows are those of any autoreset mode: an env may end in one row and begin in the next, which is then not real.
     """
 
     def __init__(self, num_steps: int, num_envs: int, memory_size: int, end_rate: float, seed: int) -> None:
@@ -90,22 +90,22 @@ class Player:
     def last_values(self) -> Tensor:
         return value_of(torch.from_numpy(self.obs), self.memory) + 0.5
 
-    def true_next_value(self, time: int, lane: int) -> float:
+    def true_next_value(self, time: int, i: int) -> float:
         """By definition, for a step that was not terminated."""
-        if self.rows[time]["truncated"][lane]:
-            return float(self.rows[time]["cut_values"][lane])
+        if self.rows[time]["truncated"][i]:
+            return float(self.rows[time]["cut_values"][i])
         if time + 1 == len(self.rows):
-            return float(self.last_values()[lane])
-        return float(self.rows[time + 1]["values"][lane])
+            return float(self.last_values()[i])
+        return float(self.rows[time + 1]["values"][i])
 
-    def true_return(self, time: int, lane: int, gamma: float) -> float:
+    def true_return(self, time: int, i: int, gamma: float) -> float:
         """The discounted sum of rewards to the end of the episode or the rollout, and what the rest is worth."""
         row = self.rows[time]
-        if row["terminated"][lane]:
-            return float(row["rewards"][lane])
-        if row["truncated"][lane] or time + 1 == len(self.rows):
-            return float(row["rewards"][lane]) + gamma * self.true_next_value(time, lane)
-        return float(row["rewards"][lane]) + gamma * self.true_return(time + 1, lane, gamma)
+        if row["terminated"][i]:
+            return float(row["rewards"][i])
+        if row["truncated"][i] or time + 1 == len(self.rows):
+            return float(row["rewards"][i]) + gamma * self.true_next_value(time, i)
+        return float(row["rewards"][i]) + gamma * self.true_return(time + 1, i, gamma)
 
 
 players = st.builds(
@@ -129,10 +129,10 @@ def test_every_successor_is_valued_by_definition_in_rollout_after_rollout(player
         next_values = rollout.next_values(value_of, player.last_values())
         returns = lambda_returns(rollout.rewards, next_values, rollout.terminated, rollout.truncated, 0.5, 1.0)
         for time, row in enumerate(player.rows):
-            for lane in np.flatnonzero(row["is_real"]):
-                assert float(returns[time, lane]) == pytest.approx(player.true_return(time, lane, 0.5), rel=1e-5)
-                if not row["terminated"][lane]:
-                    assert float(next_values[time, lane]) == player.true_next_value(time, lane)
+            for i in np.flatnonzero(row["is_real"]):
+                assert float(returns[time, i]) == pytest.approx(player.true_return(time, i, 0.5), rel=1e-5)
+                if not row["terminated"][i]:
+                    assert float(next_values[time, i]) == player.true_next_value(time, i)
         player.begin_next()
 
 
@@ -203,7 +203,7 @@ def test_a_half_full_rollout_survives_the_disk(memory_size: int, tmp_path: Path)
 
 
 def test_the_successors_of_hand_worked_rows() -> None:
-    # One lane, T = 4, values 10, 20, 30, 40 of the rows, 50 after the last. The first step is truncated in 7 with a
+    # One env, T = 4, values 10, 20, 30, 40 of the rows, 50 after the last. The first step is truncated in 7 with a
     # memory of 3 + 4, the second goes on, the third terminates (and is cut), the fourth is the last.
     rollout = Rollout(SPACE, NUM_ACTIONS, 4, 1, memory_size=MEMORY_SIZE)
     rollout.clear(np.array([True]), torch.zeros(1, MEMORY_SIZE))
@@ -231,5 +231,5 @@ def test_bytes_stay_bytes() -> None:
 def test_a_truncation_without_its_last_observation_is_refused() -> None:
     rollout = Rollout(SPACE, NUM_ACTIONS, 2, 1)
     no, yes, obs = np.array([False]), np.array([True]), np.zeros((1, 1), np.float32)
-    with pytest.raises(ValueError, match=r"final_obs must be given: the episodes of lanes \[0\] ended"):
+    with pytest.raises(ValueError, match=r"final_obs must be given: the episodes of envs \[0\] ended"):
         rollout.add(Step(np.zeros(1, np.int64), np.zeros(1), no, yes, obs, None, yes, yes))

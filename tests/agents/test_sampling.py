@@ -19,7 +19,7 @@ class ChosenNumbers:
         self.uniforms = uniforms
 
     def random(self, shape: tuple[int, ...]) -> np.ndarray:
-        return np.array(self.uniforms).reshape(shape)  # fails unless one number per lane is asked for
+        return np.array(self.uniforms).reshape(shape)  # fails unless one number per env is asked for
 
 
 def draws(probabilities: list[float], uniforms: list[float], dtype: type = np.float32) -> list[int]:
@@ -56,7 +56,7 @@ def test_a_probability_too_small_for_a_sum_in_single_precision_is_still_drawn() 
     assert draws([1.0, 2.0**-26], [0.5, LARGEST]) == [0, 1]
 
 
-def test_every_lane_has_its_own_probabilities_and_its_own_number() -> None:
+def test_every_env_has_its_own_probabilities_and_its_own_number() -> None:
     probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.5, 0.5]])
     actions = draw_actions(probabilities, ChosenNumbers([0.9, 0.1, 0.4, 0.6]))  # type: ignore[arg-type]
     assert actions.tolist() == [0, 1, 0, 1]
@@ -81,7 +81,7 @@ def test_the_number_lies_between_the_sums_before_and_behind_the_action(
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_real_generator_gives_the_numbers_in_the_order_of_the_lanes(seed: int) -> None:
+def test_a_real_generator_gives_the_numbers_in_the_order_of_the_envs(seed: int) -> None:
     probabilities = np.tile([0.2, 0.3, 0.5], (100, 1))
     uniforms = np.random.default_rng(seed).random(100).tolist()
     assert draw_actions(probabilities, np.random.default_rng(seed)).tolist() == draws([0.2, 0.3, 0.5], uniforms, float)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gymnasium as gym
 import pytest
 
-from agents.checks import count_actions
 from agents.schedules import linear
+from agents.validation import count_actions
 
 
 @pytest.mark.parametrize(

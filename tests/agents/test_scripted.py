@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import agents.scripted
-from agents.environments import EnvConfig
+from agents.environments import EnvChoice
 from agents.evaluation import Policy, evaluate, first_episodes
 from agents.random_agent import make_random
 from agents.scripted import SPEED_LIMITS, make_never_steering, make_scripted
@@ -33,7 +33,7 @@ TOLERANCE = 0.04  # two standard errors of a rate of 0.15 in 600 episodes are 0.
 
 
 def drive(env_id: str, policy: Policy, observation: str, episodes: int = EPISODES) -> dict[str, Any]:
-    return evaluate(policy, EnvConfig(env_id, observation=observation), episodes=episodes, seed=0)
+    return evaluate(policy, EnvChoice(env_id, observation=observation), episodes=episodes, seed=0)
 
 
 @cache
@@ -87,7 +87,7 @@ def test_the_rule_based_driver_succeeds(env_id: str) -> None:
 
 def test_the_rule_based_driver_stops_at_red() -> None:
     driver = make_scripted("drivesim/Intersection-v0")
-    config = EnvConfig("drivesim/Intersection-v0", observation=driver.observation)
+    config = EnvChoice("drivesim/Intersection-v0", observation=driver.observation)
     ends = first_episodes(driver, config, EPISODES, 0, "test")
     assert ends["red_light"].sum() == 0
     assert ends["wrong_way"].mean() <= 0.01
@@ -101,12 +101,12 @@ def test_on_the_highway_steering_is_what_makes_the_difference() -> None:
 @pytest.mark.parametrize("env_id", IDS)
 def test_the_other_difficulties_can_be_driven_too(env_id: str, difficulty: str) -> None:
     driver = make_scripted(env_id)
-    config = EnvConfig(env_id, observation=driver.observation, difficulty=difficulty)
+    config = EnvChoice(env_id, observation=driver.observation, difficulty=difficulty)
     assert evaluate(driver, config, episodes=300, seed=0)["success_rate"] >= 0.80
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_a_driver_judges_every_lane_alone_and_remembers_nothing(env_id: str) -> None:
+def test_a_driver_judges_every_env_alone_and_remembers_nothing(env_id: str) -> None:
     driver = make_scripted(env_id)
     obs = first_obs(env_id, num_envs=40, steps=5)
     obs.setflags(write=False)

@@ -1,4 +1,4 @@
-"""Cars that share a world, as the agents see them: rows of cars that wait are never learnt from."""
+"""Egos that share a world, as the agents see them: rows of egos that wait are never learnt from."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from loading import load_script
 
 import drivesim
 from agents.ppo import PPO, PPOConfig
-from agents.stepping import Lanes
+from agents.stepping import Stepper
 
 
-def test_rows_of_cars_that_wait_are_not_real_and_drives_begin_together() -> None:
-    lanes = Lanes(drivesim.parallel_vec_env("drivesim/Highway-v0", 8, 4, observation="features"))
-    lanes.begin(list(range(8)))
+def test_rows_of_egos_that_wait_are_not_real_and_drives_begin_together() -> None:
+    stepper = Stepper(drivesim.parallel_vec_env("drivesim/Highway-v0", 8, 4, observation="features"))
+    stepper.begin(list(range(8)))
     rng = np.random.default_rng(0)
     waits = np.zeros(32, np.bool_)
     seen = 0
     for _ in range(200):
-        step = lanes.step(rng.integers(0, 5, 32))
+        step = stepper.step(rng.integers(0, 5, 32))
         assert (step.is_real == ~waits).all()
         assert not (step.ended & ~step.is_real).any()
         assert (step.starts.reshape(8, 4).all(axis=1) == step.starts.reshape(8, 4).any(axis=1)).all()
@@ -27,23 +27,23 @@ def test_rows_of_cars_that_wait_are_not_real_and_drives_begin_together() -> None
     assert seen > 100
 
 
-def test_what_a_car_that_waits_sees_and_earns_does_not_change_the_weights() -> None:
+def test_what_an_ego_that_waits_sees_and_earns_does_not_change_the_weights() -> None:
     """The same rollout twice, the second time with nonsense in the rows that are not real."""
     weights = []
     for nonsense in (False, True):
-        lanes = Lanes(drivesim.parallel_vec_env("drivesim/Highway-v0", 4, 4, observation="features"))
-        space = lanes.envs.single_observation_space
+        stepper = Stepper(drivesim.parallel_vec_env("drivesim/Highway-v0", 4, 4, observation="features"))
+        space = stepper.envs.single_observation_space
         config = PPOConfig(num_envs=16, num_steps=64, minibatches=2)
-        agent = PPO(space, lanes.envs.single_action_space, config, seed=0, total_steps=10_000)
-        obs = lanes.begin(list(range(4)))
+        agent = PPO(space, stepper.envs.single_action_space, config, seed=0, total_steps=10_000)
+        obs = stepper.begin(list(range(4)))
         agent.begin(obs)
         ignored = 0
         for n in range(64):
-            step = lanes.step(agent.act(obs))
+            step = stepper.step(agent.act(obs))
             obs = step.next_obs
             if nonsense:
                 step = step._replace(rewards=np.where(step.is_real, step.rewards, 1e6))
-            agent.observe(step)
+            agent.record(step)
             ignored += int((~step.is_real).sum())
             if n == 63:
                 agent.update()

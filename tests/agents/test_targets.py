@@ -26,7 +26,7 @@ NAN = math.nan
 
 
 def column(*values: float) -> Tensor:
-    """One lane, time first: shape (T, 1)."""
+    """One env, time first: shape (T, 1)."""
     return torch.tensor(values, dtype=torch.float32)[:, None]
 
 
@@ -39,7 +39,7 @@ def assert_equal(actual: Tensor, *expected: float) -> None:
     np.testing.assert_allclose(actual[:, 0].numpy(), expected, rtol=1e-6, atol=1e-7)
 
 
-# Five steps of one lane: an ordinary one, a truncated one, one that is both terminated and
+# Five steps of one env: an ordinary one, a truncated one, one that is both terminated and
 # truncated, an ordinary one, and the segment's last. gamma = 0.5.
 REWARDS = column(1.0, 2.0, 3.0, 4.0, 5.0)
 NEXT_VALUES = column(10.0, 20.0, NAN, 40.0, 50.0)

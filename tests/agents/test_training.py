@@ -20,7 +20,7 @@ from probes import ProbeVectorEnv
 
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
 from agents.dqn import DQN, DQNConfig
-from agents.environments import lane_seeds
+from agents.environments import env_seeds
 from agents.metrics import EpisodeSums, MetricsWriter, read_metrics
 from agents.networks import NetworkConfig
 from agents.ppo import PPO, PPOConfig
@@ -171,13 +171,13 @@ def test_the_run_stops_when_its_time_is_up(tmp_path: Path, run: TrainConfig, age
     assert load_policy(tmp_path)[0](np.ones((2, 1), np.float32)).shape == (2,)
 
 
-def test_runs_with_neighbouring_seeds_share_no_lane() -> None:
-    assert not set(lane_seeds(0, 512)) & set(lane_seeds(1, 512))
-    assert lane_seeds(7, 4) == lane_seeds(7, 4)
-    assert all(type(seed) is int for seed in lane_seeds(0, 4))
+def test_runs_with_neighbouring_seeds_share_no_env() -> None:
+    assert not set(env_seeds(0, 512)) & set(env_seeds(1, 512))
+    assert env_seeds(7, 4) == env_seeds(7, 4)
+    assert all(type(seed) is int for seed in env_seeds(0, 4))
 
 
-def test_lanes_are_seeded_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_envs_are_seeded_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = []
     reset = ProbeVectorEnv.reset
 
@@ -187,7 +187,7 @@ def test_lanes_are_seeded_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(ProbeVectorEnv, "reset", spy)
     train(replace(RUN, total_steps=80), AGENT, tmp_path)
-    assert seeds[0] == lane_seeds(0, 8)
+    assert seeds[0] == env_seeds(0, 8)
 
 
 def test_a_run_folder_tells_how_to_repeat_the_run(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import drivesim  # noqa: F401 (registers the environments)
-from agents.environments import EnvConfig
+from agents.environments import EnvChoice
 from agents.evaluation import first_episodes
 from agents.networks import ActorCritic, NetworkConfig, QNetwork
 from agents.policy import NetworkPolicy
@@ -56,7 +56,7 @@ def network_of(name: str, space: gym.spaces.Box = FEATURES, num_actions: int = N
     return network
 
 
-def driver_of(config: EnvConfig, name: str, *, masks: bool = False) -> NetworkPolicy:
+def driver_of(config: EnvChoice, name: str, *, masks: bool = False) -> NetworkPolicy:
     """An untrained driver of an environment."""
     env = gym.make(config.env, **config.options())
     return NetworkPolicy(network_of(name, env.observation_space, env.action_space.n), uses_action_masks=masks)
@@ -145,7 +145,7 @@ def test_imagined_observations_are_judged_as_the_next_one_would_be_and_forgotten
     ],
 )
 def test_every_decision_that_is_shown_led_to_the_action_that_followed(env_id: str, name: str, masks: bool) -> None:
-    config = EnvConfig(env_id, difficulty="easy")
+    config = EnvChoice(env_id, difficulty="easy")
     policy = driver_of(config, name, masks=masks)
     replay, moments = watch(policy, config, seed=4)
     replay.check()
@@ -167,19 +167,19 @@ def test_every_decision_that_is_shown_led_to_the_action_that_followed(env_id: st
 
 @pytest.mark.parametrize("name", ["plain", "memory"])
 def test_the_watched_episode_is_the_one_that_evaluation_counts(name: str) -> None:
-    config = EnvConfig(OBSTACLES, observation="features")
+    config = EnvChoice(OBSTACLES, observation="features")
     policy = driver_of(config, name, masks=True)
     results = first_episodes(policy, config, num_envs=3, seed=30, split="test")
-    for lane in range(3):
-        replay, _ = watch(policy, config, seed=30 + lane)
-        assert replay.outcome["return"] == results["episode_return"][lane]
-        assert replay.outcome["length"] == results["episode_length"][lane]
+    for i in range(3):
+        replay, _ = watch(policy, config, seed=30 + i)
+        assert replay.outcome["return"] == results["episode_return"][i]
+        assert replay.outcome["length"] == results["episode_length"][i]
     other, _ = watch(policy, config, seed=30, split="train")
     assert other.digest != watch(policy, config, seed=30)[0].digest
 
 
 def test_a_driver_with_masks_is_told_what_is_open_to_it() -> None:
-    config = EnvConfig(INTERSECTION)
+    config = EnvChoice(INTERSECTION)
     policy = driver_of(config, "plain", masks=True)
     env = gym.make(INTERSECTION).unwrapped
     num_barred = 0
@@ -193,7 +193,7 @@ def test_a_driver_with_masks_is_told_what_is_open_to_it() -> None:
 
 
 def test_drivers_that_learnt_nothing_are_watched_without_decisions() -> None:
-    config = EnvConfig(HIGHWAY)
+    config = EnvChoice(HIGHWAY)
     for policy in (make_scripted(HIGHWAY), make_random(NUM_ACTIONS, seed=3)):
         replay, moments = watch(policy, config, seed=2, xray=True)
         replay.check()
@@ -206,7 +206,7 @@ def test_a_driver_thinks_along_with_whoever_drove_in_its_own_observation(name: s
     options = {"difficulty": "hard", "num_vehicles": 20, "split": "train", "reward": "shaped"}
     actions = [3, 1, 0, 3, 3, 2, 4, 1]
     replay = Replay.of(HIGHWAY, {**options, "observation": "full_grid"}, seed=7, actions=actions)
-    config = EnvConfig(HIGHWAY, observation="features", difficulty="easy")
+    config = EnvChoice(HIGHWAY, observation="features", difficulty="easy")
     policy = driver_of(config, name)
     moments = think_along(policy, config, replay)
     env = gym.make(HIGHWAY, observation="features", **options)
@@ -221,7 +221,7 @@ def test_a_driver_thinks_along_with_whoever_drove_in_its_own_observation(name: s
     assert moments[-1].decision is None
     assert len(moments) == len(actions) + 1
     with pytest.raises(ValueError, match="env of the driver must be that of the replay, 'drivesim/Highway-v0', got 'd"):
-        think_along(policy, EnvConfig(OBSTACLES), replay)
+        think_along(policy, EnvChoice(OBSTACLES), replay)
 
 
 def highway_with_a_car_ahead(observation: str, gap: int) -> tuple[gym.Env, tuple[int, int]]:
@@ -323,7 +323,7 @@ def test_a_barred_action_is_not_the_one_that_is_looked_at() -> None:
     [(INTERSECTION, "memory", True), (OBSTACLES, "mean", False), (AUTODRIVE, "plain", True)],
 )
 def test_an_x_ray_adds_cells_of_the_map_and_changes_no_decision(env_id: str, name: str, masks: bool) -> None:
-    config = EnvConfig(env_id, difficulty="hard")
+    config = EnvChoice(env_id, difficulty="hard")
     policy = driver_of(config, name, masks=masks)
     replay, plain = watch(policy, config, seed=1)
     assert watch(policy, config, seed=1, xray=True)[0] == replay

@@ -1,4 +1,4 @@
-"""What the tests of several controlled cars share."""
+"""Tools that the tests of several egos share."""
 
 from __future__ import annotations
 

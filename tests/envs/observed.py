@@ -70,7 +70,7 @@ class Cell:
 
 
 class Scene:
-    """A world as plain numbers, seen by car `k`, who faces up."""
+    """A world as plain numbers, seen by ego `k`, who faces up."""
 
     def __init__(self, world: Any, k: int = 0) -> None:
         """Read a record of WORLD."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import AUTODRIVE, HIGHWAY, IDLE, IDS, draw_actions, world_bytes
+from env_tools import AUTODRIVE, HIGHWAY, IDLE, IDS, draw_actions, world_bytes
 
 from drivesim.core.world import RUNNING
 
@@ -53,15 +53,15 @@ def test_whatever_can_be_done_can_be_done_by_exactly_one_open_action(env_id) -> 
             state = envs.get_state()
             masks = envs.action_masks().T
             after = successors(envs, state, num_actions)
-            for lane in np.flatnonzero(state["phase"] == RUNNING):
-                outcomes = [bytes(world) for world in after[:, lane]]
-                open_outcomes = [outcomes[action] for action in np.flatnonzero(masks[:, lane])]
+            for i in np.flatnonzero(state["phase"] == RUNNING):
+                outcomes = [bytes(world) for world in after[:, i]]
+                open_outcomes = [outcomes[action] for action in np.flatnonzero(masks[:, i])]
                 assert sorted(open_outcomes) == sorted(set(outcomes))
         envs.step(draw_actions(rng, num_actions, 96))
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_the_single_environments_masks_are_those_of_its_lane(env_id) -> None:
+def test_the_single_environments_masks_are_those_of_its_env(env_id) -> None:
     envs = gym.make_vec(env_id, num_envs=1).unwrapped
     env = gym.make(env_id)
     envs.reset(seed=3)

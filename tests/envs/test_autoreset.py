@@ -7,8 +7,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, MODES, draw_actions
 from gymnasium.vector import AutoresetMode
-from lanes import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, MODES, draw_actions
 
 from drivesim.vector_env import DriveVectorEnv
 
@@ -38,7 +38,7 @@ def assert_same_summary(summary: dict[str, Any], reference: dict[str, Any], ende
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 @pytest.mark.parametrize("env_id", IDS)
-def test_every_lane_is_the_single_environment_of_its_seed_over_many_episodes(env_id, mode) -> None:
+def test_every_env_is_the_single_environment_of_its_seed_over_many_episodes(env_id, mode) -> None:
     native, reference = make_pair(env_id, mode, max_episode_steps=5 if env_id == AUTODRIVE else 17)
     rng = np.random.default_rng(4)
     obs, infos = native.reset(seed=SEED)
@@ -70,8 +70,8 @@ def test_every_lane_is_the_single_environment_of_its_seed_over_many_episodes(env
             np.testing.assert_array_equal(infos["_final_info"], ended)
             assert infos["final_obs"].shape == obs.shape
             assert infos["final_obs"].dtype == obs.dtype
-            for lane in np.flatnonzero(ended):
-                np.testing.assert_array_equal(infos["final_obs"][lane], infos_2["final_obs"][lane])
+            for i in np.flatnonzero(ended):
+                np.testing.assert_array_equal(infos["final_obs"][i], infos_2["final_obs"][i])
             assert_same_summary(infos["final_info"], infos_2["final_info"], ended)
         else:
             assert_same_summary(infos, infos_2, ended)
@@ -94,7 +94,7 @@ def first_end(env_id: str, seed: int) -> int:
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 @pytest.mark.parametrize("env_id", [LANE_KEEP, HIGHWAY, INTERSECTION])
-def test_a_lane_that_terminates_on_its_last_step_is_truncated_too(env_id, mode) -> None:
+def test_an_env_that_terminates_on_its_last_step_is_truncated_too(env_id, mode) -> None:
     limit = first_end(env_id, SEED)
     for max_episode_steps, truncated in ((limit, True), (limit + 1, False)):
         native, reference = make_pair(env_id, mode, max_episode_steps=max_episode_steps)

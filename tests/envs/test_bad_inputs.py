@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import AUTODRIVE, HIGHWAY, OBSTACLES, assert_refused, assert_same, assert_same_future
+from env_tools import AUTODRIVE, HIGHWAY, OBSTACLES, assert_refused, assert_same, assert_same_future
 
 NAN = float("nan")
 BAD_ACTIONS = [
@@ -103,7 +103,7 @@ def test_the_range_named_is_the_action_sets_own() -> None:
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
-def test_wrong_actions_of_a_batch_are_refused_before_any_lane_has_moved(mode) -> None:
+def test_wrong_actions_of_a_batch_are_refused_before_any_env_has_moved(mode) -> None:
     envs, twin = (gym.make_vec(HIGHWAY, num_envs=3, autoreset_mode=mode, max_episode_steps=25) for _ in range(2))
     envs.reset(seed=2)
     twin.reset(seed=2)
@@ -115,12 +115,12 @@ def test_wrong_actions_of_a_batch_are_refused_before_any_lane_has_moved(mode) ->
     assert_same_future(envs, twin, 60)
 
 
-def test_a_wrong_action_is_named_with_its_lane() -> None:
+def test_a_wrong_action_is_named_with_its_env() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=600, num_threads=2)
     envs.reset(seed=0)
     actions = np.ones(600, int)
     actions[571] = 9
-    assert_refused(lambda: envs.step(actions), "9", "lane 571", "[0, 4]")
+    assert_refused(lambda: envs.step(actions), "9", "env 571", "[0, 4]")
 
 
 @pytest.mark.parametrize("seed", BAD_SEEDS, ids=label)
@@ -194,7 +194,7 @@ def test_wrong_level_seeds_of_a_batch_are_refused_and_change_nothing(seeds) -> N
     assert_same_future(envs, twin, 10)
 
 
-def test_nothing_but_a_reset_of_all_lanes_works_before_the_first_reset() -> None:
+def test_nothing_but_a_reset_of_all_envs_works_before_the_first_reset() -> None:
     env, envs = gym.make(HIGHWAY), gym.make_vec(HIGHWAY, num_envs=2)
     for call in (
         lambda: env.step(1),
@@ -227,7 +227,7 @@ def test_a_step_after_a_termination_asks_for_a_reset() -> None:
     env.step(1)
 
 
-def test_stepping_a_lane_that_has_ended_is_an_error_where_nobody_resets_it() -> None:
+def test_stepping_an_env_that_has_ended_is_an_error_where_nobody_resets_it() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=3, autoreset_mode="Disabled", max_episode_steps=4)
     envs.reset(seed=0)
     for _ in range(2):
@@ -237,12 +237,12 @@ def test_stepping_a_lane_that_has_ended_is_an_error_where_nobody_resets_it() -> 
         truncations = envs.step(np.full(3, 4))[3]
     assert truncations.tolist() == [False, True, False]
     before = envs.unwrapped.get_state().tobytes()
-    with pytest.raises(gym.error.ResetNeeded, match=r"lane 1 has ended.*reset_mask"):
+    with pytest.raises(gym.error.ResetNeeded, match=r"env 1 has ended.*reset_mask"):
         envs.step(np.full(3, 4))
     assert envs.unwrapped.get_state().tobytes() == before
     other = gym.make_vec(HIGHWAY, num_envs=3, autoreset_mode="Disabled").unwrapped
     other.set_state(envs.unwrapped.get_state())  # a restored end is an end
-    with pytest.raises(gym.error.ResetNeeded, match="lane 1"):
+    with pytest.raises(gym.error.ResetNeeded, match="env 1"):
         other.step(np.full(3, 4))
     other.reset(seed=0)
     running = other.get_state()
@@ -254,12 +254,12 @@ def test_stepping_a_lane_that_has_ended_is_an_error_where_nobody_resets_it() -> 
 
 
 def fail_once(env: Any, name: str, action: Any) -> None:
-    """Let the kernel `name` report a lane whose level could not be certified; only a reset goes on from there."""
+    """Let the kernel `name` report an env whose level could not be certified; only a reset goes on from there."""
     env.reset(seed=1)
     kernels = env._engine._kernels
     kernel = getattr(kernels, name)
     env._engine._kernels = replace(kernels, **{name: lambda *arguments: kernel(*arguments) + 1})
-    with pytest.raises(gym.error.Error, match=r"1 lanes: no level certified.*num_vehicles=22"):
+    with pytest.raises(gym.error.Error, match=r"1 \w+: no level certified.*num_vehicles=22"):
         env.step(action) if name == "step" else env.reset(seed=0)
     env._engine._kernels = kernels
     with pytest.raises(gym.error.ResetNeeded):

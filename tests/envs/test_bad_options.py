@@ -7,8 +7,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from env_tools import AUTODRIVE, HIGHWAY, INTERSECTION, LANE_KEEP, OBSTACLES, assert_refused
 from gymnasium.vector import AutoresetMode
-from lanes import AUTODRIVE, HIGHWAY, INTERSECTION, LANE_KEEP, OBSTACLES, assert_refused
 
 from drivesim.config import EnvConfig, RewardWeights
 from drivesim.env import DriveEnv

@@ -7,13 +7,13 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import AUTODRIVE, HIGHWAY, INTERSECTION, LANE_KEEP, assert_refused, assert_same_future, world_bytes
+from env_tools import AUTODRIVE, HIGHWAY, INTERSECTION, LANE_KEEP, assert_refused, assert_same_future, world_bytes
 
 from drivesim.core.world import WORLD
 
 
 def batch(env_id: str = HIGHWAY, **options: Any) -> gym.vector.VectorEnv:
-    """Three lanes in the middle of an episode."""
+    """Three envs in the middle of an episode."""
     envs = gym.make_vec(env_id, num_envs=3, **options).unwrapped
     envs.reset(seed=0)
     for _ in range(3):
@@ -37,7 +37,7 @@ def test_what_is_no_array_of_worlds_is_refused(state) -> None:
     assert_same_future(envs, twin, 10)
 
 
-def test_a_state_of_another_number_of_lanes_is_refused() -> None:
+def test_a_state_of_another_number_of_envs_is_refused() -> None:
     envs, twin = batch(), batch()
     good = envs.get_state()
     for state in (good[:2], good[:0], good.reshape(3, 1), np.concatenate([good, good]), good[:1].reshape(())):
@@ -73,8 +73,8 @@ def test_states_of_other_environments_are_refused(env_id, options, field) -> Non
     assert_refused(lambda: envs.set_state(foreign), "state is not of this environment", field)
     mixed = envs.get_state()
     mixed[1] = foreign[1]
-    assert_refused(lambda: envs.set_state(mixed), field, "lane 1")
-    envs.set_state(mixed, mask=np.array([True, False, True]))  # the foreign lane is not taken over
+    assert_refused(lambda: envs.set_state(mixed), field, "1 of those to be restored")
+    envs.set_state(mixed, mask=np.array([True, False, True]))  # the foreign env is not taken over
     assert_same_future(envs, twin, 10)
 
 
@@ -103,7 +103,9 @@ def test_a_corrupted_state_is_refused_by_the_name_of_its_field(field, value) -> 
         state[outer][2, 1] = value
     else:
         state[outer][2] = value
-    assert_refused(lambda: envs.set_state(state), "state is not of this environment", inner or outer, "lane 2")
+    assert_refused(
+        lambda: envs.set_state(state), "state is not of this environment", inner or outer, "2 of those to be restored"
+    )
     assert np.array_equal(world_bytes(envs.get_state()), before)
     assert_same_future(envs, twin, 10)
     env = gym.make(env_id).unwrapped
@@ -115,7 +117,7 @@ def test_a_corrupted_signal_is_refused(field) -> None:
     envs = batch(INTERSECTION)
     state = envs.get_state()
     state["signals"][field][1, 0] = 300
-    assert_refused(lambda: envs.set_state(state), field, "lane 1")
+    assert_refused(lambda: envs.set_state(state), field, "1 of those to be restored")
 
 
 def test_an_ended_episode_is_refused_where_nobody_would_reset_it() -> None:
@@ -166,5 +168,5 @@ def test_whatever_bytes_are_flipped_a_state_is_refused_or_can_be_driven(env_id) 
         ((0, 1, None), "rekey"),
     ],
 )
-def test_a_fork_of_no_lane_or_of_no_copies_is_refused(arguments, field) -> None:
+def test_a_fork_of_no_env_or_of_no_copies_is_refused(arguments, field) -> None:
     assert_refused(lambda: batch().fork(*arguments), field)

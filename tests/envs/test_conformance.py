@@ -5,8 +5,8 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
+from env_tools import AUTODRIVE, HIGHWAY, IDS, MODES, OBSERVATIONS, draw_actions
 from gymnasium.utils.env_checker import check_env
-from lanes import AUTODRIVE, HIGHWAY, IDS, MODES, OBSERVATIONS, draw_actions
 
 from drivesim import Action
 from drivesim.core.world import DRIVING, TOP_SPEED
@@ -156,7 +156,7 @@ def test_the_spaces_of_a_batch_are_batched_single_spaces() -> None:
     assert envs.action_space == gym.spaces.MultiDiscrete([5, 5, 5])
 
 
-def test_call_and_get_attr_answer_once_per_lane() -> None:
+def test_call_and_get_attr_answer_once_per_env() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=3).unwrapped
     obs, _ = envs.reset(seed=0)
     assert envs.get_attr("render_mode") == (None,) * 3

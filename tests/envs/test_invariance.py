@@ -1,11 +1,11 @@
-"""A trajectory does not depend on how many other lanes there are, on threads, or on who owns the arrays."""
+"""A trajectory does not depend on how many other envs there are, on threads, or on who owns the arrays."""
 
 from __future__ import annotations
 
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import HIGHWAY, IDS, INTERSECTION, draw_actions, world_bytes
+from env_tools import HIGHWAY, IDS, INTERSECTION, draw_actions, world_bytes
 
 SIZES = (1, 2, 7, 64, 1000)
 

@@ -1,4 +1,4 @@
-"""Several controlled cars in one world: each as if alone where nobody is in its way, and traffic that stays safe."""
+"""Several egos in one world: each as if alone where nobody is in its way, and traffic that stays safe."""
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +14,7 @@ def make(env_id, num_worlds=4, num_agents=4, **options):
 
 @pytest.mark.parametrize("env_id", IDS)
 @pytest.mark.parametrize("observation", ["grid", "features"])
-def test_one_car_to_a_world_is_the_vector_environment(env_id, observation):
+def test_one_ego_to_a_world_is_the_vector_environment(env_id, observation):
     several = make(env_id, num_worlds=6, num_agents=1, observation=observation)
     single = gym.make_vec(
         env_id, num_envs=6, observation=observation, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP
@@ -49,7 +49,7 @@ DENSE = {"num_lanes": 2, "length": 100, "num_vehicles": 40, "slowest": 1, "faste
     ("env_id", "options"),
     [("drivesim/Highway-v0", {}), ("drivesim/Highway-v0", DENSE), ("drivesim/Intersection-v0", {})],
 )
-def test_traffic_never_collides_whatever_several_cars_do(env_id, options):
+def test_traffic_never_collides_whatever_several_egos_do(env_id, options):
     """Whoever leads may crash or arrive in any tick and be gone; the one behind must not have counted on it."""
     envs = make(env_id, num_worlds=100, num_agents=8, difficulty="hard", max_episode_steps=80, **options)
     envs.reset(seed=1)
@@ -65,7 +65,7 @@ def test_traffic_never_collides_whatever_several_cars_do(env_id, options):
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_a_car_ends_once_and_waits_for_its_world(env_id):
+def test_an_ego_ends_once_and_waits_for_its_world(env_id):
     envs = make(env_id, num_worlds=6, num_agents=3, max_episode_steps=50)
     envs.reset(seed=2)
     rng = np.random.default_rng(2)
@@ -95,20 +95,20 @@ def test_the_return_told_at_the_end_is_the_sum_of_the_rewards():
     for _ in range(300):
         _, rewards, terminations, truncations, infos = envs.step(wishes(rng, 32))
         totals += rewards
-        for lane in np.flatnonzero(terminations | truncations):
-            assert infos["final_info"]["episode_return"][lane] == pytest.approx(totals[lane], abs=1e-12)
+        for i in np.flatnonzero(terminations | truncations):
+            assert infos["final_info"]["episode_return"][i] == pytest.approx(totals[i], abs=1e-12)
             seen += 1
         totals[infos["starts"]] = 0.0
     assert seen > 30
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_cars_start_apart_and_can_all_arrive(env_id):
+def test_egos_start_apart_and_can_all_arrive(env_id):
     envs = make(env_id, num_worlds=64, num_agents=8)
     envs.reset(seed=4)
     for world in envs.get_state():
-        cars = world["vehicles"][:8]
-        assert len({(int(car["row"]), int(car["col"])) for car in cars}) == 8
+        egos = world["vehicles"][:8]
+        assert len({(int(ego["row"]), int(ego["col"])) for ego in egos}) == 8
         assert (world["drivers"]["route_length"] > 3).all()
         assert (world["drivers"]["remaining"] < 65535).all()
         assert world["num_controlled"] == 8
@@ -126,8 +126,8 @@ def test_worlds_are_the_same_whatever_the_number_of_worlds_and_threads():
             assert (mine == theirs[:12]).all()
 
 
-def test_the_order_of_the_cars_does_not_matter():
-    """Two cars change places in the record and in the actions: everything else stays as it is."""
+def test_the_order_of_the_egos_does_not_matter():
+    """Two egos change places in the record and in the actions: everything else stays as it is."""
     envs, mirror = (make("drivesim/Highway-v0", num_worlds=1, num_agents=2, dawdle=0.0) for _ in range(2))
     envs.reset(seed=6)
     mirror.reset(seed=6)
@@ -191,7 +191,7 @@ def test_bad_options_and_actions_are_refused():
         envs.step(np.zeros(16, int))
     envs.reset(seed=0)
     before = envs.get_state()
-    with pytest.raises(ValueError, match="got 5 in lane 7"):
+    with pytest.raises(ValueError, match="got 5 in env 7"):
         envs.step(np.where(np.arange(16) == 7, 5, IDLE))
     with pytest.raises((TypeError, ValueError), match="actions"):
         envs.step(np.zeros(4, int))

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import observed
 import pytest
-from lanes import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSERVATIONS, OBSTACLES, draw_actions
+from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSERVATIONS, OBSTACLES, draw_actions
 
 import drivesim
 from drivesim.config import EnvConfig
@@ -66,7 +66,7 @@ def observe(name: str, worlds: np.ndarray, window: Window | None = None) -> np.n
 
 
 def assert_as_described(name: str, window: Window, world: Any, obs: np.ndarray, k: int = 0) -> None:
-    """An observation of car k is what the reference makes of the world, in every plane, cell or feature."""
+    """An observation of ego k is what the reference makes of the world, in every plane, cell or feature."""
     scene = observed.Scene(world, k)
     if name == "features":
         told = dict(zip(FEATURES, obs.tolist(), strict=True))
@@ -256,7 +256,7 @@ def test_wherever_the_ego_is_put_it_sees_what_the_page_describes(env_id, options
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 @pytest.mark.parametrize("env_id", [HIGHWAY, INTERSECTION])
-def test_each_of_several_cars_sees_the_world_from_its_own_place(env_id, observation) -> None:
+def test_each_of_several_egos_sees_the_world_from_its_own_place(env_id, observation) -> None:
     envs = drivesim.parallel_vec_env(env_id, 4, 3, observation=observation)
     rng = np.random.default_rng(3)
     obs, _ = envs.reset(seed=5)

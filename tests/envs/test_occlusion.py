@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import (
+from env_tools import (
     AUTODRIVE,
     HIGHWAY,
     IDS,

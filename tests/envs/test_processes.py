@@ -11,7 +11,7 @@ import threading
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import HIGHWAY, LANE_KEEP, assert_refused, world_bytes
+from env_tools import HIGHWAY, LANE_KEEP, assert_refused, world_bytes
 
 from drivesim.registry import ENTRIES
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import (
+from env_tools import (
     AUTODRIVE,
     HIGHWAY,
     IDLE,
@@ -54,7 +54,7 @@ def drive(env: gym.Env, seed: int = 0, num_steps: int = 1000) -> list[np.ndarray
 
 
 def standing(env_id: str, num_steps: int) -> Replay:
-    """A replay of so many ticks: of a car that does not move."""
+    """A replay of so many ticks: of an ego that does not move."""
     slower = gym.make(env_id).action_space.n - 1
     return Replay.of(env_id, {}, 0, [slower] * num_steps)
 
@@ -145,7 +145,7 @@ def test_the_start_of_a_late_episode_is_reached_without_driving_those_before(env
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_every_lane_of_a_vector_environment_has_its_replays_and_their_digests_are_as_described(env_id) -> None:
+def test_every_env_of_a_vector_environment_has_its_replays_and_their_digests_are_as_described(env_id) -> None:
     num_envs, seed = 3, 20
     envs = gym.make_vec(env_id, num_envs=num_envs, autoreset_mode="SameStep", observation="features")
     rng = np.random.default_rng(1)
@@ -157,23 +157,21 @@ def test_every_lane_of_a_vector_environment_has_its_replays_and_their_digests_ar
     for _ in range(60):
         chosen = draw_actions(rng, envs.single_action_space.n, num_envs)
         obs, rewards, terminated, truncated, infos = envs.step(chosen)
-        for lane in range(num_envs):
-            ended = terminated[lane] or truncated[lane]
-            actions[lane].append(int(chosen[lane]))
-            seen = infos["final_obs"][lane] if ended else obs[lane]
-            tick = struct.pack("<d??", rewards[lane], terminated[lane], truncated[lane])
-            digests[lane] = hashlib.sha256(digests[lane] + seen.astype("<f4").tobytes() + tick).digest()
+        for i in range(num_envs):
+            ended = terminated[i] or truncated[i]
+            actions[i].append(int(chosen[i]))
+            seen = infos["final_obs"][i] if ended else obs[i]
+            tick = struct.pack("<d??", rewards[i], terminated[i], truncated[i])
+            digests[i] = hashlib.sha256(digests[i] + seen.astype("<f4").tobytes() + tick).digest()
             if ended:
-                replay = Replay.of(
-                    env_id, {"observation": "features"}, seed + lane, actions[lane], episode=episodes[lane]
-                )
-                assert replay.digest == digests[lane].hex()
-                info = {name: infos["final_info"][f"episode_{name}"][lane] for name in ("return", "length")}
-                assert replay.outcome == {"success": bool(infos["final_info"]["success"][lane]), **info}
+                replay = Replay.of(env_id, {"observation": "features"}, seed + i, actions[i], episode=episodes[i])
+                assert replay.digest == digests[i].hex()
+                info = {name: infos["final_info"][f"episode_{name}"][i] for name in ("return", "length")}
+                assert replay.outcome == {"success": bool(infos["final_info"]["success"][i]), **info}
                 num_checked += 1
-                episodes[lane] += 1
-                actions[lane] = []
-                digests[lane] = hashlib.sha256(obs[lane].astype("<f4").tobytes()).digest()
+                episodes[i] += 1
+                actions[i] = []
+                digests[i] = hashlib.sha256(obs[i].astype("<f4").tobytes()).digest()
     assert num_checked >= 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSTACLES, draw_actions
+from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSTACLES, draw_actions
 
 from drivesim.config import REWARDS, RewardWeights
 from drivesim.core.rules import TERMS
@@ -183,8 +183,8 @@ def test_a_batch_tells_the_cost_of_every_step(mode) -> None:
     envs = gym.make_vec(LANE_KEEP, num_envs=4, reward="cost", autoreset_mode=mode, max_episode_steps=12)
     singles = [gym.make(LANE_KEEP, reward="cost", max_episode_steps=12) for _ in range(4)]
     envs.reset(seed=0)
-    for lane, env in enumerate(singles):
-        env.reset(seed=lane)
+    for i, env in enumerate(singles):
+        env.reset(seed=i)
     rng = np.random.default_rng(0)
     pending = np.zeros(4, np.bool_)
     num_costs = 0
@@ -193,17 +193,17 @@ def test_a_batch_tells_the_cost_of_every_step(mode) -> None:
         _, _, terminations, truncations, infos = envs.step(actions)
         assert infos["_cost"].all()
         ended = terminations | truncations
-        for lane, env in enumerate(singles):
-            if mode == "NextStep" and pending[lane]:
+        for i, env in enumerate(singles):
+            if mode == "NextStep" and pending[i]:
                 env.reset()
-                assert infos["cost"][lane] == 0.0
+                assert infos["cost"][i] == 0.0
                 continue
-            cost = env.step(int(actions[lane]))[4]["cost"]
-            assert infos["cost"][lane] == cost
+            cost = env.step(int(actions[i]))[4]["cost"]
+            assert infos["cost"][i] == cost
             num_costs += cost > 0
-            if ended[lane]:
+            if ended[i]:
                 if mode == "SameStep":
-                    assert infos["final_info"]["cost"][lane] == cost
+                    assert infos["final_info"]["cost"][i] == cost
                 if mode != "NextStep":
                     env.reset()
         if mode == "Disabled" and ended.any():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import HIGHWAY, IDS, LANE_KEEP, OBSTACLES, assert_same_future, world_bytes
+from env_tools import HIGHWAY, IDS, LANE_KEEP, OBSTACLES, assert_same_future, world_bytes
 
 from drivesim.core.batch import TEST_SPLIT
 
 
 def levels(env_id: str, seed: object, num_envs: int = 400, **options: object) -> np.ndarray:
-    """The level seeds that the lanes draw first."""
+    """The level seeds that the envs draw first."""
     envs = gym.make_vec(env_id, num_envs=num_envs, **options)
     envs.reset(seed=seed)
     return envs.unwrapped.get_state()["level_seed"]
@@ -70,12 +70,12 @@ def test_a_reset_without_a_seed_begins_the_next_episode_and_a_seed_begins_anew(e
 
 def test_the_next_episode_is_the_same_one_however_the_last_was_ended() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=3, max_episode_steps=2).unwrapped
-    # lane 0 is reset by the batch, lane 1 by a mask, lane 2 by a plain reset in another batch
+    # env 0 is reset by the batch, env 1 by a mask, env 2 by a plain reset in another batch
     envs.reset(seed=3)
     envs.step(np.full(3, 1))
     envs.reset(options={"reset_mask": np.array([False, True, False])})
     envs.step(np.full(3, 1))
-    envs.step(np.full(3, 1))  # lanes 0 and 2 begin anew
+    envs.step(np.full(3, 1))  # envs 0 and 2 begin anew
     other = gym.make_vec(HIGHWAY, num_envs=3).unwrapped
     other.reset(seed=3)
     other.reset()
@@ -83,7 +83,7 @@ def test_the_next_episode_is_the_same_one_however_the_last_was_ended() -> None:
     assert envs.get_state()["episode"].tolist() == [1, 1, 1]
 
 
-def test_none_in_a_list_of_seeds_lets_that_lane_continue() -> None:
+def test_none_in_a_list_of_seeds_lets_that_env_continue() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=3).unwrapped
     twin = gym.make_vec(HIGHWAY, num_envs=3).unwrapped
     envs.reset(seed=1)
@@ -110,7 +110,7 @@ def test_unseeded_environments_differ() -> None:
     assert (envs.unwrapped.get_state()["key"] != 0).any(axis=1).all()
 
 
-def test_a_partial_reset_touches_the_chosen_lanes_only_and_leaves_the_callers_dict_alone() -> None:
+def test_a_partial_reset_touches_the_chosen_envs_only_and_leaves_the_callers_dict_alone() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=4, autoreset_mode="Disabled")
     obs, _ = envs.reset(seed=0)
     obs = envs.step(np.full(4, 1))[0]
@@ -125,12 +125,12 @@ def test_a_partial_reset_touches_the_chosen_lanes_only_and_leaves_the_callers_di
     assert np.array_equal(before[~mask], after[~mask])
     assert np.array_equal(obs[~mask], after_obs[~mask])
     assert envs.unwrapped.get_state()["episode"].tolist() == [1, 0, 0, 1]
-    envs.reset(seed=[7, 7, 7, 7], options=options)  # seeds of other lanes are not used
+    envs.reset(seed=[7, 7, 7, 7], options=options)  # seeds of other envs are not used
     assert np.array_equal(before[~mask], world_bytes(envs.unwrapped.get_state())[~mask])
     assert envs.unwrapped.get_state()["episode"].tolist() == [0, 0, 0, 0]
 
 
-def test_a_partial_reset_cancels_the_pending_autoreset_of_its_lanes() -> None:
+def test_a_partial_reset_cancels_the_pending_autoreset_of_its_envs() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=2, max_episode_steps=2).unwrapped
     envs.reset(seed=0)
     envs.step(np.array([1, 1]))
@@ -142,7 +142,7 @@ def test_a_partial_reset_cancels_the_pending_autoreset_of_its_lanes() -> None:
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_a_level_seed_replays_its_level_whatever_the_lane(env_id) -> None:
+def test_a_level_seed_replays_its_level_whatever_the_env(env_id) -> None:
     wanted = 123_456_789_012
     env = gym.make(env_id).unwrapped
     first, info = env.reset(seed=1, options={"level_seed": wanted})

@@ -11,9 +11,9 @@ import cloudpickle
 import gymnasium as gym
 import numpy as np
 import pytest
+from env_tools import HIGHWAY, IDS, LANE_KEEP, OBSERVATIONS, OBSTACLES, assert_same, assert_same_future, draw_actions
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
-from lanes import HIGHWAY, IDS, LANE_KEEP, OBSERVATIONS, OBSTACLES, assert_same, assert_same_future, draw_actions
 
 from drivesim.config import RewardWeights
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
-from lanes import (
+from env_tools import (
     HIGHWAY,
     IDS,
     INTERSECTION,
@@ -99,7 +99,7 @@ def test_a_state_is_a_copy_that_later_steps_leave_alone() -> None:
     assert (envs.get_state()["tick"] != 40).all()
 
 
-def test_a_mask_chooses_the_lanes_that_are_restored() -> None:
+def test_a_mask_chooses_the_envs_that_are_restored() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=4).unwrapped
     envs.reset(seed=0)
     early = envs.get_state()
@@ -115,7 +115,7 @@ def test_a_mask_chooses_the_lanes_that_are_restored() -> None:
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_a_single_environment_restores_a_lanes_state_and_its_own(env_id) -> None:
+def test_a_single_environment_restores_an_envs_state_and_its_own(env_id) -> None:
     envs = gym.make_vec(env_id, num_envs=3).unwrapped
     env = gym.make(env_id).unwrapped
     slower = int(env.action_space.n) - 1

@@ -340,15 +340,15 @@ def test_wrappers_collect_a_frame_per_step():
 
 
 @pytest.mark.parametrize("env_id", ["drivesim/Obstacles-v0", "drivesim/Intersection-v0"])
-def test_vector_environment_gives_the_frames_of_its_lanes(env_id):
+def test_vector_environment_gives_the_frames_of_its_envs(env_id):
     envs = gym.make_vec(env_id, num_envs=3, render_mode="rgb_array")
     envs.reset(seed=10)
     envs.step(np.full(3, FASTER))
     frames = envs.render()
     assert len(frames) == 3
-    for lane, frame in enumerate(frames):
+    for i, frame in enumerate(frames):
         env = make(env_id)
-        env.reset(seed=10 + lane)
+        env.reset(seed=10 + i)
         env.step(FASTER)
         assert (frame == env.render()).all()
 

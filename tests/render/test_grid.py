@@ -1,4 +1,4 @@
-"""Many lanes fit into one picture, each at its place."""
+"""Many worlds fit into one picture, each at its place."""
 
 import gymnasium as gym
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from drivesim.registry import IDS
 from drivesim.render.frame import draw_scene
-from drivesim.render.grid import GAP, MOST_LANES, columns_for, draw_grid
+from drivesim.render.grid import GAP, MOST_WORLDS, columns_for, draw_grid
 from drivesim.render.scene import Scene
 
 
@@ -14,12 +14,12 @@ def scenes_of(env_id, num_envs):
     envs = gym.make_vec(env_id, num_envs=num_envs)
     envs.reset(seed=0)
     worlds = envs.unwrapped.get_state()
-    return [Scene(worlds[lane]) for lane in range(num_envs)]
+    return [Scene(worlds[i]) for i in range(num_envs)]
 
 
 @pytest.mark.parametrize("env_id", IDS)
 @pytest.mark.parametrize(("num_envs", "columns"), [(1, None), (5, 2), (6, None), (7, 3)])
-def test_every_lane_has_its_place(env_id, num_envs, columns):
+def test_every_world_has_its_place(env_id, num_envs, columns):
     scenes = scenes_of(env_id, num_envs)
     picture = draw_grid(scenes, size=600, columns=columns)
     assert picture.dtype == np.uint8
@@ -35,7 +35,7 @@ def test_every_lane_has_its_place(env_id, num_envs, columns):
         assert (picture[top : top + expected.shape[0], left : left + expected.shape[1]] == expected).all()
 
 
-def test_more_columns_than_lanes_are_as_many_as_lanes():
+def test_more_columns_than_worlds_are_as_many_as_worlds():
     scenes = scenes_of("drivesim/Autodrive-v0", 3)
     assert (draw_grid(scenes, size=600, columns=20) == draw_grid(scenes, size=600, columns=3)).all()
 
@@ -49,13 +49,13 @@ def test_columns_make_the_picture_most_like_a_square():
     assert columns_for(16, 1.0, 1.0) == 4
 
 
-def test_of_very_many_lanes_the_first_are_shown():
-    few = scenes_of("drivesim/Autodrive-v0", MOST_LANES)
+def test_of_very_many_worlds_the_first_are_shown():
+    few = scenes_of("drivesim/Autodrive-v0", MOST_WORLDS)
     more = [*few, few[0]]
     assert (draw_grid(few, size=800) == draw_grid(more, size=800)).all()
 
 
-def test_vector_environment_draws_its_lanes_in_one_picture():
+def test_vector_environment_draws_its_worlds_in_one_picture():
     envs = gym.make_vec("drivesim/LaneKeep-v0", num_envs=4, render_size=512)
     with pytest.raises(gym.error.ResetNeeded):
         envs.unwrapped.render_grid()

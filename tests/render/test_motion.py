@@ -25,9 +25,9 @@ def pairs(env_id, num_envs, ticks, seed=0, **options):
     for _ in range(ticks):
         envs.step(envs.action_space.sample())
         after = envs.unwrapped.get_state()
-        for lane in range(num_envs):
-            if is_next(before[lane], after[lane]):
-                yield before[lane], after[lane]
+        for i in range(num_envs):
+            if is_next(before[i], after[i]):
+                yield before[i], after[i]
         before = after
 
 

@@ -294,7 +294,7 @@ def test_closing_the_window_lets_the_environment_go_on(monkeypatch):
 
 
 @pytest.mark.parametrize("num_envs", [1, 6])
-def test_vector_environment_shows_its_lanes_in_a_window(num_envs, monkeypatch):
+def test_vector_environment_shows_its_envs_in_a_window(num_envs, monkeypatch):
     monkeypatch.setattr("drivesim.rendering.RENDER_FPS", QUICK)
     envs = gym.make_vec("drivesim/Obstacles-v0", num_envs=num_envs, render_mode="human")
     envs.reset(seed=0)

@@ -44,7 +44,7 @@ def test_the_table_names_what_was_measured(benchmark, capsys) -> None:
     assert "drivesim/LaneKeep-v0        features" in capsys.readouterr().out
 
 
-def test_flatness_is_the_fastest_over_the_slowest_from_256_to_65536_lanes(benchmark) -> None:
+def test_flatness_is_the_fastest_over_the_slowest_from_256_to_65536_envs(benchmark) -> None:
     common = {"env": "a", "observation": "grid", "num_threads": 1}
     rates = {1: 10, 256: 300, 8192: 450, 65_536: 150, 131_072: 1}
     steps = [{**common, "num_envs": size, "steps_per_second": rate} for size, rate in rates.items()]
@@ -105,7 +105,7 @@ def training(benchmark) -> ModuleType:
 
 @pytest.fixture
 def small(training, monkeypatch) -> None:
-    """Shrinks what is trained: 64 lanes, and a DQN that learns at its 256th step."""
+    """Shrinks what is trained: 64 envs, and a DQN that learns at its 256th step."""
     configure = training.configure
 
     def configure_small(*arguments):
@@ -198,7 +198,7 @@ def test_the_peer_is_worth_its_best_adapter_and_threads(training) -> None:
     assert training.summarise_peer("Peer", [answer(1, 2, 3), {"error": "gone"}]) == {"name": "Peer", "error": "gone"}
 
 
-def test_the_peer_gets_our_lanes_rewards_and_network_and_the_ratio_is_to_it(training, small) -> None:
+def test_the_peer_gets_our_envs_rewards_and_network_and_the_ratio_is_to_it(training, small) -> None:
     requests = []
 
     def ask(request: str) -> dict:

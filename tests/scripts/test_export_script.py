@@ -45,7 +45,7 @@ def test_a_trained_driver_becomes_checked_files_and_one_json_object(
     report = json.loads(capsys.readouterr().out)
     assert report["environment"] == "drivesim/LaneKeep-v0"
     assert report["run"].startswith("tiny")
-    assert report["observations"] == 400  # 20 lanes, 20 steps
+    assert report["observations"] == 400  # 20 envs, 20 steps
     forms: dict[str, dict[str, Any]] = {record["form"]: record for record in report["forms"]}
     assert list(forms) == ["torch", "onnx", "onnx int8", "numpy", "numpy int8"]
     assert sorted(path.name for path in out.iterdir()) == [

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
-from agents.environments import EnvConfig
+from agents.environments import EnvChoice
 from agents.scripted import make_scripted
 from scripts import make_media
 
@@ -28,7 +28,7 @@ def test_the_pictures_move_and_hold_all_frames(tmp_path) -> None:
 
 def test_drives_follow_one_another_without_end() -> None:
     driver = make_scripted("drivesim/Autodrive-v0")
-    config = EnvConfig(env="drivesim/Autodrive-v0", observation=driver.observation)
+    config = EnvChoice(env="drivesim/Autodrive-v0", observation=driver.observation)
     frames = list(islice(make_media.drives(driver, config, 0, 128), 300))  # more than one drive can last
     assert len({frame.shape for frame in frames}) == 1
 

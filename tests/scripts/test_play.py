@@ -85,7 +85,7 @@ def run(arguments):
         Window._present = present
 
 
-def test_without_a_key_the_car_drives_on(keys, tmp_path):
+def test_without_a_key_the_ego_drives_on(keys, tmp_path):
     keys(UP, None, None, DOWN, *repeat(None, 60), ENTER)
     arguments = ["--env", "drivesim/Highway-v0", "--episodes", "1", "--save", str(tmp_path / "saved"), *QUICK]
     assert run(arguments) == 0

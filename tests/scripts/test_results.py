@@ -181,7 +181,7 @@ def test_the_table_says_what_the_records_do() -> None:
     ]
     caption = " ".join(lines[5:])
     assert "seeds 0, 1;" in caption
-    assert "1,000 held-out lanes (seeds 1,000,000 to 1,000,999)" in caption
+    assert "1,000 held-out envs (seeds 1,000,000 to 1,000,999)" in caption
     assert "180 at most" in caption
     assert "one run at a time with one thread each, on 2 processors of a processor" in caption
 

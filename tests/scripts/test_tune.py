@@ -126,7 +126,7 @@ def test_a_switch_of_an_inner_configuration_is_turned_off_by_its_own_flag() -> N
 def test_several_fields_are_replaced_together() -> None:
     default = PPOConfig()
     values = {"num_envs": 4, "num_steps": 1, "minibatches": 4, "network.hidden_sizes": (8,)}
-    config = with_fields(default, values)  # 4 lanes of 1 step are too few for the default's 8 minibatches
+    config = with_fields(default, values)  # 4 envs of 1 step are too few for the default's 8 minibatches
     assert (config.num_envs, config.minibatches) == (4, 4)
     assert config.network == NetworkConfig(hidden_sizes=(8,), layer_norm=False)
     assert default == PPOConfig()

@@ -54,8 +54,8 @@ def fill(envs: RealRows, memory: ReplayBuffer) -> dict[str, np.ndarray]:
 
 
 def reference() -> gym.vector.VectorEnv:
-    lanes = [lambda: gym.make(AUTODRIVE, **OPTIONS)] * NUM_ENVS
-    reference = gym.vector.SyncVectorEnv(lanes, autoreset_mode="NextStep")
+    makers = [lambda: gym.make(AUTODRIVE, **OPTIONS)] * NUM_ENVS
+    reference = gym.vector.SyncVectorEnv(makers, autoreset_mode="NextStep")
     reference.reset(seed=SEED)
     return reference
 
@@ -78,7 +78,7 @@ def test_what_is_stored_is_every_transition_of_gymnasiums_own_vector_environment
             np.testing.assert_array_equal(stored["done"][rows, 0], terminated[~waits])
             obs, waits, row = next_obs, terminated | truncated, rows.stop
             num_ends += [terminated.sum(), truncated.sum()]
-        assert waits.any()  # so that a reset meets a lane which was to begin anew by itself
+        assert waits.any()  # so that a reset meets an env which was to begin anew by itself
     assert row == len(stored["obs"])
     assert num_ends.min() >= 3
 
@@ -122,7 +122,7 @@ def test_a_step_that_only_begins_episodes_stores_nothing() -> None:
     assert sizes == [1, 1, 2, 2]
 
 
-def test_a_lane_that_was_reset_by_hand_does_not_wait() -> None:
+def test_an_env_that_was_reset_by_hand_does_not_wait() -> None:
     envs = RealRows(gym.make_vec(LANE_KEEP, 2, max_episode_steps=1))
     assert not envs.is_real.any()
     envs.reset(seed=0)

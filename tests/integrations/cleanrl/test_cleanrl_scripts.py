@@ -38,7 +38,7 @@ def dqn() -> ModuleType:
 
 
 def make_envs() -> gym.vector.VectorEnv:
-    """Lanes with a short time limit, so that both kinds of ends are frequent."""
+    """Envs with a short time limit, so that both kinds of ends are frequent."""
     return gym.make_vec(
         ID, num_envs=NUM_ENVS, observation="features", autoreset_mode="SameStep", max_episode_steps=LIMIT
     )
@@ -74,14 +74,14 @@ def truth(actions: np.ndarray) -> dict[str, torch.Tensor]:
     found |= {name: np.zeros(shape, np.bool_) for name in ("terminated", "truncated")}
     num_inputs = gym.make(ID, observation="features").observation_space.shape[0]
     found |= {name: np.zeros((*shape, num_inputs), np.float32) for name in ("obs", "next_obs")}
-    for lane in range(shape[1]):
+    for i in range(shape[1]):
         env = gym.make(ID, observation="features", max_episode_steps=LIMIT)
-        obs, _ = env.reset(seed=lane)
+        obs, _ = env.reset(seed=i)
         for t in range(shape[0]):
-            next_obs, reward, terminated, truncated, _ = env.step(int(actions[t, lane]))
+            next_obs, reward, terminated, truncated, _ = env.step(int(actions[t, i]))
             row = (reward, worth(obs), worth(next_obs), terminated, truncated, obs, next_obs)
             for array, value in zip(found.values(), row, strict=True):
-                array[t, lane] = value
+                array[t, i] = value
             obs = env.reset()[0] if terminated or truncated else next_obs
     return {name: torch.as_tensor(array) for name, array in found.items()}
 
@@ -143,8 +143,8 @@ def test_every_row_of_a_rollout_is_a_transition_of_one_episode(rollout) -> None:
     steps, _, episodes = rollout
     ended = (steps.terminations | steps.truncations).numpy()
     lengths = []
-    for lane in range(NUM_ENVS):  # ends count the rows up to and including them: there are no rows in between
-        ends = np.flatnonzero(ended[:, lane])
+    for i in range(NUM_ENVS):  # ends count the rows up to and including them: there are no rows in between
+        ends = np.flatnonzero(ended[:, i])
         lengths += np.diff(np.concatenate([[-1], ends])).tolist()
     assert sorted(episode["episode_length"] for episode in episodes) == sorted(lengths)
     assert len(episodes) == ended.sum()
@@ -230,14 +230,14 @@ def test_evaluation_counts_one_episode_of_each_held_out_level(ppo, monkeypatch) 
         return gym.make_vec(ID, num_envs=num_envs, observation="features", autoreset_mode="SameStep", split=split)
 
     monkeypatch.setattr(ppo, "make_envs", make)
-    actions = torch.eye(5)[[FASTER, LEFT]].log()  # the first lane goes straight on, the second one leaves the road
+    actions = torch.eye(5)[[FASTER, LEFT]].log()  # the first env goes straight on, the second one leaves the road
     agent = SimpleNamespace(log_probs=lambda obs: actions)
     result = ppo.evaluate(agent, replace(ppo.Args(), eval_episodes=2, seed=3), torch.device("cpu"))
     assert made == ["test"]
     single = []
-    for lane, action in enumerate((FASTER, LEFT)):
+    for i, action in enumerate((FASTER, LEFT)):
         env = gym.make(ID, observation="features", split="test")
-        env.reset(seed=3 + lane)
+        env.reset(seed=3 + i)
         ended = False
         while not ended:
             _, _, terminated, truncated, info = env.step(action)

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 ID, LIMIT, NUM_ENVS = "drivesim/LaneKeep-v0", 9, 3
-VICTIMS = (("fork", 0), ("fork", 1), ("fork", 2), ("spawn", 0), ("forkserver", 0))  # context and lane
+VICTIMS = (("fork", 0), ("fork", 1), ("fork", 2), ("spawn", 0), ("forkserver", 0))  # context and env
 MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 IDLE = np.ones(NUM_ENVS, np.int64)
 WATCHDOG = 300  # seconds until a test that hangs is ended; nothing here takes as long
@@ -77,7 +77,7 @@ def is_there(pid: int) -> bool:
 
 
 def drive_both(envs: gym.vector.VectorEnv, mode: AutoresetMode, num_steps: int) -> int:
-    """Drives Gymnasium's lanes beside ours and compares every answer; returns how many episodes ended."""
+    """Drives Gymnasium's envs beside ours and compares every answer; returns how many episodes ended."""
     ours = gym.make_vec(ID, num_envs=NUM_ENVS, autoreset_mode=mode, observation="features", max_episode_steps=LIMIT)
     rng = np.random.default_rng(1)
     num_ended = 0
@@ -105,7 +105,7 @@ def drive_both(envs: gym.vector.VectorEnv, mode: AutoresetMode, num_steps: int) 
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_worker_processes_drive_as_our_lanes_do_in_every_mode(mode) -> None:
+def test_worker_processes_drive_as_our_envs_do_in_every_mode(mode) -> None:
     envs = make_async(mode=mode)
     assert drive_both(envs, mode, 120) > 20
     envs.close()
@@ -113,7 +113,7 @@ def test_worker_processes_drive_as_our_lanes_do_in_every_mode(mode) -> None:
 
 @pytest.mark.parametrize("context", ["spawn", "forkserver"])
 @pytest.mark.parametrize("env_id", [ID, f"drivesim:{ID}"])
-def test_worker_processes_that_begin_with_an_empty_registry_drive_as_our_lanes_do(context, env_id) -> None:
+def test_worker_processes_that_begin_with_an_empty_registry_drive_as_our_envs_do(context, env_id) -> None:
     envs = make_async(context, env_id)
     assert drive_both(envs, AutoresetMode.NEXT_STEP, 40) > 5
     envs.close()
@@ -171,8 +171,8 @@ def test_a_worker_killed_during_a_step_is_an_error_and_the_others_can_be_ended(c
     pids = [process.pid for process in envs.processes]
     os.kill(pids[victim], signal.SIGSTOP)  # so that it has surely not answered
     envs.step_async(IDLE)
-    for lane in set(range(NUM_ENVS)) - {victim}:
-        assert envs.parent_pipes[lane].poll(WATCHDOG)  # all others have
+    for i in set(range(NUM_ENVS)) - {victim}:
+        assert envs.parent_pipes[i].poll(WATCHDOG)  # all others have
     os.kill(pids[victim], signal.SIGKILL)
     with pytest.raises((ConnectionResetError, EOFError)):
         envs.step_wait()
@@ -210,7 +210,7 @@ def test_only_worker_processes_can_be_ended() -> None:
         close_workers(gym.make_vec(ID, num_envs=2))
 
 
-def test_attributes_of_lanes_cannot_be_set_where_there_are_none() -> None:
+def test_attributes_of_envs_cannot_be_set_where_there_are_none() -> None:
     envs = gym.make_vec(ID, num_envs=2)
     before = dict(vars(envs.unwrapped))
     with pytest.raises(AttributeError, match="no attributes to set, got 'render_mode'"):

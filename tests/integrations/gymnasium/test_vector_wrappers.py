@@ -35,7 +35,7 @@ Wrap = Callable[[gym.vector.VectorEnv], gym.vector.VectorEnv]
 
 
 def make(mode: AutoresetMode, is_native: bool, **options: Any) -> gym.vector.VectorEnv:
-    """Our lanes, or Gymnasium's of our single environments, on which episodes end in both ways within a few steps."""
+    """Our envs, or Gymnasium's of our single environments, on which episodes end in both ways within a few steps."""
     arguments = {"observation": "features", "max_episode_steps": LIMIT, "render_size": 96, **options}
     if is_native:
         return gym.make_vec(ID, num_envs=NUM_ENVS, autoreset_mode=mode, **arguments)
@@ -48,7 +48,7 @@ def draw_actions(num_steps: int = NUM_STEPS) -> np.ndarray:
 
 
 def drive(envs: gym.vector.VectorEnv, mode: AutoresetMode) -> list[tuple[Any, ...]]:
-    """What the lanes answer, resets included; observations must lie in the space that the environment claims."""
+    """What the envs answer, resets included; observations must lie in the space that the environment claims."""
     obs, infos = envs.reset(seed=SEED)
     rows: list[tuple[Any, ...]] = [(obs, infos)]
     for actions in draw_actions():
@@ -132,7 +132,7 @@ CASES: dict[str, tuple[Wrap, tuple[AutoresetMode, ...]]] = {
     "ArrayConversion": (as_tensors, (NEXT_STEP, DISABLED)),
     "NumpyToTorch": (lambda envs: vector.NumpyToTorch(envs), (NEXT_STEP, DISABLED)),
 }
-# Gymnasium's own lanes return final observations as an array of objects, which no tensor can hold; ours do not.
+# Gymnasium's own envs return final observations as an array of objects, which no tensor can hold; ours do not.
 ONLY_OURS_UNDER_SAME_STEP = ("ArrayConversion", "NumpyToTorch")
 OPTIONS = {"DtypeObservation": {"observation": "grid"}}  # a change between floats would warn of their precision
 SHOWING = {"HumanRendering", "RecordVideo"}  # with tests of their own
@@ -159,7 +159,7 @@ def test_every_wrapper_that_gymnasium_exports_has_its_place_here() -> None:
 
 
 @pytest.mark.parametrize(("name", "mode"), [(name, mode) for name, (_, modes) in CASES.items() for mode in modes])
-def test_a_wrapper_gives_around_our_lanes_what_it_gives_around_gymnasiums(name, mode) -> None:
+def test_a_wrapper_gives_around_our_envs_what_it_gives_around_gymnasiums(name, mode) -> None:
     skip_without(name)
     wrap, _ = CASES[name]
     ours, theirs = (wrap(make(mode, is_native, **OPTIONS.get(name, {}))) for is_native in (True, False))
@@ -233,7 +233,7 @@ def test_episode_statistics_are_those_of_the_simulator(mode) -> None:
 
 
 @pytest.mark.parametrize("mode", [NEXT_STEP, SAME_STEP])
-def test_episode_statistics_equal_those_around_gymnasiums_lanes(mode) -> None:
+def test_episode_statistics_equal_those_around_gymnasiums_envs(mode) -> None:
     sides = [drive(vector.RecordEpisodeStatistics(make(mode, is_native)), mode) for is_native in (True, False)]
     for row, expected in zip(*sides, strict=True):
         assert ("episode" in row[-1]) == ("episode" in expected[-1])
@@ -242,15 +242,15 @@ def test_episode_statistics_equal_those_around_gymnasiums_lanes(mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_list_of_infos_holds_for_every_ended_lane_what_gymnasiums_holds(mode) -> None:
+def test_a_list_of_infos_holds_for_every_ended_env_what_gymnasiums_holds(mode) -> None:
     sides = [drive(vector.DictInfoToList(make(mode, is_native)), mode) for is_native in (True, False)]
     num_ended = 0
     for row, expected in zip(*sides, strict=True):
         assert len(row[-1]) == NUM_ENVS
         ended = row[2] | row[3] if len(row) == 5 else np.zeros(NUM_ENVS, np.bool_)
-        for lane in range(NUM_ENVS):
-            infos, reference = row[-1][lane], expected[-1][lane]
-            if not ended[lane]:
+        for i in range(NUM_ENVS):
+            infos, reference = row[-1][i], expected[-1][i]
+            if not ended[i]:
                 assert infos == {}
                 continue
             num_ended += 1
@@ -269,7 +269,7 @@ def test_a_list_of_infos_holds_for_every_ended_lane_what_gymnasiums_holds(mode) 
 
 @pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="needs cv2")
 @pytest.mark.parametrize("mode", MODES)
-def test_human_rendering_shows_the_lanes_side_by_side(mode, monkeypatch) -> None:
+def test_human_rendering_shows_the_envs_side_by_side(mode, monkeypatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     import pygame
 

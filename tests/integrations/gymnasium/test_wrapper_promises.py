@@ -118,7 +118,7 @@ def test_sticky_actions_repeat_the_last_one_as_the_seed_says() -> None:
     assert num_repeats > 20
 
 
-def test_autoreset_behaves_as_one_lane_under_next_step() -> None:
+def test_autoreset_behaves_as_one_env_under_next_step() -> None:
     env = wrappers.Autoreset(make())
     envs = gym.make_vec(ID, num_envs=1, observation="features", max_episode_steps=LIMIT)
     obs, _ = env.reset(seed=SEED)

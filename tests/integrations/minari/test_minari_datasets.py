@@ -66,14 +66,14 @@ def test_what_is_loaded_is_what_the_recovered_environment_does_to_the_last_bit(e
     dataset = minari.load_dataset("a/b/rollouts-v3")
     episodes = list(dataset)
     details = list(dataset.storage.get_episode_metadata(range(NUM_EPISODES)))
-    # 17 episodes in 5 lanes: the first two lanes have one more.
-    expected = [(SEED + lane, number) for lane in range(NUM_ENVS) for number in range(4 if lane < 2 else 3)]
+    # 17 episodes in 5 envs: the first two envs have one more.
+    expected = [(SEED + i, number) for i in range(NUM_ENVS) for number in range(4 if i < 2 else 3)]
     assert [(detail["seed"], detail["episode"]) for detail in details] == expected
     env = dataset.recover_environment()
     assert (env.spec.id, env.spec.max_episode_steps) == (env_id, LIMIT)
     assert env.observation_space == dataset.observation_space
     for episode, detail in zip(episodes, details, strict=True):
-        # Only a lane's first episode is asked for by a seed: the later ones follow from it, as in the lane.
+        # Only an env's first episode is asked for by a seed: the later ones follow from it, as in the env.
         obs, _ = env.reset(seed=detail["seed"] if detail["episode"] == 0 else None)
         assert episode.observations.dtype == obs.dtype
         np.testing.assert_array_equal(episode.observations[0], obs)
@@ -131,7 +131,7 @@ def test_which_episodes_are_recorded_does_not_depend_on_how_long_they_take() -> 
     assert lengths[4:] == [20] * 4
 
 
-def test_there_are_never_more_lanes_than_episodes() -> None:
+def test_there_are_never_more_envs_than_episodes() -> None:
     widths = set()
 
     def policy(obs: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ def test_one_agent_is_the_single_environment(env_id):
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_cars_are_the_lanes_of_the_vector_form(env_id):
+def test_egos_are_the_envs_of_the_vector_form(env_id):
     env, envs = drivesim.parallel_env(env_id, 5), drivesim.parallel_vec_env(env_id, 1, 5)
     rng = np.random.default_rng(1)
     observations, _ = env.reset(seed=9)
@@ -113,7 +113,7 @@ def test_cars_are_the_lanes_of_the_vector_form(env_id):
                     assert (infos["final_obs"][n] == observations[agent]).all()
 
 
-def test_a_car_that_has_ended_never_comes_back():
+def test_an_ego_that_has_ended_never_comes_back():
     env = drivesim.parallel_env("drivesim/Intersection-v0", 6)
     rng = np.random.default_rng(2)
     for seed in range(10):

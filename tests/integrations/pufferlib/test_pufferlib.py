@@ -75,9 +75,9 @@ def test_every_step_is_that_of_gymnasiums_own_vector_environment(puffer, stand_i
             np.testing.assert_array_equal(array, values)
         ended = np.flatnonzero(terminated | truncated)
         assert len(infos) == len(ended)
-        for info, lane in zip(infos, ended, strict=True):
-            true_info = {name: true_infos["final_info"][name][lane] for name in INFO_KEYS}
-            true_info["timeout"] = not true_info["success"] and not terminated[lane]
+        for info, i in zip(infos, ended, strict=True):
+            true_info = {name: true_infos["final_info"][name][i] for name in INFO_KEYS}
+            true_info["timeout"] = not true_info["success"] and not terminated[i]
             assert info == true_info
         num_ends += [terminated.sum(), truncated.sum()]
     assert num_ends.min() >= 3
@@ -191,7 +191,7 @@ def test_bad_calls_are_refused_and_move_nothing(puffer) -> None:
     with pytest.raises(gym.error.ResetNeeded):
         env.step(np.ones(2, np.int64))
     before = first_obs(env, 0)
-    with pytest.raises(ValueError, match="got 5 in lane 1"):
+    with pytest.raises(ValueError, match="got 5 in env 1"):
         env.step(np.array([1, 5]))
     with pytest.raises(TypeError, match="seed"):
         env.reset("0")
@@ -206,7 +206,7 @@ def test_bad_calls_are_refused_and_move_nothing(puffer) -> None:
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def test_all_lanes_are_drawn_in_one_picture(puffer) -> None:
+def test_all_envs_are_drawn_in_one_picture(puffer) -> None:
     env = puffer(LANE_KEEP, 4, render_mode="rgb_array")
     env.reset()
     np.testing.assert_array_equal(env.render(), env.envs.render_grid())

@@ -32,7 +32,7 @@ OPTIONS = {"observation": "features", "max_episode_steps": 12}
 
 
 def config_of(env: str, num_env_runners: int = 0, **env_config: Any) -> PPOConfig:
-    """A small PPO; without runners of their own, lanes are driven in this process."""
+    """A small PPO; without runners of their own, envs are driven in this process."""
     return (
         PPOConfig()
         .environment(env, env_config={**OPTIONS, **env_config})
@@ -50,7 +50,7 @@ def config_of(env: str, num_env_runners: int = 0, **env_config: Any) -> PPOConfi
 
 
 def seeds_of(seed: int) -> list[int]:
-    """The seeds of the lanes when RLlib resets with `seed`."""
+    """The seeds of the envs when RLlib resets with `seed`."""
     return np.random.SeedSequence(seed).generate_state(NUM_ENVS, np.uint64).tolist()
 
 
@@ -69,7 +69,7 @@ def test_every_id_is_known_to_rllib_and_is_a_compiled_batch_in_next_step_mode(en
     runner.stop()
 
 
-def test_without_a_number_of_lanes_it_is_a_single_environment_with_its_time_limit() -> None:
+def test_without_a_number_of_envs_it_is_a_single_environment_with_its_time_limit() -> None:
     env = make_env(HIGHWAY, OPTIONS)
     assert isinstance(env, gym.Env)
     assert env.spec.max_episode_steps == 12
@@ -114,7 +114,7 @@ def test_no_two_runners_drive_the_same_levels() -> None:
         seen = [make().reset(seed=3 + worker)[0] for worker in (1, 2, 3)]
         starts[name] = {obs.tobytes() for batch in seen for obs in batch}
     assert len(starts["registered"]) == 3 * NUM_ENVS
-    assert len(starts["plain"]) == NUM_ENVS + 2  # each runner one lane further on
+    assert len(starts["plain"]) == NUM_ENVS + 2  # each runner one env further on
 
 
 # --- episodes ---------------------------------------------------------------------------------------------------------
@@ -122,9 +122,9 @@ def test_no_two_runners_drive_the_same_levels() -> None:
 
 def test_rllibs_episodes_and_figures_are_those_of_our_own_rollout() -> None:
     register()
-    lanes: dict[int, list[str]] = defaultdict(list)
+    episodes_of: dict[int, list[str]] = defaultdict(list)
     config = config_of(HIGHWAY).callbacks(
-        on_episode_start=lambda *, episode, env_index, **_: lanes[env_index].append(episode.id_),
+        on_episode_start=lambda *, episode, env_index, **_: episodes_of[env_index].append(episode.id_),
         on_episode_end=log_episode,
     )
     runner = SingleAgentEnvRunner(config=config)
@@ -134,10 +134,10 @@ def test_rllibs_episodes_and_figures_are_those_of_our_own_rollout() -> None:
             chunks[chunk.id_].append(chunk)
     summaries = []
     steps = 0
-    for lane, seed in enumerate(seeds_of(3)):
+    for i, seed in enumerate(seeds_of(3)):
         env = gym.make(HIGHWAY, **OPTIONS)
         obs, _ = env.reset(seed=seed)
-        for name in lanes[lane]:
+        for name in episodes_of[i]:
             ended = False
             for chunk in chunks[name]:
                 for tick in range(len(chunk)):
@@ -157,7 +157,7 @@ def test_rllibs_episodes_and_figures_are_those_of_our_own_rollout() -> None:
                 summaries.append(info)
                 obs, _ = env.reset()
             else:
-                assert name == lanes[lane][-1]
+                assert name == episodes_of[i][-1]
     assert len(summaries) > 50
     assert 0 < sum(info["timeout"] for info in summaries) < len(summaries)
     metrics = runner.get_metrics()
@@ -192,11 +192,11 @@ class Recorder(VectorWrapper):
 
     def step(self, actions):
         obs, rewards, terminations, truncations, infos = self.env.step(actions)
-        for lane in range(self.num_envs):
-            row = row_of(self.obs[lane], actions[lane], rewards[lane])
-            (self.dummy if self.waits[lane] else self.real).add(row)
-            if not self.waits[lane]:
-                self.successors[row] = obs[lane], bool(terminations[lane]), bool(truncations[lane])
+        for i in range(self.num_envs):
+            row = row_of(self.obs[i], actions[i], rewards[i])
+            (self.dummy if self.waits[i] else self.real).add(row)
+            if not self.waits[i]:
+                self.successors[row] = obs[i], bool(terminations[i]), bool(truncations[i])
         self.obs, self.waits = obs, terminations | truncations
         return obs, rewards, terminations, truncations, infos
 

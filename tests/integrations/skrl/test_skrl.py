@@ -63,8 +63,8 @@ def test_a_class_derived_from_ours_has_to_be_named() -> None:
 @pytest.mark.parametrize(("env_id", "observation"), [(HIGHWAY, "grid"), (LANE_KEEP, "features")])
 def test_every_step_is_that_of_gymnasiums_own_vector_environment(env_id, observation, copy) -> None:
     options = {"observation": observation, "max_episode_steps": 15}
-    lanes = [lambda: gym.make(env_id, **options)] * NUM_ENVS
-    reference = gym.vector.SyncVectorEnv(lanes, autoreset_mode="SameStep")
+    makers = [lambda: gym.make(env_id, **options)] * NUM_ENVS
+    reference = gym.vector.SyncVectorEnv(makers, autoreset_mode="SameStep")
     env = wrap_env(gym.make_vec(env_id, NUM_ENVS, autoreset_mode="SameStep", copy=copy, **options), verbose=False)
     rng = np.random.default_rng(0)
     seen, expected = [env.reset()[0]], [reference.reset(seed=SEED)[0]]
@@ -77,15 +77,15 @@ def test_every_step_is_that_of_gymnasiums_own_vector_environment(env_id, observa
         expected += true_step
         num_ends += [true_step[2].sum(), true_step[3].sum()]
         assert ("final_obs" in infos) == ("final_obs" in true_infos)
-        for lane in np.flatnonzero(true_infos.get("_final_obs", [])):
-            np.testing.assert_array_equal(infos["final_obs"][lane], true_infos["final_obs"][lane])
+        for i in np.flatnonzero(true_infos.get("_final_obs", [])):
+            np.testing.assert_array_equal(infos["final_obs"][i], true_infos["final_obs"][i])
     assert num_ends.min() >= 3
     # Compared after the last step: skrl's tensors outlive the buffers that they were made from.
     for tensor, array in zip(seen, expected, strict=True):
         np.testing.assert_array_equal(tensor.numpy(), array.reshape(NUM_ENVS, -1).astype(tensor.numpy().dtype))
 
 
-def test_a_lane_is_drawn_where_skrl_asks_for_pictures() -> None:
+def test_an_env_is_drawn_where_skrl_asks_for_pictures() -> None:
     env = wrap_env(gym.make_vec(LANE_KEEP, 2, render_mode="rgb_array"), verbose=False)
     env.reset()
     frames = env.render()
@@ -124,11 +124,11 @@ def rollout(agent_class: type[PPO], time_limit_bootstrap: bool) -> tuple[dict[st
 def drive(actions: np.ndarray) -> dict[str, np.ndarray]:
     """The same drives (T, N, ...) in single environments, with the true successor and the one that SAME_STEP shows."""
     rows: dict[str, list] = {name: [] for name in ("reward", "terminated", "truncated", "successor", "shown")}
-    for lane in range(NUM_ENVS):
+    for i in range(NUM_ENVS):
         env = gym.make(AUTODRIVE, **OPTIONS)
-        env.reset(seed=SEED + lane)
+        env.reset(seed=SEED + i)
         columns: dict[str, list] = {name: [] for name in rows}
-        for action in actions[:, lane]:
+        for action in actions[:, i]:
             obs, reward, terminated, truncated, _ = env.step(int(action))
             shown = env.reset()[0] if terminated or truncated else obs
             for name, value in zip(rows, (reward, terminated, truncated, obs, shown), strict=True):

@@ -35,7 +35,7 @@ def draw_actions(rng: np.random.Generator, num_actions: int, num_envs: int = NUM
 
 
 def assert_same_info(info: dict, reference: dict, has_ended: bool) -> None:
-    """Every key of an episode, of the same type and value; nothing in the info of a lane that goes on."""
+    """Every key of an episode, of the same type and value; nothing in the info of an env that goes on."""
     if not has_ended:
         assert info == {}
         assert reference["TimeLimit.truncated"] is False
@@ -108,7 +108,7 @@ def test_options_reach_the_next_reset_only_and_equal_those_of_the_loop(options) 
                 venv.set_options(options)
         for _ in range(2):
             assert np.array_equal(batch.reset(), loop.reset())
-    batch.set_options(options)  # without a seed these lanes' episodes count on
+    batch.set_options(options)  # without a seed these envs' episodes count on
     loop.set_options(options)
     for _ in range(3):
         assert np.array_equal(batch.reset(), loop.reset())
@@ -153,9 +153,9 @@ def test_wrappers_of_the_library_see_the_same_around_either(wrapper) -> None:
         reference_obs, reference_rewards, reference_dones, references = loop.step(actions)
         assert np.array_equal(rewards, reference_rewards)
         assert np.array_equal(dones, reference_dones)
-        for lane in np.flatnonzero(dones):
+        for i in np.flatnonzero(dones):
             num_ends += 1
-            info, reference = infos[lane], references[lane]
+            info, reference = infos[i], references[i]
             assert np.array_equal(info["terminal_observation"], reference["terminal_observation"])
             if "episode" in reference:
                 timeless = {key: value for key, value in reference["episode"].items() if key != "t"}

@@ -91,12 +91,12 @@ def test_masks_are_found_through_wrappers_as_the_contrib_package_looks_for_them(
         assert masks.dtype == np.bool_
 
 
-def test_attributes_are_those_of_the_lanes() -> None:
+def test_attributes_are_those_of_the_envs() -> None:
     venv = started(3)
     assert venv.get_attr("action_space") == [gym.spaces.Discrete(5)] * 3
     assert venv.get_attr("observation_space", [0]) == [venv.observation_space]
     assert venv.get_attr("render_mode", 1) == [None]
-    assert not venv.has_attr("compute_reward")  # else the library takes the lanes for goal environments
+    assert not venv.has_attr("compute_reward")  # else the library takes the envs for goal environments
     venv.set_attr("phase", "easy")
     venv.set_attr("phase", "hard", indices=[1])
     assert venv.get_attr("phase") == ["easy", "hard", "easy"]
@@ -115,7 +115,7 @@ def test_what_belongs_to_the_batch_cannot_be_set(name) -> None:
 
 
 @pytest.mark.parametrize("name", ["step", "reset", "get_state", "fly"])
-def test_methods_that_do_not_answer_for_each_lane_are_refused(name) -> None:
+def test_methods_that_do_not_answer_for_each_env_are_refused(name) -> None:
     venv = started(2)
     with pytest.raises(AttributeError, match=name):
         venv.env_method(name)
@@ -123,17 +123,17 @@ def test_methods_that_do_not_answer_for_each_lane_are_refused(name) -> None:
         venv.get_attr(name)
 
 
-def test_no_lane_has_a_wrapper() -> None:
+def test_no_env_has_a_wrapper() -> None:
     venv = started(3)
     assert venv.env_is_wrapped(Monitor) == [False] * 3
     assert venv.env_is_wrapped(TimeLimit, indices=[1]) == [False]
 
 
-def test_pictures_are_those_of_the_lanes_and_are_tiled() -> None:
+def test_pictures_are_those_of_the_envs_and_are_tiled() -> None:
     venv = started(4, render_mode="rgb_array", render_size=64)
     frames = venv.get_images()
     assert len(frames) == 4
-    assert all(np.array_equal(frame, lane) for frame, lane in zip(frames, venv.envs.render(), strict=True))
+    assert all(np.array_equal(frame, other) for frame, other in zip(frames, venv.envs.render(), strict=True))
     height, width, _ = frames[0].shape
     assert venv.render().shape == (2 * height, 2 * width, 3)
     assert np.array_equal(venv.env_method("render", indices=1)[0], frames[1])
@@ -210,7 +210,7 @@ def test_bad_options_are_refused_and_change_nothing(options) -> None:
     assert np.array_equal(venv.reset(), twin.reset())
 
 
-def test_a_list_of_options_needs_one_for_each_lane() -> None:
+def test_a_list_of_options_needs_one_for_each_env() -> None:
     venv = started(2)
     venv.set_options([{}])
     with pytest.raises(ValueError, match="options must be one dict or a list of 2, got 1"):

@@ -77,7 +77,7 @@ def test_rollouts_bootstrap_at_truncations_and_at_nothing_else(algorithm) -> Non
     def check(model) -> None:
         for row, (_, rewards, _, infos) in enumerate(venv.steps):
             expected = rewards.copy()
-            for lane, info in enumerate(infos):
+            for i, info in enumerate(infos):
                 end = way_it_ended(info)
                 counts[end] += 1
                 if end == "truncated":
@@ -85,7 +85,7 @@ def test_rollouts_bootstrap_at_truncations_and_at_nothing_else(algorithm) -> Non
                     with torch.no_grad():
                         value = model.policy.predict_values(obs).item()
                     assert abs(value) > 1e-4
-                    expected[lane] += GAMMA * value
+                    expected[i] += GAMMA * value
             np.testing.assert_allclose(model.rollout_buffer.rewards[row], expected, rtol=0, atol=1e-5)
             if row > 0:
                 before_obs, _, before_dones, _ = venv.steps[row - 1]
@@ -107,15 +107,15 @@ def test_the_replay_buffer_holds_the_true_successors_and_masks_terminations_only
     counts = {"runs": 0, "terminated": 0, "truncated": 0, "both": 0}
     for row, (obs, rewards, _, infos) in enumerate(venv.steps):
         assert np.array_equal(buffer.rewards[row], rewards)
-        for lane, info in enumerate(infos):
+        for i, info in enumerate(infos):
             end = way_it_ended(info)
             counts[end] += 1
-            successor = obs[lane] if end == "runs" else info["terminal_observation"]
-            assert np.array_equal(buffer.next_observations[row, lane], successor)
-            is_masked = buffer.dones[row, lane] * (1 - buffer.timeouts[row, lane])
+            successor = obs[i] if end == "runs" else info["terminal_observation"]
+            assert np.array_equal(buffer.next_observations[row, i], successor)
+            is_masked = buffer.dones[row, i] * (1 - buffer.timeouts[row, i])
             assert is_masked == (end in ("terminated", "both"))
             if row + 1 < num_steps:
-                assert np.array_equal(buffer.observations[row + 1, lane], obs[lane])
+                assert np.array_equal(buffer.observations[row + 1, i], obs[i])
     assert min(counts.values()) > 0, counts
 
 

@@ -42,10 +42,10 @@ class TablePolicy(Policy):
         return Batch(act=torch.from_numpy(act(batch.obs)))
 
 
-def drive(lane_seed: int, num_steps: int, env_id: str, **options) -> dict[str, list]:
-    """Our own rollout of one lane, begun by its seed and one more reset."""
+def drive(env_seed: int, num_steps: int, env_id: str, **options) -> dict[str, list]:
+    """Our own rollout of one env, begun by its seed and one more reset."""
     env = gym.make(env_id, **options)
-    env.reset(seed=lane_seed)
+    env.reset(seed=env_seed)
     obs, _ = env.reset()
     rows: dict[str, list] = {name: [] for name in FIELDS}
     for _ in range(num_steps):
@@ -68,11 +68,11 @@ def dummy(env_id: str, **options) -> DummyVectorEnv:
     return DummyVectorEnv([maker() for _ in range(NUM_ENVS)])
 
 
-def assert_same_transitions(buffer: VectorReplayBuffer, lane: int, expected: dict[str, list]) -> None:
-    rows = buffer.buffers[lane][:]
+def assert_same_transitions(buffer: VectorReplayBuffer, i: int, expected: dict[str, list]) -> None:
+    rows = buffer.buffers[i][:]
     assert len(rows) == len(expected["obs"])
     for name in FIELDS:
-        np.testing.assert_array_equal(rows[name], np.array(expected[name]), err_msg=f"{name} of lane {lane}")
+        np.testing.assert_array_equal(rows[name], np.array(expected[name]), err_msg=f"{name} of env {i}")
 
 
 # --- collectors -------------------------------------------------------------------------------------------------------
@@ -86,14 +86,14 @@ def test_collecting_steps_gives_the_transitions_of_the_environments(env_id) -> N
     collector.reset()
     collector.collect(n_step=100 * NUM_ENVS)
     collector.collect(n_step=150 * NUM_ENVS)  # goes on where the first stopped
-    for lane in range(NUM_ENVS):
-        expected = drive(3 + lane, 250, env_id, max_episode_steps=LIMIT)
+    for i in range(NUM_ENVS):
+        expected = drive(3 + i, 250, env_id, max_episode_steps=LIMIT)
         assert any(expected["terminated"])
         assert any(expected["truncated"])
-        assert_same_transitions(collector.buffer, lane, expected)
+        assert_same_transitions(collector.buffer, i, expected)
 
 
-def test_collecting_episodes_gives_those_of_the_environments_also_while_lanes_are_idle() -> None:
+def test_collecting_episodes_gives_those_of_the_environments_also_while_envs_are_idle() -> None:
     num_episodes = 2 * NUM_ENVS + 2
     env = TianshouVecEnv(HIGHWAY, NUM_ENVS, max_episode_steps=LIMIT)
     moving = set()
@@ -107,11 +107,11 @@ def test_collecting_episodes_gives_those_of_the_environments_also_while_lanes_ar
     collector = collector_of(env)
     collector.reset()
     collector.collect(n_episode=num_episodes)
-    assert moving >= {2, 3, 4, NUM_ENVS}  # ever more lanes stood still
+    assert moving >= {2, 3, 4, NUM_ENVS}  # ever more envs stood still
     num_ends = 0
-    for lane, rows in enumerate(collector.buffer.buffers):
-        expected = drive(11 + lane, len(rows), HIGHWAY, max_episode_steps=LIMIT)
-        assert_same_transitions(collector.buffer, lane, expected)
+    for i, rows in enumerate(collector.buffer.buffers):
+        expected = drive(11 + i, len(rows), HIGHWAY, max_episode_steps=LIMIT)
+        assert_same_transitions(collector.buffer, i, expected)
         ends = np.logical_or(expected["terminated"], expected["truncated"])
         assert ends[-1]
         num_ends += ends.sum()
@@ -177,19 +177,19 @@ def test_every_call_answers_as_tianshous_own_environment() -> None:
             assert [info["env_id"] for info in answers[4]] == [info["env_id"] for info in same_answers[4]]
 
 
-def test_a_step_of_some_lanes_leaves_the_states_of_the_others_as_they_were() -> None:
+def test_a_step_of_some_envs_leaves_the_states_of_the_others_as_they_were() -> None:
     env = TianshouVecEnv(HIGHWAY, NUM_ENVS)
     env.seed(0)
     rng = np.random.default_rng(0)
     for _ in range(100):
-        lanes = rng.permutation(NUM_ENVS)[: rng.integers(1, NUM_ENVS)]
+        ids = rng.permutation(NUM_ENVS)[: rng.integers(1, NUM_ENVS)]
         before = env.envs.get_state()
-        _, _, terminated, truncated, _ = env.step(rng.integers(0, 5, len(lanes)), lanes)
+        _, _, terminated, truncated, _ = env.step(rng.integers(0, 5, len(ids)), ids)
         after = env.envs.get_state()
-        others = np.setdiff1d(np.arange(NUM_ENVS), lanes)
+        others = np.setdiff1d(np.arange(NUM_ENVS), ids)
         assert (before[others] == after[others]).all()
-        assert (before["tick"][lanes] + 1 == after["tick"][lanes]).all()
-        ended = lanes[terminated | truncated]
+        assert (before["tick"][ids] + 1 == after["tick"][ids]).all()
+        ended = ids[terminated | truncated]
         if ended.size:
             env.reset(ended)
 
@@ -239,13 +239,13 @@ def test_a_bad_option_is_refused_by_name(env_id, options, parts) -> None:
         ([1], [0.0], ("id", "[0.0]", "[0, 4]")),
         ([1], [True], ("id", "True", "[0, 4]")),
         ([1, 1], [3], ("actions", "(1,)", "(2,)")),
-        ([1, 5], [3, 2], ("actions", "[0, 4]", "5", "lane 2")),
-        (np.array([1, 2**64 - 1], np.uint64), [3, 2], ("actions", "[0, 4]", str(2**64 - 1), "lane 2")),
+        ([1, 5], [3, 2], ("actions", "[0, 4]", "5", "env 2")),
+        (np.array([1, 2**64 - 1], np.uint64), [3, 2], ("actions", "[0, 4]", str(2**64 - 1), "env 2")),
         ([1.5], [3], ("actions", "float64")),
         (None, None, ("actions", "None")),
     ],
 )
-def test_a_bad_step_is_refused_before_any_lane_has_moved(action, id, parts) -> None:
+def test_a_bad_step_is_refused_before_any_env_has_moved(action, id, parts) -> None:
     env = TianshouVecEnv(HIGHWAY, NUM_ENVS)
     env.seed(0)
     before = env.envs.get_state()
@@ -260,11 +260,11 @@ def test_calls_out_of_order_are_refused() -> None:
     env = TianshouVecEnv(HIGHWAY, NUM_ENVS, max_episode_steps=1)
     with pytest.raises(gym.error.ResetNeeded, match="reset"):
         env.step([1], [0])
-    with pytest.raises(gym.error.ResetNeeded, match="reset all lanes"):
+    with pytest.raises(gym.error.ResetNeeded, match="reset all envs"):
         env.reset([0])
     env.seed(0)
     env.step([1, 1], [4, 2])
-    with pytest.raises(gym.error.ResetNeeded, match="lane 2 has ended"):
+    with pytest.raises(gym.error.ResetNeeded, match="env 2 has ended"):
         env.step([1, 1], [2, 3])
     env.step([1, 1], [0, 3])
     env.reset([2])

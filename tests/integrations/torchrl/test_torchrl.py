@@ -38,20 +38,20 @@ def policy(tensordict):
 
 
 def drive(num_steps: int, seed: int, env_id: str, num_envs: int = NUM_ENVS, **options) -> dict[str, np.ndarray]:
-    """Our own rollout (N, T, ...), one Gymnasium environment per lane, begun by `seed` and one more reset."""
+    """Our own rollout (N, T, ...), one Gymnasium environment per env, begun by `seed` and one more reset."""
     rows: dict[str, list] = {name: [] for name in ("obs", "mask", "reward", "terminated", "truncated", "next_obs")}
-    for lane in range(num_envs):
+    for i in range(num_envs):
         env = gym.make(env_id, **options)
-        env.reset(seed=seed + lane)
+        env.reset(seed=seed + i)
         obs, info = env.reset()
-        lane_rows: dict[str, list] = {name: [] for name in rows}
+        env_rows: dict[str, list] = {name: [] for name in rows}
         for _ in range(num_steps):
             next_obs, reward, terminated, truncated, next_info = env.step(act(obs[None])[0])
             row = (obs, info["action_mask"], np.float32(reward), terminated, truncated, next_obs)
             for name, value in zip(rows, row, strict=True):
-                lane_rows[name].append(value)
+                env_rows[name].append(value)
             obs, info = env.reset() if terminated or truncated else (next_obs, next_info)
-        for name, values in lane_rows.items():
+        for name, values in env_rows.items():
             rows[name].append(values)
     return {name: np.array(values) for name, values in rows.items()}
 
@@ -128,7 +128,7 @@ def test_a_step_leaves_the_tensors_of_earlier_ones_as_they_were() -> None:
     assert len(set(addresses)) == len(addresses)
 
 
-def test_under_same_step_torchrl_skips_an_episode_where_all_lanes_end() -> None:
+def test_under_same_step_torchrl_skips_an_episode_where_all_envs_end() -> None:
     second = {}
     for mode in ("DISABLED", "SAME_STEP"):
         env = make_env(HIGHWAY, 1, autoreset_mode=mode, max_episode_steps=1)
@@ -176,9 +176,9 @@ def test_how_an_episode_ended_can_be_read_from_its_infos() -> None:
     lengths = batch["next", "episode_length"]
     assert ended.any()
     assert (lengths[~ended] == 0).all()
-    for lane in range(NUM_ENVS):
-        ticks = ended[lane].nonzero().squeeze(-1)
-        assert lengths[lane][ticks].tolist() == torch.diff(ticks, prepend=torch.tensor([-1])).tolist()
+    for i in range(NUM_ENVS):
+        ticks = ended[i].nonzero().squeeze(-1)
+        assert lengths[i][ticks].tolist() == torch.diff(ticks, prepend=torch.tensor([-1])).tolist()
 
 
 # --- bad options ------------------------------------------------------------------------------------------------------

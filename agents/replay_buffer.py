@@ -1,6 +1,6 @@
-"""Replay memory: a preallocated ring of rows, each holding one step of every lane.
+"""Replay memory: a preallocated ring of rows, each holding one step of every env.
 
-What is stored, for ring row ``r`` and lane ``i``: the observation acted on, the action, the reward
+What is stored, for ring row ``r`` and env ``i``: the observation acted on, the action, the reward
 and both end flags. The successor of a step is simply the observation of the next row, except at the
 end of an episode, where the next row need not belong to it any more (same-step autoreset).
 There the true last observation is kept in a side ring of its own, so that nothing is stored twice.
@@ -61,9 +61,9 @@ class Batch(NamedTuple):
 
 
 class ReplayBuffer:
-    """Ring over (rows, lanes) with exact episode ends.
+    """Ring over (rows, envs) with exact episode ends.
 
-    Usage: ``begin(obs)`` after a reset, then ``add(...)`` after every step of all lanes.
+    Usage: ``begin(obs)`` after a reset, then ``add(...)`` after every step of all envs.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class ReplayBuffer:
         """Allocates everything once.
 
         Args:
-            observation_space: the space of a single lane's observation.
-            num_envs: number of lanes.
-            buffer_size: capacity in transitions; rounded down to whole rows of lanes.
+            observation_space: the space of a single env's observation.
+            num_envs: number of envs.
+            buffer_size: capacity in transitions; rounded down to whole rows of envs.
             n_step: length of the windows that will be drawn.
             priority_exponent: draw in proportion to the size of the last error to this power; None
                 draws uniformly.
@@ -125,22 +125,22 @@ class ReplayBuffer:
         self.obs[0] = obs
 
     def add(self, step: Step) -> None:
-        """Stores one step of every lane; ``step.next_obs`` is what will be acted on next."""
+        """Stores one step of every env; ``step.next_obs`` is what will be acted on next."""
         row = self.cursor
         self.actions[row] = step.actions
         self.rewards[row] = step.rewards
         self.terminated[row] = step.terminated
         self.truncated[row] = step.truncated
         self.is_real[row] = step.is_real
-        lanes = np.flatnonzero(step.ended)
-        if lanes.size:
+        envs = np.flatnonzero(step.ended)
+        if envs.size:
             if step.final_obs is None:
-                raise ValueError(f"final_obs must be given: the episodes of lanes {lanes} ended")
-            serials = np.arange(self.next_final, self.next_final + lanes.size)
-            self._reserve_finals(lanes.size)
-            self.finals[serials % len(self.finals)] = step.final_obs[lanes]
-            self.final_serials[row, lanes] = serials
-            self.next_final += lanes.size
+                raise ValueError(f"final_obs must be given: the episodes of envs {envs} ended")
+            serials = np.arange(self.next_final, self.next_final + envs.size)
+            self._reserve_finals(envs.size)
+            self.finals[serials % len(self.finals)] = step.final_obs[envs]
+            self.final_serials[row, envs] = serials
+            self.next_final += envs.size
         self.cursor = (row + 1) % self.num_rows
         if self.num_complete == self.num_rows - 1:  # the row to overwrite is the oldest one
             ended = self.terminated[self.cursor] | self.truncated[self.cursor]
@@ -177,7 +177,7 @@ class ReplayBuffer:
             raise ValueError(f"{self.num_complete} stored steps hold no window of {self.n_step}")
         starts, weights = self._draw_starts(batch_size, rng, importance_exponent)
         num_steps = self.num_rows * self.num_envs
-        steps = (starts + np.arange(self.n_step)[:, None] * self.num_envs) % num_steps  # (n, B), into (rows, lanes)
+        steps = (starts + np.arange(self.n_step)[:, None] * self.num_envs) % num_steps  # (n, B), into (rows, envs)
         terminated = self.terminated.reshape(-1)[steps]
         ended = terminated | self.truncated.reshape(-1)[steps]
         is_open = np.ones_like(ended)  # the window reaches its k-th step
@@ -273,7 +273,7 @@ class ReplayBuffer:
     def _draw_starts(
         self, batch_size: int, rng: np.random.Generator, importance_exponent: float
     ) -> tuple[NDArray[np.int64], Tensor | None]:
-        """Draws first steps (B,), as indices into (rows, lanes), and their importance weights (B,)."""
+        """Draws first steps (B,), as indices into (rows, envs), and their importance weights (B,)."""
         if self.priority_exponent is None:
             return self._draw_uniformly(batch_size, rng), None
         # One draw from each of B equal shares of the sum, as in the paper.

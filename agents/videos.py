@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments import EnvConfig
+from agents.environments import EnvChoice
 from agents.policy import Policy
 from agents.watching import watch
 from drivesim.checks import whole
@@ -127,7 +127,7 @@ def record(
         raise ValueError(f"ticks_per_second must be above 0 and at most frames_per_second, got {pace}")
     size = whole("size", size, SMALLEST_SIZE, LARGEST_SIZE)
     env: Any = gym.make(replay.env_id, **replay.options).unwrapped
-    names, limit = env.action_names, env.config.scenario_class.top_speed
+    names, top_speed = env.action_names, env.config.scenario_class.top_speed
     env.close()
     if suffix == "html":
         facts = {
@@ -148,20 +148,20 @@ def record(
         size=size,
         hold=round(_HOLD * frames_per_second),
         xray=xray,
-        panel=Panel(replay.env_id, names, limit) if panel else None,
+        panel=Panel(replay.env_id, names, top_speed) if panel else None,
     )
     (write_mp4 if suffix == "mp4" else write_gif)(frames, path, frames_per_second)
     return path
 
 
-def record_episode(policy: Policy, config: EnvConfig, folder: Path, *, seed: int, driver: str) -> list[Path]:
+def record_episode(policy: Policy, config: EnvChoice, folder: Path, *, seed: int, driver: str) -> list[Path]:
     """Drives one held-out episode and writes it to a folder: a replay, a GIF and a page.
 
     Args:
         policy: the driver.
         config: environment and options.
         folder: gets episode.json, episode.gif and episode.html.
-        seed: of the lane.
+        seed: of the env.
         driver: its name, for the page.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the tests of the environments share: ids, actions, exact comparison, refusals."""
+"""Tools that the tests of the environments share: ids, actions, exact comparison, refusals."""
 
 from __future__ import annotations
 

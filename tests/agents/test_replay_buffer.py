@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.replay import Batch, ReplayBuffer
+from agents.replay_buffer import Batch, ReplayBuffer
 from agents.stepping import Step
 
 GAMMA = 0.5
@@ -31,7 +31,7 @@ class Recorder:
         self.rng = np.random.default_rng(seed)
         self.end_rate = end_rate
         self.waits = waits
-        self.steps: dict[float, tuple[int, int]] = {}  # first observation -> (time, lane)
+        self.steps: dict[float, tuple[int, int]] = {}  # first observation -> (time, env)
         self.rows: list[dict[str, np.ndarray]] = []
         self.count = seed * 10_000
         self.ended = np.zeros(NUM_ENVS, np.bool_)
@@ -43,8 +43,8 @@ class Recorder:
         return np.arange(self.count, self.count + NUM_ENVS, dtype=np.float32)[:, None]
 
     def step(self) -> None:
-        for lane in range(NUM_ENVS):
-            self.steps[float(self.obs[lane, 0])] = (len(self.rows), lane)
+        for i in range(NUM_ENVS):
+            self.steps[float(self.obs[i, 0])] = (len(self.rows), i)
         is_real = ~(self.ended & self.waits)
         terminated, truncated = (self.rng.random((2, NUM_ENVS)) < self.end_rate) & is_real
         following, final_obs = self.numbers(), self.numbers()
@@ -64,44 +64,44 @@ class Recorder:
         self.obs = following
 
     def starts(self, n: int) -> set[tuple[int, int]]:
-        """The steps, as (time, lane), that the ring holds with n complete successors."""
+        """The steps, as (time, env), that the ring holds with n complete successors."""
         oldest = max(0, len(self.rows) - (self.buffer.num_rows - 1))
         times = range(oldest, len(self.rows) + 1 - n)
         return {(t, i) for t in times for i in range(NUM_ENVS) if self.rows[t]["is_real"][i]}
 
-    def ring_index(self, time: int, lane: int) -> int:
-        return time % self.buffer.num_rows * NUM_ENVS + lane
+    def ring_index(self, time: int, i: int) -> int:
+        return time % self.buffer.num_rows * NUM_ENVS + i
 
-    def window(self, time: int, lane: int, n: int) -> tuple[float, float, float, int]:
+    def window(self, time: int, i: int, n: int) -> tuple[float, float, float, int]:
         """Return, discount, successor and length by definition."""
         total = 0.0
         for k in range(n):
             row = self.rows[time + k]
-            total += GAMMA**k * row["rewards"][lane]
-            if row["terminated"][lane]:
-                return total, 0.0, row["successors"][lane, 0], k + 1
-            if row["truncated"][lane] or k == n - 1:
-                return total, GAMMA ** (k + 1), row["successors"][lane, 0], k + 1
+            total += GAMMA**k * row["rewards"][i]
+            if row["terminated"][i]:
+                return total, 0.0, row["successors"][i, 0], k + 1
+            if row["truncated"][i] or k == n - 1:
+                return total, GAMMA ** (k + 1), row["successors"][i, 0], k + 1
         raise AssertionError
 
     def check(self, batch: Batch, n: int) -> set[tuple[int, int]]:
-        """Compares a batch with the definition and returns the starts, as (time, lane), that are in it."""
+        """Compares a batch with the definition and returns the starts, as (time, env), that are in it."""
         seen = set()
         for index, number in enumerate(batch.obs[:, 0].tolist()):
-            start, lane = self.steps[number]
-            seen.add((start, lane))
-            total, discount, successor, length = self.window(start, lane, n)
+            start, i = self.steps[number]
+            seen.add((start, i))
+            total, discount, successor, length = self.window(start, i, n)
             assert batch.returns[index].item() == pytest.approx(total, abs=1e-5)
             assert batch.discounts[index].item() == pytest.approx(discount)
             assert batch.next_obs[index, 0].item() == successor
-            assert batch.actions[index].item() == self.rows[start]["actions"][lane]
-            assert batch.steps[index] == self.ring_index(start, lane)
+            assert batch.actions[index].item() == self.rows[start]["actions"][i]
+            assert batch.steps[index] == self.ring_index(start, i)
             if batch.windows is not None:
                 factors = batch.windows.factors[:, index].tolist()
                 assert factors == [GAMMA**k if k < length else 0.0 for k in range(n)]
                 for k in range(length):
-                    assert self.steps[batch.windows.obs[k, index, 0].item()] == (start + k, lane)
-                    assert batch.windows.actions[k, index].item() == self.rows[start + k]["actions"][lane]
+                    assert self.steps[batch.windows.obs[k, index, 0].item()] == (start + k, i)
+                    assert batch.windows.actions[k, index].item() == self.rows[start + k]["actions"][i]
         return seen
 
 

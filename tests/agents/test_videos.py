@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agents.environments import EnvConfig
-from agents.film import record, record_episode, write_gif, write_mp4
+from agents.environments import EnvChoice
 from agents.random_agent import make_random
 from agents.scripted import make_scripted
+from agents.videos import record, record_episode, write_gif, write_mp4
 from drivesim.registry import IDS
 from drivesim.render import palette, panel
 from drivesim.render.film import LOWEST_PANEL, film, num_frames
@@ -115,7 +115,7 @@ def test_what_cannot_be_filmed_is_refused(change, message, drive, tmp_path):
 @pytest.mark.parametrize("env_id", IDS)
 def test_an_episode_of_every_environment_becomes_replay_film_and_page(env_id, tmp_path):
     driver = make_scripted(env_id)
-    config = EnvConfig(env=env_id, observation=driver.observation, difficulty="easy")
+    config = EnvChoice(env=env_id, observation=driver.observation, difficulty="easy")
     paths = record_episode(driver, config, tmp_path, seed=5, driver="rules")
     assert [path.name for path in paths] == ["episode.json", "episode.gif", "episode.html"]
     replay = Replay.load(paths[0])
@@ -129,7 +129,7 @@ def test_an_episode_of_every_environment_becomes_replay_film_and_page(env_id, tm
 
 
 def test_an_environment_that_is_not_of_the_suite_leaves_no_film(tmp_path):
-    assert record_episode(make_random(2, 0), EnvConfig(env="CartPole-v1"), tmp_path, seed=0, driver="random") == []
+    assert record_episode(make_random(2, 0), EnvChoice(env="CartPole-v1"), tmp_path, seed=0, driver="random") == []
     assert list(tmp_path.iterdir()) == []
 
 
