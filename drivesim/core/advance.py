@@ -49,14 +49,14 @@ def passes_portal(map, vehicle):
 
 
 @kernel
-def is_near(map, first, second):
-    """Whether two vehicles could meet in this tick at all; their ways' ends are noted.
+def is_near(map, first, second, any_portal):
+    """Whether two vehicles could meet in this tick at all.
 
-    Where one of them drives through a portal, it may meet the other on either side of it.
+    Where one of them drives through a portal (`any_portal`: somebody does), it may meet the other on either side of it.
     """
     reach = first.speed + second.speed
     apart = abs(second.cell - first.cell)
-    if map.num_portals > 0 and (passes_portal(map, first) or passes_portal(map, second)):
+    if any_portal and (passes_portal(map, first) or passes_portal(map, second)):
         return True
     if first.heading & 1 == 1 and second.heading & 1 == 1:  # along the rows: only in one and the same row
         return apart <= reach
@@ -82,7 +82,7 @@ def meeting(map, world, a, b):
 
 
 @kernel
-def is_eventful(map, world):
+def is_eventful(map, world, any_portal):
     """Whether any ego meets anything in this tick; most ticks, none does."""
     for k in range(world.num_egos):
         vehicle = world.vehicles[k]
@@ -93,7 +93,7 @@ def is_eventful(map, world):
                 return True
         for other in range(world.num_vehicles):
             if other != k and world.vehicles[other].status == DRIVING:
-                if is_near(map, vehicle, world.vehicles[other]) and meeting(map, world, k, other) != 0:
+                if is_near(map, vehicle, world.vehicles[other], any_portal) and meeting(map, world, k, other) != 0:
                     return True
     return False
 
@@ -119,7 +119,7 @@ def leave_on_the_way(map, world, k, sub_step):
 
 
 @kernel
-def sweep(map, world):
+def sweep(map, world, any_portal):
     """Go through the sub-steps in order; who leaves the world in one of them is not met in the next."""
     for sub_step in range(1, SUB_STEPS + 1):
         for k in range(world.num_egos):
@@ -128,7 +128,7 @@ def sweep(map, world):
                 continue
             for j in range(world.num_vehicles):
                 other = world.vehicles[j]
-                if j == k or other.status != DRIVING or not is_near(map, vehicle, other):
+                if j == k or other.status != DRIVING or not is_near(map, vehicle, other, any_portal):
                     continue
                 if meeting(map, world, k, j) == sub_step:
                     collide(
@@ -180,6 +180,7 @@ def advance(map, world):
     Reads   the map, vehicles[k].next_speed
     Writes  vehicles, occupants, and the events of the egos
     """
+    any_portal = False
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
@@ -189,12 +190,13 @@ def advance(map, world):
             vehicle.acceleration = acceleration
             vehicle.speed = vehicle.next_speed
             vehicle.next_cell = cell_ahead(map, world, k, vehicle.speed)
+            any_portal = any_portal or passes_portal(map, vehicle)
     if map.num_junctions > 0:
         for k in range(world.num_egos):
             if world.vehicles[k].status == DRIVING:
                 note_lines(map, world, k)
-    if is_eventful(map, world):
-        sweep(map, world)
+    if is_eventful(map, world, any_portal):
+        sweep(map, world, any_portal)
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
             leave(world, k)

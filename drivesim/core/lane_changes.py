@@ -1,6 +1,6 @@
 """Lane changes and turns of the traffic."""
 
-from drivesim.core.following import braking_distance, is_safe, look, look_ahead, reach_of
+from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     LANE,
@@ -83,12 +83,13 @@ def steer_traffic(map, world, options):
 
     Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell.
 
-    Returns whether what each vehicle has seen ahead (`stopping_room`, `leader`) still holds: nobody has moved, and no
-    claim that is granted after this can open the way.
+    Returns whether what each vehicle has seen ahead (`stopping_room`, `leader`) still holds, but for those whose leader
+    is now STALE: no claim that is granted after this can open the way.
     """
     if options.driver_model == UNAWARE:
         return False
-    is_fresh = map.num_junctions == 0 and world.num_people == 0
+    any_shift = False
+    any_turn = False
     side = LEFT_SIDE
     if (world.tick + world.is_mirrored) & 1 == 1:
         side = RIGHT_SIDE
@@ -103,13 +104,23 @@ def steer_traffic(map, world, options):
             if has_several_headings(map, vehicle.cell):
                 if allows(map, vehicle.cell, turned(vehicle.heading, vehicle.next_turn)):
                     vehicle.turn_now = vehicle.next_turn
+                    any_turn = True
                     continue
         look_ahead(map, world, k)
         if wants_lane(map, world, k, side):
             vehicle.lane_shift = side
-            is_fresh = False
-    if is_fresh:
-        return True
+            any_shift = True
+    if any_shift or any_turn:
+        move_aside(map, world)
+        if any_shift and world.num_egos <= 1:
+            mark_stale(map, world)
+    is_fresh = map.num_junctions == 0 and world.num_people == 0 and not any_turn
+    return is_fresh and (not any_shift or world.num_egos <= 1)
+
+
+@kernel
+def move_aside(map, world):
+    """Apply the turns and changes of lane that the traffic has decided."""
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
@@ -121,4 +132,31 @@ def steer_traffic(map, world, options):
             cell = cell_beside(map, vehicle.cell, vehicle.heading, vehicle.lane_shift)
             leave(world, k)
             enter(world, k, cell)
-    return False
+
+
+@kernel
+def mark_stale(map, world):
+    """After changes of lane, mark all whose leader has come or gone, and who has changed himself."""
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status != DRIVING:
+            continue
+        if vehicle.lane_shift != 0:
+            vehicle.leader = STALE
+            follower = follower_of(map, world, vehicle.cell, vehicle.heading, LOOK_BACK)
+            if follower >= 0:
+                world.vehicles[follower].leader = STALE
+        elif vehicle.leader >= world.num_egos and world.vehicles[vehicle.leader].lane_shift != 0:
+            vehicle.leader = STALE
+
+
+@kernel
+def follower_of(map, world, cell, heading, distance):
+    """The first vehicle straight behind a cell, within `distance` cells of the same lane; -1 = none."""
+    for _ in range(distance):
+        cell = cell_behind(map, cell, heading)
+        if not allows(map, cell, heading):
+            return -1
+        if world.occupants[cell] != 0:
+            return occupant_of(world, cell)
+    return -1

@@ -360,6 +360,59 @@ erase = _erase_record if numba.config.DISABLE_JIT else _erase
 """`erase(batch, i)`: set structure i of a batch to zero."""
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _word_at(typing_context: Any, block: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        index = context.cast(builder, args[1], sig.args[1], types.int64)
+        if isinstance(sig.args[0], BlockType):
+            base = args[0]
+        else:  # an array in a record, where a kernel is called from Python
+            base = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return builder.load(builder.bitcast(_at(builder, builder.bitcast(base, _BYTES), index), _INT.as_pointer()), align=1)
+
+    return types.int64(block, index), generate
+
+
+def _word_of(block: Any, index: int) -> int:
+    return int.from_bytes(block[index : index + WORD].tobytes(), "little", signed=True)
+
+
+word_at = _word_of if numba.config.DISABLE_JIT else _word_at
+"""`word_at(block, i)`: the eight bytes from element i of a block of bytes, the first one lowest, as an int64."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _zeros_below(typing_context: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.cttz(context.cast(builder, args[0], sig.args[0], types.int64), ir.Constant(ir.IntType(1), 0))
+        return builder.lshr(bits, ir.Constant(_INT, 3))
+
+    return types.int64(word), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _zeros_above(typing_context: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.ctlz(context.cast(builder, args[0], sig.args[0], types.int64), ir.Constant(ir.IntType(1), 0))
+        return builder.lshr(bits, ir.Constant(_INT, 3))
+
+    return types.int64(word), generate
+
+
+def _zeros_below_of(word: int) -> int:
+    return next((n for n in range(WORD) if word >> 8 * n & 255), WORD)
+
+
+def _zeros_above_of(word: int) -> int:
+    return next((n for n in range(WORD) if word >> 8 * (WORD - 1 - n) & 255), WORD)
+
+
+zero_bytes_below = _zeros_below_of if numba.config.DISABLE_JIT else _zeros_below
+"""`zero_bytes_below(word)`: how many bytes of a word are zero, counted from the lowest up to the first that is not."""
+zero_bytes_above = _zeros_above_of if numba.config.DISABLE_JIT else _zeros_above
+"""`zero_bytes_above(word)`: the same from the highest down."""
+
+
 # --- functions called by address ------------------------------------------------------------------------------------
 class Binding:
     """A place in a batch loop for a function that the loop is not compiled for: a generator, an encoder.

@@ -8,7 +8,7 @@ rewards is an integer, and all but the occupants of cells are wide enough for ar
 import numpy as np
 
 from drivesim.core.jit import kernel
-from drivesim.core.memory import Structure
+from drivesim.core.memory import WORD, Structure
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4
@@ -151,7 +151,7 @@ def world_dtype(
     if vehicles > MAX_VEHICLES:
         raise ValueError(f"{vehicles} vehicles do not fit: at most {MAX_VEHICLES}, the egos included")
     cells = (rows + 2) * (cols + 2)
-    return WORLD.dtype(egos=egos, vehicles=vehicles, people=people, lamps=junctions, occupants=cells)
+    return WORLD.dtype(egos=egos, vehicles=vehicles, people=people, lamps=junctions, occupants=cells + WORD)
 
 
 @kernel

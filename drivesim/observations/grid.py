@@ -93,16 +93,17 @@ def shortest(difference, ring):
 
 
 @kernel
-def place_in_window(map, ego, options, cell):
-    """The place of a cell in the window of an ego's vehicle, -1 outside it."""
-    rows = shortest(row_of(map, cell) - row_of(map, ego.cell), map.ring_rows)
-    cols = shortest(col_of(map, cell) - col_of(map, ego.cell), map.ring_cols)
+def place_in_window(map, options, heading, ego_row, ego_col, cell):
+    """The place of a cell in the window of an ego, -1 outside it."""
+    row = row_of(map, cell)
+    rows = shortest(row - ego_row, map.ring_rows)
+    cols = shortest(cell - (row + 1) * map.width - 1 - ego_col, map.ring_cols)
     ahead = -rows
     right = cols
-    if ego.heading & 1 == 1:
+    if heading & 1 == 1:
         ahead = cols
         right = rows
-    if ego.heading >> 1 == 1:
+    if heading >> 1 == 1:
         ahead = -ahead
         right = -right
     if -options.behind <= ahead <= options.ahead and -options.beside <= right <= options.beside:
@@ -114,19 +115,22 @@ def place_in_window(map, ego, options, cell):
 def mark_moving(map, world, k, options, num_cells, out):
     """Stamp vehicles and pedestrians into their planes."""
     ego = world.vehicles[k]
+    heading = ego.heading
+    row = row_of(map, ego.cell)
+    col = col_of(map, ego.cell)
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status != DRIVING:
             continue
-        n = place_in_window(map, ego, options, vehicle.cell)
+        n = place_in_window(map, options, heading, row, col, vehicle.cell)
         if n >= 0:
             out[4 * num_cells + n] = 55 + 40 * vehicle.speed
-            out[5 * num_cells + n] = min(64 * (((vehicle.heading - ego.heading) & 3) + 1), 255)
+            out[5 * num_cells + n] = min(64 * (((vehicle.heading - heading) & 3) + 1), 255)
     for p in range(world.num_people):
         pedestrian = world.people[p]
         if pedestrian.status == NOBODY:
             continue
-        n = place_in_window(map, ego, options, pedestrian.cell)
+        n = place_in_window(map, options, heading, row, col, pedestrian.cell)
         if n >= 0:
             out[6 * num_cells + n] = 255 if pedestrian.status == CROSSING else 128
 
@@ -151,28 +155,44 @@ def mark_signals(map, world, k, num_cells, window, out):
 
 @kernel
 def mark_cells(map, world, k, num_cells, window, out):
-    """Write the planes of the map, cell by cell."""
+    """Write the planes of the map, cell by cell; neighbours are mostly alike, so what a ground looks like is kept."""
     heading = world.vehicles[k].heading
-    ego = world.egos[k]
+    goal = world.egos[k].goal
+    remaining = world.egos[k].remaining
+    repeats = is_ring(map)
+    is_wide = map.half_lane > 0
+    last = -1
+    plane = -1  # of the road's planes, that which shows this ground; -1 = none, it is no road
+    value = 0
     for n in range(num_cells):
         cell = window[n]
-        where = kind(map, cell)
-        if where == OBSTACLE:
-            out[3 * num_cells + n] = 255
+        ground = map.ground[cell]
+        if ground != last:
+            last = ground
+            where = kind(map, cell)
+            value = 255
+            plane = -1
+            if where == OBSTACLE:
+                plane = 3
+            elif allows(map, cell, heading):
+                plane = 0
+                if where == SHOULDER or where == PARKING_BAY:
+                    value = 128
+            elif headings(map, cell) != 0:
+                plane = 1
+        if plane < 0:
             continue
-        if allows(map, cell, heading):
-            out[n] = 128 if where == SHOULDER or where == PARKING_BAY else 255
-        elif headings(map, cell) != 0:
-            out[num_cells + n] = 255
-        else:
+        out[plane * num_cells + n] = value
+        if plane == 3:
             continue
-        out[2 * num_cells + n] = 36 * abs(lane_offset(map, cell))
-        if is_ring(map):
+        if is_wide:
+            out[2 * num_cells + n] = 36 * abs(lane_offset(map, cell))
+        if repeats:
             out[8 * num_cells + n] = 128
         else:
-            distance = distance_from(map, ego.goal, cell)
+            distance = distance_from(map, goal, cell)
             if distance != UNREACHABLE:
-                out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (ego.remaining - distance)))
+                out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
 
 
 @kernel
