@@ -58,6 +58,7 @@ PLANES = (
     "route",
     "own_speed",
 )
+OBSTACLE_PLANE = PLANES.index("obstacle")
 
 
 @kernel
@@ -154,50 +155,70 @@ def mark_signals(map, world, k, num_cells, window, out):
 
 
 @kernel
-def mark_cells(map, world, k, num_cells, window, out):
-    """Write the planes of the map, cell by cell; neighbours are mostly alike, so what a ground looks like is kept."""
+def mark_road(map, world, k, options, num_cells, out):
+    """Write the planes of the map, along each column of the window from the ego's row ahead, then behind.
+
+    Along a column most cells are alike, so what a ground looks like is kept.
+    """
     heading = world.vehicles[k].heading
+    here = world.vehicles[k].cell
     goal = world.egos[k].goal
     remaining = world.egos[k].remaining
     repeats = is_ring(map)
     is_wide = map.half_lane > 0
-    last = -1
-    plane = -1  # of the road's planes, that which shows this ground; -1 = none, it is no road
-    value = 0
-    for n in range(num_cells):
-        cell = window[n]
-        ground = map.ground[cell]
-        if ground != last:
-            last = ground
-            where = kind(map, cell)
-            value = 255
-            plane = -1
-            if where == OBSTACLE:
-                plane = 3
-            elif allows(map, cell, heading):
-                plane = 0
-                if where == SHOULDER or where == PARKING_BAY:
-                    value = 128
-            elif headings(map, cell) != 0:
-                plane = 1
-        if plane < 0:
+    width = 2 * options.beside + 1
+    middle = options.ahead * width
+    for across in range(width):
+        start = cell_towards(map, here, heading, 0, across - options.beside)
+        if start < 0:
             continue
-        out[plane * num_cells + n] = value
-        if plane == 3:
-            continue
-        if is_wide:
-            out[2 * num_cells + n] = 36 * abs(lane_offset(map, cell))
-        if repeats:
-            out[8 * num_cells + n] = 128
-        else:
-            distance = distance_from(map, goal, cell)
-            if distance != UNREACHABLE:
-                out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
+        last = -1
+        plane = -1  # that shows this ground; -1 = none
+        value = 0
+        for is_ahead in (True, False):
+            cell = start if is_ahead else cell_behind_for_ego(map, start, heading)
+            n = middle + across if is_ahead else middle + across + width
+            for _ in range(options.ahead + 1 if is_ahead else options.behind):
+                if map.ground[cell] != last:
+                    last = map.ground[cell]
+                    if kind(map, cell) == EDGE:
+                        break
+                    plane, value = look_of(map, cell, heading)
+                if plane >= 0:
+                    out[plane * num_cells + n] = value
+                if plane == 0 or plane == 1:
+                    if is_wide:
+                        out[2 * num_cells + n] = 36 * abs(lane_offset(map, cell))
+                    if repeats:
+                        out[8 * num_cells + n] = 128
+                    else:
+                        distance = distance_from(map, goal, cell)
+                        if distance != UNREACHABLE:
+                            out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
+                if is_ahead:
+                    n -= width
+                    cell = next_cell_for_ego(map, cell, heading)
+                else:
+                    n += width
+                    cell = cell_behind_for_ego(map, cell, heading)
+
+
+@kernel
+def look_of(map, cell, heading):
+    """The plane that shows a cell's ground to somebody of a heading, -1 = none, and the value there."""
+    where = kind(map, cell)
+    if where == OBSTACLE:
+        return OBSTACLE_PLANE, 255
+    if allows(map, cell, heading):
+        return 0, 128 if where == SHOULDER or where == PARKING_BAY else 255
+    if headings(map, cell) != 0:
+        return 1, 255
+    return -1, 0
 
 
 @kernel
 def encode(map, world, k, options, scratch, out):
-    """Write ego k's window: gather the cells once, then write plane by plane.
+    """Write ego k's window.
 
     Args:
         map: the map.
@@ -210,9 +231,9 @@ def encode(map, world, k, options, scratch, out):
     num_cells = (options.ahead + 1 + options.behind) * (2 * options.beside + 1)
     for n in range(9 * num_cells):
         out[n] = 0
-    gather(map, world, k, options, scratch)
-    mark_cells(map, world, k, num_cells, scratch, out)
+    mark_road(map, world, k, options, num_cells, out)
     if map.num_junctions > 0 or world.num_people > 0:
+        gather(map, world, k, options, scratch)
         mark_signals(map, world, k, num_cells, scratch, out)
     mark_moving(map, world, k, options, num_cells, out)
     for n in range(9 * num_cells, 10 * num_cells):
