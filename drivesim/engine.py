@@ -237,7 +237,7 @@ class Engine:
 
     def _view_details(self) -> None:
         """Views of `details` by field: making them in every step would take longer than the step."""
-        self.episodes = self.details["episode"]
+        self.episodes = self.details["episode"].view(batch.EPISODE)  # every flag by its name
         self.costs = self.details["cost"]
         self.terms = self.details["terms"]
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)

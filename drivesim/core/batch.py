@@ -7,22 +7,16 @@ of lanes may run on several threads at once.
 
 import numpy as np
 
+from drivesim.core.event_table import BITS, EVENTS, EVENTS_ENDING, REWARD_COST, Effect
 from drivesim.core.jit import kernel
+from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import cost, is_success, price
 from drivesim.core.rng import DRAW_LEVEL_SEED, below, lane_words
-from drivesim.core.rules import NUM_TERMS, REWARD_COST
 from drivesim.core.signals import update_signals
 from drivesim.core.steering import has_effect
 from drivesim.core.tick import is_over, tick
 from drivesim.core.world import (
     ENDED,
-    EVENT_AT_FAULT,
-    EVENT_COLLISION,
-    EVENT_OFF_ROAD,
-    EVENT_PEDESTRIAN_HIT,
-    EVENT_RED_LIGHT,
-    EVENT_WRONG_WAY,
-    EVENTS_TERMINAL,
     MAX_CELLS,
     RUNNING,
 )
@@ -32,35 +26,46 @@ MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as imp
 TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
 NEVER = -1_000_000  # ticks
 
-# What `info` says of an episode, in this order.
-EPISODE = np.dtype(
-    (
-        np.record,
-        [
-            ("success", "?"),
-            ("collision", "?"),
-            ("at_fault", "?"),
-            ("pedestrian_hit", "?"),
-            ("off_road", "?"),
-            ("red_light", "?"),
-            ("wrong_way", "?"),
-            ("timeout", "?"),
-            ("route_completion", "f8"),
-            ("mean_lane_offset", "f8"),
-            ("mean_speed", "f8"),
-            ("mean_abs_jerk", "f8"),
-            ("episode_length", "i8"),
-            ("episode_return", "f8"),
-            ("level_seed", "i8"),
-        ],
+FLAGS = tuple(event.name for event in EVENTS if Effect.IN_INFO in event.effects)
+NUM_FLAGS = len(FLAGS)
+FLAG_EVENTS = np.array([bit for bit, event in zip(BITS, EVENTS, strict=True) if event.name in FLAGS])
+
+
+def episode_record(flags):
+    """What `info` says of an episode, in this order; `flags` are the fields for the events that have a flag."""
+    return np.dtype(
+        (
+            np.record,
+            [
+                ("success", "?"),
+                *flags,
+                ("timeout", "?"),
+                ("route_completion", "f8"),
+                ("mean_lane_offset", "f8"),
+                ("mean_speed", "f8"),
+                ("mean_abs_jerk", "f8"),
+                ("episode_length", "i8"),
+                ("episode_return", "f8"),
+                ("level_seed", "i8"),
+            ],
+        )
     )
-)
+
+
+EPISODE = episode_record([(name, "?") for name in FLAGS])
+EPISODE_ARRAYS = episode_record([("flags", "u1", (NUM_FLAGS,))])  # the same bytes; kernels fill the flags in a loop
 
 # What a step says of one car beside observation, reward and ends.
 DETAIL = np.dtype(
     (
         np.record,
-        [("cost", "f8"), ("events", "i8"), ("mask", "u1", (5,)), ("terms", "f8", (NUM_TERMS,)), ("episode", EPISODE)],
+        [
+            ("cost", "f8"),
+            ("events", "i8"),
+            ("mask", "u1", (5,)),
+            ("terms", "f8", (NUM_TERMS,)),
+            ("episode", EPISODE_ARRAYS),
+        ],
     )
 )
 
@@ -129,17 +134,13 @@ def start_episode(worlds, i, blank, rules, level_seed, queue):
 
 @kernel
 def describe_episode(world, k, episode):
-    """Fill an EPISODE record for car k."""
+    """Fill an EPISODE_ARRAYS record for car k."""
     driver = world.drivers[k]
     seen = driver.events_seen
     episode.success = is_success(world, k)
-    episode.collision = seen & EVENT_COLLISION != 0
-    episode.at_fault = seen & EVENT_AT_FAULT != 0
-    episode.pedestrian_hit = seen & EVENT_PEDESTRIAN_HIT != 0
-    episode.off_road = seen & EVENT_OFF_ROAD != 0
-    episode.red_light = seen & EVENT_RED_LIGHT != 0
-    episode.wrong_way = seen & EVENT_WRONG_WAY != 0
-    episode.timeout = seen & EVENTS_TERMINAL == 0
+    for flag in range(NUM_FLAGS):
+        episode.flags[flag] = seen & FLAG_EVENTS[flag] != 0
+    episode.timeout = seen & EVENTS_ENDING == 0
     ticks = max(1, int(driver.ticks))
     episode.route_completion = max(0.0, (driver.route_length - driver.remaining) / driver.route_length)
     half_lane = max(1, int(world.half_lane))

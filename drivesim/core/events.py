@@ -1,16 +1,10 @@
 """What happened to the controlled cars in this tick: facts, one bit each, detected here and nowhere else.
 
-Reward, ends, `info` and metrics read these bits; nobody re-derives one.
+What each is and what follows from it stands in `event_table.py`. Reward, ends, `info` and metrics read these bits;
+nobody re-derives one.
 """
 
-from drivesim.core.jit import kernel
-from drivesim.core.occupancy import leave
-from drivesim.core.signals import claim_conflicts, colour_for, path_through, signal_at
-from drivesim.core.world import (
-    ARRIVED,
-    CRASHED,
-    CROSSING,
-    DRIVING,
+from drivesim.core.event_table import (
     EVENT_ARRIVED,
     EVENT_AT_FAULT,
     EVENT_COLLISION,
@@ -22,6 +16,17 @@ from drivesim.core.world import (
     EVENT_RED_LIGHT,
     EVENT_SPEEDING,
     EVENT_WRONG_WAY,
+    EVENTS_ENDING,
+    EVENTS_FAILING,
+)
+from drivesim.core.jit import kernel
+from drivesim.core.occupancy import leave
+from drivesim.core.signals import claim_conflicts, colour_for, path_through, signal_at
+from drivesim.core.world import (
+    ARRIVED,
+    CRASHED,
+    CROSSING,
+    DRIVING,
     GOAL,
     OBSTACLE,
     OFF_ROAD,
@@ -160,8 +165,9 @@ def measure_drive(world, k):
     if world.is_ring != 0 and driver.remaining <= 0 and vehicle.status == DRIVING:
         driver.events |= EVENT_ARRIVED
         driver.remaining = 0
+    if driver.events & EVENTS_ENDING != 0 and vehicle.status == DRIVING:
         leave(world, k)
-        vehicle.status = ARRIVED
+        vehicle.status = ARRIVED if driver.events & EVENTS_FAILING == 0 else CRASHED
     driver.events_seen |= driver.events
     if vehicle.status != DRIVING:
         driver.ended = 1
