@@ -53,7 +53,7 @@ def episode_record(flags):
 
 
 EPISODE = episode_record([(name, "?") for name in FLAGS])
-EPISODE_ARRAYS = episode_record([("flags", "u1", (NUM_FLAGS,))])  # the same bytes; kernels fill the flags in a loop
+EPISODE_ARRAYS = episode_record([("happened", "u1", (NUM_FLAGS,))])  # the same bytes; kernels fill the flags in a loop
 
 # What a step says of one car beside observation, reward and ends.
 DETAIL = np.dtype(
@@ -139,7 +139,7 @@ def describe_episode(world, k, episode):
     seen = driver.events_seen
     episode.success = is_success(world, k)
     for flag in range(NUM_FLAGS):
-        episode.flags[flag] = seen & FLAG_EVENTS[flag] != 0
+        episode.happened[flag] = seen & FLAG_EVENTS[flag] != 0
     episode.timeout = seen & EVENTS_ENDING == 0
     ticks = max(1, int(driver.ticks))
     episode.route_completion = max(0.0, (driver.route_length - driver.remaining) / driver.route_length)

@@ -79,7 +79,7 @@ EVENT_AT_FAULT = _row(
 EVENT_PEDESTRIAN_HIT = _row("pedestrian_hit", -1.0, _ENDS, _CRASH, "On hitting a pedestrian.")
 EVENT_OFF_ROAD = _row("off_road", -1.0, _ENDS, _CRASH, "On leaving the road or the map.")
 EVENT_RED_LIGHT = _row("red_light", -0.5, _RULES, _BREACH, "On leaving a stop line into the junction on red.")
-EVENT_WRONG_WAY = _row("wrong_way", 0.0, _RULES, _BREACH, "In a cell that does not allow the heading.")
+EVENT_WRONG_WAY = _row("wrong_way", 0.0, _RULES, _BREACH, "Per tick in a cell that does not allow the heading.")
 EVENT_FAILED_TO_YIELD = _row(
     "failed_to_yield",
     0.0,
@@ -87,9 +87,9 @@ EVENT_FAILED_TO_YIELD = _row(
     Effect.COSTS,
     "On entering a junction whose cells somebody else has reserved.",
 )
-EVENT_SPEEDING = _row("speeding", -0.02, _SHAPED, Effect.COSTS | Effect.MILD, "Above the speed limit.")
+EVENT_SPEEDING = _row("speeding", -0.02, _SHAPED, Effect.COSTS | Effect.MILD, "Per tick above the speed limit.")
 EVENT_LANE_CHANGE = _row("lane_change", None, _NONE, Effect.MILD, "On crossing a lane's boundary.")
-EVENT_HARSH = _row("harsh", -0.005, _SHAPED, Effect.MILD, "When the acceleration changes by 2 or more.")
+EVENT_HARSH = _row("harsh", -0.005, _SHAPED, Effect.MILD, "Per tick in which the acceleration changed by 2 or more.")
 
 EVENTS = tuple(_rows)
 BITS = tuple(1 << number for number in range(len(EVENTS)))

@@ -46,9 +46,14 @@ PRICES = (
     Price("harsh_factor", 0.9, "Gains in a tick in which the acceleration changed by 2 or more are worth this share."),
     Price("lane_change_factor", 0.95, "Gains in a tick in which a lane's boundary was crossed are worth this share."),
     Price("shoulder_factor", 0.5, "Gains on the shoulder are worth this share."),
-    Price("lane_offset", -0.01, "Times the distance from the lane's centre as a share of half the lane.", _SHAPED),
+    Price(
+        "lane_offset",
+        -0.01,
+        "Per tick, times the distance from the lane's centre as a share of half the lane.",
+        _SHAPED,
+    ),
     *(price for price in _of_events if price.heads == _SHAPED),
-    Price("time", -0.002, "In every tick.", _SHAPED),
+    Price("time", -0.002, "Per tick.", _SHAPED),
 )
 FACTORS = tuple(price.name for price in PRICES if not price.heads)
 
