@@ -34,7 +34,7 @@ def _with_weights(cls: type[T]) -> type[T]:
     for price in PRICES:
         setattr(cls, price.name, price.default)
     if cls.__doc__:  # there is none under python -OO
-        lines = [f"    {price.name} (float): {price.default:g}. {price.meaning}" for price in PRICES]
+        lines = [f"    {price.name}: {price.meaning}" for price in PRICES]
         cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__), "", "Attributes:", *lines])
     return dataclass(frozen=True)(cls)
 
