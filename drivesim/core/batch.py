@@ -15,11 +15,7 @@ from drivesim.core.rng import DRAW_LEVEL_SEED, below, lane_words
 from drivesim.core.signals import update_signals
 from drivesim.core.steering import has_effect
 from drivesim.core.tick import is_over, tick
-from drivesim.core.world import (
-    ENDED,
-    MAX_CELLS,
-    RUNNING,
-)
+from drivesim.core.world import ENDED, MAX_CELLS, RUNNING
 
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
