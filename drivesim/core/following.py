@@ -28,7 +28,9 @@ from drivesim.core.pedestrians import has_pedestrian
 from drivesim.core.rng import DRAW_DAWDLE, tick_words
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, occupant_of
 
-PLAIN_EAST = int.from_bytes(bytes([1 << EAST | LANE << 4] * WORD), "little")  # eight ordinary cells of an eastbound lane
+PLAIN_EAST = int.from_bytes(
+    bytes([1 << EAST | LANE << 4] * WORD), "little"
+)  # eight ordinary cells of an eastbound lane
 STALE = -2  # instead of a leader: somebody has come or gone since
 
 

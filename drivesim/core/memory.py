@@ -31,6 +31,7 @@ from numba.extending import (
     models,
     register_model,
 )
+
 from numba.core.imputils import lower_setattr_generic  # isort: skip
 from numba.np.numpy_support import from_dtype
 
@@ -368,7 +369,9 @@ def _word_at(typing_context: Any, block: Any, index: Any) -> Any:
             base = args[0]
         else:  # an array in a record, where a kernel is called from Python
             base = context.make_array(sig.args[0])(context, builder, args[0]).data
-        return builder.load(builder.bitcast(_at(builder, builder.bitcast(base, _BYTES), index), _INT.as_pointer()), align=1)
+        return builder.load(
+            builder.bitcast(_at(builder, builder.bitcast(base, _BYTES), index), _INT.as_pointer()), align=1
+        )
 
     return types.int64(block, index), generate
 
