@@ -422,8 +422,8 @@ lowest_bit = _lowest_bit if numba.config.DISABLE_JIT else _counter("cttz", 0)
 class Binding:
     """A place in a batch loop for a function that the loop is not compiled for: a generator, an encoder.
 
-    The loop takes the function's address from its frame and calls `binding.call(address, ...)`, with numba's own calling
-    convention. So one compiled loop serves all scenarios and observations, and each of these compiles alone.
+    The loop takes the function's address from its frame and calls `binding.call(address, ...)`, with numba's own
+    calling convention. So one compiled loop serves all scenarios and observations, and each of these compiles alone.
 
     Args:
         returns: numba's type of what it returns.
