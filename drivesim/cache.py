@@ -77,9 +77,10 @@ def _warn(folder: str, error: OSError) -> None:
     global _has_warned
     if not _has_warned:
         _has_warned = True
+        path = Path("~", ".cache", "drivesim")
         with contextlib.suppress(OSError):
-            folder = str(_root() / folder)
-        say(f"drivesim: cannot keep {folder}: {error.strerror or error}; DRIVESIM_CACHE_DIR names another place")
+            path = _root() / folder
+        say(f"drivesim: cannot keep files in {path}: {error.strerror or error}; DRIVESIM_CACHE_DIR names another place")
 
 
 def _root() -> Path:

@@ -127,7 +127,8 @@ class TestPlace:
         assert cache.read("kernels", "a") == DATA
         assert Path(os.environ["DRIVESIM_TEMPORARY_CACHE"]).parent == tmp_path / "temporary"
         assert capsys.readouterr().err.splitlines() == [
-            "drivesim: cannot keep kernels: this user has no home; DRIVESIM_CACHE_DIR names another place"
+            "drivesim: cannot keep files in ~/.cache/drivesim: this user has no home; "
+            "DRIVESIM_CACHE_DIR names another place"
         ]
 
 
