@@ -25,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warming.error(f"ID must be one of {', '.join(IDS)}, got {env_id!r}")
     from drivesim.warm import warm
 
-    return warm(list(dict.fromkeys(given.ids)) or IDS)
+    try:
+        return warm(list(dict.fromkeys(given.ids)) or IDS)
+    except KeyboardInterrupt:
+        return 130  # what a shell says of a program that was interrupted; what was compiled is kept
 
 
 def list_environments() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -46,6 +47,7 @@ def warm(ids: Sequence[str]) -> int:
     try:
         names = {pool.submit(load_kernels, *job): " ".join(job) for job in jobs}
         running = set(names)
+        bar.draw(0)
         while running:
             finished, running = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -83,7 +85,11 @@ def load_kernels(env_id: str, observation: str) -> None:
 
 
 def _count_in(counter: Any) -> None:
-    """In a worker: count what is compiled, a `multiprocessing.Value`, and leave it to the bar to tell."""
+    """In a worker: count what is compiled, a `multiprocessing.Value`, and leave it to the bar to tell.
+
+    An interrupt ends the worker: as an exception it could get lost in the compiler.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def count() -> None:
         with counter.get_lock():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import drivesim
 from drivesim.__main__ import main
 from drivesim.registry import ENTRIES, IDS
 from drivesim.warm import Bar, warm
+
+ROOT = Path(drivesim.__file__).parent.parent
 
 
 def test_without_a_command_the_ids_are_listed(capsys) -> None:
@@ -82,7 +85,7 @@ for observation in ("grid", "features", "full_grid"):
 
 def test_what_was_warmed_is_loaded_by_every_kind_of_environment() -> None:
     env_id = "drivesim/LaneKeep-v0"
-    environment = {**os.environ, "PYTHONPATH": str(Path(drivesim.__file__).parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-m", "drivesim", "warm", env_id]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     assert done.stdout == ""
@@ -115,3 +118,18 @@ def test_what_cannot_be_compiled_is_named_and_the_rest_is_warmed(monkeypatch, ca
     assert any(
         line.startswith("drivesim: drivesim/LaneKeep-v0 smell: ValueError: observation must be") for line in lines
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs groups of processes")
+def test_an_interrupt_ends_it_at_once(tmp_path) -> None:
+    environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "drivesim", "warm", "drivesim/LaneKeep-v0"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stderr is not None
+        assert "kept in" in running.stderr.readline()
+        os.killpg(running.pid, signal.SIGINT)
+        _, rest = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "Traceback" not in rest

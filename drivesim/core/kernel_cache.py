@@ -68,13 +68,16 @@ def _add_sources(folder: Traversable, path: str, digest: Any) -> None:
 
 @cache
 def _folder() -> str:
-    """The word for all compiled kernels of these sources: any edit is a new, empty folder."""
-    return source_digest()
+    """The word for all compiled kernels of these sources: any edit is a new, empty folder. Empty = cannot be told."""
+    try:
+        return source_digest()
+    except Exception:  # a folder that cannot be read, an archive that was replaced
+        return ""
 
 
 def folder() -> Path | None:
     """Where compiled kernels are kept for later programs; None if they cannot be, which is said."""
-    return place(_folder())
+    return place(_folder()) if _folder() else None
 
 
 def announce() -> None:
@@ -164,7 +167,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         function = self._function
         code = function.__code__
         source = "".join(linecache.getlines(code.co_filename, function.__globals__))
-        if not self._is_enabled or not source:
+        if not (self._is_enabled and source and _folder()):
             return None
         try:
             closure = dumps([cell.cell_contents for cell in function.__closure__ or ()])
