@@ -37,13 +37,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _KERNEL_FOLDERS = ("core", "observations", "scenarios")
-_OPTIONS = (
-    "OPT",
-    "BOUNDSCHECK",
-    "DEBUGINFO_DEFAULT",
-)  # of numba's, by environment variables
-
-_lock: Any = None  # an open file, held until the process ends
+_OPTIONS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # of numba, which change what is compiled
 
 
 def source_digest(package: Traversable | None = None) -> str:
@@ -101,16 +95,12 @@ def _speaks_for_family(path: Path) -> bool:
 
     Who announces holds a lock on the byte of a file that has the starting process's number, until it ends.
     """
-    global _lock
     if fcntl is None:
         return True
     starter = multiprocessing.parent_process()
     try:
-        _lock = (path / "announced").open("ab")
-    except OSError:
-        return True
-    try:
-        fcntl.lockf(_lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, starter.pid or 0 if starter else os.getpid())
+        descriptor = os.open(path / "announced", os.O_RDWR | os.O_CREAT, 0o600)  # left open
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, starter.pid or 0 if starter else os.getpid())
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks
