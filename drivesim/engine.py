@@ -219,6 +219,21 @@ class Engine:
         self._frame.set(obs_out=self._flat(obs_out))
         self._on_all_worlds(batch.observe_worlds)
 
+    def observe_others(self, maps: Array, worlds: Array) -> Array:
+        """What the egos of other worlds (M,) of this configuration see, each on a map of its own: (M * E, *obs_shape)."""
+        obs = np.empty((len(worlds) * self.num_egos, *self.obs_shape), self.obs_dtype)
+        frame = Frame(batch.FRAME)
+        frame.set(
+            worlds=worlds,
+            maps=maps,
+            options=self.options,
+            encode=self._frame.encode,
+            obs_out=obs.reshape(len(obs), self._obs_size),
+            scratch=self._frame.scratch,
+        )
+        batch.observe_worlds(frame.argument, 0, len(worlds), 0)
+        return obs
+
     def describe(self) -> None:
         """Fill `details` of all worlds, but for cost and terms, without a step."""
         self._on_all_worlds(batch.describe_worlds)
