@@ -130,7 +130,7 @@ class Window:
         """Show many worlds of one configuration side by side, as they follow from the last ones shown."""
         if not self.is_open:
             return
-        last = self._last_states or [None] * len(states)
+        last: Sequence[State | None] = self._last_states or [None] * len(states)
         scenes = [Scene(state, before) for state, before in zip(states, last, strict=True)]
         self._last_states = states
 
