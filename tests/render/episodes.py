@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import gymnasium as gym
 import numpy as np
-from places import place
+from places import place_in
 
 import drivesim  # noqa: F401 (registers the environments)
 from agents.scripted import make_scripted
@@ -25,7 +25,7 @@ def decide(state, rng, num_actions, is_probability=True):
     """A made-up decision, which finds the three cells north of the ego worth looking at."""
     scores = rng.random(num_actions)
     scores /= scores.sum()
-    row, col = place(state)
+    row, col = place_in(state)
     cells = tuple((row - n, col, 1.0 / n) for n in (1, 2, 3) if row >= n)
     return Decision(tuple(scores.tolist()), is_probability, float(rng.normal()), cells)
 

@@ -3,7 +3,7 @@
 from drivesim.render.state import place_of
 
 
-def place(state, k=0):
+def place_in(state, k=0):
     """Row and column of vehicle k."""
     return place_of(state.map, int(state.world["vehicles"]["cell"][k]))
 

@@ -7,7 +7,7 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
-from places import place, put
+from places import place_in, put
 
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.core.world import CRASHED, DRIVING, GREEN, RED, TOP_SPEED, YELLOW
@@ -19,6 +19,7 @@ from drivesim.render.view import view_of
 from drivesim.rendering import state_of
 
 IDLE, FASTER = 1, 3
+CHECKERS = (palette.CHECKER_LIGHT, palette.CHECKER_DARK)
 
 
 def make(env_id, **options):
@@ -46,7 +47,7 @@ def count(frame, colour):
 def pixel(state, frame, k=0):
     """The pixel in the middle of the cell of vehicle k."""
     view = view_of(state)
-    row, col = place(state, k)
+    row, col = place_in(state, k)
     row = int(view.row_of(row)) * view.cell + view.cell // 2
     col = int(view.col_of(col)) * view.cell + view.cell // 2
     return tuple(frame[row, col].tolist())
@@ -111,7 +112,7 @@ def test_a_cell_of_a_small_map_is_at_a_fixed_place():
     for state in drive(env, seed=2):
         frame = draw_frame(state)
         if state.world["vehicles"]["status"][0] == DRIVING:  # 12 x 12 cells of 52 pixels, the map's first the second
-            row, col = place(state)
+            row, col = place_in(state)
             middle = frame[(row + 1) * 52 + 26, (col + 1) * 52 + 26]
             assert tuple(middle.tolist()) == palette.EGO
 
@@ -121,7 +122,7 @@ def test_frame_changes_as_the_ego_moves(env_id):
     states = list(drive(make(env_id), seed=3))
     moved = 0
     for before, after in itertools.pairwise(states):
-        if place(before) != place(after):
+        if place_in(before) != place_in(after):
             moved += 1
             assert (draw_frame(before) != draw_frame(after)).any()
     assert moved > 0
@@ -145,8 +146,8 @@ def test_ring_shows_traffic_across_its_seam():
     state = state_of(env)
     shown = []
     for col in (40, 98):
-        put(state, 0, place(state, 0)[0], col)
-        put(state, 1, place(state, 1)[0], (col + 5) % 100)
+        put(state, 0, place_in(state, 0)[0], col)
+        put(state, 1, place_in(state, 1)[0], (col + 5) % 100)
         frame = draw_frame(state)
         assert pixel(state, frame, 1) in palette.TRAFFIC
         shown.append(np.argwhere((frame == palette.TRAFFIC[1]).all(axis=2)).mean(axis=0))
@@ -160,7 +161,7 @@ def test_tall_road_is_shown_to_its_ends():
     assert count(draw_frame(state), palette.CHECKER_DARK) == 0
     view = view_of(state)
     assert view.first_row + view.rows == int(state.map["rows"])
-    put(state, 0, 1, place(state)[1])
+    put(state, 0, 1, place_in(state)[1])
     assert view_of(state).first_row == 0
     assert count(draw_frame(state), palette.CHECKER_DARK) > 0
 
@@ -303,7 +304,7 @@ def test_text_of_a_field():
     lines = env.render().splitlines()
     assert len(lines) == 11
     assert lines[0] == "G G G G G G G G G G"
-    (row, col), (car_row, car_col) = place(state, 0), place(state, 1)
+    (row, col), (car_row, car_col) = place_in(state, 0), place_in(state, 1)
     assert lines[row][2 * col] == "E"
     assert lines[car_row][2 * car_col] == str(state.world["vehicles"]["speed"][1])
     assert "".join(lines[:10]).count("#") == 1
@@ -319,6 +320,18 @@ def test_text_shows_signals_and_route():
     assert letters.count("r") == 2
     state.world["egos"]["remaining"][0] = int(state.world["egos"]["route_length"][0]) // 2
     assert abs(float(draw_text(state).split()[-1].rstrip("%")) - 50) < 3
+
+
+def test_the_goal_that_is_shown_is_that_of_ego_0():
+    env = gym.make("drivesim/Intersection-v0", distance=8, num_vehicles=0)
+    env.reset(seed=0)
+    state = state_of(env)
+    for goal, (row, col) in enumerate(((6, 15), (15, 23), (23, 14), (14, 6))):  # northbound, eastbound, …
+        state.world["egos"]["goal"][0] = goal
+        letters = [line.split(" ") for line in draw_text(state).splitlines()[:-1]]
+        goals = [(r, line.index("G")) for r, line in enumerate(letters) if "G" in line]
+        assert goals == [(row, col)]
+        assert tuple(draw_frame(state, size=480)[16 * row + 1, 16 * col + 6].tolist()) in CHECKERS
 
 
 def test_importing_the_renderer_loads_neither_pygame_nor_torch():
@@ -355,8 +368,8 @@ def test_facts_survive_packing():
     rng = np.random.default_rng(0)
     facts = {name: rng.integers(0, 1 << bits, (3, 4)) for name, bits in FACTS.items()}
     numbers = packed(facts)
-    for place in np.ndindex(3, 4):
-        assert unpacked(int(numbers[place])) == {name: int(array[place]) for name, array in facts.items()}
+    for at in np.ndindex(3, 4):
+        assert unpacked(int(numbers[at])) == {name: int(array[at]) for name, array in facts.items()}
 
 
 # What eyes without one kind of cone see: Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009) 1291, on linear RGB.

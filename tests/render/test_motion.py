@@ -148,6 +148,22 @@ def test_a_world_of_another_episode_is_left_out_of_account():
         assert all(piece.rows[0] == piece.rows[2] and piece.cols[0] == piece.cols[2] for piece in scene.pieces)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "periods"),
+    [
+        ("drivesim/Highway-v0", (0, 100)),
+        ("drivesim/Intersection-v0", (30, 30)),
+        ("drivesim/Autodrive-v0", (0, 10)),
+        ("drivesim/Obstacles-v0", (0, 0)),
+        ("drivesim/LaneKeep-v0", (0, 0)),
+    ],
+)
+def test_a_map_goes_on_with_its_other_side_where_portals_lead_there(env_id, periods):
+    env = gym.make(env_id)
+    env.reset(seed=0)
+    assert periods_of(state_of(env).map) == periods
+
+
 def test_traffic_that_leaves_the_map_comes_in_on_its_other_side():
     env = gym.make("drivesim/Intersection-v0", num_vehicles=20)
     env.reset(seed=0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from episodes import ALL_ACTIONS, Random, action_names, read_page, record
 from PIL import Image
-from places import place
+from places import place_in
 
 from agents.scripted import make_scripted
 from drivesim.core.world import ABSENT
@@ -169,7 +169,7 @@ def test_the_page_is_told_which_part_of_the_map_to_show(pages, env_id):
     for moment in moments:
         if moment.world["vehicles"]["status"][0] == ABSENT:
             continue
-        view, (row, col) = view_of(moment.state), place(moment.state)
+        view, (row, col) = view_of(moment.state), place_in(moment.state)
         for name, ego, first in (("rows", row, view.first_row), ("cols", col, view.first_col)):
             side = page[name]
             wanted = float(ego) - math.floor(side["ego"] * side["shown"])

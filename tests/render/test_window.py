@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pygame
 import pytest
-from places import place
+from places import place_in
 
 from drivesim.registry import IDS
 from drivesim.render import palette, panel
@@ -46,9 +46,8 @@ def drive(env_id="drivesim/Obstacles-v0", seed=0, ticks=8, **options):
     """Moments of a drive straight on."""
     env = gym.make(env_id, **options)
     env.reset(seed=seed)
-    row, col = place(state_of(env))
-    yield Moment(
-        state_of(env), decision=Decision((0.1, 0.5, -0.2, 0.9, 0.0), False, 0.9, ((row, col + 1, 1.0),)))
+    row, col = place_in(state_of(env))
+    yield Moment(state_of(env), decision=Decision((0.1, 0.5, -0.2, 0.9, 0.0), False, 0.9, ((row, col + 1, 1.0),)))
     for _ in range(ticks):
         _, reward, terminated, _, info = env.step(3 % env.action_space.n)
         yield Moment(state_of(env), 3, reward, info["reward_terms"])
@@ -90,7 +89,7 @@ def test_ego_is_where_the_state_says(env_id, window):
         view = view_of(moment.state)
         cell = min(700 // view.rows, (900 - panel.WIDTH) // view.cols)
         top, left = (700 - view.rows * cell) // 2, (900 - panel.WIDTH - view.cols * cell) // 2
-        row, col = place(moment.state)
+        row, col = place_in(moment.state)
         row = int(view.row_of(row)) * cell + cell // 2 + top
         col = int(view.col_of(col)) * cell + cell // 2 + left
         assert tuple(picture[row, col]) == palette.EGO
