@@ -19,7 +19,14 @@ ALLOWED = {
     "drivesim/core": {"numpy", "numba", "drivesim.core"},
     "drivesim/observations": {"numpy", "gymnasium", "drivesim.core", "drivesim.observations"},
     "drivesim/scenarios": {"numpy", "drivesim.core", "drivesim.observations.encoder", "drivesim.scenarios"},
-    "drivesim/render": {"numpy", "pygame", "drivesim.core.map", "drivesim.core.world", "drivesim.render"},
+    "drivesim/render": {
+        "numpy",
+        "pygame",
+        "drivesim.core.event_table",
+        "drivesim.core.map",
+        "drivesim.core.world",
+        "drivesim.render",
+    },
 }
 FORBIDDEN = {
     "drivesim": FRAMEWORKS | {"agents", "scripts"},
