@@ -16,7 +16,7 @@ import numpy as np
 
 from drivesim.core.map import PORTAL
 from drivesim.core.world import DRIVING
-from drivesim.render.state import Record, State, place_of
+from drivesim.render.state import Record, State, grid_of, place_of
 
 Array = np.ndarray[Any, Any]
 
@@ -40,8 +40,9 @@ def periods_of(map: Record) -> tuple[int, int]:
     """Rows and columns after which a map goes on with its other side, 0 = it does not, as its portals lead."""
     if map["num_portals"] == 0:
         return 0, 0
-    across = map["leads_to"][map["ground"] & PORTAL != 0] & 1  # of a heading: 0 north and south, 1 east and west
-    return int(map["rows"]) * bool((across == 0).any()), int(map["cols"]) * bool((across == 1).any())
+    is_portal = grid_of(map, map["ground"]) & PORTAL != 0
+    is_across = grid_of(map, map["leads_to"])[is_portal] & 1 == 1  # of a heading: it leads east or west
+    return int(map["rows"]) * (not is_across.all()), int(map["cols"]) * bool(is_across.any())
 
 
 def displacement(map: Record, before: Array, after: Array) -> Array:
