@@ -29,7 +29,7 @@ class State(NamedTuple):
 
 def place_of(map: Record, cells: Any) -> tuple[Any, Any]:
     """Rows and columns of cells, an integer or an array of any shape."""
-    rows, cols = np.divmod(cells, int(map["width"]))
+    rows, cols = divmod(cells, int(map["width"]))
     return rows - 1, cols - 1
 
 

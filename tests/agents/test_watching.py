@@ -22,6 +22,8 @@ from agents.run_config import AGENT_CONFIGS
 from agents.scripted import make_scripted
 from agents.training import _AGENTS
 from agents.watching import decide, saliency, think_along, watch
+from drivesim.render.state import place_of
+from drivesim.rendering import state_of
 from drivesim.replay import Replay
 
 HIGHWAY, OBSTACLES, INTERSECTION = "drivesim/Highway-v0", "drivesim/Obstacles-v0", "drivesim/Intersection-v0"
@@ -273,7 +275,8 @@ def test_a_driver_that_looks_at_an_obstacle_looks_at_exactly_that_cell() -> None
     while not obs[3, :12, 5].any():  # drive until there is one straight ahead
         obs, *_ = env.step(3)
     ahead = int(np.flatnonzero(obs[3, :12, 5])[-1])
-    ego = env.unwrapped.get_state()[0]["vehicles"][0]
+    state = state_of(env)
+    row, col = place_of(state.map, int(state.world["vehicles"]["cell"][0]))
 
     def function(obs: Tensor) -> Tensor:
         scores = torch.zeros((len(obs), NUM_ACTIONS))
@@ -284,7 +287,7 @@ def test_a_driver_that_looks_at_an_obstacle_looks_at_exactly_that_cell() -> None
     policy = NetworkPolicy(Hand(function))
     action, decision = decide(policy, env, xray=True)
     assert action == 0
-    assert decision.saliency == ((int(ego["row"]) - (12 - ahead), int(ego["col"]), 1.0),)
+    assert decision.saliency == ((row - (12 - ahead), col, 1.0),)
 
 
 def observed(changes: list[float]) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
