@@ -158,7 +158,7 @@ class ReplayRecorder(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def _is_undisturbed(self, record: Record) -> bool:
         """Whether the world is of the episode that was begun, of its seed, and as many ticks into it."""
         world, start = world_of(self.env), self._start
-        is_same = all(np.array_equal(world[name], start[name]) for name in ("key_0", "key_1", "episode", "level_seed"))
+        is_same = all(np.array_equal(world[name], start[name]) for name in ("episode", "level_seed"))
         return (
             is_same
             and [int(world[name][0]) for name in ("key_0", "key_1")] == key_of(self._seed).tolist()
