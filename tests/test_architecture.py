@@ -20,7 +20,14 @@ ALLOWED = {
     "drivesim/core": {"numpy", "numba", "drivesim.cache", "drivesim.core"},
     "drivesim/observations": {"numpy", "gymnasium", "drivesim.core", "drivesim.observations"},
     "drivesim/scenarios": {"numpy", "drivesim.core", "drivesim.observations.encoder", "drivesim.scenarios"},
-    "drivesim/render": {"numpy", "pygame", "drivesim.core.world", "drivesim.core.event_table", "drivesim.render"},
+    "drivesim/render": {
+        "numpy",
+        "pygame",
+        "drivesim.core.event_table",
+        "drivesim.core.map",
+        "drivesim.core.world",
+        "drivesim.render",
+    },
 }
 FORBIDDEN = {
     "drivesim": FRAMEWORKS | {"agents", "scripts"},
