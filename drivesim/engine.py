@@ -1,6 +1,6 @@
 """Worlds, their maps and the compiled loops over them: the one engine behind every environment.
 
-`core.batch` holds the loops, this the memory that they work on; `env` and `vector_env` are Gymnasium's interfaces to it.
+`core.batch` holds the loops, this the memory that they work on; `env` and `vector_env` are Gymnasium's interfaces.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ class Engine:
         fields: list[tuple[str, Any]] = [("world", self.worlds.dtype)]
         if self.has_own_maps:
             fields.append(("map", self.maps.dtype))
-        return np.dtype((np.record, fields))  # type: ignore[arg-type]
+        return np.dtype((np.record, fields))
 
     def set_state(self, state: Any, mask: Any) -> None:
         """Take over the worlds in `mask` (all, if None); who is where is derived, not believed.

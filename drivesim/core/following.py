@@ -10,6 +10,7 @@ Taking the largest v' in {v-1, v, v+1} with v'(v'+1)/2 <= gap + u(u-1)/2 keeps (
 leader does within the same limits. Lane changes keep it too: they are only made where (I) holds for both new pairs.
 """
 
+from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     CROSSWALK,
@@ -23,7 +24,7 @@ from drivesim.core.map import (
     next_cell,
     turned,
 )
-from drivesim.core.memory import WORD, word_at, zero_bytes_below
+from drivesim.core.memory import WORD
 from drivesim.core.pedestrians import has_pedestrian
 from drivesim.core.rng import DRAW_DAWDLE, tick_words
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, occupant_of

@@ -91,7 +91,8 @@ def _link_into_others(dispatcher: Any, linked: Any) -> None:
 def kernel(function: F) -> F:
     """Compile `function` when it is first called: no GIL, IEEE arithmetic, cached on disk.
 
-    Called from Python it is compiled with all that it calls. What other kernels call is the same code, linked into them.
+    Called from Python it is compiled with all that it calls; what other kernels call is the same code, linked into
+    them.
     """
     if numba.config.DISABLE_JIT:
         return function
