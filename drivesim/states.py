@@ -155,7 +155,6 @@ def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
     is_driving = worlds["vehicles"]["status"] == DRIVING
     require(~is_driving[:, num_vehicles:], "status")
     require(is_driving[:, :num_egos].any(axis=1) | (worlds["stage"] != RUNNING), "status")
-    require((occupants_of(worlds) > 0).sum(axis=1) == is_driving.sum(axis=1), "cell", "no other vehicle's")
 
 
 def check_maps(maps: Array, model: Array) -> None:
@@ -225,7 +224,7 @@ def cells_ahead(maps: Array, map_of: Array, cells: Array, headings: Array) -> Ar
     """The cells (n,) ahead of others on the maps `map_of` (n,), as `core.map.next_cell` has it."""
     ahead = cells + maps["steps"][map_of, headings]
     if maps["num_portals"][0] == 0:
-        return ahead
+        return np.asarray(ahead)
     leads_to = maps["leads_to"][map_of, cells]
     passes = (maps["ground"][map_of, cells] & PORTAL != 0) & (leads_to & 3 == headings)
     return np.where(passes, leads_to >> 2, ahead)
@@ -242,11 +241,14 @@ def border_of(model: Array) -> Array:
 def is_on_map(cells: Array, is_border: Array) -> Array:
     """Whether cells (M, …) are those of a map, without its border."""
     is_cell = (cells >= 0) & (cells < len(is_border))
-    return is_cell & ~is_border[np.where(is_cell, cells, 0)]  # type: ignore[no-any-return]
+    return is_cell & ~is_border[np.where(is_cell, cells, 0)]
 
 
 def occupants_of(worlds: Array) -> Array:
-    """Who is on every cell of worlds (M,), from their vehicles: uint8 (M, cells), 1 + vehicle, 0 = nobody."""
+    """Who is on every cell of worlds (M,), from their vehicles: uint8 (M, cells), 1 + vehicle, 0 = nobody.
+
+    Of several on one cell, which unaware drivers can be, it is the last: `core.advance` lets them enter in this order.
+    """
     occupants = np.zeros_like(worlds["occupants"])
     vehicles = worlds["vehicles"]
     worlds_of, numbers = np.nonzero(vehicles["status"] == DRIVING)
