@@ -85,7 +85,9 @@ def check_state(state: Any, mask: Any, num_worlds: int, dtype: np.dtype[np.void]
     Raises:
         TypeError, ValueError: naming what is wrong.
     """
-    if not isinstance(state, np.ndarray) or state.dtype != dtype:
+    if isinstance(state, np.ndarray) and np.can_cast(state.dtype, dtype, "equiv"):
+        state = state.astype(dtype, copy=False)  # np.concatenate and np.stack close the gaps between fields
+    else:
         found = type(state).__name__
         if isinstance(state, np.ndarray):
             found = f"elements of {state.dtype.itemsize} bytes where this environment's have {dtype.itemsize}"

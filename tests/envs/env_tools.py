@@ -87,4 +87,6 @@ def keys(envs: Any) -> np.ndarray:
 
 def world_bytes(state: np.ndarray) -> np.ndarray:
     """The bytes of worlds or states (N,) as uint8 (N, size)."""
-    return np.ascontiguousarray(state).view(np.uint8).reshape(len(state), -1)
+    clean = np.zeros(state.shape, state.dtype)  # between fields, a copy may hold anything
+    clean[...] = state
+    return clean.view(np.uint8).reshape(len(state), -1)

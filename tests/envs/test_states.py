@@ -230,7 +230,7 @@ def test_forks_with_new_keys_begin_alike_and_each_has_its_own_future() -> None:
     assert np.array_equal(copies["world"]["vehicles"], np.repeat(original[1:2]["world"]["vehicles"], 4, axis=0))
     worlds = np.concatenate([original[1:2], copies])["world"]
     assert len(set(zip(worlds["key_0"].tolist(), worlds["key_1"].tolist(), strict=True))) == 5
-    envs.set_state(np.concatenate([original[1:2], copies]).astype(original.dtype))
+    envs.set_state(np.concatenate([original[1:2], copies]))
     obs = envs.observe()
     assert (obs == obs[0]).all()
     for _ in range(15):
