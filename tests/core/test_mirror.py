@@ -5,8 +5,8 @@ import pytest
 from levels import levels, without_ego
 from mirror import MIRRORED_ACTIONS, mirrored
 
+from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import price
-from drivesim.core.rules import NUM_TERMS
 from drivesim.core.tick import tick
 
 DIFFICULTIES = ("easy", "medium", "hard")

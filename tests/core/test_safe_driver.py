@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from levels import levels
 
+from drivesim.core.event_table import EVENT_AT_FAULT, EVENT_COLLISION
 from drivesim.core.tick import tick
-from drivesim.core.world import DRIVING, EVENT_AT_FAULT, EVENT_COLLISION
+from drivesim.core.world import DRIVING
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 
