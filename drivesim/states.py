@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from drivesim.core.following import STALE
 from drivesim.core.map import EDGE, PORTAL
 from drivesim.core.world import (
     ABSENT,
@@ -147,7 +148,7 @@ def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
     vehicles = worlds["vehicles"][:, :num_vehicles]
     people = worlds["people"][:, : int(model["num_people"][0])]
     require_ranges(egos, {"goal": (0, max(1, int(model_map["num_destinations"][0])) - 1)})
-    require_ranges(vehicles, {"leader": (-1, num_vehicles - 1)})
+    require_ranges(vehicles, {"leader": (STALE, num_vehicles - 1)})
     is_border = border_of(model_map)
     require(is_on_map(vehicles["cell"], is_border), "cell")
     require(is_on_map(people["cell"], is_border), "cell")
@@ -168,18 +169,20 @@ def check_maps(maps: Array, model: Array) -> None:
     for name in FIXED_MAP:
         require(maps[name] == model[name], name)
     border = border_of(model)
-    require((maps["ground"] >> 4 & 7 == EDGE) == border, "ground")
-    require(maps["ground"][:, border] == EDGE << 4, "ground")
+    ground, behind = maps["ground"][:, : len(border)], maps["ground"][:, len(border) :]
+    require((ground >> 4 & 7 == EDGE) == border, "ground")
+    require(ground[:, border] == EDGE << 4, "ground")
+    require(behind == 0, "ground")
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:
         require(maps["junctions"]["num_cells"] <= MAX_PLACES, "num_cells", f"at most {MAX_PLACES}")
         require_ranges(maps, {"junction": (0, num_junctions), "place": (0, MAX_PLACES - 1)})
         require(maps["junction"][:, border] == 0, "junction")
     if model["num_portals"][0] == 0:
-        require(maps["ground"] & PORTAL == 0, "ground")
+        require(ground & PORTAL == 0, "ground")
         return
     require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
-    is_portal = maps["ground"] & PORTAL != 0
+    is_portal = ground & PORTAL != 0
     require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
 
 
