@@ -229,15 +229,10 @@ def highway_with_a_car_ahead(observation: str, gap: int) -> tuple[gym.Env, tuple
     env = gym.make(HIGHWAY, observation=observation)
     env.reset(seed=0)
     state = env.unwrapped.get_state()
-    world = state[0]
-    vehicles = world["vehicles"]
-    world["first"] = -1
-    vehicles["ahead"] = -1
+    vehicles = state["world"]["vehicles"][0]
     vehicles["status"][4:] = 0
     for k, (row, col) in enumerate(((2, 50), (2, 51 + gap), (1, 52), (3, 49))):
-        vehicles["row"][k], vehicles["col"][k], vehicles["ahead"][k] = row, col, k
-        world["first"][row] = k
-    vehicles["ahead"][0], vehicles["ahead"][1] = 1, 0
+        vehicles["cell"][k] = (row + 1) * 102 + col + 1  # of a road of 100 cells, with a border around it
     env.unwrapped.set_state(state)
     return env, (2, 51 + gap)
 
@@ -278,7 +273,7 @@ def test_a_driver_that_looks_at_an_obstacle_looks_at_exactly_that_cell() -> None
     while not obs[3, :12, 5].any():  # drive until there is one straight ahead
         obs, *_ = env.step(3)
     ahead = int(np.flatnonzero(obs[3, :12, 5])[-1])
-    ego = env.unwrapped.get_state()[0]["vehicles"][0]
+    ego = env.unwrapped.get_state()["world"]["vehicles"][0, 0]
 
     def function(obs: Tensor) -> Tensor:
         scores = torch.zeros((len(obs), NUM_ACTIONS))
@@ -289,7 +284,8 @@ def test_a_driver_that_looks_at_an_obstacle_looks_at_exactly_that_cell() -> None
     policy = NetworkPolicy(Hand(function))
     action, decision = decide(policy, env, xray=True)
     assert action == 0
-    assert decision.saliency == ((int(ego["row"]) - (12 - ahead), int(ego["col"]), 1.0),)
+    row, col = divmod(int(ego["cell"]), env.unwrapped._engine.map_shape[1] + 2)
+    assert decision.saliency == ((row - 1 - (12 - ahead), col - 1, 1.0),)
 
 
 def observed(changes: list[float]) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
