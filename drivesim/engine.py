@@ -304,7 +304,7 @@ class Engine:
         chosen = state[mask]
         model = self._model
         model_map = model["map"] if self.has_own_maps else self.maps
-        check_states(chosen, model, model_map, self.config.scenario)
+        check_states(chosen, model, model_map, self.config.scenario, int(self.options["driver_model"][0]))
         if self.autoreset == batch.SAME_STEP and (chosen["world"]["stage"] == ENDED).any():
             raise ValueError("state holds an ended episode, which a SAME_STEP environment cannot continue")
         self.worlds[mask] = chosen["world"]
