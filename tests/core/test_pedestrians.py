@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from ascii_map import FASTER, IDLE, SLOWER, Car, from_ascii, rules_of
+from ascii_map import FASTER, IDLE, SLOWER, Car, cell_of, from_ascii, join_sides, options_of
 from hypothesis import given
 from hypothesis import strategies as st
+from records import ROOMY_MAP, ROOMY_WORLD, frame_of, open_frame, rows_and_cols
 
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import place
+from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, paint, set_size
 from drivesim.core.pedestrians import may_step_out
 from drivesim.core.tick import tick
-from drivesim.core.world import CROSSING, CROSSWALK, EAST, LANE, NORTH, SOUTH, WAITING, WEST, WORLD, paint
+from drivesim.core.world import CROSSING, WAITING, place
 
 
 def road_to_crosswalk(gap, speed):
@@ -30,12 +31,12 @@ class TestSteppingOut:
     @pytest.mark.parametrize("speed", range(6))
     def test_so_a_driver_who_then_brakes_never_hits_anybody(self, speed) -> None:
         situation = road_to_crosswalk((speed + 1) * (speed + 2) // 2, speed)
-        situation.world.pedestrians[0].col = 1
-        situation.world.pedestrians[0].status = CROSSING
-        situation.world.pedestrians[0].heading = NORTH  # stays there for longer than the car needs
+        situation.world.people[0].col = 1
+        situation.world.people[0].status = CROSSING
+        situation.world.people[0].heading = NORTH  # stays there for longer than the car needs
         for action in [FASTER] + [SLOWER] * 8:
-            situation.world.pedestrians[0].row = 2
-            situation.world.pedestrians[0].status = CROSSING
+            situation.world.people[0].row = 2
+            situation.world.people[0].status = CROSSING
             assert "pedestrian_hit" not in situation.play(action)
         assert situation.motion("E") == (NORTH, 0)
 
@@ -60,7 +61,7 @@ class TestCrossing:
         seen = []
         for _ in range(3):
             situation.play()
-            pedestrian = situation.world.pedestrians[0]
+            pedestrian = situation.world.people[0]
             seen.append((int(pedestrian.col), int(pedestrian.status), int(pedestrian.heading)))
         assert seen == [(1, CROSSING, EAST), (2, CROSSING, EAST), (3, WAITING, WEST)]
 
@@ -71,10 +72,10 @@ class TestCrossing:
             b=Car(NORTH, 2),
             pedestrians=[(2, 1, EAST, CROSSING)],
         )
-        situation.world.pedestrians[0].heading = NORTH
+        situation.world.people[0].heading = NORTH
         for _ in range(5):
-            situation.world.pedestrians[0].row = 2
-            situation.world.pedestrians[0].status = CROSSING
+            situation.world.people[0].row = 2
+            situation.world.people[0].status = CROSSING
             situation.play()
         assert situation.at("a") == (3, 1)
         assert situation.at("b") == (3, 2)
@@ -100,8 +101,8 @@ def hits_of(worlds, actions, rules_array, ticks):
     cols = np.zeros(8, np.int64)
     for _ in range(ticks):
         for p in range(world.num_pedestrians):
-            rows[p] = world.pedestrians[p].row
-            cols[p] = world.pedestrians[p].col
+            rows[p] = world.people[p].row
+            cols[p] = world.people[p].col
         tick(world, actions, 0, rules)
         for k in range(world.num_vehicles):
             vehicle = world.vehicles[k]
@@ -115,7 +116,7 @@ def hits_of(worlds, actions, rules_array, ticks):
                     if rows[p] == row and cols[p] == col:
                         hits += 1
         for p in range(world.num_pedestrians):
-            walked += abs(int(world.pedestrians[p].col) - int(cols[p]))
+            walked += abs(int(world.people[p].col) - int(cols[p]))
     return hits, walked, driven
 
 
@@ -151,7 +152,7 @@ def test_traffic_never_hits_anybody(seed, lanes, num_vehicles, num_crosswalks, f
         limit = int(random.integers(1, fastest + 1))
         place(world, k, int(row), 1 + int(lane), SOUTH if lane < lanes // 2 else NORTH, 0, limit)
     world.num_vehicles = len(places)
-    rules = rules_of(num_controlled=0, dawdle=round(dawdle * 65536))
+    rules = options_of(num_egos=0, dawdle=round(dawdle * 65536))
     hits, walked, driven = hits_of(worlds, np.zeros(1, np.int64), rules, 400)
     assert hits == 0
     assert walked > 0 or num_vehicles > 5  # in dense traffic some car may always be too near
