@@ -60,7 +60,7 @@ def levels(scenario: str, level_seeds: Any, **options: Any) -> tuple[np.ndarray,
     level_seeds = np.array(list(level_seeds), np.int64)
     maps = np.zeros(len(level_seeds), ROOMY_MAP)
     worlds = np.zeros(len(level_seeds), ROOMY_WORLD)
-    worlds["key_0"], worlds["key_1"] = np.random.default_rng(1).integers(0, 2**32, (2, len(level_seeds)))
+    worlds["key_0"], worlds["key_1"] = np.random.default_rng(1).integers(0, 2**32, (len(level_seeds), 2)).T
     worlds["episode"] = -1
     worlds["scenario"] = scenario_of(scenario).number
     frame = generator_frame(scenario, maps, worlds, record)

@@ -130,7 +130,7 @@ class TestTurn:
     def test_faster_than_1_the_car_goes_straight_on(self, speed, action) -> None:
         turning, idle = (from_ascii(FIELD + "+ + + + +", E=Car(SOUTH, speed, on="+")) for _ in range(2))
         assert turning.play(action) == idle.play(IDLE)
-        assert turning.worlds.tobytes() == idle.worlds.tobytes()
+        assert turning.worlds == idle.worlds
 
     def test_is_decided_by_the_cell_under_the_car_alone(self) -> None:
         """On the corner RIGHT turns; LEFT, for which the corner has no heading, changes lane."""
@@ -175,7 +175,7 @@ class TestActionMask:
         for action in range(5):
             situation = base.copy()
             situation.play(action)
-            outcomes.append(situation.worlds.tobytes())
+            outcomes.append(situation.worlds)
         differs = [action == IDLE or outcomes[action] != outcomes[IDLE] for action in range(5)]
         assert self.mask(base) == differs
 
