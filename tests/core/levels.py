@@ -33,7 +33,7 @@ def lay_and_populate(argument, i):
 
 
 def generator_frame(scenario: str, maps: np.ndarray, worlds: np.ndarray, options: np.ndarray) -> Frame:
-    """What the loops above take."""
+    """What the loops above take: its `argument`, as long as the frame itself is kept."""
     road = scenario_of(scenario)
     frame = Frame(batch.FRAME)
     frame.set(

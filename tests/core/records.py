@@ -37,7 +37,7 @@ def tick_worlds(argument, num_worlds, num_egos):
 
 
 def frame_of(maps: np.ndarray, worlds: np.ndarray, options: np.ndarray, actions: Any = (0,)) -> Frame:
-    """What the tests' loops take."""
+    """What the tests' loops take: its `argument`, as long as the frame itself is kept."""
     frame = Frame(PLAY)
     frame.set(maps=maps, worlds=worlds, options=options, actions=np.ascontiguousarray(actions, np.int64))
     return frame
@@ -45,7 +45,8 @@ def frame_of(maps: np.ndarray, worlds: np.ndarray, options: np.ndarray, actions:
 
 def tick_all(maps: np.ndarray, worlds: np.ndarray, options: np.ndarray, actions: Any, num_egos: int = 1) -> None:
     """One tick of every world, with `num_egos` actions for each."""
-    tick_worlds(frame_of(maps, worlds, options, actions).argument, len(worlds), num_egos)
+    frame = frame_of(maps, worlds, options, actions)
+    tick_worlds(frame.argument, len(worlds), num_egos)
 
 
 def rows_and_cols(map: Any, cells: Any) -> tuple[Any, Any]:

@@ -135,7 +135,8 @@ def test_a_level_that_cannot_be_certified_is_refused() -> None:
     def certified(seed):
         maps, worlds = np.zeros(1, ROOMY_MAP), np.zeros(1, ROOMY_WORLD)
         worlds["level_seed"] = seed
-        return lay_and_populate(generator_frame("Obstacles", maps, worlds, options).argument, 0)
+        frame = generator_frame("Obstacles", maps, worlds, options)
+        return lay_and_populate(frame.argument, 0)
 
     assert not any(certified(seed) for seed in range(20))
     options["certified_within"] += 1

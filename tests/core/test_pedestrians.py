@@ -162,7 +162,8 @@ def test_traffic_never_hits_anybody(seed, lanes, num_vehicles, num_crosswalks, f
         place(world, k, cell_of(map, row, 1 + lane), SOUTH if lane < lanes // 2 else NORTH, 0, top_speed)
     world.num_vehicles = len(places)
     options = options_of(num_egos=0, dawdle=round(dawdle * 65536))
-    hits, walked, driven, shared = hits_of(frame_of(maps, worlds, options).argument, 400)
+    frame = frame_of(maps, worlds, options)
+    hits, walked, driven, shared = hits_of(frame.argument, 400)
     assert hits == 0
     assert walked > 0 or num_vehicles > 5  # in dense traffic some car may always be too near
     assert driven > 0  # and nobody waits for ever
