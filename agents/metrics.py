@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -147,7 +148,6 @@ class EpisodeSums:
     """Means over the episodes that ended since the last log point, from vector infos."""
 
     _ROLLOUT = ("success", "episode_return", "episode_length", "route_completion", "mean_speed")
-    _EVENTS = ("collision", "at_fault", "pedestrian_hit", "off_road", "red_light", "wrong_way")
 
     def __init__(self) -> None:
         """Starts with no episodes."""
@@ -160,7 +160,7 @@ class EpisodeSums:
             return
         self.num_episodes += len(next(iter(episodes.values())))
         for name, values in episodes.items():
-            key = self._metric_name(name)
+            key = self._metric_name(name, values.dtype == np.bool_)
             if key is not None:
                 self._sums[key] = self._sums.get(key, 0.0) + float(values.sum())
 
@@ -183,12 +183,10 @@ class EpisodeSums:
         self.num_episodes = int(state["num_episodes"])
         self._sums = {str(name): float(total) for name, total in state["sums"].items()}
 
-    def _metric_name(self, name: str) -> str | None:
+    def _metric_name(self, name: str, is_flag: bool) -> str | None:
         if name in self._ROLLOUT:
             return f"rollout/{name}"
-        if name in self._EVENTS or name == "timeout":
-            return f"event/{name}"
-        return None
+        return f"event/{name}" if is_flag else None
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:

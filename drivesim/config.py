@@ -2,91 +2,73 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import Field, asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
 from drivesim.checks import chosen, real, whole
-from drivesim.core.options import OPTIONS, REWARD_COST, REWARD_ROUTE, REWARD_SHAPED, REWARD_SPARSE
+from drivesim.core.event_table import HEADS
+from drivesim.core.options import OPTIONS
+from drivesim.core.prices import FACTORS, PRICES, TERMS
 from drivesim.core.world import KRAUSS, NASCH, UNAWARE
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import Encoder
 from drivesim.registry import entry_of, scenario_of
 from drivesim.scenarios.scenario import LevelConfig, Scenario
 
-REWARDS = {
-    "route": REWARD_ROUTE,
-    "shaped": REWARD_SHAPED,
-    "sparse": REWARD_SPARSE,
-    "cost": REWARD_COST,
-}
+REWARDS = {name: number for number, name in enumerate(HEADS)}
 DRIVER_MODELS = {"krauss": KRAUSS, "nasch": NASCH, "unaware": UNAWARE}
 DIFFICULTIES = ("easy", "medium", "hard")
 SPLITS = ("train", "test")
 LARGEST = sys.float_info.max
 MAX_LEVELS = 2**31 - 1
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+def _with_weights(cls: type[T]) -> type[T]:
+    """`cls` as a frozen dataclass that has a field, and in its docstring a sentence, for every price."""
+    cls.__annotations__ = {price.name: float for price in PRICES}
+    for price in PRICES:
+        setattr(cls, price.name, price.default)
+    if cls.__doc__:  # there is none under python -OO
+        lines = [f"    {price.name}: {price.meaning}" for price in PRICES]
+        cls.__doc__ = "\n".join([inspect.cleandoc(cls.__doc__), "", "Attributes:", *lines])
+    return dataclass(frozen=True)(cls)
+
+
+@_with_weights
 class RewardWeights:
     """What events and progress are worth. Signs are checked: a penalty above 0 is an error.
 
-    Which terms a head uses: `"route"` all but the last four; `"shaped"` all; `"sparse"` arrived (only if the drive
-    counts as a success), collision, pedestrian_hit and off_road; `"cost"` progress and arrived, everything else is
-    counted in `info["cost"]` instead.
+    Which weights a head uses: `"route"` all but those marked Shaped; `"shaped"` all; `"sparse"` arrived (only if the
+    drive counts as a success) and the accidents; `"cost"` progress and arrived, everything else is counted in
+    `info["cost"]` instead.
     """
 
-    progress: float = 1.0
-    """Times the share of the route gained or lost in a tick."""
-    arrived: float = 1.0
-    """On arrival."""
-    collision: float = -1.0
-    """On hitting a vehicle or an obstacle."""
-    pedestrian_hit: float = -1.0
-    """On hitting a pedestrian."""
-    off_road: float = -1.0
-    """On leaving the road or the map."""
-    red_light: float = -0.5
-    """On leaving a stop line into the junction on red."""
-    wrong_way: float = 0.0
-    """Per tick in a cell that does not allow the heading."""
-    failed_to_yield: float = 0.0
-    """On entering a junction whose cells somebody else has reserved."""
-    offset_factor: float = 0.5
-    """Gains at the lane's edge are worth this share, on its centre 1, in between linear."""
-    speeding_factor: float = 0.5
-    """Gains above the speed limit are worth this share."""
-    harsh_factor: float = 0.9
-    """Gains in a tick in which the acceleration changed by 2 or more are worth this share."""
-    lane_change_factor: float = 0.95
-    """Gains in a tick in which a lane's boundary was crossed are worth this share."""
-    shoulder_factor: float = 0.5
-    """Gains on the shoulder are worth this share."""
-    lane_offset: float = -0.01
-    """Shaped: per tick, times the distance from the lane's centre as a share of half the lane."""
-    speeding: float = -0.02
-    """Shaped: per tick above the speed limit."""
-    harsh: float = -0.005
-    """Shaped: per tick in which the acceleration changed by 2 or more."""
-    time: float = -0.002
-    """Shaped: per tick."""
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+        def __init__(self, *in_order: float, **by_name: float) -> None: ...
+
+        def __getattr__(self, name: str) -> float: ...
 
     def __post_init__(self) -> None:
         """Check that every weight is finite and has its sign."""
-        for weight in fields(self):
-            value = getattr(self, weight.name)
-            if weight.name.endswith("_factor"):
+        for price in PRICES:
+            value = getattr(self, price.name)
+            if not price.heads:
                 low, high, allowed = 0.0, 1.0, "in (0, 1]"
-            elif weight.name in ("progress", "arrived"):
+            elif price.default > 0.0:
                 low, high, allowed = 0.0, LARGEST, "finite and at least 0"
             else:
                 low, high, allowed = -LARGEST, 0.0, "finite and at most 0"
-            number = real(f"reward weight {weight.name}", value, low, high, allowed)
-            if number == 0.0 and weight.name.endswith("_factor"):
-                raise ValueError(f"reward weight {weight.name} must be {allowed}, got {value}")
-            object.__setattr__(self, weight.name, number)
+            number = real(f"reward weight {price.name}", value, low, high, allowed)
+            if number == 0.0 and not price.heads:
+                raise ValueError(f"reward weight {price.name} must be {allowed}, got {value}")
+            object.__setattr__(self, price.name, number)
 
 
 @dataclass(frozen=True)
@@ -195,8 +177,11 @@ class EnvConfig:
         record["ahead"] = scenario.window.ahead
         record["behind"] = scenario.window.behind
         record["beside"] = scenario.window.beside
-        for name, weight in asdict(self.reward_weights).items():
-            options["weights"][name][0] = weight
+        weights = asdict(self.reward_weights)
+        paid = [price.name for price in PRICES if self.reward in price.heads]
+        options["weights"]["terms"][0] = [weights[name] if name in paid else 0.0 for name in TERMS]
+        for name in FACTORS:
+            options["weights"][name][0] = weights[name]
         for name, value in asdict(self.level_config).items():
             options["level"][name][0] = value
         return options

@@ -109,7 +109,9 @@ class Engine:
         """Tell the loops where everything is."""
         assert self.config.observation is not None
         bindings = bindings_of(self.config.scenario, self.config.observation)
-        self.episodes = self.details["episode"]  # views: making them in every step would take longer than the step
+        self.episodes = self.details["episode"].view(
+            batch.EPISODE
+        )  # views: making them in every step would take longer than the step
         self.costs = self.details["cost"]
         self.terms = self.details["terms"]
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)

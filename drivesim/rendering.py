@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from drivesim.checks import whole
-from drivesim.core.options import TERMS
+from drivesim.core.prices import TERMS
 from drivesim.core.world import NOT_STARTED
 from drivesim.engine import Array, Engine
 from drivesim.render.view import LARGEST_SIZE, SMALLEST_SIZE

@@ -25,7 +25,6 @@ from drivesim.checks import (
     whole,
 )
 from drivesim.config import EnvConfig, RewardWeights, jsonable
-from drivesim.core import batch
 from drivesim.core.world import ENDED
 from drivesim.engine import Array, Engine
 from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED

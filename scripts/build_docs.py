@@ -25,7 +25,9 @@ import tyro
 from readme_tables import table
 
 from agents.results import BASELINES, read_summary, summarise
-from drivesim.config import DIFFICULTIES, RewardWeights
+from drivesim.config import DIFFICULTIES
+from drivesim.core.event_table import EVENTS, Effect
+from drivesim.core.prices import PRICES
 from drivesim.observations import ENCODERS, full_grid, grid
 from drivesim.observations.features import FEATURES
 from drivesim.registry import ENTRIES, Entry, scenario_of
@@ -66,9 +68,24 @@ def sentences(config: type[Any]) -> dict[str, str]:
 
 def weights() -> str:
     """The table of the reward's weights."""
-    meanings = sentences(RewardWeights)
-    rows = [(f"`{field.name}`", f"{field.default:g}", meanings[field.name]) for field in fields(RewardWeights)]
+    rows = [(f"`{price.name}`", f"{price.default:g}", price.meaning) for price in PRICES]
     return table([("weight", "default", "what it is worth"), *rows])
+
+
+def events() -> str:
+    """The table of events: what they are and what follows from them."""
+    effects = {"ends the drive": Effect.ENDS, "fails it": Effect.FAILS, "is a cost": Effect.COSTS}
+    rows = [("event", "happens", *effects, "is priced by")]
+    for event in EVENTS:
+        follows = ["yes" if effect in event.effects else "" for effect in effects.values()]
+        rows.append((f"`{event.name}`", event.when, *follows, ", ".join(f'`"{head}"`' for head in event.heads)))
+    return table(rows)
+
+
+def flags() -> str:
+    """The table of the flags that `info` has of events."""
+    rows = [(f"`{event.name}`", event.when) for event in EVENTS if Effect.IN_INFO in event.effects]
+    return table([("flag", "is true from then on"), *rows])
 
 
 def feature_names() -> str:
@@ -261,6 +278,8 @@ def pages(docs: Path) -> dict[Path, str | None]:
         fresh[folder / f"{file_name(entry)}.md"] = environment_page(entry, summary, docs)
     tables = {
         "weights": weights(),
+        "events": events(),
+        "flags": flags(),
         "planes": docstring_table(grid),
         "codes": docstring_table(full_grid),
         "features": feature_names(),

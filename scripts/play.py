@@ -28,6 +28,7 @@ from agents.scripted import make_scripted
 from agents.training import load_policy
 from agents.watching import decide, think_along
 from agents.watching import watch as watch_drive
+from drivesim.core.event_table import EVENTS, Effect
 from drivesim.registry import IDS
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
@@ -176,7 +177,7 @@ def open_env(arguments: Arguments, config: EnvChoice, window: Window, notes: tup
 
 def score(info: dict[str, Any]) -> str:
     """The outcome of the player's drive, in a line."""
-    ends = ("collision", "pedestrian_hit", "off_road", "timeout")
+    ends = (*(event.name for event in EVENTS if Effect.ENDS | Effect.FAILS in event.effects), "timeout")
     end = next((name.replace("_", " ") for name in ends if info[name]), "arrived")
     return f"you: {end} after {info['episode_length']} ticks, return {info['episode_return']:.2f}"
 

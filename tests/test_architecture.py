@@ -19,7 +19,7 @@ ALLOWED = {
     "drivesim/core": {"numpy", "numba", "drivesim.core"},
     "drivesim/observations": {"numpy", "gymnasium", "drivesim.core", "drivesim.observations"},
     "drivesim/scenarios": {"numpy", "drivesim.core", "drivesim.observations.encoder", "drivesim.scenarios"},
-    "drivesim/render": {"numpy", "pygame", "drivesim.core.world", "drivesim.render"},
+    "drivesim/render": {"numpy", "pygame", "drivesim.core.world", "drivesim.core.event_table", "drivesim.render"},
 }
 FORBIDDEN = {
     "drivesim": FRAMEWORKS | {"agents", "scripts"},

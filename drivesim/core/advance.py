@@ -7,10 +7,12 @@ is a collision. Traffic among itself cannot collide (see `following`), so only e
 from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import release_claim
-from drivesim.core.map import EDGE, is_ring, kind, next_cell, next_cell_for_ego, row_of
+from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
+from drivesim.core.memory import WORD, word_at, zero_bytes_below
 from drivesim.core.world import DRIVING, enter, leave, leave_world
 
 SUB_STEPS = 5
+PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
 
 
 @kernel
@@ -36,6 +38,18 @@ def cell_ahead(map, world, k, distance):
 
 
 @kernel
+def end_of_way(map, world, k):
+    """The cell that vehicle k reaches in this tick; eight cells of a row are seen to hold no portal in one look."""
+    vehicle = world.vehicles[k]
+    if map.num_portals == 0 and k >= world.num_egos:
+        return vehicle.cell + vehicle.speed * map.steps[vehicle.heading]
+    if vehicle.heading == EAST and zero_bytes_below(word_at(map.ground, vehicle.cell) & PORTALS) >= vehicle.speed:
+        if k >= world.num_egos or is_ring(map):
+            return vehicle.cell + vehicle.speed
+    return cell_ahead(map, world, k, vehicle.speed)
+
+
+@kernel
 def are_near(map, a, b, reach):
     """Whether two cells lie within `reach` cells of each other, counted in rows and columns."""
     rows = row_of(map, b) - row_of(map, a)
@@ -49,14 +63,14 @@ def passes_portal(map, vehicle):
 
 
 @kernel
-def is_near(map, first, second):
-    """Whether two vehicles could meet in this tick at all; their ways' ends are noted.
+def is_near(map, first, second, any_portal):
+    """Whether two vehicles could meet in this tick at all.
 
-    Where one of them drives through a portal, it may meet the other on either side of it.
+    Where one of them drives through a portal (`any_portal`: somebody does), it may meet the other on either side of it.
     """
     reach = first.speed + second.speed
     apart = abs(second.cell - first.cell)
-    if map.num_portals > 0 and (passes_portal(map, first) or passes_portal(map, second)):
+    if any_portal and (passes_portal(map, first) or passes_portal(map, second)):
         return True
     if first.heading & 1 == 1 and second.heading & 1 == 1:  # along the rows: only in one and the same row
         return apart <= reach
@@ -82,7 +96,7 @@ def meeting(map, world, a, b):
 
 
 @kernel
-def is_eventful(map, world):
+def is_eventful(map, world, any_portal):
     """Whether any ego meets anything in this tick; most ticks, none does."""
     for k in range(world.num_egos):
         vehicle = world.vehicles[k]
@@ -93,7 +107,7 @@ def is_eventful(map, world):
                 return True
         for other in range(world.num_vehicles):
             if other != k and world.vehicles[other].status == DRIVING:
-                if is_near(map, vehicle, world.vehicles[other]) and meeting(map, world, k, other) != 0:
+                if is_near(map, vehicle, world.vehicles[other], any_portal) and meeting(map, world, k, other) != 0:
                     return True
     return False
 
@@ -119,7 +133,7 @@ def leave_on_the_way(map, world, k, sub_step):
 
 
 @kernel
-def sweep(map, world):
+def sweep(map, world, any_portal):
     """Go through the sub-steps in order; who leaves the world in one of them is not met in the next."""
     for sub_step in range(1, SUB_STEPS + 1):
         for k in range(world.num_egos):
@@ -128,7 +142,7 @@ def sweep(map, world):
                 continue
             for j in range(world.num_vehicles):
                 other = world.vehicles[j]
-                if j == k or other.status != DRIVING or not is_near(map, vehicle, other):
+                if j == k or other.status != DRIVING or not is_near(map, vehicle, other, any_portal):
                     continue
                 if meeting(map, world, k, j) == sub_step:
                     collide(
@@ -180,6 +194,7 @@ def advance(map, world):
     Reads   the map, vehicles[k].next_speed
     Writes  vehicles, occupants, and the events of the egos
     """
+    any_portal = False
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
@@ -188,13 +203,14 @@ def advance(map, world):
                 world.egos[k].jerk = abs(acceleration - vehicle.acceleration)
             vehicle.acceleration = acceleration
             vehicle.speed = vehicle.next_speed
-            vehicle.next_cell = cell_ahead(map, world, k, vehicle.speed)
+            vehicle.next_cell = end_of_way(map, world, k)
+            any_portal = any_portal or passes_portal(map, vehicle)
     if map.num_junctions > 0:
         for k in range(world.num_egos):
             if world.vehicles[k].status == DRIVING:
                 note_lines(map, world, k)
-    if is_eventful(map, world):
-        sweep(map, world)
+    if is_eventful(map, world, any_portal):
+        sweep(map, world, any_portal)
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
             leave(world, k)

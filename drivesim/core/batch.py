@@ -8,25 +8,19 @@ observation's `encode` are called by address.
 import numpy as np
 from numba import types
 
+from drivesim.core.event_table import BITS, EVENTS, EVENTS_ENDING, REWARD_COST, Effect
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import update_signals
 from drivesim.core.map import MAP, distance_from, is_ring
 from drivesim.core.memory import BatchType, Binding, BlockType, FrameType, RowsType, StructureType, erase, opener
-from drivesim.core.options import NUM_TERMS, OPTIONS, REWARD_COST
+from drivesim.core.options import OPTIONS
+from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import cost, is_success, price
 from drivesim.core.rng import DRAW_LEVEL_SEED, below, tick_words
 from drivesim.core.steering import has_effect
 from drivesim.core.tick import is_over, tick
 from drivesim.core.world import (
     ENDED,
-    EVENT_AT_FAULT,
-    EVENT_COLLISION,
-    EVENT_OFF_ROAD,
-    EVENT_PEDESTRIAN_HIT,
-    EVENT_RED_LIGHT,
-    EVENT_WRONG_WAY,
-    EVENTS_TERMINAL,
-    GOING,
     HAS_ENDED,
     RUNNING,
     WAS_TOLD,
@@ -39,35 +33,46 @@ MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as imp
 TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
 NEVER = -1_000_000  # ticks
 
-# What `info` says of an episode, in this order.
-EPISODE = np.dtype(
-    (
-        np.record,
-        [
-            ("success", "?"),
-            ("collision", "?"),
-            ("at_fault", "?"),
-            ("pedestrian_hit", "?"),
-            ("off_road", "?"),
-            ("red_light", "?"),
-            ("wrong_way", "?"),
-            ("timeout", "?"),
-            ("route_completion", "f8"),
-            ("mean_lane_offset", "f8"),
-            ("mean_speed", "f8"),
-            ("mean_abs_jerk", "f8"),
-            ("episode_length", "i8"),
-            ("episode_return", "f8"),
-            ("level_seed", "i8"),
-        ],
+FLAGS = tuple(event.name for event in EVENTS if Effect.IN_INFO in event.effects)
+NUM_FLAGS = len(FLAGS)
+FLAG_EVENTS = np.array([bit for bit, event in zip(BITS, EVENTS, strict=True) if event.name in FLAGS])
+
+
+def episode_record(flags):
+    """What `info` says of an episode, in this order; `flags` are the fields for the events that have a flag."""
+    return np.dtype(
+        (
+            np.record,
+            [
+                ("success", "?"),
+                *flags,
+                ("timeout", "?"),
+                ("route_completion", "f8"),
+                ("mean_lane_offset", "f8"),
+                ("mean_speed", "f8"),
+                ("mean_abs_jerk", "f8"),
+                ("episode_length", "i8"),
+                ("episode_return", "f8"),
+                ("level_seed", "i8"),
+            ],
+        )
     )
-)
+
+
+EPISODE = episode_record([(name, "?") for name in FLAGS])
+EPISODE_ARRAYS = episode_record([("happened", "u1", (NUM_FLAGS,))])  # the same bytes; kernels fill the flags in a loop
 
 # What a step says of one ego beside observation, reward and ends.
 DETAIL = np.dtype(
     (
         np.record,
-        [("cost", "f8"), ("events", "i8"), ("mask", "u1", (5,)), ("terms", "f8", (NUM_TERMS,)), ("episode", EPISODE)],
+        [
+            ("cost", "f8"),
+            ("events", "i8"),
+            ("mask", "u1", (5,)),
+            ("terms", "f8", (NUM_TERMS,)),
+            ("episode", EPISODE_ARRAYS),
+        ],
     )
 )
 
@@ -173,17 +178,13 @@ def start_episode(frame, i, level_seed, scratch):
 
 @kernel
 def describe_episode(map, world, k, episode):
-    """Fill an EPISODE record for ego k."""
+    """Fill an EPISODE_ARRAYS record for ego k."""
     ego = world.egos[k]
     seen = ego.events_seen
     episode.success = is_success(map, world, k)
-    episode.collision = seen & EVENT_COLLISION != 0
-    episode.at_fault = seen & EVENT_AT_FAULT != 0
-    episode.pedestrian_hit = seen & EVENT_PEDESTRIAN_HIT != 0
-    episode.off_road = seen & EVENT_OFF_ROAD != 0
-    episode.red_light = seen & EVENT_RED_LIGHT != 0
-    episode.wrong_way = seen & EVENT_WRONG_WAY != 0
-    episode.timeout = seen & EVENTS_TERMINAL == 0
+    for flag in range(NUM_FLAGS):
+        episode.happened[flag] = seen & FLAG_EVENTS[flag] != 0
+    episode.timeout = seen & EVENTS_ENDING == 0
     ticks = max(1, ego.ticks)
     episode.route_completion = max(0.0, (ego.route_length - ego.remaining) / ego.route_length)
     episode.mean_lane_offset = ego.offset_sum / (ticks * max(1, map.half_lane))

@@ -1,8 +1,24 @@
 """What happened to the egos in this tick: facts, one bit each, detected here and nowhere else.
 
-Reward, ends, `info` and metrics read these bits; nobody re-derives one.
+What each is and what follows from it stands in `event_table.py`. Reward, ends, `info` and metrics read these bits;
+nobody re-derives one.
 """
 
+from drivesim.core.event_table import (
+    EVENT_ARRIVED,
+    EVENT_AT_FAULT,
+    EVENT_COLLISION,
+    EVENT_FAILED_TO_YIELD,
+    EVENT_HARSH,
+    EVENT_LANE_CHANGE,
+    EVENT_OFF_ROAD,
+    EVENT_PEDESTRIAN_HIT,
+    EVENT_RED_LIGHT,
+    EVENT_SPEEDING,
+    EVENT_WRONG_WAY,
+    EVENTS_ENDING,
+    EVENTS_FAILING,
+)
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import claim_conflicts, colour_for, line_junction, path_through
 from drivesim.core.map import (
@@ -25,17 +41,6 @@ from drivesim.core.world import (
     ARRIVED,
     CRASHED,
     DRIVING,
-    EVENT_ARRIVED,
-    EVENT_AT_FAULT,
-    EVENT_COLLISION,
-    EVENT_FAILED_TO_YIELD,
-    EVENT_HARSH,
-    EVENT_LANE_CHANGE,
-    EVENT_OFF_ROAD,
-    EVENT_PEDESTRIAN_HIT,
-    EVENT_RED_LIGHT,
-    EVENT_SPEEDING,
-    EVENT_WRONG_WAY,
     HAS_ENDED,
     RED,
     leave,
@@ -145,8 +150,9 @@ def measure_drive(map, world, k):
     if is_ring(map) and ego.remaining <= 0 and vehicle.status == DRIVING:
         ego.events |= EVENT_ARRIVED
         ego.remaining = 0
+    if ego.events & EVENTS_ENDING != 0 and vehicle.status == DRIVING:
         leave(world, k)
-        vehicle.status = ARRIVED
+        vehicle.status = ARRIVED if ego.events & EVENTS_FAILING == 0 else CRASHED
     ego.events_seen |= ego.events
     if vehicle.status != DRIVING:
         ego.drive = HAS_ENDED

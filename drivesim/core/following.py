@@ -13,6 +13,7 @@ leader does within the same limits. Lane changes keep it too: they are only made
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     CROSSWALK,
+    EAST,
     EDGE,
     LANE,
     STOP_LINE,
@@ -22,9 +23,15 @@ from drivesim.core.map import (
     next_cell,
     turned,
 )
+from drivesim.core.memory import WORD, word_at, zero_bytes_below
 from drivesim.core.pedestrians import has_pedestrian
 from drivesim.core.rng import DRAW_DAWDLE, tick_words
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, occupant_of
+
+PLAIN_EAST = int.from_bytes(
+    bytes([1 << EAST | LANE << 4] * WORD), "little"
+)  # eight ordinary cells of an eastbound lane
+STALE = -2  # instead of a leader: somebody has come or gone since
 
 
 @kernel
@@ -63,6 +70,15 @@ def look(map, world, k, cell, distance):
     vehicle = world.vehicles[k]
     heading = vehicle.heading
     plain = 1 << heading | LANE << 4  # the ground of an ordinary cell of my lane
+    if heading == EAST and distance <= WORD and world.num_egos <= 1 and map.ground[cell] == plain:
+        # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead, which
+        # cannot be predicted (together they halve the time of a tick in dense traffic).
+        if zero_bytes_below(word_at(map.ground, cell + 1) ^ PLAIN_EAST) >= distance:
+            gap = min(zero_bytes_below(word_at(world.occupants, cell + 1)), distance)
+            found = gap < distance
+            leader = found * occupant_of(world, cell + 1 + gap) - (1 - found)
+            other = world.vehicles[max(leader, 0)]
+            return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
     gap = -1
     room = distance
     leader = -1
@@ -153,7 +169,7 @@ def follow(world, k):
 def choose_speeds(map, world, options, is_fresh):
     """Decide the next speed of all traffic from positions after steering and the old speeds.
 
-    With `is_fresh`, what steering saw ahead still holds and is not looked up again.
+    With `is_fresh`, what steering saw ahead still holds, but for those that it left STALE, and is not looked up again.
 
     Reads   the map, world.vehicles (positions, old speeds), world.occupants
     Writes  vehicles[k].next_speed of traffic, egos[…].cut_in_at
@@ -174,7 +190,7 @@ def choose_speeds(map, world, options, is_fresh):
             gap, _, _ = look(map, world, k, vehicle.cell, chosen)
             chosen = min(chosen, gap)
         else:
-            if not is_fresh:
+            if not is_fresh or vehicle.leader == STALE:
                 look_ahead(map, world, k)
             chosen = follow(world, k)
             may_dawdle = chosen >= speed and not has_several_headings(map, vehicle.cell)

@@ -1,6 +1,6 @@
 """Lane changes and turns of the traffic."""
 
-from drivesim.core.following import braking_distance, is_safe, look, look_ahead, reach_of
+from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     LANE,
@@ -14,8 +14,10 @@ from drivesim.core.map import (
     kind,
     turned,
 )
+from drivesim.core.memory import lowest_bit
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_of
 
+GROUP = 62  # vehicles to a word of bits
 LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
 
 
@@ -54,16 +56,30 @@ def followers_are_safe(map, world, k, cell):
 
 
 @kernel
+def is_held_up(vehicle):
+    """Whether a vehicle that drives would drive faster if nobody were ahead of it."""
+    return (vehicle.speed > 0) & (vehicle.stopping_room < reach_of(vehicle))
+
+
+@kernel
+def turns_here(map, options, vehicle):
+    """Whether a vehicle turns in the cell where it is."""
+    if vehicle.next_turn == 0 or vehicle.claim == 0:
+        return False
+    is_slow = vehicle.speed <= 1 or options.driver_model == NASCH  # which brakes to 1 in the same tick
+    if not is_slow or not has_several_headings(map, vehicle.cell):
+        return False
+    return allows(map, vehicle.cell, turned(vehicle.heading, vehicle.next_turn))
+
+
+@kernel
 def wants_lane(map, world, k, side):
-    """Whether traffic vehicle k changes one lane to `side` now.
+    """Whether traffic vehicle k, which is held up, changes one lane to `side` now.
 
     Incentive after Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534: my lane holds me up and the
     other one would less. Safety: (I) for both pairs that the change makes.
     """
     vehicle = world.vehicles[k]
-    reach = reach_of(vehicle)
-    if (vehicle.speed == 0) | (vehicle.stopping_room >= reach):
-        return False  # nobody holds me up
     if kind(map, vehicle.cell) != LANE or has_several_headings(map, vehicle.cell):
         return False
     cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
@@ -71,7 +87,7 @@ def wants_lane(map, world, k, side):
         return False
     if occupant_of(world, cell) >= 0:
         return False
-    _, room, _ = look(map, world, k, cell, reach)
+    _, room, _ = look(map, world, k, cell, reach_of(vehicle))
     if room <= vehicle.stopping_room or braking_distance(vehicle.speed) > room:
         return False
     return followers_are_safe(map, world, k, cell)
@@ -83,33 +99,48 @@ def steer_traffic(map, world, options):
 
     Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell.
 
-    Returns whether what each vehicle has seen ahead (`stopping_room`, `leader`) still holds: nobody has moved, and no
-    claim that is granted after this can open the way.
+    Returns whether what each vehicle has seen ahead (`stopping_room`, `leader`) still holds, but for those whose leader
+    is now STALE: no claim that is granted after this can open the way.
     """
     if options.driver_model == UNAWARE:
         return False
-    is_fresh = map.num_junctions == 0 and world.num_people == 0
     side = LEFT_SIDE
     if (world.tick + world.is_mirrored) & 1 == 1:
         side = RIGHT_SIDE
-    for k in range(world.num_egos, world.num_vehicles):
-        vehicle = world.vehicles[k]
-        vehicle.lane_shift = 0
-        vehicle.turn_now = 0
-        if vehicle.status != DRIVING:
-            continue
-        is_slow = vehicle.speed <= 1 or options.driver_model == NASCH  # which brakes to 1 in the same tick
-        if vehicle.next_turn != 0 and vehicle.claim != 0 and is_slow:
-            if has_several_headings(map, vehicle.cell):
-                if allows(map, vehicle.cell, turned(vehicle.heading, vehicle.next_turn)):
-                    vehicle.turn_now = vehicle.next_turn
-                    continue
-        look_ahead(map, world, k)
-        if wants_lane(map, world, k, side):
-            vehicle.lane_shift = side
-            is_fresh = False
-    if is_fresh:
-        return True
+    any_shift = False
+    any_turn = False
+    # First everybody looks, then those who are held up decide: who is held up cannot be predicted by a processor.
+    for begin in range(world.num_egos, world.num_vehicles, GROUP):
+        held_up = 0
+        for k in range(begin, min(begin + GROUP, world.num_vehicles)):
+            vehicle = world.vehicles[k]
+            vehicle.lane_shift = 0
+            vehicle.turn_now = 0
+            if vehicle.status != DRIVING:
+                continue
+            if turns_here(map, options, vehicle):
+                vehicle.turn_now = vehicle.next_turn
+                any_turn = True
+                continue
+            look_ahead(map, world, k)
+            held_up |= int(is_held_up(vehicle)) << (k - begin)
+        while held_up != 0:
+            k = begin + lowest_bit(held_up)
+            held_up &= held_up - 1
+            if wants_lane(map, world, k, side):
+                world.vehicles[k].lane_shift = side
+                any_shift = True
+    if any_shift or any_turn:
+        move_aside(map, world)
+        if any_shift and world.num_egos <= 1:
+            mark_stale(map, world)
+    is_fresh = map.num_junctions == 0 and world.num_people == 0 and not any_turn
+    return is_fresh and (not any_shift or world.num_egos <= 1)
+
+
+@kernel
+def move_aside(map, world):
+    """Apply the turns and changes of lane that the traffic has decided."""
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
@@ -121,4 +152,31 @@ def steer_traffic(map, world, options):
             cell = cell_beside(map, vehicle.cell, vehicle.heading, vehicle.lane_shift)
             leave(world, k)
             enter(world, k, cell)
-    return False
+
+
+@kernel
+def mark_stale(map, world):
+    """After changes of lane, mark all whose leader has come or gone, and who has changed himself."""
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status != DRIVING:
+            continue
+        if vehicle.lane_shift != 0:
+            vehicle.leader = STALE
+            follower = follower_of(map, world, vehicle.cell, vehicle.heading, LOOK_BACK)
+            if follower >= 0:
+                world.vehicles[follower].leader = STALE
+        elif vehicle.leader >= world.num_egos and world.vehicles[vehicle.leader].lane_shift != 0:
+            vehicle.leader = STALE
+
+
+@kernel
+def follower_of(map, world, cell, heading, distance):
+    """The first vehicle straight behind a cell, within `distance` cells of the same lane; -1 = none."""
+    for _ in range(distance):
+        cell = cell_behind(map, cell, heading)
+        if not allows(map, cell, heading):
+            return -1
+        if world.occupants[cell] != 0:
+            return occupant_of(world, cell)
+    return -1

@@ -11,7 +11,7 @@ A map is written by a scenario's `lay` and never afterwards. It may be shared by
 import numpy as np
 
 from drivesim.core.jit import kernel
-from drivesim.core.memory import Structure
+from drivesim.core.memory import WORD, Structure
 
 # --- headings ------------------------------------------------------------------------------------------------------
 NORTH, EAST, SOUTH, WEST = 0, 1, 2, 3  # clockwise; row grows southward
@@ -78,7 +78,7 @@ def map_dtype(
         leads_to=cells if has_portals else 0,
         comes_from=cells if has_portals else 0,
         distances=destinations * cells,
-        ground=cells,
+        ground=cells + WORD,  # so that a word may be read from every cell
         lanes=cells,
         junction=cells if junctions else 0,
         place=cells if junctions else 0,

@@ -5,39 +5,7 @@ Kernels read it and never write it. `config.py` fills and validates it.
 
 import numpy as np
 
-# --- rewards -----------------------------------------------------------------------------------------------------
-REWARD_ROUTE, REWARD_SHAPED, REWARD_SPARSE, REWARD_COST = 0, 1, 2, 3
-
-# Terms of a reward, in the order in which they are added up. Named as the event they price.
-TERMS = (
-    "progress",
-    "arrived",
-    "collision",
-    "pedestrian_hit",
-    "off_road",
-    "red_light",
-    "wrong_way",
-    "failed_to_yield",
-    "lane_offset",
-    "speeding",
-    "harsh",
-    "time",
-)
-NUM_TERMS = len(TERMS)
-(
-    TERM_PROGRESS,
-    TERM_ARRIVED,
-    TERM_COLLISION,
-    TERM_PEDESTRIAN_HIT,
-    TERM_OFF_ROAD,
-    TERM_RED_LIGHT,
-    TERM_WRONG_WAY,
-    TERM_FAILED_TO_YIELD,
-    TERM_LANE_OFFSET,
-    TERM_SPEEDING,
-    TERM_HARSH,
-    TERM_TIME,
-) = range(NUM_TERMS)
+from drivesim.core.prices import WEIGHTS
 
 # What a scenario's generator may be asked for. One vocabulary: a scenario uses the fields that its config names.
 LEVEL = np.dtype(
@@ -59,31 +27,6 @@ LEVEL = np.dtype(
             ("green", "i4"),  # ticks
             ("yellow", "i4"),  # ticks
             ("all_red", "i4"),  # ticks
-        ],
-    )
-)
-
-WEIGHTS = np.dtype(
-    (
-        np.record,
-        [
-            ("progress", "f8"),
-            ("arrived", "f8"),
-            ("collision", "f8"),
-            ("pedestrian_hit", "f8"),
-            ("off_road", "f8"),
-            ("red_light", "f8"),
-            ("wrong_way", "f8"),
-            ("failed_to_yield", "f8"),
-            ("offset_factor", "f8"),
-            ("speeding_factor", "f8"),
-            ("harsh_factor", "f8"),
-            ("lane_change_factor", "f8"),
-            ("shoulder_factor", "f8"),
-            ("lane_offset", "f8"),
-            ("speeding", "f8"),
-            ("harsh", "f8"),
-            ("time", "f8"),
         ],
     )
 )

@@ -1,37 +1,21 @@
 """Rewards price events and progress; they detect nothing themselves. Rational arithmetic only."""
 
-from drivesim.core.jit import kernel
-from drivesim.core.options import (
-    REWARD_COST,
+from drivesim.core.event_table import (
+    BITS,
+    EVENT_ARRIVED,
+    EVENT_HARSH,
+    EVENT_LANE_CHANGE,
+    EVENT_SPEEDING,
+    EVENTS_COST,
+    EVENTS_FAILING,
     REWARD_ROUTE,
     REWARD_SHAPED,
     REWARD_SPARSE,
-    TERM_ARRIVED,
-    TERM_COLLISION,
-    TERM_FAILED_TO_YIELD,
-    TERM_HARSH,
-    TERM_LANE_OFFSET,
-    TERM_OFF_ROAD,
-    TERM_PEDESTRIAN_HIT,
-    TERM_PROGRESS,
-    TERM_RED_LIGHT,
-    TERM_SPEEDING,
-    TERM_TIME,
-    TERM_WRONG_WAY,
 )
-from drivesim.core.world import (
-    EVENT_ARRIVED,
-    EVENT_COLLISION,
-    EVENT_FAILED_TO_YIELD,
-    EVENT_HARSH,
-    EVENT_LANE_CHANGE,
-    EVENT_OFF_ROAD,
-    EVENT_PEDESTRIAN_HIT,
-    EVENT_RED_LIGHT,
-    EVENT_SPEEDING,
-    EVENT_WRONG_WAY,
-    EVENTS_FATAL,
-)
+from drivesim.core.jit import kernel
+from drivesim.core.prices import NUM_TERMS, TERM_ARRIVED, TERM_EVENTS, TERM_LANE_OFFSET, TERM_PROGRESS, TERM_TIME
+
+NUM_EVENTS = len(BITS)
 
 
 @kernel
@@ -42,9 +26,9 @@ def has_event(events, bit):
 
 @kernel
 def is_success(map, world, k):
-    """Arrived without a fatal event and, on a wide lane, with a mean |offset| of at most half the half lane."""
+    """Arrived, nothing failed the drive and, on a wide lane, the mean |offset| is at most half the half lane."""
     ego = world.egos[k]
-    if ego.events_seen & EVENT_ARRIVED == 0 or ego.events_seen & EVENTS_FATAL != 0:
+    if ego.events_seen & EVENT_ARRIVED == 0 or ego.events_seen & EVENTS_FAILING != 0:
         return False
     return map.half_lane == 0 or 2 * ego.offset_sum <= ego.ticks * map.half_lane
 
@@ -89,36 +73,21 @@ def price(map, world, k, options, terms_out):
         map: the map.
         world: after `events.measure_drive`.
         k: the ego.
-        options: the options; `options.reward` chooses the head.
+        options: the options; `options.reward` chooses the head, and `options.weights` are 0 where it does not pay a term.
         terms_out: float64 (NUM_TERMS,), overwritten.
     """
-    ego = world.egos[k]
-    events = ego.events
+    events = world.egos[k].events
     weights = options.weights
+    for term in range(NUM_TERMS):
+        terms_out[term] = weights.terms[term] * has_event(events, TERM_EVENTS[term])
+    if options.reward == REWARD_SPARSE and not is_success(map, world, k):
+        terms_out[TERM_ARRIVED] = 0.0
     gain = route_gain(world, k)
-    terms_out[:] = 0.0
-    if options.reward == REWARD_SPARSE:
-        if events & EVENT_ARRIVED != 0 and is_success(map, world, k):
-            terms_out[TERM_ARRIVED] = weights.arrived
-    else:
-        terms_out[TERM_ARRIVED] = weights.arrived * has_event(events, EVENT_ARRIVED)
-    if options.reward == REWARD_ROUTE or options.reward == REWARD_SHAPED:
-        if gain > 0.0:
-            gain *= soft_factor(map, world, k, weights)
-        terms_out[TERM_RED_LIGHT] = weights.red_light * has_event(events, EVENT_RED_LIGHT)
-        terms_out[TERM_WRONG_WAY] = weights.wrong_way * has_event(events, EVENT_WRONG_WAY)
-        terms_out[TERM_FAILED_TO_YIELD] = weights.failed_to_yield * has_event(events, EVENT_FAILED_TO_YIELD)
-    if options.reward == REWARD_SHAPED:
-        terms_out[TERM_LANE_OFFSET] = weights.lane_offset * offset_share(map, world, k)
-        terms_out[TERM_SPEEDING] = weights.speeding * has_event(events, EVENT_SPEEDING)
-        terms_out[TERM_HARSH] = weights.harsh * has_event(events, EVENT_HARSH)
-        terms_out[TERM_TIME] = weights.time
-    if options.reward != REWARD_SPARSE:
-        terms_out[TERM_PROGRESS] = weights.progress * gain
-    if options.reward != REWARD_COST:
-        terms_out[TERM_COLLISION] = weights.collision * has_event(events, EVENT_COLLISION)
-        terms_out[TERM_PEDESTRIAN_HIT] = weights.pedestrian_hit * has_event(events, EVENT_PEDESTRIAN_HIT)
-        terms_out[TERM_OFF_ROAD] = weights.off_road * has_event(events, EVENT_OFF_ROAD)
+    if gain > 0.0 and (options.reward == REWARD_ROUTE or options.reward == REWARD_SHAPED):
+        gain *= soft_factor(map, world, k, weights)
+    terms_out[TERM_PROGRESS] = weights.terms[TERM_PROGRESS] * gain
+    terms_out[TERM_LANE_OFFSET] = weights.terms[TERM_LANE_OFFSET] * offset_share(map, world, k)
+    terms_out[TERM_TIME] = weights.terms[TERM_TIME]
     total = 0.0
     for term in range(terms_out.shape[0]):
         total += terms_out[term]
@@ -128,13 +97,8 @@ def price(map, world, k, options, terms_out):
 @kernel
 def cost(world, k):
     """The safe-RL cost of this tick: the number of rules that ego k broke."""
-    events = world.egos[k].events
-    return (
-        has_event(events, EVENT_COLLISION)
-        + has_event(events, EVENT_PEDESTRIAN_HIT)
-        + has_event(events, EVENT_OFF_ROAD)
-        + has_event(events, EVENT_RED_LIGHT)
-        + has_event(events, EVENT_WRONG_WAY)
-        + has_event(events, EVENT_FAILED_TO_YIELD)
-        + has_event(events, EVENT_SPEEDING)
-    )
+    broken = world.egos[k].events & EVENTS_COST
+    total = 0.0
+    for number in range(NUM_EVENTS):
+        total += has_event(broken, 1 << number)
+    return total

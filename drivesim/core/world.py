@@ -8,7 +8,7 @@ rewards is an integer, and all but the occupants of cells are wide enough for ar
 import numpy as np
 
 from drivesim.core.jit import kernel
-from drivesim.core.memory import Structure
+from drivesim.core.memory import WORD, Structure
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4
@@ -33,21 +33,6 @@ GREEN, YELLOW, RED = 0, 1, 2
 
 # --- pedestrians -------------------------------------------------------------------------------------------------
 NOBODY, WAITING, CROSSING = 0, 1, 2
-
-# --- events of one tick, one bit each ----------------------------------------------------------------------------
-EVENT_ARRIVED = 1 << 0
-EVENT_COLLISION = 1 << 1
-EVENT_AT_FAULT = 1 << 2
-EVENT_PEDESTRIAN_HIT = 1 << 3
-EVENT_OFF_ROAD = 1 << 4
-EVENT_RED_LIGHT = 1 << 5
-EVENT_WRONG_WAY = 1 << 6
-EVENT_FAILED_TO_YIELD = 1 << 7
-EVENT_SPEEDING = 1 << 8
-EVENT_LANE_CHANGE = 1 << 9
-EVENT_HARSH = 1 << 10
-EVENTS_TERMINAL = EVENT_ARRIVED | EVENT_COLLISION | EVENT_PEDESTRIAN_HIT | EVENT_OFF_ROAD
-EVENTS_FATAL = EVENT_COLLISION | EVENT_PEDESTRIAN_HIT | EVENT_OFF_ROAD
 
 VEHICLE = np.dtype(
     (
@@ -81,7 +66,7 @@ EGO = np.dtype(
         [
             ("return_sum", "f8"),  # undiscounted sum of rewards
             ("goal", "i4"),  # its destination's number
-            ("events", "i4"),  # of this tick
+            ("events", "i4"),  # of this tick, one bit each, see event_table.py
             ("events_seen", "i4"),  # of the whole episode
             ("remaining", "i4"),  # moves to the goal, or cells of a ring; the last finite one off the route
             ("remaining_before", "i4"),  # the same before this tick
@@ -151,7 +136,7 @@ def world_dtype(
     if vehicles > MAX_VEHICLES:
         raise ValueError(f"{vehicles} vehicles do not fit: at most {MAX_VEHICLES}, the egos included")
     cells = (rows + 2) * (cols + 2)
-    return WORLD.dtype(egos=egos, vehicles=vehicles, people=people, lamps=junctions, occupants=cells)
+    return WORLD.dtype(egos=egos, vehicles=vehicles, people=people, lamps=junctions, occupants=cells + WORD)
 
 
 @kernel

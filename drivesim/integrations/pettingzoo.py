@@ -18,7 +18,7 @@ from pettingzoo import ParallelEnv
 
 from drivesim.checks import RENDER_MODES, checked_render_mode, checked_seed, checked_time_limit, whole
 from drivesim.core import batch
-from drivesim.core.options import TERMS
+from drivesim.core.prices import TERMS
 from drivesim.core.world import RUNNING
 from drivesim.engine import Array, Engine
 from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED

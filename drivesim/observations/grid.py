@@ -58,6 +58,7 @@ PLANES = (
     "route",
     "own_speed",
 )
+OBSTACLE_PLANE = PLANES.index("obstacle")
 
 
 @kernel
@@ -93,16 +94,17 @@ def shortest(difference, ring):
 
 
 @kernel
-def place_in_window(map, ego, options, cell):
-    """The place of a cell in the window of an ego's vehicle, -1 outside it."""
-    rows = shortest(row_of(map, cell) - row_of(map, ego.cell), map.ring_rows)
-    cols = shortest(col_of(map, cell) - col_of(map, ego.cell), map.ring_cols)
+def place_in_window(map, options, heading, ego_row, ego_col, cell):
+    """The place of a cell in the window of an ego, -1 outside it."""
+    row = row_of(map, cell)
+    rows = shortest(row - ego_row, map.ring_rows)
+    cols = shortest(cell - (row + 1) * map.width - 1 - ego_col, map.ring_cols)
     ahead = -rows
     right = cols
-    if ego.heading & 1 == 1:
+    if heading & 1 == 1:
         ahead = cols
         right = rows
-    if ego.heading >> 1 == 1:
+    if heading >> 1 == 1:
         ahead = -ahead
         right = -right
     if -options.behind <= ahead <= options.ahead and -options.beside <= right <= options.beside:
@@ -114,19 +116,22 @@ def place_in_window(map, ego, options, cell):
 def mark_moving(map, world, k, options, num_cells, out):
     """Stamp vehicles and pedestrians into their planes."""
     ego = world.vehicles[k]
+    heading = ego.heading
+    row = row_of(map, ego.cell)
+    col = col_of(map, ego.cell)
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status != DRIVING:
             continue
-        n = place_in_window(map, ego, options, vehicle.cell)
+        n = place_in_window(map, options, heading, row, col, vehicle.cell)
         if n >= 0:
             out[4 * num_cells + n] = 55 + 40 * vehicle.speed
-            out[5 * num_cells + n] = min(64 * (((vehicle.heading - ego.heading) & 3) + 1), 255)
+            out[5 * num_cells + n] = min(64 * (((vehicle.heading - heading) & 3) + 1), 255)
     for p in range(world.num_people):
         pedestrian = world.people[p]
         if pedestrian.status == NOBODY:
             continue
-        n = place_in_window(map, ego, options, pedestrian.cell)
+        n = place_in_window(map, options, heading, row, col, pedestrian.cell)
         if n >= 0:
             out[6 * num_cells + n] = 255 if pedestrian.status == CROSSING else 128
 
@@ -150,34 +155,70 @@ def mark_signals(map, world, k, num_cells, window, out):
 
 
 @kernel
-def mark_cells(map, world, k, num_cells, window, out):
-    """Write the planes of the map, cell by cell."""
+def mark_road(map, world, k, options, num_cells, out):
+    """Write the planes of the map, along each column of the window from the ego's row ahead, then behind.
+
+    Along a column most cells are alike, so what a ground looks like is kept.
+    """
     heading = world.vehicles[k].heading
-    ego = world.egos[k]
-    for n in range(num_cells):
-        cell = window[n]
-        where = kind(map, cell)
-        if where == OBSTACLE:
-            out[3 * num_cells + n] = 255
+    here = world.vehicles[k].cell
+    goal = world.egos[k].goal
+    remaining = world.egos[k].remaining
+    repeats = is_ring(map)
+    is_wide = map.half_lane > 0
+    width = 2 * options.beside + 1
+    middle = options.ahead * width
+    for across in range(width):
+        start = cell_towards(map, here, heading, 0, across - options.beside)
+        if start < 0:
             continue
-        if allows(map, cell, heading):
-            out[n] = 128 if where == SHOULDER or where == PARKING_BAY else 255
-        elif headings(map, cell) != 0:
-            out[num_cells + n] = 255
-        else:
-            continue
-        out[2 * num_cells + n] = 36 * abs(lane_offset(map, cell))
-        if is_ring(map):
-            out[8 * num_cells + n] = 128
-        else:
-            distance = distance_from(map, ego.goal, cell)
-            if distance != UNREACHABLE:
-                out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (ego.remaining - distance)))
+        last = -1
+        plane = -1  # that shows this ground; -1 = none
+        value = 0
+        for is_ahead in (True, False):
+            cell = start if is_ahead else cell_behind_for_ego(map, start, heading)
+            n = middle + across if is_ahead else middle + across + width
+            for _ in range(options.ahead + 1 if is_ahead else options.behind):
+                if map.ground[cell] != last:
+                    last = map.ground[cell]
+                    if kind(map, cell) == EDGE:
+                        break
+                    plane, value = look_of(map, cell, heading)
+                if plane >= 0:
+                    out[plane * num_cells + n] = value
+                if plane == 0 or plane == 1:
+                    if is_wide:
+                        out[2 * num_cells + n] = 36 * abs(lane_offset(map, cell))
+                    if repeats:
+                        out[8 * num_cells + n] = 128
+                    else:
+                        distance = distance_from(map, goal, cell)
+                        if distance != UNREACHABLE:
+                            out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
+                if is_ahead:
+                    n -= width
+                    cell = next_cell_for_ego(map, cell, heading)
+                else:
+                    n += width
+                    cell = cell_behind_for_ego(map, cell, heading)
+
+
+@kernel
+def look_of(map, cell, heading):
+    """The plane that shows a cell's ground to somebody of a heading, -1 = none, and the value there."""
+    where = kind(map, cell)
+    if where == OBSTACLE:
+        return OBSTACLE_PLANE, 255
+    if allows(map, cell, heading):
+        return 0, 128 if where == SHOULDER or where == PARKING_BAY else 255
+    if headings(map, cell) != 0:
+        return 1, 255
+    return -1, 0
 
 
 @kernel
 def encode(map, world, k, options, scratch, out):
-    """Write ego k's window: gather the cells once, then write plane by plane.
+    """Write ego k's window.
 
     Args:
         map: the map.
@@ -190,9 +231,9 @@ def encode(map, world, k, options, scratch, out):
     num_cells = (options.ahead + 1 + options.behind) * (2 * options.beside + 1)
     for n in range(9 * num_cells):
         out[n] = 0
-    gather(map, world, k, options, scratch)
-    mark_cells(map, world, k, num_cells, scratch, out)
+    mark_road(map, world, k, options, num_cells, out)
     if map.num_junctions > 0 or world.num_people > 0:
+        gather(map, world, k, options, scratch)
         mark_signals(map, world, k, num_cells, scratch, out)
     mark_moving(map, world, k, options, num_cells, out)
     for n in range(9 * num_cells, 10 * num_cells):

@@ -5,35 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from drivesim.core.world import (
-    EVENT_ARRIVED,
-    EVENT_AT_FAULT,
-    EVENT_COLLISION,
-    EVENT_FAILED_TO_YIELD,
-    EVENT_HARSH,
-    EVENT_LANE_CHANGE,
-    EVENT_OFF_ROAD,
-    EVENT_PEDESTRIAN_HIT,
-    EVENT_RED_LIGHT,
-    EVENT_SPEEDING,
-    EVENT_WRONG_WAY,
-)
+from drivesim.core import event_table
+from drivesim.core.event_table import BITS, Effect
 from drivesim.render.view import World
 
-EVENTS = {
-    EVENT_ARRIVED: "arrived",
-    EVENT_COLLISION: "collision",
-    EVENT_AT_FAULT: "at fault",
-    EVENT_PEDESTRIAN_HIT: "pedestrian hit",
-    EVENT_OFF_ROAD: "off road",
-    EVENT_RED_LIGHT: "red light",
-    EVENT_WRONG_WAY: "wrong way",
-    EVENT_FAILED_TO_YIELD: "failed to yield",
-    EVENT_SPEEDING: "speeding",
-    EVENT_LANE_CHANGE: "lane change",
-    EVENT_HARSH: "harsh",
-}
-"""Names of the events' bits, the gravest first."""
+EVENTS = {bit: event.label for bit, event in zip(BITS, event_table.EVENTS, strict=True)}
+"""Names of the events' bits, in the order in which they are told."""
+GOOD_EVENTS = tuple(event.label for event in event_table.EVENTS if event.is_good)
+MILD_EVENTS = tuple(event.label for event in event_table.EVENTS if Effect.MILD in event.effects)
 
 
 @dataclass(frozen=True)

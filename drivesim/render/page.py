@@ -20,11 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from drivesim.core.world import EVENT_ARRIVED, EVENT_HARSH, EVENT_LANE_CHANGE, EVENT_SPEEDING
 from drivesim.render import palette
 from drivesim.render.frame import TINT
 from drivesim.render.ground import ground_of, map_of
-from drivesim.render.moment import EVENTS, Decision, Moment
+from drivesim.render.moment import EVENTS, GOOD_EVENTS, MILD_EVENTS, Decision, Moment
 from drivesim.render.motion import MIDDLE, is_next
 from drivesim.render.png import encode_png
 from drivesim.render.scene import Piece, Scene
@@ -37,8 +36,6 @@ Array = np.ndarray[Any, Any]
 SMALLEST_CELL, LARGEST_CELL = 8, 128  # pixels along a cell's side
 DIGITS = 6  # after the point, of every number in the page
 SCRIPTS = ("player_picture.js", "player_charts.js", "player.js")
-GOOD_EVENTS = (EVENTS[EVENT_ARRIVED],)
-MILD_EVENTS = tuple(EVENTS[bit] for bit in (EVENT_SPEEDING, EVENT_LANE_CHANGE, EVENT_HARSH))
 COLOURS = {
     "good": palette.BLUISH_GREEN,
     "grave": palette.VERMILION,

@@ -12,7 +12,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
 from drivesim.render import palette
-from drivesim.render.moment import Decision, Moment
+from drivesim.render.moment import GOOD_EVENTS, MILD_EVENTS, Decision, Moment
 from drivesim.render.palette import Colour
 
 Array = np.ndarray[Any, Any]
@@ -29,9 +29,8 @@ TROUGH: Colour = (52, 57, 66)
 GOOD: Colour = palette.BLUISH_GREEN
 BAD: Colour = palette.VERMILION
 NOTE: Colour = palette.SKY_BLUE
-LASTING = 12  # ticks for which an event stays in the list
+LASTING = 12  # ticks for which an event that is not grave stays in the list
 MOST_EVENTS = 6
-MILD = ("lane change", "harsh", "arrived")
 
 
 _fonts: dict[int, pygame.font.Font] = {}
@@ -140,9 +139,10 @@ class Panel:
 
     def _draw_events(self, pen: _Pen, tick: int) -> None:
         """What has happened in the last ticks, the latest first."""
-        recent = [(at, event) for at, event in self._log if tick - at < LASTING or event not in MILD]
+        fading = MILD_EVENTS + GOOD_EVENTS
+        recent = [(at, event) for at, event in self._log if tick - at < LASTING or event not in fading]
         for at, event in reversed(recent[-MOST_EVENTS:]):
-            colour = GOOD if event == "arrived" else NOTE if event in MILD else BAD
+            colour = GOOD if event in GOOD_EVENTS else NOTE if event in MILD_EVENTS else BAD
             pen.row(event, f"tick {at}", MUTED, colour)
 
 

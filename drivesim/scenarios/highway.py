@@ -197,7 +197,9 @@ class Highway(Scenario):
                 f"num_vehicles must be at most a quarter of the {level.num_lanes * level.length} cells, "
                 f"got {level.num_vehicles}"
             )
-        needed = (level.distance + 2 * cls.speed_limit) // cls.speed_limit + 1  # ten cells are lost while speeding up from rest
+        needed = (
+            level.distance + 2 * cls.speed_limit
+        ) // cls.speed_limit + 1  # ten cells are lost while speeding up from rest
         if 3 * needed > 2 * max_episode_steps:
             raise ValueError(
                 f"distance must leave a third of the {max_episode_steps} steps to spare, but {level.distance} cells "

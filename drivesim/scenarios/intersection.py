@@ -13,7 +13,6 @@ from drivesim.core.map import (
     SOUTH,
     STOP_LINE,
     UNREACHABLE,
-    WEST,
     cell_at,
     distance_from,
     has_several_headings,
@@ -82,8 +81,8 @@ def lay(map, world, options, scratch):
     junction.green_1 = options.level.green
     junction.yellow = options.level.yellow
     junction.all_red = options.level.all_red
-    for place in range(4):
-        join_junction(map, cell_at(map, BOX + place // 2, BOX + place % 2), 0)
+    for n in range(4):
+        join_junction(map, cell_at(map, BOX + n // 2, BOX + n % 2), 0)
     for heading in range(4):
         scratch[0] = lane_cell(map, heading, BOX + 1 + options.level.distance)
         measure_distances(map, heading, 1, scratch)

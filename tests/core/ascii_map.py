@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from records import ROOMY_MAP, ROOMY_WORLD, frame_of, rows_and_cols, tick_worlds
 
+from drivesim.core import event_table
 from drivesim.core import world as w
 from drivesim.core.batch import begin_drives
 from drivesim.core.map import (
@@ -59,7 +60,7 @@ GROUND = {
 for one, other in ("^>", "^<", "v>", "v<", "^v", "<>"):
     GROUND[one + other] = (LANE, GROUND[one][1] | GROUND[other][1])
 LANE_OF = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
-EVENTS = {name.removeprefix("EVENT_").lower(): bit for name, bit in vars(w).items() if name.startswith("EVENT_")}
+EVENTS = {event.name: bit for event, bit in zip(event_table.EVENTS, event_table.BITS, strict=True)}
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 RING_DISTANCE = 1000  # cells that an ego has to cover on a ring
 

@@ -6,8 +6,8 @@ from levels import levels, without_ego
 from mirror import MIRRORED_ACTIONS, mirrored_maps, mirrored_worlds
 from records import tick_all
 
+from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import price
-from drivesim.core.options import NUM_TERMS
 
 DIFFICULTIES = ("easy", "medium", "hard")
 

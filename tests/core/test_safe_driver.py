@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from levels import levels
 from records import rows_and_cols, tick_all
 
-from drivesim.core.world import DRIVING, EVENT_AT_FAULT, EVENT_COLLISION
+from drivesim.core.event_table import EVENT_AT_FAULT, EVENT_COLLISION
+from drivesim.core.world import DRIVING
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 

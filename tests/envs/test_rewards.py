@@ -11,7 +11,7 @@ import pytest
 from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSTACLES, draw_actions
 
 from drivesim.config import REWARDS, RewardWeights
-from drivesim.core.rules import TERMS
+from drivesim.core.prices import TERMS
 
 SOFTLESS = {weight.name: 1.0 for weight in fields(RewardWeights) if weight.name.endswith("_factor")}
 EMPTY = {
