@@ -70,7 +70,8 @@ def answers() -> dict[str, Any]:
     sums.append(int(write_everywhere(frame.argument)))
     frame.set(worlds=large[1::3][::-1], rows=tall[::-2, 1:4], numbers=np.full(COUNT, -5, np.int32), count=COUNT - 1)
     sums.append(int(write_everywhere(frame.argument)))
-    erase_world(frame.argument, 1)
+    frame.set(worlds=large[::3])
+    erase_world(frame.argument, 2)
     return {
         "sums": sums,
         "rows": rows.tolist(),

@@ -44,7 +44,9 @@ class TestNothingTunnels:
     def test_through_an_oncoming_car(self, v, u, distance) -> None:
         road = ["+"] * 24
         road[12], road[12 - distance] = "E", "a"
-        situation = from_ascii("\n".join(road), E=Car(NORTH, v, on="+"), a=Car(SOUTH, u, top_speed=u, on="+"), options=BLIND)
+        situation = from_ascii(
+            "\n".join(road), E=Car(NORTH, v, on="+"), a=Car(SOUTH, u, top_speed=u, on="+"), options=BLIND
+        )
         met = v + u >= distance  # together they cover the cells between them
         assert ("collision" in situation.play(IDLE)) == met
         assert situation.is_driving("E") != met
@@ -73,7 +75,9 @@ class TestNothingTunnels:
 
 class TestBothWays:
     def test_a_swap_of_cells_is_a_collision_and_both_have_driven_into_it(self) -> None:
-        situation = from_ascii("+\na\nE\n+", E=Car(NORTH, 1, on="+"), a=Car(SOUTH, 1, top_speed=1, on="+"), options=BLIND)
+        situation = from_ascii(
+            "+\na\nE\n+", E=Car(NORTH, 1, on="+"), a=Car(SOUTH, 1, top_speed=1, on="+"), options=BLIND
+        )
         assert situation.play(IDLE) == {"collision", "at_fault"}
 
     def test_following_into_a_cell_that_is_being_left_is_no_collision(self) -> None:
@@ -90,7 +94,9 @@ class TestBothWays:
 class TestOrderWithinATick:
     def test_a_collision_in_the_sub_step_of_arrival_wins(self) -> None:
         """Both enter the goal cell in the last sub-step."""
-        situation = from_ascii("+ G a\n+ E +", E=Car(NORTH, 1, on="+"), a=Car(WEST, 1, top_speed=1, on="+"), options=BLIND)
+        situation = from_ascii(
+            "+ G a\n+ E +", E=Car(NORTH, 1, on="+"), a=Car(WEST, 1, top_speed=1, on="+"), options=BLIND
+        )
         assert situation.play(IDLE) == {"collision", "at_fault"}
         assert situation.vehicle("E").status == CRASHED
 

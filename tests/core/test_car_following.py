@@ -151,4 +151,6 @@ def test_nobody_changes_lane_before_a_follower_who_may_be_gone_and_leave_it_to_t
     if beside == "D":
         cars["D"] = Car(NORTH, 0)
     situation = from_ascii(f"^ a\n^ ^\n^ ^\n^ ^\nC ^\nb {beside}", **cars)
-    assert followers_are_safe(situation.map, situation.world, situation.names.index("a"), situation.cell(0, 0)) == allowed
+    assert (
+        followers_are_safe(situation.map, situation.world, situation.names.index("a"), situation.cell(0, 0)) == allowed
+    )

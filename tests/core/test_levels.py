@@ -114,7 +114,8 @@ def hardness(scenario, maps, worlds) -> float:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_harder_levels_hold_more_of_what_makes_them_hard(scenario) -> None:
     easy, medium, hard = (
-        hardness(scenario, *levels(scenario, list(SEEDS)[:50], difficulty=difficulty)[:2]) for difficulty in DIFFICULTIES
+        hardness(scenario, *levels(scenario, list(SEEDS)[:50], difficulty=difficulty)[:2])
+        for difficulty in DIFFICULTIES
     )
     assert easy < medium < hard
 
