@@ -1,7 +1,7 @@
 """Maps and worlds as the tests hold them, and the loop that plays them.
 
-Kernels called from Python compile anew for every type of record; so drawings and levels live in records of one type with
-room for all of them. What plays worlds for long goes through a frame, as the environments do, and takes any size.
+Kernels called from Python compile anew for every type of record; so drawings and levels live in records of one type
+with room for all of them. What plays worlds for long goes through a frame, as the environments do, and takes any size.
 """
 
 from typing import Any

@@ -9,30 +9,45 @@ from records import frame_of, open_frame
 
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.map import EAST, LANE, cell_at, map_dtype, open_portal, paint, set_size
+from drivesim.core.map import EAST, LANE, NORTH, SOUTH, cell_at, map_dtype, open_portal, paint, set_size
 from drivesim.core.tick import tick
 from drivesim.core.world import MAX_VEHICLES, place, world_dtype
 
 MOST = 250  # vehicles of a road; a world has room for little more
 assert MOST <= MAX_VEHICLES
-EAST_ONLY = 1 << EAST
 
 
 @kernel
-def fill(argument, i, lanes, length, places, top_speeds):
-    """Lanes of an eastbound road with resting vehicles on `places` (lane * length + column)."""
+def lane_cell(map, heading, lane, along):
+    """Cell `along` of a lane, 0 = the leftmost, of a road that leads across the map in `heading`."""
+    if heading == NORTH:
+        return cell_at(map, map.rows - 1 - along, lane)
+    if heading == EAST:
+        return cell_at(map, lane, along)
+    if heading == SOUTH:
+        return cell_at(map, along, map.cols - 1 - lane)
+    return cell_at(map, map.rows - 1 - lane, map.cols - 1 - along)
+
+
+@kernel
+def fill(argument, i, lanes, length, heading, places, top_speeds):
+    """Lanes of a one-way road with resting vehicles on `places` (lane * length + cells along it)."""
     frame = open_frame(argument)
     map = frame.maps[i]
     world = frame.worlds[i]
-    set_size(map, lanes, length)
+    if heading & 1 == 1:
+        set_size(map, lanes, length)
+    else:
+        set_size(map, length, lanes)
     map.speed_limit = 5
-    for row in range(lanes):
-        for col in range(length):
-            paint(map, cell_at(map, row, col), LANE, EAST_ONLY, row & 7, 0)
-        open_portal(map, cell_at(map, row, length - 1), EAST, cell_at(map, row, 0))
+    for lane in range(lanes):
+        for along in range(length):
+            paint(map, lane_cell(map, heading, lane, along), LANE, 1 << heading, lane & 7, 0)
+        open_portal(map, lane_cell(map, heading, lane, length - 1), heading, lane_cell(map, heading, lane, 0))
     world.num_vehicles = places.shape[0]
     for k in range(places.shape[0]):
-        place(world, k, cell_at(map, places[k] // length, places[k] % length), EAST, 0, top_speeds[k])
+        cell = lane_cell(map, heading, places[k] // length, places[k] % length)
+        place(world, k, cell, heading, 0, top_speeds[k])
 
 
 @kernel
@@ -53,17 +68,19 @@ def roads(
     slowest: int = 5,
     fastest: int = 5,
     is_moving: bool = False,
+    heading: int = EAST,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Maps and worlds of periodic roads with vehicles on random cells."""
     random = np.random.default_rng(seed)
-    maps = np.zeros(num_roads, map_dtype(lanes, length, has_portals=True))
-    worlds = np.zeros(num_roads, world_dtype(lanes, length, num_vehicles))
+    shape = (lanes, length) if heading & 1 else (length, lanes)
+    maps = np.zeros(num_roads, map_dtype(*shape, has_portals=True))
+    worlds = np.zeros(num_roads, world_dtype(*shape, num_vehicles))
     frame = frame_of(maps, worlds, options_of(num_egos=0))
     for i in range(num_roads):
         worlds["key_0"][i], worlds["key_1"][i] = random.integers(0, 2**32, 2)
         places = random.permutation(lanes * length)[:num_vehicles]
         top_speeds = random.integers(slowest, fastest + 1, num_vehicles)
-        fill(frame.argument, i, lanes, length, places, top_speeds)
+        fill(frame.argument, i, lanes, length, heading, places, top_speeds)
         if is_moving:
             set_speeds(frame.argument, i)
     return maps, worlds

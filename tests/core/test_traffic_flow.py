@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from ascii_map import options_of
 from checker import found
+from hypothesis import given
+from hypothesis import strategies as st
+from records import rows_and_cols, tick_all
 from roads import MOST, driven, roads
 
+from drivesim.core.map import EAST, NORTH, SOUTH, WEST
 from drivesim.core.world import KRAUSS, NASCH
 
 LENGTH = 1000  # cells
@@ -75,3 +79,37 @@ class TestCarFollowing:
         for density in (0.02, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.99):
             for top_speed in (1, 3, 5):
                 flow(density, dawdle, KRAUSS, top_speed, relax=0, ticks=1000)
+
+
+def lanes_and_ways(maps, worlds, heading):
+    """By vehicle, its lane, 0 = the leftmost, and the cells along it."""
+    rows, cols = rows_and_cols(maps[0], worlds["vehicles"]["cell"][0])
+    last_row, last_col = int(maps["rows"][0]) - 1, int(maps["cols"][0]) - 1
+    lanes = {NORTH: cols, EAST: rows, SOUTH: last_col - cols, WEST: last_row - rows}[heading]
+    ways = {NORTH: last_row - rows, EAST: cols, SOUTH: rows, WEST: last_col - cols}[heading]
+    return lanes.tolist(), ways.tolist()
+
+
+@given(
+    lanes=st.integers(1, 5),
+    length=st.integers(20, 200),
+    density=st.floats(0.01, 0.7),
+    seed=st.integers(0, 2**32),
+    fastest=st.integers(1, 5),
+    dawdle=st.sampled_from([0.0, 0.2, 0.5]),
+    driver_model=st.sampled_from([KRAUSS, NASCH]),
+    heading=st.sampled_from([NORTH, SOUTH, WEST]),
+)
+def test_traffic_drives_in_every_heading_exactly_as_eastward(
+    lanes, length, density, seed, fastest, dawdle, driver_model, heading
+) -> None:
+    """However rows are read faster than columns: the same road, turned, has the same traffic."""
+    num_vehicles = max(1, min(MOST, round(lanes * length * density)))
+    options = options_of(driver_model=driver_model, dawdle=round(dawdle * 65536), num_egos=0)
+    eastbound = roads(1, lanes, length, num_vehicles, seed, 1, fastest)
+    turned = roads(1, lanes, length, num_vehicles, seed, 1, fastest, heading=heading)
+    for _ in range(40):
+        tick_all(*eastbound, options, [0])
+        tick_all(*turned, options, [0])
+        assert lanes_and_ways(*turned, heading) == lanes_and_ways(*eastbound, EAST)
+        assert (turned[1]["vehicles"]["speed"] == eastbound[1]["vehicles"]["speed"]).all()
