@@ -44,18 +44,19 @@ def mirrored_maps(maps: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
     maps = maps.copy()
     headings, flip = swapped(is_upside_down), flipped(maps, is_upside_down)
     size = len(flip)
+    ground, leads_to, comes_from = (maps[name][:, :size] for name in ("ground", "leads_to", "comes_from"))
     for name in ("ground", "lanes", "junction", "place", "leads_to", "comes_from"):
         maps[name][:, :size] = maps[name][:, flip]
     for destination in range(int(maps["num_destinations"][0])):
         of_all = slice(destination * size, (destination + 1) * size)
         maps["distances"][:, of_all] = maps["distances"][:, destination * size + flip]
-    maps["ground"] = mirrored_ground(maps["ground"], headings)
+    ground[:] = mirrored_ground(ground, headings)
     maps["lanes"] = mirrored_lanes(maps["lanes"])
-    is_portal = maps["ground"] & PORTAL != 0
-    ways = maps["leads_to"][is_portal]
-    maps["leads_to"][is_portal] = 4 * flip[ways >> 2] + headings[ways & 3]
-    is_target = maps["comes_from"] != 0
-    maps["comes_from"][is_target] = flip[maps["comes_from"][is_target]]
+    is_portal = ground & PORTAL != 0
+    ways = leads_to[is_portal]
+    leads_to[is_portal] = 4 * flip[ways >> 2] + headings[ways & 3]
+    is_target = comes_from != 0
+    comes_from[is_target] = flip[comes_from[is_target]]
     return maps
 
 
