@@ -71,9 +71,7 @@ class Structure:
         assert not lengths, f"{self.name} has no blocks {sorted(lengths)}"
         names, formats, offsets = zip(*fields, strict=True)
         size = -(-end // WORD) * WORD
-        return np.dtype(
-            (np.record, {"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
-        )
+        return np.dtype((np.record, {"names": names, "formats": formats, "offsets": offsets, "itemsize": size}))
 
 
 class Frame:
