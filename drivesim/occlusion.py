@@ -107,8 +107,8 @@ def take_away(world: Record, k: int) -> None:
     leave(world, k)
     vehicle = world["vehicles"][k]
     vehicle["status"] = ABSENT
-    vehicle["claim"] = 0
-    vehicle["exit_cell"] = -1
+    world["held"][world["held"] == k + 1] = 0
+    vehicle["may_enter"] = 0
 
 
 def take_pedestrian_away(world: Record, p: int) -> None:

@@ -7,10 +7,10 @@ is a collision. Traffic among itself cannot collide (see `following`), so only e
 from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import release_claim
+from drivesim.core.junctions import junction_of, next_destination
 from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
 from drivesim.core.memory import WORD
-from drivesim.core.world import DRIVING, enter, leave, leave_world
+from drivesim.core.world import DRIVING, enter, leave, leave_world, withdraw
 
 SUB_STEPS = 5
 PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
@@ -130,7 +130,7 @@ def leave_on_the_way(map, world, k, sub_step):
         n -= 1
     vehicle.cell = cell_ahead(map, world, k, n)
     count_cells(map, world, k, n)
-    leave_world(world, k)
+    leave_world(map, world, k)
 
 
 @kernel
@@ -177,13 +177,13 @@ def note_lines(map, world, k):
 
 
 @kernel
-def reaches_exit(map, world, k):
-    """Whether traffic vehicle k passes its exit cell in this tick."""
+def leaves_junction(map, world, k):
+    """Whether traffic vehicle k reaches the cell behind its junction, the last that it has reserved, in this tick."""
     vehicle = world.vehicles[k]
     cell = vehicle.cell
     for _ in range(vehicle.speed):
         cell = next_cell(map, cell, vehicle.heading)
-        if cell == vehicle.exit_cell:
+        if map.slots[cell] != 0 and junction_of(map, cell) < 0 and world.held[map.slots[cell] - 1] == k + 1:
             return True
     return False
 
@@ -218,7 +218,8 @@ def advance(map, world):
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
-            if k >= world.num_egos and vehicle.claim != 0 and reaches_exit(map, world, k):
-                release_claim(world, k)
+            if k >= world.num_egos and vehicle.may_enter != 0 and leaves_junction(map, world, k):
+                withdraw(map, world, k)
+                vehicle.destination = next_destination(world, k)
             count_cells(map, world, k, vehicle.speed)
             enter(world, k, vehicle.next_cell)

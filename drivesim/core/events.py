@@ -20,7 +20,7 @@ from drivesim.core.event_table import (
     EVENTS_FAILING,
 )
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import claim_conflicts, colour_for, line_junction, path_through
+from drivesim.core.junctions import colour_for, is_held_by_others, line_junction
 from drivesim.core.map import (
     EDGE,
     OBSTACLE,
@@ -117,8 +117,7 @@ def leave_line(map, world, k, line):
         return
     if colour_for(world, s, vehicle.heading) == RED:
         world.egos[k].events |= EVENT_RED_LIGHT
-    _, claim, exit_cell = path_through(map, line, vehicle.heading, vehicle.next_turn)
-    if claim_conflicts(world, k, claim, exit_cell):
+    if is_held_by_others(map, world, k, line, vehicle.heading, world.egos[k].goal):
         world.egos[k].events |= EVENT_FAILED_TO_YIELD
 
 

@@ -22,7 +22,7 @@ from drivesim.core.map import (
     has_several_headings,
     kind,
     next_cell,
-    turned,
+    way_from,
 )
 from drivesim.core.memory import WORD
 from drivesim.core.pedestrians import has_pedestrian
@@ -116,9 +116,9 @@ def walk(map, world, k, cell, distance):
             if occupant == k:  # all around a ring
                 break
             sees = world.num_egos > 1
-        if vehicle.next_turn != 0 and has_several_headings(map, cell):
-            if allows(map, cell, turned(heading, vehicle.next_turn)):
-                room = min(room, n)  # here I turn: to be reached exactly
+        way = way_from(map, vehicle.destination, cell)
+        if way >= 0 and way != heading:
+            room = min(room, n)  # here I turn: to be reached exactly
         if room <= n:
             break
         before = cell
@@ -133,7 +133,7 @@ def is_closed(map, world, k, before, cell, sees):
     vehicle = world.vehicles[k]
     if kind(map, cell) == EDGE:
         return True
-    if kind(map, before) == STOP_LINE and vehicle.claim == 0 and allows(map, before, vehicle.heading):
+    if kind(map, before) == STOP_LINE and vehicle.may_enter == 0 and allows(map, before, vehicle.heading):
         return True  # a red stop line, or a junction not granted
     if world.num_people > 0 and kind(map, cell) == CROSSWALK and has_pedestrian(map, world, cell, vehicle.heading):
         return True

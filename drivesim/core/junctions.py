@@ -1,8 +1,8 @@
 """Signals, and the reservations by which traffic passes a junction.
 
-A vehicle enters a junction only with a *claim*: the junction cells of its path and the free cell behind it. Claims
-are granted in a total order (who asked first; of two who asked in the same tick, by approach), never overlap
-between approaches, and are held until the vehicle has reached its exit cell. So nobody ever stops in a junction.
+A vehicle enters a junction only when it has reserved the junction's cells on its way and the free cell behind it, its
+exit. Reservations are granted in a total order (who asked first; of two who asked in the same tick, by approach), never
+overlap, and are held until the vehicle has reached its exit. So nobody ever stops in a junction.
 """
 
 from drivesim.core.following import braking_distance, reach_of
@@ -14,12 +14,14 @@ from drivesim.core.map import (
     STOP_LINE,
     WEST,
     allows,
+    give_slot,
     kind,
     next_cell,
     turned,
+    way_from,
 )
 from drivesim.core.rng import DRAW_TURN, below, tick_words
-from drivesim.core.world import DRIVING, GREEN, RED, UNAWARE, YELLOW
+from drivesim.core.world import DRIVING, GREEN, RED, UNAWARE, YELLOW, withdraw
 
 SPLIT_TURNS = 3  # traffic goes left, straight on and right with equal probability
 YIELD_DISTANCE = 10  # cells from the line within which a car that must be yielded to counts as approaching
@@ -100,61 +102,74 @@ def is_first_at_line(map, world, cell, heading, distance):
 
 
 @kernel
-def path_through(map, line, heading, next_turn):
-    """The way through the junction behind a line: (junction, claim, exit cell).
-
-    Args:
-        map: the map.
-        line: the stop line's cell.
-        heading: in which it is passed.
-        next_turn: LEFT_SIDE, 0 or RIGHT_SIDE.
-
-    Returns:
-        `claim` has one bit per place of the junction; the exit cell is -1 if the way leads nowhere.
-    """
-    cell = next_cell(map, line, heading)
-    s = junction_of(map, cell)
-    claim = 0
-    if s < 0:
-        return -1, 0, -1
-    while junction_of(map, cell) == s:
-        claim |= 1 << int(map.place[cell])
-        if next_turn != 0 and allows(map, cell, turned(heading, next_turn)):
-            heading = turned(heading, next_turn)
-            next_turn = 0
-        cell = next_cell(map, cell, heading)
-    if not allows(map, cell, heading):
-        cell = -1
-    return s, claim, cell
+def heading_on(map, destination, cell, heading):
+    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
+    way = way_from(map, destination, cell)
+    return way if way >= 0 else heading
 
 
 @kernel
-def claim_conflicts(world, k, claim, exit_cell):
-    """Whether somebody else holds a junction cell or the exit that vehicle k would need."""
-    for j in range(world.num_egos, world.num_vehicles):
-        other = world.vehicles[j]
-        if j != k and other.status == DRIVING and other.claim != 0:
-            if other.claim & claim != 0 or other.exit_cell == exit_cell:
-                return True
+def exit_of(map, line, heading, destination):
+    """The first cell behind the junction on the way from a line, and the heading there; (-1, heading) without one."""
+    cell = next_cell(map, line, heading)
+    s = junction_of(map, cell)
+    while junction_of(map, cell) == s:
+        heading = heading_on(map, destination, cell, heading)
+        cell = next_cell(map, cell, heading)
+    if not allows(map, cell, heading):
+        return -1, heading
+    return cell, heading
+
+
+@kernel
+def is_held_by_others(map, world, k, line, heading, destination):
+    """Whether somebody else has reserved a cell of vehicle k's way through the junction behind a line, or its exit."""
+    cell = next_cell(map, line, heading)
+    s = junction_of(map, cell)
+    while map.slots[cell] != 0:
+        holder = world.held[map.slots[cell] - 1]
+        if holder != 0 and holder != k + 1:
+            return True
+        if junction_of(map, cell) != s:
+            return False
+        heading = heading_on(map, destination, cell, heading)
+        cell = next_cell(map, cell, heading)
     return False
 
 
 @kernel
-def must_yield_to_ego(map, world, k, s):
-    """Whether traffic vehicle k leaves junction s to an ego.
+def hold_way(map, world, k, line):
+    """Reserve vehicle k's way through the junction behind a line, and the first cell behind it."""
+    vehicle = world.vehicles[k]
+    heading = vehicle.heading
+    cell = next_cell(map, line, heading)
+    s = junction_of(map, cell)
+    while junction_of(map, cell) == s:
+        world.held[map.slots[cell] - 1] = k + 1
+        heading = heading_on(map, vehicle.destination, cell, heading)
+        cell = next_cell(map, cell, heading)
+    world.held[map.slots[cell] - 1] = k + 1
+    vehicle.may_enter = 1
+
+
+@kernel
+def must_yield_to_ego(map, world, k, s, line):
+    """Whether traffic vehicle k leaves junction s, behind a line, to an ego.
 
     To one that is in the junction; and, turning left, to one that comes towards it and does not turn left itself. In a
     mirrored world, that is right.
     """
     vehicle = world.vehicles[k]
     across = RIGHT_SIDE if world.is_mirrored != 0 else LEFT_SIDE
+    _, exit_heading = exit_of(map, line, vehicle.heading, vehicle.destination)
+    crosses = exit_heading == turned(vehicle.heading, across)
     for c in range(world.num_egos):
         ego = world.vehicles[c]
         if ego.status != DRIVING:
             continue
         if junction_of(map, ego.cell) == s:
             return True
-        if vehicle.next_turn == across and ego.next_turn != across and ego.speed > 0:
+        if crosses and ego.speed > 0 and world.egos[c].next_turn != across:
             if ego.heading == turned(vehicle.heading, 2):
                 if cells_to_line(map, ego.cell, ego.heading, YIELD_DISTANCE)[0] >= 0:
                     return True
@@ -162,20 +177,18 @@ def must_yield_to_ego(map, world, k, s):
 
 
 @kernel
-def may_be_granted(map, world, k):
-    """Whether vehicle k, which has asked, could have its claim now: (yes, claim, exit cell)."""
+def may_be_granted(map, world, k, line):
+    """Whether vehicle k, which has asked at a line, could have its way through the junction behind it now."""
     vehicle = world.vehicles[k]
-    _, line = cells_to_line(map, vehicle.cell, vehicle.heading, reach_of(vehicle))
-    if line < 0:
-        return False, 0, -1
-    s, claim, exit_cell = path_through(map, line, vehicle.heading, vehicle.next_turn)
-    if s < 0 or exit_cell < 0 or colour_for(world, s, vehicle.heading) != GREEN:
-        return False, 0, -1
-    if world.occupants[exit_cell] != 0 or claim_conflicts(world, k, claim, exit_cell):
-        return False, 0, -1
-    if must_yield_to_ego(map, world, k, s):
-        return False, 0, -1
-    return True, claim, exit_cell
+    s = line_junction(map, line, vehicle.heading)
+    if s < 0 or colour_for(world, s, vehicle.heading) != GREEN:
+        return False
+    exit_cell, _ = exit_of(map, line, vehicle.heading, vehicle.destination)
+    if exit_cell < 0 or world.occupants[exit_cell] != 0:
+        return False
+    if is_held_by_others(map, world, k, line, vehicle.heading, vehicle.destination):
+        return False
+    return not must_yield_to_ego(map, world, k, s, line)
 
 
 @kernel
@@ -204,19 +217,17 @@ def approach_rank(heading, odd):
 
 
 @kernel
-def withdraw(vehicle):
-    """Give a claim back."""
-    vehicle.claim = 0
-    vehicle.exit_cell = -1
-    vehicle.asked_at = -1
+def line_ahead(map, vehicle):
+    """Cells to the line at which a vehicle has to ask now, and its cell; (-1, -1) if there is none within reach."""
+    return cells_to_line(map, vehicle.cell, vehicle.heading, reach_of(vehicle))
 
 
 @kernel
 def grant_junctions(map, world, options):
-    """Let claims lapse whose light has left green, or which must yield, in time to stop; note who asks; grant in order.
+    """Let reservations lapse whose light has left green, or which must yield, in time to stop; note who asks; grant.
 
     Reads   the map, positions after steering, old speeds, the colours of this tick
-    Writes  vehicles[k].asked_at, .claim, .exit_cell of traffic
+    Writes  vehicles[k].asked_at, .may_enter of traffic, world.held
     """
     if map.num_junctions == 0 or options.driver_model == UNAWARE:
         return
@@ -225,43 +236,52 @@ def grant_junctions(map, world, options):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
             continue
-        distance, line = cells_to_line(map, vehicle.cell, vehicle.heading, reach_of(vehicle))
+        distance, line = line_ahead(map, vehicle)
         if distance < 0:
             continue
-        if vehicle.claim != 0:
+        if vehicle.may_enter != 0:
             s = line_junction(map, line, vehicle.heading)
-            if colour_for(world, s, vehicle.heading) != GREEN or must_yield_to_ego(map, world, k, s):
+            if colour_for(world, s, vehicle.heading) != GREEN or must_yield_to_ego(map, world, k, s, line):
                 if braking_distance(vehicle.speed) <= distance:
-                    withdraw(vehicle)
+                    withdraw(map, world, k)
         elif is_first_at_line(map, world, vehicle.cell, vehicle.heading, distance):
             if vehicle.asked_at < 0:
                 vehicle.asked_at = world.tick
             waiting += 1
     while waiting > 0:
         best = -1
-        best_claim = 0
-        best_exit = -1
+        best_line = -1
         for k in range(world.num_egos, world.num_vehicles):
             vehicle = world.vehicles[k]
-            if vehicle.status == DRIVING and vehicle.asked_at >= 0 and vehicle.claim == 0:
+            if vehicle.status == DRIVING and vehicle.asked_at >= 0 and vehicle.may_enter == 0:
                 if best < 0 or comes_before(world, k, best):
-                    granted, claim, exit_cell = may_be_granted(map, world, k)
-                    if granted:
+                    _, line = line_ahead(map, vehicle)
+                    if line >= 0 and may_be_granted(map, world, k, line):
                         best = k
-                        best_claim = claim
-                        best_exit = exit_cell
+                        best_line = line
         if best < 0:
             return
-        world.vehicles[best].claim = best_claim
-        world.vehicles[best].exit_cell = best_exit
+        hold_way(map, world, best, best_line)
         waiting -= 1
 
 
 @kernel
-def release_claim(world, k):
-    """Vehicle k has reached its exit cell: free the junction and choose the next turn."""
-    vehicle = world.vehicles[k]
-    withdraw(vehicle)
-    word = tick_words(world, DRAW_TURN, k)[0]
-    turn = below(word, SPLIT_TURNS) - 1
-    vehicle.next_turn = -turn if world.is_mirrored != 0 else turn
+def next_destination(world, k):
+    """Where vehicle k, which has left a junction, goes at the next one: left, straight on or right.
+
+    The destinations of a map with junctions are numbered by the heading in which a way leaves them.
+    """
+    turn = below(tick_words(world, DRAW_TURN, k)[0], SPLIT_TURNS) - 1
+    return turned(world.vehicles[k].heading, -turn if world.is_mirrored != 0 else turn)
+
+
+@kernel
+def number_slots(map):
+    """Let every cell of a junction be reserved, and every cell that a way leads to from one; in reading order."""
+    num_cells = (map.rows + 2) * map.width
+    for cell in range(num_cells):
+        if map.junction[cell] != 0:
+            give_slot(map, cell)
+            for heading in range(4):
+                if allows(map, cell, heading):
+                    give_slot(map, next_cell(map, cell, heading))

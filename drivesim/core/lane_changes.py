@@ -14,11 +14,13 @@ from drivesim.core.map import (
     headings,
     kind,
     turned,
+    way_from,
 )
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_of
 
 GROUP = 62  # vehicles to a word of bits
 LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
+LOOK_BACK_AT_EGOS = 16  # cells, among several egos: what Highway-v0 has looked back
 
 
 @kernel
@@ -39,7 +41,7 @@ def followers_are_safe(map, world, k, cell):
     """
     vehicle = world.vehicles[k]
     heading = vehicle.heading
-    for n in range(1, LOOK_BACK + 1):
+    for n in range(1, (LOOK_BACK if world.num_egos <= 1 else LOOK_BACK_AT_EGOS) + 1):
         cell = cell_behind(map, cell, heading)
         if not allows(map, cell, heading):
             return True
@@ -62,14 +64,13 @@ def is_held_up(vehicle):
 
 
 @kernel
-def turns_here(map, options, vehicle):
-    """Whether a vehicle turns in the cell where it is."""
-    if vehicle.next_turn == 0 or vehicle.claim == 0:
-        return False
+def turn_here(map, options, vehicle):
+    """The side to which a vehicle's way turns in the cell where it is, 0 if it goes straight on or is too fast."""
     is_slow = vehicle.speed <= 1 or options.driver_model == NASCH  # which brakes to 1 in the same tick
-    if not is_slow or not has_several_headings(map, vehicle.cell):
-        return False
-    return allows(map, vehicle.cell, turned(vehicle.heading, vehicle.next_turn))
+    way = way_from(map, vehicle.destination, vehicle.cell)
+    if way < 0 or way == vehicle.heading or not is_slow:
+        return 0
+    return LEFT_SIDE if way == turned(vehicle.heading, LEFT_SIDE) else RIGHT_SIDE
 
 
 @kernel
@@ -100,7 +101,7 @@ def steer_traffic(map, world, options):
     Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell.
 
     Returns whether what each vehicle has seen ahead (`stopping_room`, `leader`) still holds, but for those whose leader
-    is now STALE: no claim that is granted after this can open the way.
+    is now STALE: no junction that is granted after this can open the way.
     """
     if options.driver_model == UNAWARE:
         return False
@@ -118,8 +119,8 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = 0
             if vehicle.status != DRIVING:
                 continue
-            if turns_here(map, options, vehicle):
-                vehicle.turn_now = vehicle.next_turn
+            vehicle.turn_now = turn_here(map, options, vehicle)
+            if vehicle.turn_now != 0:
                 any_turn = True
                 continue
             look_ahead(map, world, k)
@@ -147,7 +148,6 @@ def move_aside(map, world):
             continue
         if vehicle.turn_now != 0:
             vehicle.heading = turned(vehicle.heading, vehicle.turn_now)
-            vehicle.next_turn = 0
         elif vehicle.lane_shift != 0:
             cell = cell_beside(map, vehicle.cell, vehicle.heading, vehicle.lane_shift)
             leave(world, k)

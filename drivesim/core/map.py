@@ -29,7 +29,6 @@ JUNCTION = np.dtype(
     (
         np.record,
         [
-            ("num_cells", "i4"),
             ("green_0", "i4"),  # ticks; north-south is axis 0, east-west axis 1
             ("green_1", "i4"),
             ("yellow", "i4"),
@@ -51,6 +50,7 @@ MAP = Structure(
         ("half_lane", "i4"),  # cells from a lane's centre to its edge, 0 = one cell wide
         ("num_portals", "i4"),
         ("num_junctions", "i4"),
+        ("num_slots", "i4"),  # cells that can be reserved
         ("num_destinations", "i4"),
     ),
     blocks=(
@@ -61,14 +61,15 @@ MAP = Structure(
         ("distances", "u2"),  # destination by destination: moves left from every cell
         ("ground", "u1"),  # allowed headings | kind << 4 | PORTAL
         ("lanes", "u1"),  # lane index << 4 | signed distance from its centre + 8
+        ("ways", "u1"),  # destination by destination: 1 + the heading that traffic takes from every cell, 0 = no way
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
-        ("place", "u1"),  # number of a cell within its junction
+        ("slots", "u1"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
     ),
 )
 
 
 def map_dtype(
-    rows: int, cols: int, junctions: int = 0, destinations: int = 1, has_portals: bool = False
+    rows: int, cols: int, junctions: int = 0, destinations: int = 1, has_portals: bool = False, has_ways: bool = False
 ) -> np.dtype[np.void]:
     """The record of a map of so many cells, which has what is asked for."""
     cells = (rows + 2) * (cols + 2)
@@ -81,7 +82,8 @@ def map_dtype(
         ground=cells + WORD,  # so that a word may be read from every cell
         lanes=cells,
         junction=cells if junctions else 0,
-        place=cells if junctions else 0,
+        slots=cells if junctions else 0,
+        ways=destinations * cells if has_ways else 0,
     )
 
 
@@ -132,12 +134,11 @@ def open_portal(map, cell, heading, target):
 
 
 @kernel
-def join_junction(map, cell, junction):
-    """Make a cell the next one of a junction."""
-    place = map.junctions[junction].num_cells
-    map.junction[cell] = junction + 1
-    map.place[cell] = place
-    map.junctions[junction].num_cells = place + 1
+def give_slot(map, cell):
+    """Let a cell be reserved, unless it can be already."""
+    if map.slots[cell] == 0:
+        map.num_slots += 1
+        map.slots[cell] = map.num_slots
 
 
 # --- reading it ------------------------------------------------------------------------------------------------------
@@ -283,6 +284,14 @@ def cell_towards(map, cell, heading, ahead, right):
     if not is_on_map(map, row, col):
         return -1
     return cell_at(map, row, col)
+
+
+@kernel
+def way_from(map, destination, cell):
+    """The heading that traffic takes from a cell to its destination, -1 where there is no way or no destination."""
+    if destination < 0:
+        return -1
+    return int(map.ways[destination * (map.rows + 2) * map.width + cell]) - 1
 
 
 @kernel

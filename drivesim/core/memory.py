@@ -63,15 +63,18 @@ class Structure:
         for name, form in self.head:
             fields.append((name, np.dtype(form), end))
             end += np.dtype(form).itemsize
-        for name, element in self.blocks:
-            length = max(1, lengths.pop(name))
-            end = -(-end // WORD) * WORD
-            fields.append((name, np.dtype((element, (length,))), end))
-            end += np.dtype(element).itemsize * length
+        for name, element in (*self.blocks, ("", "u1")):
+            if end % WORD:  # by name, for NumPy copies no gaps
+                gap = -end % WORD
+                fields.append((f"padding_{len(fields)}", np.dtype(("u1", (gap,))), end))
+                end += gap
+            if name:
+                length = max(1, lengths.pop(name))
+                fields.append((name, np.dtype((element, (length,))), end))
+                end += np.dtype(element).itemsize * length
         assert not lengths, f"{self.name} has no blocks {sorted(lengths)}"
         names, formats, offsets = zip(*fields, strict=True)
-        size = -(-end // WORD) * WORD
-        return np.dtype((np.record, {"names": names, "formats": formats, "offsets": offsets, "itemsize": size}))
+        return np.dtype((np.record, {"names": names, "formats": formats, "offsets": offsets, "itemsize": end}))
 
 
 class Frame:

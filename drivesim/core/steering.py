@@ -119,9 +119,9 @@ def steer_egos(map, world, options, actions, action_0):
                         enter(world, k, target)
         for k in range(world.num_vehicles):
             if world.vehicles[k].status == DRIVING and world.vehicles[k].next_status != 0:
-                leave_world(world, k)
+                leave_world(map, world, k)
     for k in range(world.num_egos):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING and vehicle.turn_now != 0:
             vehicle.heading = turned(vehicle.heading, vehicle.turn_now)
-            vehicle.next_turn = 0
+            world.egos[k].next_turn = 0

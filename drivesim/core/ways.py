@@ -1,7 +1,7 @@
-"""Ways to a destination: the least number of moves at speed 1 from every cell."""
+"""Ways to a destination: the least number of moves at speed 1 from every cell, and the heading that traffic takes."""
 
 from drivesim.core.jit import kernel
-from drivesim.core.map import LEFT_SIDE, RIGHT_SIDE, UNREACHABLE, allows, cell_beside, turned
+from drivesim.core.map import LEFT_SIDE, RIGHT_SIDE, UNREACHABLE, allows, cell_behind, cell_beside, turned
 
 
 @kernel
@@ -50,3 +50,36 @@ def measure_distances(map, destination, num_goals, scratch):
                     # Where the cell beside allows the heading across, steering there means a turn.
                     if allows(map, beside, heading) and not allows(map, beside, turned(heading, -side)):
                         tail = reach_back(map, base, beside, distance, scratch, tail)
+
+
+@kernel
+def measure_ways(map, destination, num_goals, scratch):
+    """Fill the map's ways to a destination: a shortest one from every cell, through portals too, without lane changes.
+
+    Traffic that has come to its destination drives on, so that a way leads on from there as well.
+
+    Args:
+        map: painted, its portals open; its ways to this destination are overwritten.
+        destination: its number.
+        num_goals: cells of the destination.
+        scratch: int32, as long as the map has cells; the first `num_goals` are those of the destination.
+    """
+    num_cells = (map.rows + 2) * map.width
+    base = destination * num_cells
+    for cell in range(num_cells):
+        map.ways[base + cell] = 0
+    head = 0
+    tail = num_goals
+    while head < tail:
+        cell = scratch[head]
+        head += 1
+        for heading in range(4):
+            origin = cell_behind(map, cell, heading)
+            if allows(map, cell, heading) and allows(map, origin, heading) and map.ways[base + origin] == 0:
+                map.ways[base + origin] = heading + 1
+                is_goal = False
+                for n in range(num_goals):
+                    is_goal = is_goal or scratch[n] == origin
+                if not is_goal:
+                    scratch[tail] = origin
+                    tail += 1

@@ -49,11 +49,10 @@ VEHICLE = np.dtype(
             ("next_status", "i4"),  # the status it takes at the end of this sub-step, 0 = stays
             ("lane_shift", "i4"),  # change of lane decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
             ("turn_now", "i4"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
-            ("next_turn", "i4"),  # at the next junction: LEFT_SIDE, 0 straight on, RIGHT_SIDE
+            ("destination", "i4"),  # of the traffic: to which it follows the map's ways, -1 = it drives straight on
             ("stopping_room", "i4"),  # within which it must be able to stop, seen when steering was decided: cells
             ("leader", "i4"),  # the vehicle that was seen, -1 = none
-            ("claim", "i4"),  # places of the junction that are reserved, one bit each; 0 = no reservation
-            ("exit_cell", "i4"),  # the free cell claimed behind the junction, -1 = none
+            ("may_enter", "i4"),  # the junction ahead: its way through it is reserved
             ("asked_at", "i4"),  # tick in which it first asked for the junction, -1 = has not
         ],
     )
@@ -66,6 +65,7 @@ EGO = np.dtype(
         [
             ("return_sum", "f8"),  # undiscounted sum of rewards
             ("goal", "i4"),  # its destination's number
+            ("next_turn", "i4"),  # at the next junction: LEFT_SIDE, 0 straight on, RIGHT_SIDE
             ("events", "i4"),  # of this tick, one bit each, see event_table.py
             ("events_seen", "i4"),  # of the whole episode
             ("remaining", "i4"),  # moves to the goal, or cells of a ring; the last finite one off the route
@@ -120,13 +120,14 @@ WORLD = Structure(
         ("vehicles", VEHICLE),
         ("people", PEDESTRIAN),
         ("lamps", LAMP),
+        ("held", "u1"),  # for every slot of the map: 1 + the vehicle that has reserved it, 0 = nobody
         ("occupants", "u1"),  # of every cell: 1 + vehicle, 0 = empty
     ),
 )
 
 
 def world_dtype(
-    rows: int, cols: int, vehicles: int, egos: int = 1, people: int = 0, junctions: int = 0
+    rows: int, cols: int, vehicles: int, egos: int = 1, people: int = 0, junctions: int = 0, slots: int = 0
 ) -> np.dtype[np.void]:
     """The record of a world on a map of so many cells, with room for so many inhabitants.
 
@@ -136,7 +137,7 @@ def world_dtype(
     if vehicles > MAX_VEHICLES:
         raise ValueError(f"{vehicles} vehicles do not fit: at most {MAX_VEHICLES}, the egos included")
     cells = (rows + 2) * (cols + 2)
-    return WORLD.dtype(egos=egos, vehicles=vehicles, people=people, lamps=junctions, occupants=cells + WORD)
+    return WORLD.dtype(egos=egos, vehicles=vehicles, people=people, lamps=junctions, held=slots, occupants=cells + WORD)
 
 
 @kernel
@@ -169,14 +170,25 @@ def place(world, k, cell, heading, speed, top_speed):
     vehicle.top_speed = top_speed
     vehicle.status = DRIVING
     vehicle.asked_at = -1
-    vehicle.exit_cell = -1
+    vehicle.destination = -1
     enter(world, k, cell)
 
 
 @kernel
-def leave_world(world, k):
+def withdraw(map, world, k):
+    """Give back what vehicle k has reserved."""
+    for slot in range(map.num_slots):
+        if world.held[slot] == k + 1:
+            world.held[slot] = 0
+    world.vehicles[k].may_enter = 0
+    world.vehicles[k].asked_at = -1
+
+
+@kernel
+def leave_world(map, world, k):
     """Take vehicle k, which has crashed or arrived, out of the traffic."""
     leave(world, k)
+    withdraw(map, world, k)
     vehicle = world.vehicles[k]
     vehicle.status = vehicle.next_status
     vehicle.next_status = 0

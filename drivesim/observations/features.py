@@ -255,7 +255,7 @@ def encode(map, world, k, options, scratch, out):
         out[base + 2] = clipped(lane_offset(map, here) / map.half_lane)
     out[base + 3] = 1.0 if allows(map, here, turned(ego.heading, LEFT_SIDE)) else 0.0
     out[base + 4] = 1.0 if allows(map, here, turned(ego.heading, RIGHT_SIDE)) else 0.0
-    out[base + 5] = ego.next_turn
+    out[base + 5] = world.egos[k].next_turn
     for quarter in range(4):
         cell = cell_towards(map, here, (ego.heading + quarter) & 3, 1, 0)
         value = -1.0

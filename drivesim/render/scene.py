@@ -139,7 +139,7 @@ class Scene:
         num_vehicles = int(self.world["num_vehicles"])
         num_egos = int(self.world["num_egos"])
         old, new = self.before.world["vehicles"][:num_vehicles], self.world["vehicles"][:num_vehicles]
-        names = ("status", "heading", "speed", "top_speed", "acceleration", "lane_shift", "turn_now", "next_turn")
+        names = ("status", "heading", "speed", "top_speed", "acceleration", "lane_shift", "turn_now", "destination")
         facts = zip(
             old["status"].tolist(), old["heading"].tolist(), *(new[name].tolist() for name in names), strict=True
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
+from drivesim.core.junctions import number_slots
 from drivesim.core.map import (
     EAST,
     LANE,
@@ -17,14 +18,13 @@ from drivesim.core.map import (
     distance_from,
     has_several_headings,
     headings,
-    join_junction,
     open_portal,
     paint,
     set_size,
     turned,
 )
 from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
-from drivesim.core.ways import measure_distances
+from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, within
@@ -82,10 +82,12 @@ def lay(map, world, options, scratch):
     junction.yellow = options.level.yellow
     junction.all_red = options.level.all_red
     for n in range(4):
-        join_junction(map, cell_at(map, BOX + n // 2, BOX + n % 2), 0)
+        map.junction[cell_at(map, BOX + n // 2, BOX + n % 2)] = 1
+    number_slots(map)
     for heading in range(4):
         scratch[0] = lane_cell(map, heading, BOX + 1 + options.level.distance)
         measure_distances(map, heading, 1, scratch)
+        measure_ways(map, heading, 1, scratch)
     return True
 
 
@@ -102,7 +104,7 @@ def place_further_egos(map, world, options, goal):
             if world.occupants[cell] == 0:
                 found = True
                 place(world, k, cell, approach, 0, options.top_speed)
-                world.vehicles[k].next_turn = turn
+                world.egos[k].next_turn = turn
                 world.egos[k].goal = goal
                 break
         if not found:
@@ -131,7 +133,7 @@ def populate(map, world, options, scratch):
         turn = RIGHT_SIDE
     goal = turned(approach, turn)
     place(world, 0, start, approach, 0, options.top_speed)
-    world.vehicles[0].next_turn = turn
+    world.egos[0].next_turn = turn
     world.egos[0].goal = goal
     if not place_further_egos(map, world, options, goal):
         return False
@@ -145,7 +147,8 @@ def populate(map, world, options, scratch):
             if world.occupants[cell] == 0 and not has_several_headings(map, cell):
                 found = True
                 place(world, egos + n, cell, heading, 0, 2)
-                world.vehicles[egos + n].next_turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
+                turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
+                world.vehicles[egos + n].destination = turned(heading, turn)
                 break
         if not found:
             return False
@@ -243,6 +246,8 @@ class Intersection(Scenario):
     has_portals = True
     num_junctions = 1
     num_destinations = 4
+    num_slots = 8
+    has_ways = True
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:

@@ -54,6 +54,10 @@ class Scenario:
     """Whether the road leads from one end of the map to another."""
     num_junctions: ClassVar[int] = 0
     num_destinations: ClassVar[int] = 1
+    num_slots: ClassVar[int] = 0
+    """Cells in and behind junctions, which traffic reserves."""
+    has_ways: ClassVar[bool] = False
+    """Whether traffic follows ways to its destinations; else it drives straight on."""
     window: ClassVar[Window]
     speed_limit: ClassVar[int]
     """Speed limit, cells per tick."""
@@ -83,13 +87,13 @@ class Scenario:
     @classmethod
     def map_dtype(cls, level: LevelConfig) -> np.dtype[np.void]:
         """The record of a map of such a level."""
-        return map_dtype(*cls.shape(level), cls.num_junctions, cls.num_destinations, cls.has_portals)
+        return map_dtype(*cls.shape(level), cls.num_junctions, cls.num_destinations, cls.has_portals, cls.has_ways)
 
     @classmethod
     def world_dtype(cls, level: LevelConfig, num_egos: int = 1) -> np.dtype[np.void]:
         """The record of a world on it with so many egos."""
         vehicles = cls.num_vehicles(level) - 1 + num_egos
-        return world_dtype(*cls.shape(level), vehicles, num_egos, junctions=cls.num_junctions)
+        return world_dtype(*cls.shape(level), vehicles, num_egos, junctions=cls.num_junctions, slots=cls.num_slots)
 
     @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
