@@ -64,7 +64,7 @@ def lane_cell(map, heading, along):
 
 @kernel
 def lay(map, world, options, scratch):
-    """Four one-way lanes that cross in 2 x 2 cells; the destination of each heading is on its lane, past the junction."""
+    """Four one-way lanes that cross in 2 x 2 cells; each heading's destination is on its lane, past the junction."""
     set_size(map, SIZE, SIZE)
     map.speed_limit = 2
     map.num_destinations = 4

@@ -132,7 +132,7 @@ def test_a_driver_keeps_to_its_greatest_speed(env_id: str) -> None:
     obs, _ = envs.reset(seed=0)
     for _ in range(12):  # nobody arrives so early
         obs = envs.step(driver(obs))[0]
-    speeds = envs.unwrapped.get_state()["vehicles"]["speed"][:, 0]
+    speeds = envs.unwrapped.get_state()["world"]["vehicles"]["speed"][:, 0]
     assert speeds.max() == 1
 
 
