@@ -47,13 +47,12 @@ FIXED_MAP = (
     "half_lane",
     "num_portals",
     "num_junctions",
+    "num_slots",
     "num_destinations",
     "steps",
     "junctions",
 )
 """The same of a map."""
-MAX_PLACES = 31
-"""Cells of a junction at most: the bits of a claim that are not its sign."""
 LARGEST = 2**31 - 1
 HEAD_RANGES = {
     "stage": (NOT_STARTED, ENDED),
@@ -70,11 +69,10 @@ RANGES = {
         "top_speed": (0, TOP_SPEED),
         "status": (ABSENT, CRASHED),
         "next_status": (0, 0),  # between two ticks nobody is about to leave the world
-        "next_turn": (-1, 1),
-        "claim": (0, LARGEST),
+        "may_enter": (0, 1),
     },
     "people": {"heading": (0, 3), "status": (NOBODY, CROSSING)},
-    "egos": {"drive": (GOING, WAS_TOLD), "route_length": (1, LARGEST)},
+    "egos": {"drive": (GOING, WAS_TOLD), "route_length": (1, LARGEST), "next_turn": (-1, 1)},
     "lamps": {"colour_0": (GREEN, RED), "colour_1": (GREEN, RED)},
 }
 """The same of the fields that kernels rely on, whatever the map."""
@@ -148,13 +146,13 @@ def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
     vehicles = worlds["vehicles"][:, :num_vehicles]
     people = worlds["people"][:, : int(model["num_people"][0])]
     require_ranges(egos, {"goal": (0, max(1, int(model_map["num_destinations"][0])) - 1)})
-    require_ranges(vehicles, {"leader": (STALE, num_vehicles - 1)})
+    require_ranges(vehicles, {"leader": (STALE, num_vehicles - 1), "destination": (-1, num_ways(model_map) - 1)})
     is_border = border_of(model_map)
     require(is_on_map(vehicles["cell"], is_border), "cell")
     require(is_on_map(people["cell"], is_border), "cell")
-    require((vehicles["exit_cell"] == -1) | is_on_map(vehicles["exit_cell"], is_border), "exit_cell")
+    require_ranges(worlds, {"held": (0, num_vehicles if model_map["num_slots"][0] > 0 else 0)})
     if model_map["num_junctions"][0] == 0:
-        require(vehicles["claim"] == 0, "claim", "0 where there is no junction")
+        require(vehicles["may_enter"] == 0, "may_enter", "0 where there is no junction")
     is_driving = worlds["vehicles"]["status"] == DRIVING
     require(~is_driving[:, num_vehicles:], "status")
     require(is_driving[:, :num_egos].any(axis=1) | (worlds["stage"] != RUNNING), "status")
@@ -175,9 +173,9 @@ def check_maps(maps: Array, model: Array) -> None:
     require(behind == 0, "ground")
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:
-        require(maps["junctions"]["num_cells"] <= MAX_PLACES, "num_cells", f"at most {MAX_PLACES}")
-        require_ranges(maps, {"junction": (0, num_junctions), "place": (0, MAX_PLACES - 1)})
+        require_ranges(maps, {"junction": (0, num_junctions), "slots": (0, int(model["num_slots"][0]))})
         require(maps["junction"][:, border] == 0, "junction")
+        require((maps["junction"] == 0) | (maps["slots"] > 0), "slots", "above 0 in a junction")
     if model["num_portals"][0] == 0:
         require(ground & PORTAL == 0, "ground")
         return
@@ -233,6 +231,12 @@ def cells_ahead(maps: Array, map_of: Array, cells: Array, headings: Array) -> Ar
     leads_to = maps["leads_to"][map_of, cells]
     passes = (maps["ground"][map_of, cells] & PORTAL != 0) & (leads_to & 3 == headings)
     return np.where(passes, leads_to >> 2, ahead)
+
+
+def num_ways(model: Array) -> int:
+    """How many destinations of a map (1,) have ways that lead to them."""
+    num_cells = (int(model["rows"][0]) + 2) * int(model["width"][0])
+    return int(model["ways"].shape[1]) // num_cells
 
 
 def border_of(model: Array) -> Array:

@@ -113,7 +113,9 @@ def exit_of(map, line, heading, destination):
     """The first cell behind the junction on the way from a line, and the heading there; (-1, heading) without one."""
     cell = next_cell(map, line, heading)
     s = junction_of(map, cell)
-    while junction_of(map, cell) == s:
+    for _ in range(map.num_slots):
+        if junction_of(map, cell) != s:
+            break
         heading = heading_on(map, destination, cell, heading)
         cell = next_cell(map, cell, heading)
     if not allows(map, cell, heading):
@@ -126,12 +128,14 @@ def is_held_by_others(map, world, k, line, heading, destination):
     """Whether somebody else has reserved a cell of vehicle k's way through the junction behind a line, or its exit."""
     cell = next_cell(map, line, heading)
     s = junction_of(map, cell)
-    while map.slots[cell] != 0:
+    for _ in range(map.num_slots):
+        if map.slots[cell] == 0:
+            break
         holder = world.held[map.slots[cell] - 1]
         if holder != 0 and holder != k + 1:
             return True
         if junction_of(map, cell) != s:
-            return False
+            break
         heading = heading_on(map, destination, cell, heading)
         cell = next_cell(map, cell, heading)
     return False
@@ -144,11 +148,14 @@ def hold_way(map, world, k, line):
     heading = vehicle.heading
     cell = next_cell(map, line, heading)
     s = junction_of(map, cell)
-    while junction_of(map, cell) == s:
+    for _ in range(map.num_slots):
+        if map.slots[cell] == 0:
+            break
         world.held[map.slots[cell] - 1] = k + 1
+        if junction_of(map, cell) != s:
+            break
         heading = heading_on(map, vehicle.destination, cell, heading)
         cell = next_cell(map, cell, heading)
-    world.held[map.slots[cell] - 1] = k + 1
     vehicle.may_enter = 1
 
 
