@@ -32,15 +32,15 @@ from drivesim.core.map import (
     STOP_LINE,
     UNREACHABLE,
     allows,
+    cell_behind,
     cell_behind_for_ego,
     cell_towards,
     col_of,
-    distance_from,
     headings,
     is_ring,
     kind,
     lane_offset,
-    next_cell_for_ego,
+    next_cell,
     row_of,
 )
 from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, YELLOW
@@ -123,23 +123,26 @@ def mark_road(map, world, k, options, num_cells, out):
     """
     heading = world.vehicles[k].heading
     here = world.vehicles[k].cell
-    goal = world.egos[k].goal
     remaining = world.egos[k].remaining
+    width = 2 * options.beside + 1
+    # What the loop would read again for every cell, since a byte that is written could be any of them.
+    distances = world.egos[k].goal * (map.rows + 2) * map.width
+    step = map.steps[heading]
     repeats = is_ring(map)
     is_wide = map.half_lane > 0
-    width = 2 * options.beside + 1
-    middle = options.ahead * width
     for across in range(width):
         start = cell_towards(map, here, heading, 0, across - options.beside)
         if start < 0:
             continue
-        last = -1
-        plane = -1  # that shows this ground; -1 = none
-        value = 0
-        is_sign = False
         for is_ahead in (True, False):
             cell = start if is_ahead else cell_behind_for_ego(map, start, heading)
-            n = middle + across if is_ahead else middle + across + width
+            n = options.ahead * width + across
+            if not is_ahead:
+                n += width
+            last = -1
+            plane = -1  # that shows this ground; -1 = none
+            value = 0
+            is_sign = False
             for _ in range(options.ahead + 1 if is_ahead else options.behind):
                 if map.ground[cell] != last:
                     last = map.ground[cell]
@@ -157,15 +160,16 @@ def mark_road(map, world, k, options, num_cells, out):
                     if repeats:
                         out[8 * num_cells + n] = 128
                     else:
-                        distance = distance_from(map, goal, cell)
+                        distance = map.distances[distances + cell]
                         if distance != UNREACHABLE:
                             out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
-                if is_ahead:
-                    n -= width
-                    cell = next_cell_for_ego(map, cell, heading)
+                n += -width if is_ahead else width
+                if not repeats:
+                    cell += step if is_ahead else -step
+                elif is_ahead:
+                    cell = next_cell(map, cell, heading)
                 else:
-                    n += width
-                    cell = cell_behind_for_ego(map, cell, heading)
+                    cell = cell_behind(map, cell, heading)
 
 
 @kernel
