@@ -31,7 +31,7 @@ from drivesim.core.world import (
 )
 from drivesim.engine import kernels_of
 from drivesim.env import DriveEnv
-from drivesim.registry import IDS
+from drivesim.registry import ids
 from drivesim.render.view import World
 
 __all__ = ["occlusions"]
@@ -67,7 +67,7 @@ def occlusions(env: gym.Env[Any, Any], world: World | None = None) -> tuple[Arra
     """
     base = env.unwrapped
     if not isinstance(base, DriveEnv):
-        raise TypeError(f"env must be one of {list(IDS)}, made by gym.make, got {env}")
+        raise TypeError(f"env must be one of {list(ids())}, made by gym.make, got {env}")
     whole = base.get_state() if world is None else np.array([world], WORLD)
     if whole["phase"][0] == NOT_STARTED:
         raise gym.error.ResetNeeded("call reset() before occlusions(): there is no world to hide anything of")

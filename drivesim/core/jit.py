@@ -79,13 +79,14 @@ def _compile_once(dispatcher: Any) -> None:
 
 
 def kernel(function: F) -> F:
-    """Compile `function` on its first call: no GIL, IEEE arithmetic, cached on disk."""
+    """Compile `function` on its first call: no GIL, IEEE arithmetic, cached on disk if its source is in a file."""
     if numba.config.DISABLE_JIT:
         return function
     previous = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _CACHE_DIRECTORY
+    has_file = Path(function.__code__.co_filename).is_file()  # not in a notebook or an interactive session
     try:
-        compiled: F = numba.njit(nogil=True, cache=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+        compiled: F = numba.njit(nogil=True, cache=has_file, error_model="numpy", no_cfunc_wrapper=True)(function)
     finally:
         numba.config.CACHE_DIR = previous
     _compile_once(compiled)

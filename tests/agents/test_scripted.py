@@ -15,10 +15,10 @@ import agents.scripted
 from agents.environments import EnvChoice
 from agents.evaluation import Policy, evaluate, first_episodes
 from agents.random_agent import make_random
-from agents.scripted import SPEED_LIMITS, make_never_steering, make_scripted
+from agents.scripted import SCENARIOS, make_never_steering, make_scripted
 from drivesim import Action
 
-IDS = [f"drivesim/{name}-v0" for name in SPEED_LIMITS]
+IDS = [f"drivesim/{name}-v0" for name in SCENARIOS]
 EPISODES = 600
 
 # Success on 1,000 held-out levels of medium difficulty, seeds 0 … 999: random, never steering, rule-based.

@@ -116,7 +116,7 @@ def test_the_factors_and_limits_in_the_reward_section_are_the_default_weights(en
         (r"\+ ([\d.]+) (?:on arrival|for covering it)", weights.arrived),
         (r"- ([\d.]+) (?:on a collision|for leaving the road)", -weights.collision),
         (r"- ([\d.]+) for leaving the stop line", -weights.red_light),
-        (r"speed limit of (\d+)", scenario_of(entry.name).limit),
+        (r"speed limit of (\d+)", scenario_of(entry.name).speed_limit),
     ):
         for number in re.findall(pattern, text):
             assert float(number) == weight

@@ -9,12 +9,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.scripted import SPEED_LIMITS, ScriptedDriver, make_never_steering, make_scripted
+from agents.scripted import SCENARIOS, ScriptedDriver, make_never_steering, make_scripted
 from drivesim import Action
 
 LEVELS = 300
 MARGIN = 0.1
-IDS = [f"drivesim/{name}-v0" for name in SPEED_LIMITS]
+IDS = [f"drivesim/{name}-v0" for name in SCENARIOS]
 SLOW = {"Highway": 2}  # cells per tick; elsewhere 1
 NEAR = {"Autodrive": 3, "LaneKeep": 7, "Obstacles": 8, "Highway": 20, "Intersection": 3}  # cells before the goal
 
