@@ -19,14 +19,19 @@ help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: ENV=$(ENV) AGENT=$(AGENT) SEED=$(SEED) WORKERS=$(WORKERS) ARGS='further flags' PYTHON=$(PYTHON)"
 
-install: $(STAMP)  ## Create .venv and install the project with the versions in constraints.txt.
+install: $(STAMP)  ## Create .venv, install the project with the versions in constraints.txt, compile its kernels.
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, \
 	$(PYTHON) is " + sys.version.split()[0] + "; name another one with PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,docs,test]'
-	touch $@
+	@echo "[1/3] creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "[2/3] installing packages into $(VENV); two to three minutes, most of them for PyTorch"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,docs,test]'
+	@echo "[3/3] compiling the kernels, so that what comes next begins at once; one to two minutes"
+	@$(BIN)/python -m drivesim warm || echo "The kernels could not be compiled now; each will be when it is first needed."
+	@touch $@
+	@echo "installed"
 
 train: $(STAMP)  ## Train a driver, compare it with simpler ones on held-out levels, write runs/.
 	$(BIN)/python scripts/train.py --agent $(AGENT) --env $(ENV) --seed $(SEED) $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-__all__ = ["EnvChoice", "env_seeds", "make_envs", "registered_ids"]
+__all__ = ["EnvChoice", "env_seeds", "load_kernels", "make_envs", "registered_ids"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,15 @@ def make_envs(
         split=split,
         **options,
     )
+
+
+def load_kernels(config: EnvChoice) -> None:
+    """Steps an environment that is thrown away, so that what has to be compiled is, before a clock starts."""
+    with contextlib.closing(make_envs(config, 1, "train")) as envs:
+        envs.reset(seed=0)
+        envs.step(np.zeros(1, np.int64))
+        for name in ("observe", "action_masks"):
+            getattr(envs.unwrapped, name, lambda: None)()
 
 
 def env_seeds(run_seed: int, num_envs: int) -> list[int]:

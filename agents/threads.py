@@ -2,7 +2,8 @@
 
 Small networks lose more to handing work over than they gain, and sums are rounded differently with
 another number of threads. The answer is therefore measured once per machine and network, and kept
-in the user's cache directory: two runs with the same seed on one machine then get the same weights.
+where compiled kernels are, see :mod:`drivesim.cache`: two runs with the same seed on one machine
+then get the same weights.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+
+from drivesim.cache import keep, read
 
 __all__ = ["choose_num_threads", "fastest_num_threads", "usable_cores"]
 
@@ -39,22 +41,13 @@ def choose_num_threads(key: str, make_trial: Callable[[], Callable[[], object]])
     """
     machine = (platform.processor(), platform.machine(), usable_cores(), torch.__version__)
     digest = hashlib.sha256(repr((*machine, key)).encode()).hexdigest()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "drivesim"
-    path = cache / f"threads-{digest[:16]}.json"
-    try:
-        remembered = int(json.loads(path.read_text())["num_threads"])
-        if 1 <= remembered <= usable_cores():
-            return remembered
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not measured yet, or not readable: measure
+    remembered = read("threads", digest[:16])
+    if remembered is not None:
+        num_threads = int(json.loads(remembered)["num_threads"])
+        if 1 <= num_threads <= usable_cores():
+            return num_threads
     num_threads = fastest_num_threads(make_trial())
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps({"num_threads": num_threads, "work": key}))
-        partial.replace(path)
-    except OSError:
-        pass  # a cache that cannot be written costs a measurement per run
+    keep("threads", digest[:16], json.dumps({"num_threads": num_threads, "work": key}).encode())
     return num_threads
 
 

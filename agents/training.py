@@ -33,7 +33,7 @@ from agents.checkpoint import (
     save_checkpoint,
 )
 from agents.dqn import DQN, DQNConfig
-from agents.environments import env_seeds, make_envs
+from agents.environments import env_seeds, load_kernels, make_envs
 from agents.evaluation import evaluate
 from agents.interrupts import stop_requests
 from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
@@ -116,11 +116,12 @@ def train(
         on_evaluation: called after every periodic evaluation with the number of environment steps and the
             share of held-out episodes that succeeded; True stops the run.
     """
-    started = time.perf_counter()
     if (folder / "config.json").exists():
         raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
     if config.wandb:
         import_wandb()
+    load_kernels(config)
+    started = time.perf_counter()
     with contextlib.closing(_training_envs(config, agent_config)) as envs:
         config = dataclasses.replace(config, num_threads=_num_threads(config, agent_config, envs))
         folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +141,6 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
     Raises:
         CheckpointError: all checkpoints are damaged, or the last one is not of this run; nothing was written.
     """
-    started = time.perf_counter()
     saved, agent_config = read_configs(folder)
     config = saved if config is None else config
     if config.wandb:
@@ -152,6 +152,8 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
     checkpoint = None
     if find_checkpoints(checkpoints, "last"):
         checkpoint = load_latest_checkpoint(checkpoints, "last")
+    load_kernels(config)
+    started = time.perf_counter()
     with contextlib.closing(_training_envs(config, agent_config)) as envs:
         return _Run(config, agent_config, folder, envs, started, checkpoint).drive()
 

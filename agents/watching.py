@@ -79,9 +79,10 @@ def think_along(policy: Policy, config: EnvChoice, replay: Replay, *, xray: bool
         return shown
     options = {**replay.options, "observation": config.observation}
     with contextlib.closing(gym.make(replay.env_id, **options)) as env:
+        base: Any = env.unwrapped
         policy.begin()
         for n, moment in enumerate(shown[:-1]):
-            env.unwrapped.set_state(np.array([moment.world]))  # type: ignore[attr-defined]
+            base.set_state(moment.state.to_array(base.get_state().dtype))
             shown[n] = dataclasses.replace(moment, decision=decide(policy, env, xray=xray)[1])
     return shown
 

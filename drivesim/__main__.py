@@ -1,9 +1,37 @@
-"""`python -m drivesim` lists the environments."""
+"""`python -m drivesim` lists the environments; `python -m drivesim warm [ID ...]` compiles their kernels."""
 
-from drivesim.registry import ENTRIES
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from drivesim.registry import ENTRIES, IDS
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    parser = argparse.ArgumentParser("python -m drivesim", description="Without a command: list the environments.")
+    commands = parser.add_subparsers(dest="command", metavar="warm")
+    about = "compile the kernels of these environments, by default of all, or load them if that was done before"
+    warming = commands.add_parser("warm", help=about, description=about)
+    warming.add_argument("ids", nargs="*", metavar="ID", help=", ".join(IDS))
+    given = parser.parse_args(arguments)
+    if given.command is None:
+        list_environments()
+        return 0
+    for env_id in given.ids:
+        if env_id not in IDS:
+            warming.error(f"ID must be one of {', '.join(IDS)}, got {env_id!r}")
+    from drivesim.warm import warm
+
+    try:
+        return warm(list(dict.fromkeys(given.ids)) or IDS)
+    except KeyboardInterrupt:
+        return 130  # what a shell says of a program that was interrupted; what was compiled is kept
+
+
+def list_environments() -> None:
     """Print one line per registered environment."""
     width = max(len(entry.id) for entry in ENTRIES)
     for entry in ENTRIES:
@@ -11,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """Worlds, their maps and the compiled loops over them: the one engine behind every environment.
 
-`core.batch` holds the loops, this the memory that they work on; `env` and `vector_env` are Gymnasium's interfaces to it.
+`core.batch` holds the loops, this the memory that they work on; `env` and `vector_env` are Gymnasium's interfaces.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ class Engine:
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
+        self._scratch = np.zeros((len(self._ranges), 2 * num_cells), np.int32)
         self._frame = Frame(batch.FRAME)
         self._frame.set(
             worlds=self.worlds,
@@ -129,7 +130,7 @@ class Engine:
             autoreset=self.autoreset,
             is_detailed=0,
             details_out=self.details,
-            scratch=np.zeros((len(self._ranges), 2 * num_cells), np.int32),
+            scratch=self._scratch,
         )
 
     @property
@@ -221,6 +222,22 @@ class Engine:
         self._frame.set(obs_out=self._flat(obs_out))
         self._on_all_worlds(batch.observe_worlds)
 
+    def observe_others(self, maps: Array, worlds: Array) -> Array:
+        """What the egos of other worlds (M,) of this configuration see on their maps (M,), (M * E, *obs_shape)."""
+        obs = np.empty((len(worlds) * self.num_egos, *self.obs_shape), self.obs_dtype)
+        assert self.config.observation is not None
+        frame = Frame(batch.FRAME)
+        frame.set(
+            worlds=worlds,
+            maps=maps,
+            options=self.options,
+            encode=bindings_of(self.config.scenario, self.config.observation).encode,
+            obs_out=obs.reshape(len(obs), self._obs_size),
+            scratch=self._scratch,
+        )
+        batch.observe_worlds(frame.argument, 0, len(worlds), 0)
+        return obs
+
     def describe(self) -> None:
         """Fill `details` of all worlds, but for cost and terms, without a step."""
         self._on_all_worlds(batch.describe_worlds)
@@ -263,7 +280,7 @@ class Engine:
         fields: list[tuple[str, Any]] = [("world", self.worlds.dtype)]
         if self.has_own_maps:
             fields.append(("map", self.maps.dtype))
-        return np.dtype((np.record, fields))  # type: ignore[arg-type]
+        return np.dtype((np.record, fields))
 
     def set_state(self, state: Any, mask: Any) -> None:
         """Take over the worlds in `mask` (all, if None); who is where is derived, not believed.
@@ -303,7 +320,7 @@ class Engine:
         """For pickling and copying: addresses, views and threads are found again."""
         state = dict(self.__dict__)
         state["_pool"] = None
-        for name in ("_frame", "_no_final_obs", "episodes", "costs", "terms", "masks"):
+        for name in ("_frame", "_scratch", "_no_final_obs", "episodes", "costs", "terms", "masks"):
             del state[name]
         return state
 

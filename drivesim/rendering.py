@@ -10,12 +10,28 @@ from drivesim.checks import whole
 from drivesim.core.prices import TERMS
 from drivesim.core.world import NOT_STARTED
 from drivesim.engine import Array, Engine
+from drivesim.render.state import State
 from drivesim.render.view import LARGEST_SIZE, SMALLEST_SIZE
 
 if TYPE_CHECKING:
     from drivesim.render.window import Window
 
 RENDER_FPS = 5  # ticks per second in windows and videos
+
+
+def state_of(env: Any, index: int = 0) -> State:
+    """A copy of one of the worlds of an environment and of its map, for `draw_frame` at any later time.
+
+    Args:
+        env: an environment of the suite, or several in one, wrapped or not.
+        index: of the world.
+    """
+    return _copy_of(env.unwrapped._engine, index)
+
+
+def _copy_of(engine: Engine, index: int) -> State:
+    """A copy of one of an engine's worlds and of its map."""
+    return State(engine.map_of(index).copy(), engine.worlds[index].copy())
 
 
 class Renderer:
@@ -45,11 +61,11 @@ class Renderer:
 
         terms = dict(zip(TERMS, self._engine.terms[0].tolist(), strict=False))
         window = self._opened(self._engine.actions)
-        window.show(Moment(self._engine.worlds[0:1].copy()[0], action, reward, terms))
+        window.show(Moment(_copy_of(self._engine, 0), action, reward, terms))
 
     def show_worlds(self) -> None:
         """Show all worlds in the window, opened the first time; returns when the tick has been shown."""
-        self._opened(()).show_worlds(self._engine.worlds.copy())
+        self._opened(()).show_worlds([_copy_of(self._engine, index) for index in range(self._engine.num_worlds)])
 
     def _opened(self, action_names: tuple[str, ...]) -> Window:
         """The window. One that was closed stays closed: the simulation goes on without it."""
@@ -73,14 +89,14 @@ class Renderer:
                 "render() without a render_mode shows nothing: pass render_mode= when making the environment"
             )
             return None
-        world = self._engine.worlds[index]
-        if world["phase"] == NOT_STARTED:
+        state = self._state(index)
+        if state.world["stage"] == NOT_STARTED:
             raise gym.error.ResetNeeded("call reset() before render()")
         if self.is_human:
             return None
         from drivesim.render.frame import draw_frame, draw_text
 
-        return draw_text(world) if self.render_mode == "ansi" else draw_frame(world, size=self._size)
+        return draw_text(state) if self.render_mode == "ansi" else draw_frame(state, size=self._size)
 
     def render_grid(self, columns: int | None) -> Array:
         """All worlds in one picture, uint8 (H, W, 3)."""
@@ -88,10 +104,12 @@ class Renderer:
         from drivesim.render.scene import Scene
 
         return draw_grid(
-            [Scene(self._engine.worlds[index]) for index in range(len(self._engine.worlds))],
-            size=self._size,
-            columns=columns,
+            [Scene(self._state(index)) for index in range(self._engine.num_worlds)], size=self._size, columns=columns
         )
+
+    def _state(self, index: int) -> State:
+        """One of the worlds as it is, and its map."""
+        return State(self._engine.map_of(index), self._engine.worlds[index])
 
     def close(self) -> None:
         """Close the window, if there is one."""

@@ -3,7 +3,7 @@
     env = ReplayRecorder(gym.make("drivesim/Highway-v0"), folder="replays")
     env.reset(seed=7)                                    # drive on until the episode ends
     replay = Replay.load("replays/Highway-v0-7-0.json")  # or env.replay, at any time
-    frames = [draw_frame(moment.world) for moment in moments(replay)]
+    frames = [draw_frame(moment.state) for moment in moments(replay)]
     Replay.of("drivesim/Highway-v0", {}, seed=7, actions=[3, 3, 1]).save("begin.json")
 
 A file is JSON and holds nothing that could run. Its digest covers every observation, reward and end: on any machine,
@@ -26,6 +26,7 @@ from drivesim.engine import key_of
 from drivesim.env import DriveEnv
 from drivesim.registry import entry_of, ids
 from drivesim.render.moment import Moment
+from drivesim.rendering import state_of
 from drivesim.replay_file import Record, Replay, ReplayError, begin, make, seed_of, world_of
 
 __all__ = ["Replay", "ReplayError", "ReplayRecorder", "moments"]
@@ -56,10 +57,10 @@ def show(replay: Replay) -> Iterator[Moment]:
     """The moments, without a check."""
     with contextlib.closing(make(replay)) as env:
         begin(env, replay)
-        yield Moment(world_of(env)[0])
+        yield Moment(state_of(env))
         for action in replay.actions:
             _, reward, terminated, truncated, info = env.step(action)
-            yield Moment(world_of(env)[0], action, float(reward), info["reward_terms"])
+            yield Moment(state_of(env), action, float(reward), info["reward_terms"])
             if terminated or truncated:
                 return
 
@@ -96,7 +97,7 @@ class ReplayRecorder(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._folder = None if folder is None else Path(folder)
         self._seed: int | None = None
         self._level_seed: int | None = None
-        self._start: Array = base.get_state()
+        self._start: Array = world_of(env)
         self._record: Record | None = None
         self._finished: Replay | None = None
 
@@ -157,10 +158,10 @@ class ReplayRecorder(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def _is_undisturbed(self, record: Record) -> bool:
         """Whether the world is of the episode that was begun, of its seed, and as many ticks into it."""
         world, start = world_of(self.env), self._start
-        is_same = all(np.array_equal(world[name], start[name]) for name in ("key", "episode", "level_seed"))
+        is_same = all(np.array_equal(world[name], start[name]) for name in ("episode", "level_seed"))
         return (
             is_same
-            and bool((world["key"] == key_of(self._seed)).all())
+            and [int(world[name][0]) for name in ("key_0", "key_1")] == key_of(self._seed).tolist()
             and int(world["tick"][0]) == len(record.actions)
         )
 

@@ -304,16 +304,17 @@ def begin(env: gym.Env[Any, Any], replay: Replay) -> tuple[Array, dict[str, Any]
     if replay.episode == 0:
         return env.reset(seed=replay.seed, options=options)
     env.reset(seed=replay.seed)
-    state = world_of(env)
-    state["episode"] = replay.episode - 1
-    env.unwrapped.set_state(state)  # type: ignore[attr-defined]
+    base: Any = env.unwrapped
+    state = base.get_state()
+    state["world"]["episode"] = replay.episode - 1
+    base.set_state(state)
     return env.reset(options=options)
 
 
 def world_of(env: gym.Env[Any, Any]) -> Array:
-    """A copy of an environment's world, (1,) WORLD."""
-    state: Array = env.unwrapped.get_state()  # type: ignore[attr-defined]
-    return state
+    """A copy of an environment's world, (1,) records."""
+    world: Array = env.unwrapped.get_state()["world"]  # type: ignore[attr-defined]
+    return world
 
 
 def driven(replay: Replay) -> Record:

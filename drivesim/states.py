@@ -171,7 +171,7 @@ def border_of(model: Array) -> Array:
 def is_on_map(cells: Array, is_border: Array) -> Array:
     """Whether cells (M, …) are those of a map, without its border."""
     is_cell = (cells >= 0) & (cells < len(is_border))
-    return is_cell & ~is_border[np.where(is_cell, cells, 0)]  # type: ignore[no-any-return]
+    return is_cell & ~is_border[np.where(is_cell, cells, 0)]
 
 
 def occupants_of(worlds: Array) -> Array:

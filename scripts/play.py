@@ -32,6 +32,7 @@ from drivesim.core.event_table import EVENTS, Effect
 from drivesim.registry import IDS
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
+from drivesim.rendering import state_of
 from drivesim.replay import Replay, ReplayRecorder, moments
 
 REPLAYS = Path("replays")  # the folder of those that are saved by a key
@@ -132,7 +133,7 @@ class Program:
         """What a trained driver makes of the state."""
         if not isinstance(self.policy, NetworkPolicy):
             return None
-        if int(world_of(env)["tick"]) == 0:
+        if int(state_of(env).world["tick"]) == 0:
             self.policy.begin()
         self._action, decision = decide(self.policy, env, xray=self.window.has_xray)
         return decision
@@ -144,15 +145,10 @@ class Program:
         return self._action if isinstance(self.policy, NetworkPolicy) else int(self.policy(np.asarray(obs)[None])[0])
 
 
-def world_of(env: Env) -> Any:
-    """A copy of an environment's world."""
-    return env.unwrapped.get_state()[0]  # type: ignore[attr-defined]
-
-
 def drive_episode(env: Env, driver: Driver, seed: int, window: Window) -> dict[str, Any] | None:
     """Drives one episode; its last info, or None if it was broken off."""
     obs, info = env.reset(seed=seed)
-    moment = Moment(world_of(env))
+    moment = Moment(state_of(env))
     is_over = False
     while not is_over:
         window.show(replace(moment, decision=driver.think(env)))
@@ -160,7 +156,7 @@ def drive_episode(env: Env, driver: Driver, seed: int, window: Window) -> dict[s
         if action is None or not window.is_open:
             return None
         obs, reward, terminated, truncated, info = env.step(action)
-        moment = Moment(world_of(env), action, float(reward), info["reward_terms"])
+        moment = Moment(state_of(env), action, float(reward), info["reward_terms"])
         is_over = terminated or truncated
     window.show(moment)
     return info
@@ -205,7 +201,7 @@ def choose(window: Window, env_id: str, difficulty: str) -> tuple[str, str] | No
         marks = ["> " + name if name == env_id else name for name in IDS]
         levels = "   ".join(f"[ {name} ]" if name == difficulty else name for name in DIFFICULTIES)
         window.banner = (*marks, "", levels, "", "arrows choose, enter begins, esc closes")
-        window.show(Moment(world_of(env)))
+        window.show(Moment(state_of(env)))
         env.close()
         key = key_press(window)
         if key is None:

@@ -97,13 +97,13 @@ def drive(ring: Ring, *, worlds: int, seed: int) -> Generator[NDArray[Any], None
         envs.reset(seed=int(rng.integers(2**31)))
         rings: Any = envs.unwrapped
         state = rings.get_state()
-        state["drivers"]["remaining"][:, 0] = _FAR
+        state["world"]["egos"]["remaining"][:, 0] = _FAR
         rings.set_state(state)
         while True:
             yield state.copy()
             speed, wish = _decide(state, ring, rng)
             if ring.traffic == "nasch":  # brakes harder than any action; whoever follows looks at its cell only
-                state["vehicles"]["speed"][:, 0] = wish
+                state["world"]["vehicles"]["speed"][:, 0] = wish
                 rings.set_state(state)
                 envs.step(np.full(worlds, int(Action.IDLE)))
             else:
@@ -123,7 +123,7 @@ def measure_flow(ring: Ring, *, worlds: int, ticks: int, seed: int) -> NDArray[n
     cells = np.zeros(worlds)
     with contextlib.closing(drive(ring, worlds=worlds, seed=seed)) as states:
         for state in islice(states, ticks + 1, 2 * ticks + 1):
-            cells += state["vehicles"]["speed"][:, : ring.num_vehicles].sum(axis=1)
+            cells += state["world"]["vehicles"]["speed"][:, : ring.num_vehicles].sum(axis=1)
     return cells / (LENGTH * ticks)
 
 
@@ -207,10 +207,10 @@ def _make_rings(ring: Ring, worlds: int) -> gym.vector.VectorEnv[Any, Any, Any]:
 
 def _decide(state: NDArray[Any], ring: Ring, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The ego's speed and what the traffic's rule makes of it, both (worlds,)."""
-    vehicles = state["vehicles"][:, : ring.num_vehicles]
-    col, speeds = vehicles["col"].astype(np.int64), vehicles["speed"].astype(np.int64)
+    vehicles = state["world"]["vehicles"][:, : ring.num_vehicles]
+    cells, speeds = vehicles["cell"].astype(np.int64), vehicles["speed"].astype(np.int64)
     speed = speeds[:, 0]
-    gaps = (col[:, 1:] - col[:, :1] - 1) % LENGTH
+    gaps = (cells[:, 1:] - cells[:, :1] - 1) % LENGTH  # all cells are of one row
     gap, leader = gaps.min(axis=1), 1 + gaps.argmin(axis=1)
     if ring.traffic == "nasch":
         wish = np.minimum(np.minimum(speed + 1, LIMIT), gap)

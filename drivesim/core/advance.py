@@ -4,11 +4,12 @@ A car of speed v enters its k-th cell at sub-step ceil(5k/v). Sharing a cell aft
 is a collision. Traffic among itself cannot collide (see `following`), so only egos are swept.
 """
 
+from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import release_claim
 from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
-from drivesim.core.memory import WORD, word_at, zero_bytes_below
+from drivesim.core.memory import WORD
 from drivesim.core.world import DRIVING, enter, leave, leave_world
 
 SUB_STEPS = 5

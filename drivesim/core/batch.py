@@ -8,11 +8,12 @@ observation's `encode` are called by address.
 import numpy as np
 from numba import types
 
+from drivesim.core.binding import Binding
 from drivesim.core.event_table import BITS, EVENTS, EVENTS_ENDING, REWARD_COST, Effect
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import update_signals
 from drivesim.core.map import MAP, distance_from, is_ring
-from drivesim.core.memory import BatchType, Binding, BlockType, FrameType, RowsType, StructureType, erase, opener
+from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, erase, opener
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import cost, is_success, price

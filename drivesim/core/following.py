@@ -10,6 +10,7 @@ Taking the largest v' in {v-1, v, v+1} with v'(v'+1)/2 <= gap + u(u-1)/2 keeps (
 leader does within the same limits. Lane changes keep it too: they are only made where (I) holds for both new pairs.
 """
 
+from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     CROSSWALK,
@@ -23,7 +24,7 @@ from drivesim.core.map import (
     next_cell,
     turned,
 )
-from drivesim.core.memory import WORD, word_at, zero_bytes_below
+from drivesim.core.memory import WORD
 from drivesim.core.pedestrians import has_pedestrian
 from drivesim.core.rng import DRAW_DAWDLE, tick_words
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, occupant_of
@@ -57,7 +58,7 @@ def reach_of(vehicle):
 def look(map, world, k, cell, distance):
     """What vehicle k would follow if it stood on `cell`: (gap, stopping room, vehicle).
 
-    Walks at most `distance` cells along k's own path. The gap is the number of free cells, the stopping room the cells
+    Looks at most `distance` cells along k's own path. The gap is the number of free cells, the stopping room the cells
     within which k has to be able to stop: the gap and the leader's braking distance, none for whatever does not drive
     in k's heading; a line, a crosswalk or a turn behind the leader, who need not stop there, may leave less. Without a
     vehicle in the way the third value is -1. A path that is free for all of `distance` gives (distance, distance,
@@ -67,18 +68,25 @@ def look(map, world, k, cell, distance):
     others goes on, nobody can count on a leader's braking alone: among several egos, the room is that of everybody
     ahead, which is also enough if whoever leads leaves the world in this tick.
     """
+    if world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1:
+        # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead,
+        # which cannot be predicted (together they halve the time of a tick in dense traffic).
+        if map.ground[cell] == PLAIN_EAST & 255:
+            if zero_bytes_below(word_at(map.ground, cell + 1) ^ PLAIN_EAST) >= distance:
+                gap = min(zero_bytes_below(word_at(world.occupants, cell + 1)), distance)
+                found = gap < distance
+                leader = found * occupant_of(world, cell + 1 + gap) - (1 - found)
+                other = world.vehicles[max(leader, 0)]
+                return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
+    return walk(map, world, k, cell, distance)
+
+
+@kernel
+def walk(map, world, k, cell, distance):
+    """`look`, cell by cell, on whatever lies ahead."""
     vehicle = world.vehicles[k]
     heading = vehicle.heading
     plain = 1 << heading | LANE << 4  # the ground of an ordinary cell of my lane
-    if heading == EAST and distance <= WORD and world.num_egos <= 1 and map.ground[cell] == plain:
-        # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead, which
-        # cannot be predicted (together they halve the time of a tick in dense traffic).
-        if zero_bytes_below(word_at(map.ground, cell + 1) ^ PLAIN_EAST) >= distance:
-            gap = min(zero_bytes_below(word_at(world.occupants, cell + 1)), distance)
-            found = gap < distance
-            leader = found * occupant_of(world, cell + 1 + gap) - (1 - found)
-            other = world.vehicles[max(leader, 0)]
-            return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
     gap = -1
     room = distance
     leader = -1
@@ -87,18 +95,12 @@ def look(map, world, k, cell, distance):
     for n in range(1, distance + 1):
         cell = next_cell(map, before, heading)
         if map.ground[cell] == plain and map.ground[before] == plain and world.occupants[cell] == 0:
-            before = cell
             if room <= n:
                 break
+            before = cell
             continue
-        if kind(map, cell) == EDGE:
+        if is_closed(map, world, k, before, cell, sees):
             room = min(room, n - 1)
-            break
-        if kind(map, before) == STOP_LINE and vehicle.claim == 0 and allows(map, before, heading):
-            room = n - 1  # a red stop line, or a junction not granted
-            break
-        if world.num_people > 0 and kind(map, cell) == CROSSWALK and has_pedestrian(map, world, cell, heading):
-            room = n - 1
             break
         occupant = occupant_of(world, cell)
         if occupant >= 0 and sees:
@@ -114,9 +116,6 @@ def look(map, world, k, cell, distance):
             if occupant == k:  # all around a ring
                 break
             sees = world.num_egos > 1
-        elif sees and not allows(map, cell, heading):
-            room = min(room, n - 1)
-            break
         if vehicle.next_turn != 0 and has_several_headings(map, cell):
             if allows(map, cell, turned(heading, vehicle.next_turn)):
                 room = min(room, n)  # here I turn: to be reached exactly
@@ -126,6 +125,19 @@ def look(map, world, k, cell, distance):
     if gap < 0:
         gap = room
     return gap, room, leader
+
+
+@kernel
+def is_closed(map, world, k, before, cell, sees):
+    """Whether the way of vehicle k may not be driven, from one cell to the next; `sees`: nobody hides it."""
+    vehicle = world.vehicles[k]
+    if kind(map, cell) == EDGE:
+        return True
+    if kind(map, before) == STOP_LINE and vehicle.claim == 0 and allows(map, before, vehicle.heading):
+        return True  # a red stop line, or a junction not granted
+    if world.num_people > 0 and kind(map, cell) == CROSSWALK and has_pedestrian(map, world, cell, vehicle.heading):
+        return True
+    return sees and world.occupants[cell] == 0 and not allows(map, cell, vehicle.heading)
 
 
 @kernel

@@ -1,5 +1,6 @@
 """Lane changes and turns of the traffic."""
 
+from drivesim.core.bits import lowest_bit
 from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
@@ -14,7 +15,6 @@ from drivesim.core.map import (
     kind,
     turned,
 )
-from drivesim.core.memory import lowest_bit
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_of
 
 GROUP = 62  # vehicles to a word of bits

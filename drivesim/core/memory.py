@@ -10,7 +10,6 @@ records of fixed size, and half the time to compile).
 
     Structure   what a map or a world consists of
     Frame       all that a batch loop works on, handed over as one address
-    Binding     a function that a batch loop calls without having been compiled for it, by its address
 """
 
 import operator
@@ -73,7 +72,7 @@ class Structure:
         names, formats, offsets = zip(*fields, strict=True)
         size = -(-end // WORD) * WORD
         return np.dtype(
-            (np.record, {"names": names, "formats": formats, "offsets": offsets, "itemsize": size})  # type: ignore[arg-type]
+            (np.record, {"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
         )
 
 
@@ -122,7 +121,7 @@ class StructureType(types.Type):  # type: ignore[misc]
 
     def __init__(self, structure: Structure) -> None:
         dtype = structure.dtype(**{name: 1 for name, _ in structure.blocks})
-        fields = dtype.fields or {}
+        fields: Any = dtype.fields
         self.head = {name: (int(fields[name][1]), from_dtype(fields[name][0])) for name, _ in structure.head}
         self.blocks = {name: BlockType(element) for name, element in structure.blocks}
         super().__init__(name=f"{structure.name}({structure.head}{structure.blocks})")
@@ -253,14 +252,14 @@ def _store(context: Any, builder: Any, kind: Any, value: Any, address: Any) -> N
     context.pack_value(builder, kind, value, builder.bitcast(address, context.get_data_type(kind).as_pointer()))
 
 
-@lower_builtin(operator.getitem, BlockType, types.intp)
+@lower_builtin(operator.getitem, BlockType, types.intp)  # type: ignore[untyped-decorator]
 def _block_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     block = sig.args[0]
     address = _at(builder, args[0], builder.mul(args[1], ir.Constant(_INT, block.size)))
     return _load(context, builder, block.element, address)
 
 
-@lower_builtin(operator.setitem, BlockType, types.intp, types.Any)
+@lower_builtin(operator.setitem, BlockType, types.intp, types.Any)  # type: ignore[untyped-decorator]
 def _block_setitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     block = sig.args[0]
     address = _at(builder, args[0], builder.mul(args[1], ir.Constant(_INT, block.size)))
@@ -268,13 +267,13 @@ def _block_setitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
-@lower_builtin(operator.getitem, RowsType, types.intp)
+@lower_builtin(operator.getitem, RowsType, types.intp)  # type: ignore[untyped-decorator]
 def _rows_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     rows = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
     return _at(builder, rows.rows, builder.mul(args[1], rows.stride))
 
 
-@lower_builtin(operator.getitem, BatchType, types.intp)
+@lower_builtin(operator.getitem, BatchType, types.intp)  # type: ignore[untyped-decorator]
 def _batch_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     batch = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
     one = cgutils.create_struct_proxy(sig.return_type)(context, builder)
@@ -284,7 +283,7 @@ def _batch_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return one._getvalue()
 
 
-@lower_getattr_generic(StructureType)
+@lower_getattr_generic(StructureType)  # type: ignore[untyped-decorator]
 def _structure_getattr(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:
     one = cgutils.create_struct_proxy(kind)(context, builder, value)
     if name in kind.blocks:
@@ -293,7 +292,7 @@ def _structure_getattr(context: Any, builder: Any, kind: Any, value: Any, name: 
     return _load(context, builder, form, _at(builder, one.head, offset))
 
 
-@lower_setattr_generic(StructureType)
+@lower_setattr_generic(StructureType)  # type: ignore[untyped-decorator]
 def _structure_setattr(context: Any, builder: Any, sig: Any, args: Any, name: str) -> None:
     offset, form = sig.args[0].head[name]
     one = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
@@ -301,7 +300,7 @@ def _structure_setattr(context: Any, builder: Any, sig: Any, args: Any, name: st
     _store(context, builder, form, value, _at(builder, one.head, offset))
 
 
-@lower_getattr_generic(FrameType)
+@lower_getattr_generic(FrameType)  # type: ignore[untyped-decorator]
 def _frame_getattr(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:
     word, form = kind.fields[name]
 
@@ -359,120 +358,3 @@ def _erase_record(batch: Any, i: int) -> None:
 
 erase = _erase_record if numba.config.DISABLE_JIT else _erase
 """`erase(batch, i)`: set structure i of a batch to zero."""
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _word_at(typing_context: Any, block: Any, index: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        index = context.cast(builder, args[1], sig.args[1], types.int64)
-        if isinstance(sig.args[0], BlockType):
-            base = args[0]
-        else:  # an array in a record, where a kernel is called from Python
-            base = context.make_array(sig.args[0])(context, builder, args[0]).data
-        return builder.load(
-            builder.bitcast(_at(builder, builder.bitcast(base, _BYTES), index), _INT.as_pointer()), align=1
-        )
-
-    return types.int64(block, index), generate
-
-
-def _word_of(block: Any, index: int) -> int:
-    return int.from_bytes(block[index : index + WORD].tobytes(), "little", signed=True)
-
-
-word_at = _word_of if numba.config.DISABLE_JIT else _word_at
-"""`word_at(block, i)`: the eight bytes from element i of a block of bytes, the first one lowest, as an int64."""
-
-
-def _counter(count: str, shift: int) -> Any:
-    """An intrinsic that counts the zeros of a word with `count`, a method of the builder, in units of 2**shift bits."""
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def counted(typing_context: Any, word: Any) -> Any:
-        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            value = context.cast(builder, args[0], sig.args[0], types.int64)
-            return builder.lshr(getattr(builder, count)(value, ir.Constant(ir.IntType(1), 0)), ir.Constant(_INT, shift))
-
-        return types.int64(word), generate
-
-    return counted
-
-
-def _zero_bytes_below(word: int) -> int:
-    return next((n for n in range(WORD) if word >> 8 * n & 255), WORD)
-
-
-def _zero_bytes_above(word: int) -> int:
-    return next((n for n in range(WORD) if word >> 8 * (WORD - 1 - n) & 255), WORD)
-
-
-def _lowest_bit(word: int) -> int:
-    return next(n for n in range(8 * WORD) if word >> n & 1)
-
-
-zero_bytes_below = _zero_bytes_below if numba.config.DISABLE_JIT else _counter("cttz", 3)
-"""`zero_bytes_below(word)`: how many bytes of a word are zero, counted from the lowest up to the first that is not."""
-zero_bytes_above = _zero_bytes_above if numba.config.DISABLE_JIT else _counter("ctlz", 3)
-"""`zero_bytes_above(word)`: the same from the highest down."""
-lowest_bit = _lowest_bit if numba.config.DISABLE_JIT else _counter("cttz", 0)
-"""`lowest_bit(word)`: the number of the lowest bit that is set in a word, which is not zero."""
-
-
-# --- functions called by address ------------------------------------------------------------------------------------
-class Binding:
-    """A place in a batch loop for a function that the loop is not compiled for: a generator, an encoder.
-
-    The loop takes the function's address from its frame and calls `binding.call(address, ...)`, with numba's own calling
-    convention. So one compiled loop serves all scenarios and observations, and each of these compiles alone.
-
-    Args:
-        returns: numba's type of what it returns.
-        *arguments: types of this module or of numba.
-    """
-
-    def __init__(self, returns: Any, *arguments: Any) -> None:
-        self.returns = returns
-        self.arguments = arguments
-        self.call = self._caller()
-
-    def address_of(self, function: Any, *arguments: Any) -> Any:
-        """The address of a kernel, compiled for `arguments` (the binding's, unless its blocks hold other elements).
-
-        In the plain interpreter, the function itself.
-        """
-        if numba.config.DISABLE_JIT:
-            return function
-        sig = self.returns(*(arguments or self.arguments))
-        function.compile(sig)
-        compiled = function.overloads[sig.args]
-        return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-
-    def _caller(self) -> Any:
-        if numba.config.DISABLE_JIT:
-            return lambda function, *args: function(*args)
-        returns, arguments = self.returns, self.arguments
-
-        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            values = [
-                context.cast(builder, value, given, wanted)
-                for value, given, wanted in zip(args[1:], sig.args[1:], arguments, strict=True)
-            ]
-            kind = context.call_conv.get_function_type(returns, arguments)
-            function = builder.inttoptr(args[0], kind.as_pointer())
-            _, result = context.call_conv.call_function(builder, function, returns, arguments, values)
-            return result
-
-        if len(arguments) == 4:
-
-            @intrinsic  # type: ignore[untyped-decorator]
-            def call(typing_context: Any, address: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-                return returns(types.int64, a, b, c, d), generate
-
-        else:
-            assert len(arguments) == 6
-
-            @intrinsic  # type: ignore[untyped-decorator,no-redef]
-            def call(typing_context: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> Any:
-                return returns(types.int64, a, b, c, d, e, f), generate
-
-        return call

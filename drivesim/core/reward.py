@@ -73,7 +73,7 @@ def price(map, world, k, options, terms_out):
         map: the map.
         world: after `events.measure_drive`.
         k: the ego.
-        options: the options; `options.reward` chooses the head, and `options.weights` are 0 where it does not pay a term.
+        options: `options.reward` chooses the head, and `options.weights` are 0 where it does not pay a term.
         terms_out: float64 (NUM_TERMS,), overwritten.
     """
     events = world.egos[k].events

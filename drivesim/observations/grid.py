@@ -63,7 +63,7 @@ OBSTACLE_PLANE = PLANES.index("obstacle")
 
 @kernel
 def gather(map, world, k, options, window_out):
-    """The cell under every cell of the window, row by row from the far end; 0, a cell of the border, outside the map."""
+    """The cell under every cell of the window, row by row from the far end; outside the map 0, which is border."""
     vehicle = world.vehicles[k]
     width = 2 * options.beside + 1
     middle = options.ahead * width

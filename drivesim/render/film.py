@@ -45,11 +45,11 @@ def film(
         xray: whether the cells that matter to the driver are tinted.
         panel: drawn beside the road, as high or at least so high that what it says has room; None = none.
     """
-    cell = cell_for(moments[0].world, size)
+    cell = cell_for(moments[0].state.map, size)
     before: Moment | None = None
     picture = None
     for moment in moments:
-        scene = Scene(moment.world, before.world if before is not None else None)
+        scene = Scene(moment.state, None if before is None else before.state)
         decision = before.decision if before is not None else moment.decision
         saliency = decision.saliency if xray and decision is not None else ()
         board = None

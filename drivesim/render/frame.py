@@ -1,4 +1,4 @@
-"""A world as a picture or as text. Needs no display and reads the world's record only."""
+"""A world as a picture or as text. Needs no display and reads records only."""
 
 from __future__ import annotations
 
@@ -8,25 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from drivesim.core.world import (
-    ABSENT,
-    CRASHED,
-    CROSSWALK,
-    GOAL,
-    LANE,
-    NOBODY,
-    OBSTACLE,
-    OFF_ROAD,
-    PARKING_BAY,
-    SHOULDER,
-    STOP_LINE,
-)
+from drivesim.core.map import CROSSWALK, LANE, OBSTACLE, OFF_ROAD, PARKING_BAY, SHOULDER, STOP_LINE
+from drivesim.core.world import ABSENT, CRASHED, NOBODY
 from drivesim.render import palette
-from drivesim.render.ground import HEADING_OF_MASK, SEVERAL_HEADINGS, map_of, stop_lines
+from drivesim.render.ground import GOAL, HEADING_OF_MASK, SEVERAL_HEADINGS, level_of, stop_lines
 from drivesim.render.scene import Points, Scene
 from drivesim.render.sprites import STEPS_PER_TURN, sprite
+from drivesim.render.state import State, completion_of, place_of
 from drivesim.render.tiles import ground_picture
-from drivesim.render.view import DEFAULT_SIZE, View, World, cell_for, view_of
+from drivesim.render.view import DEFAULT_SIZE, View, cell_for, view_of
 
 Array = np.ndarray[Any, Any]
 
@@ -38,8 +28,8 @@ LETTERS = {OFF_ROAD: ".", SHOULDER: ":", OBSTACLE: "#", CROSSWALK: "%", STOP_LIN
 
 
 def draw_frame(
-    world: World,
-    before: World | None = None,
+    state: State,
+    before: State | None = None,
     share: float = 1.0,
     size: int = DEFAULT_SIZE,
     saliency: Saliency = (),
@@ -47,18 +37,18 @@ def draw_frame(
     """The world from above, north up, uint8 (height, width, 3), the same size for every world of a configuration.
 
     Args:
-        world: one record of dtype `core.world.WORLD`, an episode of which has begun.
-        before: the same world one tick earlier, to see it move; any other is left out of account.
+        state: a world and its map, for example `drivesim.rendering.state_of(env)`.
+        before: the same one tick earlier, to see it move; any other is left out of account.
         share: the part of the tick that has passed, in (0, 1].
         size: pixels along the longer side, at most.
         saliency: (row, column, weight in [0, 1]) of cells to be tinted.
     """
-    return draw_scene(Scene(world, before), cell_for(world, size), share, saliency)
+    return draw_scene(Scene(state, before), cell_for(state.map, size), share, saliency)
 
 
 def draw_scene(scene: Scene, cell: int, share: float = 1.0, saliency: Saliency = ()) -> Array:
     """A scene after a share of its tick, with `cell` pixels along a cell's side. The rest as in `draw_frame`."""
-    view = view_of(scene.world, cell, scene.focus(share))
+    view = view_of(scene.state, cell, scene.focus(share))
     top, left = _corner(scene, view)
     height, width = view.shape
     picture: Array = ground_picture(scene.level, view.cell)[top : top + height, left : left + width].copy()
@@ -108,26 +98,28 @@ def _letter(bits: int) -> str:
     return "+" if heading == SEVERAL_HEADINGS else "."
 
 
-def draw_text(world: World) -> str:
+def draw_text(state: State) -> str:
     """The part of the world that `draw_frame` shows, one letter per cell, and a line of figures.
 
     `E` is the ego, `X` a wreck, a digit another vehicle and its speed, `g`, `y` and `r` stop lines with their
     signal's colour, `p` a pedestrian; everything else as in the scenarios' drawings.
     """
-    view = view_of(world)
-    rows, cols = int(world["rows"]), int(world["cols"])
-    letters = [[_letter(bits) for bits in line] for line in world["cells"][: rows * cols].reshape(rows, cols).tolist()]
-    for row, col, heading, number in stop_lines(map_of(world)):
-        letters[row][col] = SIGNAL_LETTERS[int(world["signals"]["colour_1" if heading & 1 else "colour_0"][number])]
-    for pedestrian in world["pedestrians"][: int(world["num_pedestrians"])]:
+    view, level, world = view_of(state), level_of(state), state.world
+    rows, cols = level.rows, level.cols
+    letters = [[_letter(bits) for bits in line] for line in level.grid("ground").tolist()]
+    for row, col, heading, number in stop_lines(level):
+        letters[row][col] = SIGNAL_LETTERS[int(world["lamps"]["colour_1" if heading & 1 else "colour_0"][number])]
+    for pedestrian in world["people"][: int(world["num_people"])]:
         if pedestrian["status"] != NOBODY:
-            letters[int(pedestrian["row"])][int(pedestrian["col"])] = "p"
+            row, col = place_of(state.map, int(pedestrian["cell"]))
+            letters[row][col] = "p"
     vehicles = world["vehicles"][: int(world["num_vehicles"])]
     for k in reversed(range(len(vehicles))):
         vehicle = vehicles[k]
         if vehicle["status"] != ABSENT:
-            letter = "E" if k < int(world["num_controlled"]) else str(int(vehicle["speed"]))
-            letters[int(vehicle["row"])][int(vehicle["col"])] = "X" if vehicle["status"] == CRASHED else letter
+            row, col = place_of(state.map, int(vehicle["cell"]))
+            letter = "E" if k < int(world["num_egos"]) else str(int(vehicle["speed"]))
+            letters[row][col] = "X" if vehicle["status"] == CRASHED else letter
     lines = []
     first_row, first_col = math.floor(view.first_row), math.floor(view.first_col)
     for row in range(first_row, first_row + view.rows):
@@ -136,8 +128,6 @@ def draw_text(world: World) -> str:
             columns = range(first_col, first_col + view.cols)
             shown = [col % cols for col in columns if view.col_period or 0 <= col < cols]
             lines.append(" ".join(letters[at_row][col] for col in shown))
-    ego = world["drivers"][0]
-    route_length = max(1, int(ego["route_length"]))
-    completion = max(0.0, (route_length - int(ego["remaining"])) / route_length)
-    lines.append(f"tick {int(world['tick'])}   speed {int(world['vehicles'][0]['speed'])}   route {completion:.0%}")
+    speed = int(vehicles["speed"][0])
+    lines.append(f"tick {int(world['tick'])}   speed {speed}   route {completion_of(world):.0%}")
     return "\n".join(lines) + "\n"

@@ -36,7 +36,7 @@ def draw_grid(
         columns: worlds side by side; None = as many as make the picture most like a square.
     """
     scenes = scenes[:MOST_WORLDS]
-    rows, cols = (extent.shown for extent in extents_of(scenes[0].world))
+    rows, cols = (extent.shown for extent in extents_of(scenes[0].state.map))
     across = min(columns or columns_for(len(scenes), rows, cols), len(scenes))
     down = math.ceil(len(scenes) / across)
     cell = cell_size(down * rows, across * cols, size - GAP * (max(across, down) - 1))

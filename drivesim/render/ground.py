@@ -12,19 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from drivesim.core.world import (
-    CROSSWALK,
-    GOAL,
-    LANE,
-    OBSTACLE,
-    OFF_ROAD,
-    SHOULDER,
-    STOP_LINE,
-)
-from drivesim.render.view import Extent, World, extents_of
+from drivesim.core.map import CROSSWALK, LANE, OBSTACLE, OFF_ROAD, PORTAL, SHOULDER, STOP_LINE
+from drivesim.render.state import State, distances_of, grid_of, is_ring
+from drivesim.render.view import Extent, extents_of
 
 Array = np.ndarray[Any, Any]
 
+GOAL = 7  # beside the kinds of core.map: a road's cell that is the goal of ego 0; no EDGE is ever shown
 SEVERAL_HEADINGS, EVERY_HEADING = 4, 5  # beside NORTH … WEST: a junction or no road at all; open ground
 HEADING_OF_MASK = np.full(16, SEVERAL_HEADINGS)
 HEADING_OF_MASK[[1, 2, 4, 8, 15]] = 0, 1, 2, 3, EVERY_HEADING
@@ -52,7 +46,7 @@ FACTS = {
 }
 
 
-class Map(NamedTuple):
+class Level(NamedTuple):
     """All that a level's ground depends on; can be compared and hashed."""
 
     rows: int
@@ -60,28 +54,32 @@ class Map(NamedTuple):
     shown_rows: Extent
     shown_cols: Extent
     half_lane: int
-    cells: bytes
+    ground: bytes
+    """Of every cell the allowed headings | kind << 4, the kind being GOAL on a goal."""
     lanes: bytes
-    boxes: tuple[tuple[int, int, int, int], ...]
-    """First row and column, height and width of the signalised junctions."""
+    junction: bytes
+    """Of every cell 1 + number of the junction that it belongs to, 0 = none; empty if there is none at all."""
 
     def grid(self, name: str) -> Array:
-        """The bytes `cells` or `lanes` as an array (rows, cols)."""
+        """The bytes `ground`, `lanes` or `junction` as an array (rows, cols)."""
         return np.frombuffer(getattr(self, name), np.uint8).reshape(self.rows, self.cols)
 
 
-def map_of(world: World) -> Map:
-    """The map of a world."""
-    rows, cols = int(world["rows"]), int(world["cols"])
-    signals = world["signals"][: int(world["num_signals"])]
-    return Map(
-        rows,
-        cols,
-        *extents_of(world),
-        half_lane=int(world["half_lane"]),
-        cells=world["cells"][: rows * cols].tobytes(),
-        lanes=world["lanes"][: rows * cols].tobytes(),
-        boxes=tuple((int(s["row"]), int(s["col"]), int(s["height"]), int(s["width"])) for s in signals),
+def level_of(state: State) -> Level:
+    """The level of a state."""
+    map = state.map
+    ground = grid_of(map, map["ground"] & ~np.uint8(PORTAL))
+    if not is_ring(map):
+        is_goal = grid_of(map, distances_of(state)) == 0
+        ground = np.where(is_goal, ground & 15 | GOAL << 4, ground).astype(np.uint8)
+    return Level(
+        int(map["rows"]),
+        int(map["cols"]),
+        *extents_of(map),
+        half_lane=int(map["half_lane"]),
+        ground=ground.tobytes(),
+        lanes=grid_of(map, map["lanes"]).tobytes(),
+        junction=grid_of(map, map["junction"]).tobytes() if map["num_junctions"] else b"",
     )
 
 
@@ -116,10 +114,10 @@ def _around(extent: Extent) -> Array:
     return index % extent.period if extent.period else index
 
 
-def _cells_around(level: Map) -> dict[str, Array]:
+def _cells_around(level: Level) -> dict[str, Array]:
     """The map's cells that can come into view and one more on every side, each array (rows + 2, cols + 2)."""
     rows, cols = level.rows, level.cols
-    cells, lanes = level.grid("cells"), level.grid("lanes")
+    cells, lanes = level.grid("ground"), level.grid("lanes")
     is_obstacle = cells >> 4 == OBSTACLE
     ground = _without_obstacles(cells, is_obstacle) if rows >= cols else _without_obstacles(cells.T, is_obstacle.T).T
     row, col = _around(level.shown_rows), _around(level.shown_cols)
@@ -207,7 +205,7 @@ def _verge(row: Array, col: Array, is_road: Array) -> Array:
     return verge
 
 
-def ground_of(level: Map) -> Array:
+def ground_of(level: Level) -> Array:
     """The packed facts of every cell that can come into view, int64 (rows, cols)."""
     cells = _cells_around(level)
     inner = (slice(1, -1), slice(1, -1))
@@ -242,16 +240,17 @@ def ground_of(level: Map) -> Array:
 
 
 @lru_cache(maxsize=256)
-def stop_lines(level: Map) -> tuple[tuple[int, int, int, int], ...]:
-    """The signalised stop lines: row, column, heading and number of the signal."""
+def stop_lines(level: Level) -> tuple[tuple[int, int, int, int], ...]:
+    """The signalised stop lines: row, column, heading and number of the junction."""
+    if not level.junction:
+        return ()
     lines = []
-    cells = level.grid("cells")
-    for row, col in np.argwhere(cells >> 4 == STOP_LINE).tolist():
-        heading = int(HEADING_OF_MASK[cells[row, col] & 15])
+    ground, junction = level.grid("ground"), level.grid("junction")
+    for row, col in np.argwhere(ground >> 4 == STOP_LINE).tolist():
+        heading = int(HEADING_OF_MASK[ground[row, col] & 15])
         if heading >= SEVERAL_HEADINGS:
             continue
         ahead_row, ahead_col = row + ROW_STEPS[heading], col + COL_STEPS[heading]
-        for number, (first_row, first_col, height, width) in enumerate(level.boxes):
-            if 0 <= ahead_row - first_row < height and 0 <= ahead_col - first_col < width:
-                lines.append((row, col, heading, number))
+        if 0 <= ahead_row < level.rows and 0 <= ahead_col < level.cols and junction[ahead_row, ahead_col]:
+            lines.append((row, col, heading, int(junction[ahead_row, ahead_col]) - 1))
     return tuple(lines)

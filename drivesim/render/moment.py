@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from drivesim.core import event_table
 from drivesim.core.event_table import BITS, Effect
-from drivesim.render.view import World
+from drivesim.render.state import Record, State, completion_of
 
 EVENTS = {bit: event.label for bit, event in zip(BITS, event_table.EVENTS, strict=True)}
 """Names of the events' bits, in the order in which they are told."""
@@ -31,10 +31,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Moment:
-    """A world and how it came about."""
+    """A state and how it came about."""
 
-    world: World
-    """One record, an episode of which has begun; not to be changed."""
+    state: State
+    """The world and its map."""
     action: int | None = None
     """What the ego did in the tick that led here, as the environment counts actions; None at an episode's start."""
     reward: float = 0.0
@@ -45,6 +45,11 @@ class Moment:
     """What the driver makes of this world; None without a learnt driver, and at the end."""
 
     @property
+    def world(self) -> Record:
+        """The world alone."""
+        return self.state.world
+
+    @property
     def is_start(self) -> bool:
         """Whether the episode begins here."""
         return int(self.world["tick"]) == 0
@@ -52,12 +57,10 @@ class Moment:
     @property
     def events(self) -> tuple[str, ...]:
         """What happened to the ego in the tick that led here."""
-        bits = int(self.world["drivers"][0]["events"])
+        bits = int(self.world["egos"]["events"][0])
         return tuple(name for bit, name in EVENTS.items() if bits & bit)
 
     @property
     def completion(self) -> float:
         """The share of the route behind the ego, at least 0."""
-        ego = self.world["drivers"][0]
-        route_length = max(1, int(ego["route_length"]))
-        return max(0.0, (route_length - int(ego["remaining"])) / route_length)
+        return completion_of(self.world)

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from drivesim.core.map import PORTAL
 from drivesim.core.world import DRIVING
-from drivesim.render.view import World
+from drivesim.render.state import Record, State, grid_of, place_of
 
 Array = np.ndarray[Any, Any]
 
@@ -25,46 +26,54 @@ BESIDE = 0.7  # cells between the middles of two cars that pass each other, at l
 ROW_STEPS, COL_STEPS = np.array((-1, 0, 1, 0)), np.array((0, 1, 0, -1))  # of the headings north, east, south, west
 
 
-def is_next(before: World, after: World) -> bool:
+def is_next(before: State, after: State) -> bool:
     """Whether `after` is one tick later than `before` in the same episode."""
-    same = ("key", "episode", "level_seed", "num_vehicles", "rows", "cols")
-    return int(after["tick"]) == int(before["tick"]) + 1 and all(np.array_equal(before[n], after[n]) for n in same)
+    same_world = ("key_0", "key_1", "episode", "level_seed", "num_vehicles")
+    return (
+        int(after.world["tick"]) == int(before.world["tick"]) + 1
+        and all(before.world[name] == after.world[name] for name in same_world)
+        and all(before.map[name] == after.map[name] for name in ("rows", "cols"))
+    )
 
 
-def displacement(world: World, before: Array, after: Array) -> tuple[Array, Array]:
-    """Cells moved down and to the right, int64 (V,), by inhabitants with the fields `row` and `col`.
+def periods_of(map: Record) -> tuple[int, int]:
+    """Rows and columns after which a map goes on with its other side, 0 = it does not, as its portals lead."""
+    if map["num_portals"] == 0:
+        return 0, 0
+    is_portal = grid_of(map, map["ground"]) & PORTAL != 0
+    is_across = grid_of(map, map["leads_to"])[is_portal] & 1 == 1  # of a heading: it leads east or west
+    return int(map["rows"]) * (not is_across.all()), int(map["cols"]) * bool(is_across.any())
 
-    On a map that continues on its other side the shorter way counts.
+
+def displacement(map: Record, before: Array, after: Array) -> Array:
+    """Cells moved down and to the right, int64 (V, 2), by inhabitants with the field `cell`.
+
+    Where a map goes on with its other side, the shorter way counts.
     """
+    old, new = place_of(map, before["cell"].astype(np.int64)), place_of(map, after["cell"].astype(np.int64))
     moves = []
-    for name, size, wraps in (("row", "rows", "wraps_rows"), ("col", "cols", "wraps_cols")):
-        move = after[name].astype(np.int64) - before[name]
-        if world[wraps]:
-            period = int(world[size])
-            move = (move + period // 2) % period - period // 2
-        moves.append(move)
-    return moves[0], moves[1]
+    for first, last, period in zip(old, new, periods_of(map), strict=True):
+        move = last - first
+        moves.append((move + period // 2) % period - period // 2 if period else move)
+    return np.stack(moves, axis=1)
 
 
-def ways(before: World, after: World) -> tuple[Array, Array]:
+def ways(before: State, after: State) -> tuple[Array, Array]:
     """Rows and columns of all vehicles at the beginning, at `MIDDLE` and at the end of a tick, float64 (V, 3) each.
 
-    They start at their cell in `before` and may lead beyond the map's edge, where it continues on the other side.
+    They start at their cell in `before` and may lead beyond the map's edge, where it goes on with its other side.
     """
-    num_vehicles = int(after["num_vehicles"])
-    old, new = before["vehicles"][:num_vehicles], after["vehicles"][:num_vehicles]
-    moved = np.stack(displacement(after, old, new), axis=1).astype(np.float64)  # (V, 2)
-    start = np.stack((old["row"], old["col"]), axis=1).astype(np.float64)
+    num_vehicles = int(after.world["num_vehicles"])
+    old, new = before.world["vehicles"][:num_vehicles], after.world["vehicles"][:num_vehicles]
+    moved = displacement(after.map, old, new).astype(np.float64)
+    start = np.stack(place_of(after.map, old["cell"]), axis=1).astype(np.float64)
     ahead = np.stack((ROW_STEPS[new["heading"]], COL_STEPS[new["heading"]]), axis=1).astype(np.float64)
     along = (moved * ahead).sum(axis=1)
     aside = moved - along[:, None] * ahead
     by_middle = MIDDLE * along
     if aside.any():
-        size = np.where(
-            (bool(after["wraps_rows"]), bool(after["wraps_cols"])), (int(after["rows"]), int(after["cols"])), 0
-        )
         drives = (old["status"] == DRIVING) & (old["heading"] == new["heading"])
-        by_middle = _held_back(start, ahead, aside, by_middle, size, drives)
+        by_middle = _held_back(start, ahead, aside, by_middle, np.array(periods_of(after.map)), drives)
     middle = start + aside + by_middle[:, None] * ahead
     points = np.stack((start, middle, start + moved), axis=2)  # (V, 2, 3)
     return points[:, 0], points[:, 1]

@@ -22,14 +22,15 @@ import numpy as np
 
 from drivesim.render import palette
 from drivesim.render.frame import TINT
-from drivesim.render.ground import ground_of, map_of
+from drivesim.render.ground import ground_of, level_of
 from drivesim.render.moment import EVENTS, GOOD_EVENTS, MILD_EVENTS, Decision, Moment
 from drivesim.render.motion import MIDDLE, is_next
 from drivesim.render.png import encode_png
 from drivesim.render.scene import Piece, Scene
 from drivesim.render.sprites import EGO, Look, sprite
+from drivesim.render.state import Record, State
 from drivesim.render.tiles import tile
-from drivesim.render.view import EGO_COL, EGO_ROW, World
+from drivesim.render.view import EGO_COL, EGO_ROW
 
 Array = np.ndarray[Any, Any]
 
@@ -99,7 +100,7 @@ def write_page(
         "ticks_per_second": ticks_per_second,
         "grave_events": [name for name in EVENTS.values() if name not in GOOD_EVENTS + MILD_EVENTS],
         "good_events": list(GOOD_EVENTS),
-        **_ground(moments[0].world, cell),
+        **_ground(moments[0].state, cell),
         **_motion(moments, cell),
     }
     text = json.dumps(episode, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
@@ -132,19 +133,19 @@ def _check(moments: Sequence[Moment], action_names: Sequence[str], ticks_per_sec
         raise ValueError(f"action_names must be a list of at least one name, got {action_names!r}")
     if not moments:
         raise ValueError("moments must hold at least one moment, got none")
-    level = map_of(moments[0].world)
+    level = level_of(moments[0].state)
     for n, moment in enumerate(moments):
-        if n and not is_next(moments[n - 1].world, moment.world):
+        if n and not is_next(moments[n - 1].state, moment.state):
             raise ValueError(
                 f"moments[{n}] must be one tick after moments[{n - 1}] in the same episode, got "
                 f"{_place(moment.world)} after {_place(moments[n - 1].world)}"
             )
-        if map_of(moment.world) != level:
+        if level_of(moment.state) != level:
             raise ValueError(f"moments[{n}] must be on the map of moments[0], got another map")
         _check_moment(f"moments[{n}]", moment, n == 0, len(action_names))
 
 
-def _place(world: World) -> str:
+def _place(world: Record) -> str:
     """The episode of a world, and its place in it."""
     return f"tick {world['tick']} of episode {world['episode']} on level {world['level_seed']}"
 
@@ -165,7 +166,7 @@ def _check_moment(name: str, moment: Moment, is_first: bool, num_actions: int) -
         )
     _check_finite(f"{name}.decision.scores", decision.scores)
     _check_finite(f"{name}.decision.value", [] if decision.value is None else [decision.value])
-    rows, cols = int(moment.world["rows"]), int(moment.world["cols"])
+    rows, cols = int(moment.state.map["rows"]), int(moment.state.map["cols"])
     for row, col, weight in decision.saliency:
         if not (0 <= row < rows and 0 <= col < cols and 0 <= weight <= 1):
             raise ValueError(
@@ -184,9 +185,9 @@ def _check_finite(name: str, values: Iterable[float]) -> None:
 # --- the ground ---------------------------------------------------------------------------------------------------
 
 
-def _ground(world: World, cell: int) -> dict[str, Any]:
+def _ground(state: State, cell: int) -> dict[str, Any]:
     """The map: the picture of each distinct tile, which of them every cell shows, and which part is in view."""
-    level = map_of(world)
+    level = level_of(state)
     numbers, places = np.unique(ground_of(level), return_inverse=True)
     tiles = np.concatenate([tile(cell, number) for number in numbers.tolist()])
     return {
@@ -223,8 +224,8 @@ def _motion(moments: Sequence[Moment], cell: int) -> dict[str, Any]:
     ticks = []
     before = None
     for moment in moments:
-        scene = Scene(moment.world, before)
-        before = moment.world
+        scene = Scene(moment.state, before)
+        before = moment.state
         shown = [_number(pieces, _exported(piece, looks)) for piece in scene.pieces]
         focus = _number(pieces, _exported(_focus(scene), looks))
         ticks.append({**_figures(moment), "pieces": shown, "focus": focus})

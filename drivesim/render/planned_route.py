@@ -2,65 +2,57 @@
 
 from __future__ import annotations
 
-from drivesim.core.world import OBSTACLE, UNREACHABLE
+from drivesim.core.map import LEFT_SIDE, RIGHT_SIDE, UNREACHABLE
 from drivesim.render.ground import COL_STEPS, ROW_STEPS
-from drivesim.render.view import World
+from drivesim.render.state import State, distances_of, is_ring, place_of
 
 CELLS_OF_A_RING = 6  # shown ahead where there is no goal
 
 
-def planned_route(world: World) -> list[tuple[float, float, float]]:
+def planned_route(state: State) -> list[tuple[float, float, float]]:
     """Signs along a shortest way from the ego to the goal: row, column and direction, in quarter turns from north.
 
     From every cell the way goes on to the one that is nearest to the goal, in a wide lane to its centre, else
     straight on if that is as good. It is empty where no legal way leads to the goal; on a ring it is the lane ahead.
     """
-    ego = world["vehicles"][0]
-    row, col, heading = int(ego["row"]), int(ego["col"]), int(ego["heading"])
-    rows, cols = int(world["rows"]), int(world["cols"])
+    map = state.map
+    ego = state.world["vehicles"][0]
+    cell, heading = int(ego["cell"]), int(ego["heading"])
     signs: list[tuple[float, float, float]] = []
-    if world["is_ring"]:
+    if is_ring(map):
+        row, col = place_of(map, cell)
         for n in range(1, CELLS_OF_A_RING + 1):
-            sign_row, sign_col = (row + ROW_STEPS[heading] * n) % rows, (col + COL_STEPS[heading] * n) % cols
-            signs.append((float(sign_row), float(sign_col), float(heading)))
+            sign_row, sign_col = row + ROW_STEPS[heading] * n, col + COL_STEPS[heading] * n
+            signs.append((float(sign_row % int(map["rows"])), float(sign_col % int(map["cols"])), float(heading)))
         return signs
-    size = rows * cols
-    cells, route = world["cells"][:size].tolist(), world["route"][:size].tolist()
-    lanes = world["lanes"][:size].tolist()
-    distance = route[row * cols + col]
+    ground, lanes, steps = map["ground"].tolist(), map["lanes"].tolist(), map["steps"].tolist()
+    distances = distances_of(state).tolist()
+    distance = distances[cell]
     while 0 < distance < UNREACHABLE:
         best = None
-        for row_move, col_move, next_heading in _moves(cells[row * cols + col], heading):
-            next_row, next_col = row + row_move, col + col_move
-            if not (0 <= next_row < rows and 0 <= next_col < cols):
-                continue
-            at = next_row * cols + next_col
-            is_open = cells[at] >> 4 != OBSTACLE and cells[at] >> next_heading & 1
-            offset = abs((lanes[at] & 15) - 8) if world["half_lane"] else 0
-            if route[at] < distance and (is_open or route[at] == 0) and (best is None or (route[at], offset) < best[0]):
-                best = (route[at], offset), row_move, col_move, next_heading
+        for step, next_heading, side in _moves(ground[cell], heading, steps):
+            at = cell + step
+            is_open = ground[at] >> next_heading & 1
+            offset = abs((lanes[at] & 15) - 8) if map["half_lane"] else 0
+            key = distances[at], offset
+            if key[0] < distance and (is_open or key[0] == 0) and (best is None or key < best[0]):
+                best = key, at, next_heading, side
         if best is None:
             return signs
-        (distance, _), row_move, col_move, next_heading = best
-        is_aside = bool(row_move and col_move)
-        direction = float(next_heading)
-        if is_aside:  # half a quarter turn to the side of the change of lane
-            to_right = ROW_STEPS[(heading + 1) & 3] == row_move or COL_STEPS[(heading + 1) & 3] == col_move
-            direction += 0.5 if to_right else -0.5
-        row, col, heading = row + row_move, col + col_move, next_heading
+        (distance, _), cell, heading, side = best
         if distance > 0:
-            signs.append((float(row), float(col), direction))
+            row, col = place_of(map, cell)
+            signs.append((float(row), float(col), heading + side / 2))
     return signs
 
 
-def _moves(bits: int, heading: int) -> list[tuple[int, int, int]]:
-    """What leads on from a cell: rows and columns moved, and the heading then."""
-    straight = (ROW_STEPS[heading], COL_STEPS[heading], heading)
+def _moves(bits: int, heading: int, steps: list[int]) -> list[tuple[int, int, int]]:
+    """The moves that lead on from a cell: the step to the next one, the heading then, the side of a change of lane."""
     turns, changes = [], []
-    for side in (1, -1):
+    for side in (RIGHT_SIDE, LEFT_SIDE):
         across = (heading + side) & 3
         if bits >> across & 1:
-            turns.append((ROW_STEPS[across], COL_STEPS[across], across))
+            turns.append((steps[across], across, 0))
         else:
-            changes.append((ROW_STEPS[heading] + ROW_STEPS[across], COL_STEPS[heading] + COL_STEPS[across], heading))
-    return [straight, *changes, *turns]
+            changes.append((steps[heading] + steps[across], heading, side))
+    return [(steps[heading], heading, 0), *changes, *turns]

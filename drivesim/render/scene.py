@@ -10,15 +10,15 @@ import numpy as np
 
 from drivesim.core.world import ABSENT, CRASHED, DRIVING, NOBODY
 from drivesim.render import palette
-from drivesim.render.ground import COL_STEPS, ROW_STEPS, map_of, stop_lines
+from drivesim.render.ground import COL_STEPS, ROW_STEPS, level_of, stop_lines
 from drivesim.render.motion import MIDDLE, displacement, is_next, ways
 from drivesim.render.planned_route import planned_route
 from drivesim.render.sprites import CAR, EGO, PEDESTRIAN, ROUTE, SIGNAL, TRUCK, WAKE, WRECK, Look
-from drivesim.render.view import World
+from drivesim.render.state import Record, State, place_of
 
 Array = np.ndarray[Any, Any]
 
-TRUCK_LIMIT = 1  # cells per tick: drivers that never go faster drive a truck
+TRUCK_SPEED = 1  # cells per tick: drivers that never go faster drive a truck
 HEAD_ACROSS, HEAD_BACK = 1.25, 0.5  # cells from a stop line's cell to its signal head, on the verge
 LEAN = 0.12  # quarter turns by which a car that changes lane leans that way, at most
 Points = tuple[float, float, float]
@@ -64,16 +64,16 @@ class Scene:
     """All that is on the ground while `before` becomes `after`, or stands in `after` if `before` is no tick earlier.
 
     Args:
-        after: the world at the tick's end.
-        before: the world one tick earlier; anything else (another episode, None) is left out of account.
+        after: the state at the tick's end.
+        before: the state one tick earlier; anything else (another episode, None) is left out of account.
     """
 
-    def __init__(self, after: World, before: World | None = None) -> None:
+    def __init__(self, after: State, before: State | None = None) -> None:
         moves = before is not None and is_next(before, after)
-        self.world = after
-        self.before: World = before if moves and before is not None else after
+        self.state = after
+        self.before: State = before if moves and before is not None else after
         self.moves = moves
-        self.level = map_of(after)
+        self.level = level_of(after)
         rows, cols = ways(self.before, after)
         self._rows: list[list[float]] = rows.tolist()
         self._cols: list[list[float]] = cols.tolist()
@@ -84,6 +84,11 @@ class Scene:
             *self._vehicles(),
         )
         """The lowest first."""
+
+    @property
+    def world(self) -> Record:
+        """The world at the tick's end."""
+        return self.state.world
 
     def focus(self, share: float = 1.0) -> tuple[float, float]:
         """Row and column of the ego after a share of the tick, around which the picture is shown."""
@@ -96,7 +101,7 @@ class Scene:
     def _route(self) -> Iterator[Piece]:
         """The way that the ego has before it."""
         if self.world["vehicles"]["status"][0] == DRIVING:
-            for row, col, turn in planned_route(self.world):
+            for row, col, turn in planned_route(self.state):
                 yield Piece(Look(ROUTE), (row, row, row), (col, col, col), turn)
 
     def _signals(self) -> Iterator[Piece]:
@@ -106,7 +111,7 @@ class Scene:
             across, back = (heading + 1) & 3, (heading + 2) & 3
             at_row = row + HEAD_ACROSS * ROW_STEPS[across] + HEAD_BACK * ROW_STEPS[back]
             at_col = col + HEAD_ACROSS * COL_STEPS[across] + HEAD_BACK * COL_STEPS[back]
-            shown, then = (int(world["signals"][axis][number]) for world in (self.before, self.world))
+            shown, then = (int(state.world["lamps"][axis][number]) for state in (self.before, self.state))
             yield Piece(
                 Look(SIGNAL, level=shown),
                 (at_row, at_row, at_row),
@@ -116,13 +121,13 @@ class Scene:
 
     def _pedestrians(self) -> Iterator[Piece]:
         """Everybody on foot."""
-        num = int(self.world["num_pedestrians"])
-        old, new = self.before["pedestrians"][:num], self.world["pedestrians"][:num]
-        down, right = displacement(self.world, old, new)
+        num = int(self.world["num_people"])
+        old, new = self.before.world["people"][:num], self.world["people"][:num]
+        steps = displacement(self.state.map, old, new).astype(np.float64)
         for n in range(num):
             if new["status"][n] != NOBODY and old["status"][n] != NOBODY:
-                row, col = float(old["row"][n]), float(old["col"][n])
-                row_steps, col_steps = float(down[n]), float(right[n])
+                row, col = map(float, place_of(self.state.map, int(old["cell"][n])))
+                row_steps, col_steps = steps[n].tolist()
                 yield Piece(
                     Look(PEDESTRIAN),
                     (row, row + MIDDLE * row_steps, row + row_steps),
@@ -132,22 +137,22 @@ class Scene:
     def _vehicles(self) -> Iterator[Piece]:
         """All vehicles, the egos on top, over the wakes of all."""
         num_vehicles = int(self.world["num_vehicles"])
-        num_egos = int(self.world["num_controlled"])
-        old, new = self.before["vehicles"][:num_vehicles], self.world["vehicles"][:num_vehicles]
-        names = ("status", "heading", "speed", "limit", "acceleration", "side", "quarter", "turn")
+        num_egos = int(self.world["num_egos"])
+        old, new = self.before.world["vehicles"][:num_vehicles], self.world["vehicles"][:num_vehicles]
+        names = ("status", "heading", "speed", "top_speed", "acceleration", "lane_shift", "turn_now", "next_turn")
         facts = zip(
             old["status"].tolist(), old["heading"].tolist(), *(new[name].tolist() for name in names), strict=True
         )
         vehicles = []
-        for k, (was, faced, status, heading, speed, limit, acceleration, side, quarter, turn) in enumerate(facts):
+        for k, (was, faced, status, heading, speed, top_speed, acceleration, shift, turn, later) in enumerate(facts):
             if ABSENT in (was, status):
                 continue
             body = palette.EGO if k < num_egos else palette.TRAFFIC[k % len(palette.TRAFFIC)]
-            kind = EGO if k < num_egos else TRUCK if limit <= TRUCK_LIMIT else CAR
+            kind = EGO if k < num_egos else TRUCK if top_speed <= TRUCK_SPEED else CAR
             wreck = Look(WRECK, body)
-            piece = self._piece(Look(kind, body, acceleration < 0, side or quarter or turn), k)
+            piece = self._piece(Look(kind, body, acceleration < 0, shift or turn or later), k)
             turns = (heading - faced + 2) % 4 - 2
-            piece = piece._replace(turn=float(faced), turns=float(turns), leans=LEAN * side if turns == 0 else 0.0)
+            piece = piece._replace(turn=float(faced), turns=float(turns), leans=LEAN * shift if turns == 0 else 0.0)
             if was == CRASHED or (status == CRASHED and not self.moves):
                 piece = piece._replace(look=wreck)
             elif status == CRASHED:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from drivesim.core.world import CROSSWALK, GOAL, LANE, OFF_ROAD, PARKING_BAY, SHOULDER, STOP_LINE
+from drivesim.core.map import CROSSWALK, LANE, OFF_ROAD, PARKING_BAY, SHOULDER, STOP_LINE
 from drivesim.render import palette
 from drivesim.render.canvas import Canvas, distance_to_segment, in_box
 from drivesim.render.ground import (
@@ -17,12 +17,13 @@ from drivesim.render.ground import (
     DIVIDER,
     EVERY_HEADING,
     FIRST_BUSH,
+    GOAL,
     GUIDE,
     NO_LINE,
     NO_OBSTACLE,
     PARKED_CAR,
     SOLID,
-    Map,
+    Level,
     ground_of,
     unpacked,
 )
@@ -175,7 +176,7 @@ def tile(cell: int, number: int) -> Array:
 
 
 @lru_cache(maxsize=32)
-def ground_picture(level: Map, cell: int) -> Array:
+def ground_picture(level: Level, cell: int) -> Array:
     """All of a map's ground that can come into view, uint8 (height, width, 3), not to be written to.
 
     Its first row and column are those of the map's extents; a ring is continued by as much as a picture shows, so

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-Array = np.ndarray[Any, Any]
-World = np.record
+from drivesim.render.state import Record, State, place_of
 
 LARGEST_WHOLE = 32  # cells; longer sides are shown through a window
 WINDOW_ROWS = 24
@@ -96,12 +92,11 @@ def _extent(cells: int, window: int, is_ring: bool) -> Extent:
     return Extent(shown, -((shown - cells) // 2), shown, 0)
 
 
-def extents_of(world: World) -> tuple[Extent, Extent]:
-    """The ranges of a world's rows and columns that are ever shown."""
-    is_ring = bool(world["is_ring"])
+def extents_of(map: Record) -> tuple[Extent, Extent]:
+    """The ranges of a map's rows and columns that are ever shown."""
     return (
-        _extent(int(world["rows"]), WINDOW_ROWS, is_ring and bool(world["wraps_rows"])),
-        _extent(int(world["cols"]), WINDOW_COLS, is_ring and bool(world["wraps_cols"])),
+        _extent(int(map["rows"]), WINDOW_ROWS, bool(map["ring_rows"])),
+        _extent(int(map["cols"]), WINDOW_COLS, bool(map["ring_cols"])),
     )
 
 
@@ -115,29 +110,28 @@ def cell_size(rows: int, cols: int, size: int) -> int:
     return max(2, cell - cell % step if cell >= step else cell - cell % 2)
 
 
-def cell_for(world: World, size: int = DEFAULT_SIZE) -> int:
-    """Pixels along a cell's side for pictures of a world of at most `size` pixels."""
-    rows, cols = extents_of(world)
+def cell_for(map: Record, size: int = DEFAULT_SIZE) -> int:
+    """Pixels along a cell's side for pictures of a map of at most `size` pixels."""
+    rows, cols = extents_of(map)
     return cell_size(rows.shown, cols.shown, size)
 
 
-def view_of(world: World, cell: int | None = None, focus: tuple[float, float] | None = None) -> View:
-    """The view on a world.
+def view_of(state: State, cell: int | None = None, focus: tuple[float, float] | None = None) -> View:
+    """The view on a state.
 
     Args:
-        world: whose map is shown.
+        state: whose map is shown.
         cell: pixels along a cell's side; None = as in a picture of the default size.
         focus: row and column around which a window lies; None = those of the first ego, wherever it is.
     """
-    rows, cols = extents_of(world)
-    ego = world["vehicles"][0]
-    row, col = (float(ego["row"]), float(ego["col"])) if focus is None else focus
+    rows, cols = extents_of(state.map)
+    row, col = place_of(state.map, int(state.world["vehicles"]["cell"][0])) if focus is None else focus
     return View(
         rows=rows.shown,
         cols=cols.shown,
-        first_row=rows.first_for(row, EGO_ROW),
-        first_col=cols.first_for(col, EGO_COL),
-        cell=cell_for(world) if cell is None else cell,
+        first_row=rows.first_for(float(row), EGO_ROW),
+        first_col=cols.first_for(float(col), EGO_COL),
+        cell=cell_for(state.map) if cell is None else cell,
         row_period=rows.period,
         col_period=cols.period,
     )

@@ -18,6 +18,7 @@ from drivesim.render.grid import draw_grid
 from drivesim.render.moment import Moment
 from drivesim.render.panel import Panel, font
 from drivesim.render.scene import Scene
+from drivesim.render.state import State
 from drivesim.render.view import extents_of
 
 Array = np.ndarray[Any, Any]
@@ -92,7 +93,7 @@ class Window:
         self._clock = pygame.time.Clock()
         self._single_step = False
         self._last: Moment | None = None
-        self._last_worlds: Array | None = None
+        self._last_states: Sequence[State] = ()
         self._draw: Callable[[float], None] = lambda share: None
 
     def begin(self, title: str, action_names: Sequence[str], speed_limit: int, notes: Sequence[str] = ()) -> None:
@@ -109,14 +110,14 @@ class Window:
         if not self.is_open:
             return
         self._panel.take(moment)
-        scene = Scene(moment.world, None if self._last is None else self._last.world)
+        scene = Scene(moment.state, None if self._last is None else self._last.state)
         decision = self._last.decision if scene.moves and self._last is not None else moment.decision
         saliency = decision.saliency if decision is not None else ()
         self._last = moment
 
         def draw(share: float) -> None:
             width, height = self._room()
-            rows, cols = (extent.shown for extent in extents_of(scene.world))
+            rows, cols = (extent.shown for extent in extents_of(scene.state.map))
             cell = max(2, min(height // rows, width // cols))
             picture = draw_scene(scene, cell, share, saliency if self.has_xray else ())
             self._blit(picture)
@@ -125,17 +126,17 @@ class Window:
 
         self._run(draw, scene.moves)
 
-    def show_worlds(self, worlds: Array) -> None:
-        """Show many worlds (N,) of one configuration side by side, as they follow from the last ones shown."""
+    def show_worlds(self, states: Sequence[State]) -> None:
+        """Show many worlds of one configuration side by side, as they follow from the last ones shown."""
         if not self.is_open:
             return
-        last = [None] * len(worlds) if self._last_worlds is None else self._last_worlds
-        scenes = [Scene(world, before) for world, before in zip(worlds, last, strict=True)]
-        self._last_worlds = worlds
+        last: Sequence[State | None] = self._last_states or [None] * len(states)
+        scenes = [Scene(state, before) for state, before in zip(states, last, strict=True)]
+        self._last_states = states
 
         def draw(share: float) -> None:
             width, height = self._room()
-            rows, cols = (extent.shown for extent in extents_of(scenes[0].world))
+            rows, cols = (extent.shown for extent in extents_of(scenes[0].state.map))
             columns = _columns(len(scenes), rows, cols, width, height)
             down = -(-len(scenes) // columns)
             longer = max(columns * cols, down * rows)

@@ -13,7 +13,9 @@ from PIL import Image
 from agents.plots import plot_traffic
 from agents.plots.traffic import LENGTH, MAX_VEHICLES, Ring, drive, exact_flow, measure_flow
 from drivesim.config import EnvConfig
+from drivesim.core import batch
 from drivesim.core.tick import tick
+from drivesim.engine import Engine
 
 
 @pytest.mark.parametrize("num_vehicles", [2, 9, 18, 23, 24, 30, MAX_VEHICLES])
@@ -37,19 +39,21 @@ def test_traffic_at_low_density_dawdles_in_a_share_of_all_ticks(traffic: Any) ->
 def test_traffic_drives_as_if_the_ego_were_one_of_them(traffic: Any, dawdle: float) -> None:
     """Without chance the ring goes exactly as one without an ego, in which the traffic's rules drive everybody."""
     ring = Ring(traffic, dawdle, 30)
-    config = EnvConfig("Highway", traffic=traffic, dawdle=dawdle)
-    rules = config.to_rules(0, num_controlled=0)
+    level = {"length": LENGTH, "num_lanes": 1, "num_vehicles": 29, "slowest": 5, "fastest": 5}
+    config = EnvConfig("Highway", traffic=traffic, dawdle=dawdle, level=level)
+    options = config.to_options(0, num_egos=0)
     states = drive(ring, worlds=2, seed=3)
-    worlds = next(states)
-    worlds["num_controlled"] = 0
+    worlds = next(states)["world"]
+    worlds["num_egos"] = 0
+    road = Engine(config, 1, batch.DISABLED).map_of(0)
     no_actions = np.zeros(1, np.int64)
     moved = 0
     for state in islice(states, 200):
         for world in worlds:
-            tick(world, no_actions, 0, rules[0])
-        for name in ("col", "speed"):
-            assert (state["vehicles"][name][:, :30] == worlds["vehicles"][name][:, :30]).all()
-        moved += int(state["vehicles"]["speed"][:, 0].sum())
+            tick(road, world, options[0], no_actions, 0)
+        for name in ("cell", "speed"):
+            assert (state["world"]["vehicles"][name][:, :30] == worlds["vehicles"][name][:, :30]).all()
+        moved += int(state["world"]["vehicles"]["speed"][:, 0].sum())
     assert moved > 0
     states.close()
 
@@ -57,9 +61,9 @@ def test_traffic_drives_as_if_the_ego_were_one_of_them(traffic: Any, dawdle: flo
 def test_starts_differ_between_worlds_and_seeds_and_repeat() -> None:
     def start(seed: int) -> Any:
         states = drive(Ring("krauss", 0.2, 20), worlds=2, seed=seed)
-        cols = next(islice(states, 5, None))["vehicles"]["col"]
+        cells = next(islice(states, 5, None))["world"]["vehicles"]["cell"]
         states.close()
-        return cols
+        return cells
 
     assert (start(0) == start(0)).all()
     assert (start(0)[0] != start(0)[1]).any()

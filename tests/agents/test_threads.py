@@ -45,7 +45,7 @@ def test_the_answer_is_remembered_so_that_runs_repeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow_with: Callable[[dict[int, float]], None]
 ) -> None:
     """A second measurement could differ, and another number of threads rounds sums differently."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("DRIVESIM_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(threads, "usable_cores", lambda: 2)
     costs = {1: 1.0, 2: 0.5}
     assert choose_num_threads("work", lambda: lambda: slow_with(costs)) == 2
@@ -55,9 +55,28 @@ def test_the_answer_is_remembered_so_that_runs_repeat(
 
 
 def test_a_broken_memory_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("DRIVESIM_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(threads, "usable_cores", lambda: 1)
     choose_num_threads("work", lambda: lambda: None)
-    (remembered,) = (tmp_path / "drivesim").glob("threads-*.json")
-    remembered.write_text("{")
+    (remembered,) = (tmp_path / "threads").iterdir()
+    remembered.write_bytes(remembered.read_bytes()[:-1])
     assert choose_num_threads("work", lambda: lambda: None) == 1
+
+
+def test_a_memory_that_cannot_be_written_costs_a_measurement_and_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor does it write into the working directory, whatever the variables say."""
+    (tmp_path / "home").touch()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    monkeypatch.setattr("drivesim.cache._has_warned", False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DRIVESIM_CACHE_DIR", "")
+    monkeypatch.setattr(threads, "usable_cores", lambda: 1)
+    for relative in ("", "cache"):
+        monkeypatch.setenv("XDG_CACHE_HOME", relative)
+        assert choose_num_threads("work", lambda: lambda: None) == 1
+    assert list((tmp_path / "here").iterdir()) == []
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -78,7 +78,7 @@ def test_gif_has_every_frame_at_its_pace(drive, tmp_path):
 
 
 def test_gif_keeps_the_colour_of_the_ego(tmp_path, drive):
-    picture = draw_frame(drive[1][2].world, size=320)
+    picture = draw_frame(drive[1][2].state, size=320)
     write_gif([picture, picture[::-1]], tmp_path / "a.gif", 10)
     with Image.open(tmp_path / "a.gif") as shown:
         colours = np.asarray(shown.convert("RGB")).reshape(-1, 3).astype(int)
@@ -89,9 +89,9 @@ def test_film_begins_with_the_first_world_and_ends_with_the_last(drive):
     shown = drive[1]
     frames = list(film(shown, frames_per_tick=4, size=400, hold=2))
     assert len(frames) == 1 + 7 * 4 + 2
-    assert (frames[0] == draw_frame(shown[0].world, size=400)).all()
+    assert (frames[0] == draw_frame(shown[0].state, size=400)).all()
     for n, moment in enumerate(shown):
-        assert (frames[4 * n] == draw_frame(moment.world, size=400)).all() or n == 0
+        assert (frames[4 * n] == draw_frame(moment.state, size=400)).all() or n == 0
     assert all((frame == frames[-1]).all() for frame in frames[-3:])
 
 

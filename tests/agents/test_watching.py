@@ -22,6 +22,8 @@ from agents.run_config import AGENT_CONFIGS
 from agents.scripted import make_scripted
 from agents.training import _AGENTS
 from agents.watching import decide, saliency, think_along, watch
+from drivesim.render.state import place_of
+from drivesim.rendering import state_of
 from drivesim.replay import Replay
 
 HIGHWAY, OBSTACLES, INTERSECTION = "drivesim/Highway-v0", "drivesim/Obstacles-v0", "drivesim/Intersection-v0"
@@ -185,7 +187,7 @@ def test_a_driver_with_masks_is_told_what_is_open_to_it() -> None:
     num_barred = 0
     for seed in range(3):
         for moment in watch(policy, config, seed=seed)[1][:-1]:
-            env.set_state(np.array([moment.world]))
+            env.set_state(moment.state.to_array(env.get_state().dtype))
             scores = np.array(moment.decision.scores)
             assert ((scores > 0) == env.action_masks()).all()
             num_barred += int((scores == 0).sum())
@@ -229,15 +231,10 @@ def highway_with_a_car_ahead(observation: str, gap: int) -> tuple[gym.Env, tuple
     env = gym.make(HIGHWAY, observation=observation)
     env.reset(seed=0)
     state = env.unwrapped.get_state()
-    world = state[0]
-    vehicles = world["vehicles"]
-    world["first"] = -1
-    vehicles["ahead"] = -1
+    vehicles = state["world"]["vehicles"][0]
     vehicles["status"][4:] = 0
     for k, (row, col) in enumerate(((2, 50), (2, 51 + gap), (1, 52), (3, 49))):
-        vehicles["row"][k], vehicles["col"][k], vehicles["ahead"][k] = row, col, k
-        world["first"][row] = k
-    vehicles["ahead"][0], vehicles["ahead"][1] = 1, 0
+        vehicles["cell"][k] = (row + 1) * 102 + col + 1  # of a ring of 100 cells and its border
     env.unwrapped.set_state(state)
     return env, (2, 51 + gap)
 
@@ -278,7 +275,8 @@ def test_a_driver_that_looks_at_an_obstacle_looks_at_exactly_that_cell() -> None
     while not obs[3, :12, 5].any():  # drive until there is one straight ahead
         obs, *_ = env.step(3)
     ahead = int(np.flatnonzero(obs[3, :12, 5])[-1])
-    ego = env.unwrapped.get_state()[0]["vehicles"][0]
+    state = state_of(env)
+    row, col = place_of(state.map, int(state.world["vehicles"]["cell"][0]))
 
     def function(obs: Tensor) -> Tensor:
         scores = torch.zeros((len(obs), NUM_ACTIONS))
@@ -289,7 +287,7 @@ def test_a_driver_that_looks_at_an_obstacle_looks_at_exactly_that_cell() -> None
     policy = NetworkPolicy(Hand(function))
     action, decision = decide(policy, env, xray=True)
     assert action == 0
-    assert decision.saliency == ((int(ego["row"]) - (12 - ahead), int(ego["col"]), 1.0),)
+    assert decision.saliency == ((row - (12 - ahead), col, 1.0),)
 
 
 def observed(changes: list[float]) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
@@ -340,6 +338,6 @@ def test_an_x_ray_adds_cells_of_the_map_and_changes_no_decision(env_id: str, nam
         assert all(0.05 <= weight <= 1 for weight in weights)
         num_cells += len(weights)
         for row, col, _ in other.decision.saliency:
-            assert 0 <= row < int(other.world["rows"])
-            assert 0 <= col < int(other.world["cols"])
+            assert 0 <= row < int(other.state.map["rows"])
+            assert 0 <= col < int(other.state.map["cols"])
     assert num_cells > 0

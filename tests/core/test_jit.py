@@ -1,13 +1,10 @@
-"""The compilation cache: private, used, and never older than the sources."""
+"""Kernels: never older than their sources, the same in the interpreter, one copy for each binding."""
 
 import os
 import shutil
-import stat
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 import drivesim
 from drivesim.core import jit
@@ -68,32 +65,6 @@ def test_every_file_with_a_kernel_is_part_of_the_digest(tmp_path) -> None:
         assert jit.source_digest(tmp_path) != before, path
         path.write_text(text)
     assert jit.source_digest(tmp_path) == before
-
-
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="permissions are those of POSIX")
-class TestCacheDirectory:
-    def test_is_private(self, tmp_path, monkeypatch) -> None:
-        monkeypatch.setenv("DRIVESIM_CACHE_DIR", str(tmp_path / "cache"))
-        directory = jit.cache_directory()
-        assert directory.parent == tmp_path / "cache"
-        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-
-    def test_is_replaced_if_others_can_write_to_it(self, tmp_path, monkeypatch) -> None:
-        monkeypatch.setenv("DRIVESIM_CACHE_DIR", str(tmp_path / "cache"))
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        directory = jit.cache_directory()
-        directory.chmod(0o777)
-        replacement = jit.cache_directory()
-        assert replacement != directory
-        assert stat.S_IMODE(replacement.stat().st_mode) == 0o700
-
-    def test_is_replaced_if_it_cannot_be_made(self, tmp_path, monkeypatch) -> None:
-        (tmp_path / "file").write_text("")
-        monkeypatch.setenv("DRIVESIM_CACHE_DIR", str(tmp_path / "file" / "cache"))
-        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-        directory = jit.cache_directory()
-        assert directory.is_dir()
-        assert directory.parent == tmp_path
 
 
 def test_the_interpreter_runs_the_kernels_themselves(tmp_path) -> None:

@@ -18,9 +18,12 @@ from env_tools import (
     world_bytes,
 )
 
-from drivesim.core.route import measure_route
-from drivesim.core.world import ABSENT, CROSSING, DRIVING, GOAL, LANE, MAX_CELLS, NOBODY, OBSTACLE, WAITING
-from drivesim.occlusion import hidden, observations_of, occlusions
+from drivesim.core.map import LANE, OBSTACLE
+from drivesim.core.ways import measure_distances
+from drivesim.core.world import ABSENT, CROSSING, DRIVING, NOBODY, WAITING, world_dtype
+from drivesim.occlusion import hidden, occlusions
+from drivesim.render.state import State, grid_of, place_of
+from drivesim.rendering import state_of
 
 OPEN_GROUND, OFF_ROAD_CODE, GOAL_CODE, NORTHBOUND, SHOULDER_CODE, PEDESTRIAN_CODE = 1, 0, 7, 10, 2, 14
 
@@ -37,38 +40,45 @@ def env_after(env_id: str, num_steps: int = 6, seed: int = 0, **options: object)
     return env
 
 
-def seen_without(env: gym.Env, world: np.ndarray | None = None) -> dict[tuple[int, int], np.ndarray]:
+def seen_without(env: gym.Env, state: State | None = None) -> dict[tuple[int, int], np.ndarray]:
     """`occlusions` by cell."""
-    cells, observations = occlusions(env, world)
+    cells, observations = occlusions(env, state)
     assert cells.dtype == np.int64
     assert cells.shape == (len(observations), 2)
     return {(row, col): obs for (row, col), obs in zip(cells.tolist(), observations, strict=True)}
 
 
 def ego_cell(env: gym.Env) -> tuple[int, int]:
-    ego = env.get_state()[0]["vehicles"][0]
-    return int(ego["row"]), int(ego["col"])
+    state = state_of(env)
+    return place_of(state.map, int(state.world["vehicles"]["cell"][0]))
 
 
-def removed(state: np.ndarray, k: int) -> np.ndarray:
-    """The state without vehicle k, all that links or names vehicles made anew from where the others are."""
-    state = state.copy()
-    world = state[0]
-    vehicles = world["vehicles"]
+def cell_at(state: State, row: int, col: int) -> int:
+    return (row + 1) * int(state.map["width"]) + col + 1
+
+
+def go_to(env: gym.Env, state: State) -> None:
+    """Put an environment into a state, its map too, whether or not it is everybody's."""
+    env.set_state(state.to_array(env.get_state().dtype))
+    env._engine.maps[0] = state.map
+
+
+def measure(state: State, goals: list[int]) -> None:
+    """Make these cells the goal and measure the map's distances anew."""
+    scratch = np.zeros(len(state.map["ground"]), np.int32)
+    scratch[: len(goals)] = goals
+    measure_distances(state.map, 0, len(goals), scratch)
+
+
+def removed(state: State, k: int) -> State:
+    """The state without vehicle k, who is where made anew from where the others are."""
+    state = State(*(record.copy() for record in state))
+    vehicles = state.world["vehicles"]
     vehicles["status"][k] = ABSENT
-    world["occupants"] = 0
-    world["first"] = -1
-    vehicles["ahead"] = -1
-    there = [n for n in range(int(world["num_vehicles"])) if vehicles["status"][n] == DRIVING]
-    if world["is_eastbound"] == 0:
-        for n in there:
-            world["occupants"][int(vehicles["row"][n]) * int(world["cols"]) + int(vehicles["col"][n])] = n + 1
-        return state
-    for row in range(int(world["rows"])):
-        lane = sorted((n for n in there if vehicles["row"][n] == row), key=lambda n: int(vehicles["col"][n]))
-        for follower, leader in zip(lane, lane[1:] + lane[:1], strict=True):
-            vehicles["ahead"][follower] = leader
-            world["first"][row] = leader
+    state.world["occupants"] = 0
+    for n in range(int(state.world["num_vehicles"])):
+        if vehicles["status"][n] == DRIVING:
+            state.world["occupants"][vehicles["cell"][n]] = n + 1
     return state
 
 
@@ -85,7 +95,7 @@ def test_everything_noticed_is_told_once_and_the_world_stays(env_id, observation
         assert observations.dtype == whole.dtype
         assert 1 <= len(cells) == len(np.unique(cells, axis=0))
         assert ego_cell(env) not in map(tuple, cells.tolist())
-        rows, cols = int(before["rows"][0]), int(before["cols"][0])
+        rows, cols = env._engine.map_shape
         assert ((cells >= 0) & (cells < (rows, cols))).all()
         for obs in observations:
             assert env.observation_space.contains(obs)
@@ -96,17 +106,21 @@ def test_everything_noticed_is_told_once_and_the_world_stays(env_id, observation
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_world_in_which_nothing_is_hidden_is_observed_as_by_the_environment(env_id, observation) -> None:
     env = env_after(env_id, observation=observation)
-    _, worlds = hidden(env.get_state())
-    assert np.array_equal(world_bytes(worlds[:1]), world_bytes(env.get_state()))
-    np.testing.assert_array_equal(observations_of(env.config, worlds[:1])[0], env.observe())
+    state = state_of(env)
+    _, maps, worlds = hidden(state)
+    assert maps[0] == state.map
+    assert worlds[0] == state.world
+    np.testing.assert_array_equal(env._engine.observe_others(maps[:1], worlds[:1])[0], env.observe())
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_every_world_with_something_hidden_is_a_state_that_the_environment_takes(env_id) -> None:
     for seed in range(3):
         env = env_after(env_id, 12, seed)
-        for world in hidden(env.get_state())[1]:
-            env.set_state(np.array([world]))  # checks occupants, rings and every index
+        _, maps, worlds = hidden(state_of(env))
+        for map, world in zip(maps, worlds, strict=True):
+            go_to(env, State(map, world))  # checks every index
+            assert np.array_equal(env._engine.worlds[0]["occupants"], world["occupants"])
             env.step(2)
 
 
@@ -116,12 +130,12 @@ def test_without_a_vehicle_the_ego_sees_what_it_would_if_there_never_had_been_on
     num_noticed = 0
     for seed in range(5):
         env = env_after(env_id, 8, seed, observation=observation)
-        state, whole, seen = env.get_state(), env.observe(), seen_without(env)
-        vehicles = state[0]["vehicles"]
-        for k in range(1, int(state[0]["num_vehicles"])):
+        state, whole, seen = state_of(env), env.observe(), seen_without(env)
+        vehicles = state.world["vehicles"]
+        for k in range(1, int(state.world["num_vehicles"])):
             if vehicles["status"][k] == DRIVING:
-                env.set_state(removed(state, k))
-                cell = int(vehicles["row"][k]), int(vehicles["col"][k])
+                go_to(env, removed(state, k))
+                cell = place_of(state.map, int(vehicles["cell"][k]))
                 np.testing.assert_array_equal(seen.get(cell, whole), env.observe())
                 num_noticed += cell in seen
     assert num_noticed >= 3
@@ -131,11 +145,11 @@ def test_without_a_vehicle_the_ego_sees_what_it_would_if_there_never_had_been_on
 @pytest.mark.parametrize("env_id", IDS)
 def test_in_the_whole_map_exactly_the_hidden_cell_changes_to_what_lies_under_it(env_id, seed) -> None:
     env = env_after(env_id, 8, seed, observation="full_grid")
-    state, whole, seen = env.get_state(), env.observe(), seen_without(env)
+    state, whole, seen = state_of(env), env.observe(), seen_without(env)
     empty = state
-    for k in range(1, int(state[0]["num_vehicles"])):
+    for k in range(1, int(state.world["num_vehicles"])):
         empty = removed(empty, k)
-    env.set_state(empty)
+    go_to(env, empty)
     ground = env.observe()
     for cell, obs in seen.items():
         assert [tuple(place) for place in np.argwhere(obs != whole)] == [cell]
@@ -153,18 +167,18 @@ def test_in_the_whole_map_exactly_the_hidden_cell_changes_to_what_lies_under_it(
 
 def test_without_an_obstacle_its_lane_goes_on_and_so_do_the_moves_to_the_goal() -> None:
     env = env_after(OBSTACLES, 20, seed=2)
-    state, whole, seen = env.get_state(), env.observe(), seen_without(env)
-    cols = int(state["cols"][0])
-    shoulder = cols - 2
+    state, whole, seen = state_of(env), env.observe(), seen_without(env)
+    shoulder = int(state.map["cols"]) - 2
+    goals = np.flatnonzero(state.map["distances"] == 0).tolist()
     num_obstacles = 0
     for (row, col), obs in seen.items():
-        cell = row * cols + col
-        if state["cells"][0, cell] >> 4 != OBSTACLE:
+        cell = cell_at(state, row, col)
+        if state.map["ground"][cell] >> 4 != OBSTACLE:
             continue
-        free = state.copy()
-        free["cells"][0, cell] = state["cells"][0, (int(state["rows"][0]) - 1) * cols + col]  # the start's row is free
-        measure_route(free[0], np.empty(MAX_CELLS, np.int16))
-        env.set_state(free)
+        free = State(state.map.copy(), state.world)
+        free.map["ground"][cell] = grid_of(state.map, state.map["ground"])[-1, col]  # the start's row is free
+        measure(free, goals)
+        go_to(env, free)
         expected = env.observe()
         changed = np.argwhere((obs != whole).any(axis=0))
         assert len(changed) == 1
@@ -191,11 +205,12 @@ def test_hidden_road_is_verge_and_what_was_painted_on_it_is_gone() -> None:
         assert changed_in[plane].any()
 
 
-def test_on_an_eastbound_road_nothing_but_vehicles_is_hidden() -> None:
+def test_on_a_ring_nothing_but_vehicles_is_hidden() -> None:
     env = env_after(HIGHWAY, observation="full_grid")
-    vehicles = env.get_state()[0]["vehicles"]
-    driving = vehicles[vehicles["status"] == DRIVING]
-    places = set(zip(driving["row"].tolist(), driving["col"].tolist(), strict=True))
+    state = state_of(env)
+    vehicles = state.world["vehicles"]
+    rows, cols = place_of(state.map, vehicles["cell"][vehicles["status"] == DRIVING])
+    places = set(zip(rows.tolist(), cols.tolist(), strict=True))
     assert set(seen_without(env)) == places - {ego_cell(env)}
 
 
@@ -208,40 +223,48 @@ def test_beyond_its_window_the_ego_notices_nothing() -> None:
     assert (abs(across) <= 5).all()
 
 
+def with_people(state: State, num: int) -> State:
+    """The state in a record that has room for people."""
+    room = world_dtype(int(state.map["rows"]), int(state.map["cols"]), len(state.world["vehicles"]), people=num)
+    world = np.zeros(1, room)[0]
+    for name in room.names:
+        if name != "people":
+            world[name] = state.world[name]
+    world["num_people"] = num
+    return State(state.map, world)
+
+
 def test_a_pedestrian_is_taken_off_its_crosswalk() -> None:
     env = env_after(OBSTACLES, 0, observation="full_grid")
-    state = env.get_state()
+    state = with_people(state_of(env), 4)
     row, col = ego_cell(env)
-    world = state[0]
-    world["num_pedestrians"] = 4
     for p, (ahead, status) in enumerate(((1, CROSSING), (2, NOBODY), (3, CROSSING), (1, CROSSING))):
-        world["pedestrians"][p] = (row - ahead, col, 1, status)
-    seen = seen_without(env, world)
+        state.world["people"][p] = (cell_at(state, row - ahead, col), 1, status)
+    seen = seen_without(env, state)
     assert seen[row - 1, col][row - 1, col] == NORTHBOUND
     assert seen[row - 1, col][row - 3, col] == PEDESTRIAN_CODE
     assert seen[row - 3, col][row - 3, col] == NORTHBOUND
     assert seen[row - 3, col][row - 1, col] == PEDESTRIAN_CODE
     assert seen[row - 2, col][row - 2, col] == OFF_ROAD_CODE, "nobody is there, so the road is hidden"
     grid = env_after(OBSTACLES, 0)
-    world["pedestrians"]["status"][2] = WAITING
-    assert not np.array_equal(seen_without(grid, world)[row - 3, col][6], seen_without(grid, world)[row - 1, col][6])
+    state.world["people"]["status"][2] = WAITING
+    seen = seen_without(grid, state)
+    assert not np.array_equal(seen[row - 3, col][6], seen[row - 1, col][6])
 
 
 def field_of(obstacles: np.ndarray) -> gym.Env:
     """Autodrive with obstacles where `obstacles` (10, 10) is true, and no cars."""
     env = gym.make(AUTODRIVE).unwrapped
     env.reset(seed=0)
-    state = env.get_state()
+    state = state_of(env)
     for k in (1, 2):
         state = removed(state, k)
-    row, col = ego_cell(env)
     cells = np.full((10, 10), 15 | LANE << 4)
-    cells[0] = 15 | GOAL << 4
     cells[obstacles] = OBSTACLE << 4
-    cells[row, col] = 15 | LANE << 4
-    state["cells"][0, :100] = cells.ravel()
-    measure_route(state[0], np.empty(MAX_CELLS, np.int16))
-    env.set_state(state)
+    cells[ego_cell(env)] = 15 | LANE << 4
+    grid_of(state.map, state.map["ground"])[:] = cells
+    measure(state, [cell_at(state, 0, col) for col in np.flatnonzero(~obstacles[0])])
+    go_to(env, state)
     return env
 
 
@@ -269,24 +292,23 @@ def test_an_obstacle_without_road_around_it_stays() -> None:
 def test_what_a_hidden_vehicle_had_reserved_is_free() -> None:
     num_claims = 0
     for seed in range(8):
-        state = env_after(INTERSECTION, 15, seed).get_state()
-        vehicles = state[0]["vehicles"]
-        flat = vehicles["row"].astype(int) * int(state["cols"][0]) + vehicles["col"]
-        cells, worlds = hidden(state)
+        state = state_of(env_after(INTERSECTION, 15, seed))
+        vehicles = state.world["vehicles"]
+        cells, _, worlds = hidden(state)
         for k in np.flatnonzero((vehicles["claim"] != 0) & (vehicles["status"] == DRIVING)):
-            copy = worlds[1 + cells.tolist().index(flat[k])]
+            copy = worlds[1 + cells.tolist().index(vehicles["cell"][k])]
             assert (copy["vehicles"]["claim"][k], copy["vehicles"]["exit_cell"][k]) == (0, -1)
-            assert copy["occupants"][flat[k]] == 0
+            assert copy["occupants"][vehicles["cell"][k]] == 0
             num_claims += 1
     assert num_claims >= 3
 
 
-def test_a_world_of_a_recording_is_as_good_as_the_environments_own() -> None:
+def test_a_state_of_a_recording_is_as_good_as_the_environments_own() -> None:
     env = env_after(INTERSECTION, 9, seed=3)
     own = seen_without(env)
-    world = env.get_state()[0]
+    state = state_of(env)
     env.reset(seed=8)
-    given = seen_without(env, world)
+    given = seen_without(env, state)
     assert own.keys() == given.keys()
     assert all(np.array_equal(own[cell], given[cell]) for cell in own)
 

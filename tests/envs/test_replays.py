@@ -31,6 +31,8 @@ from env_tools import (
 import drivesim
 from drivesim.config import RewardWeights
 from drivesim.env import DriveEnv
+from drivesim.render.state import State
+from drivesim.rendering import state_of
 from drivesim.replay import Replay, ReplayError, ReplayRecorder, moments
 from drivesim.replay_file import MAX_BYTES, OUTCOME, begin, little_endian, make
 
@@ -41,16 +43,16 @@ def recorder(env_id: str = OBSTACLES, folder: Path | None = None, **options: obj
     return ReplayRecorder(gym.make(env_id, **options), folder=folder)
 
 
-def drive(env: gym.Env, seed: int = 0, num_steps: int = 1000) -> list[np.ndarray]:
-    """Random actions up to the episode's end; the worlds on the way, the first one included."""
+def drive(env: gym.Env, seed: int = 0, num_steps: int = 1000) -> list[State]:
+    """Random actions up to the episode's end; the states on the way, the first one included."""
     rng = np.random.default_rng(seed)
-    worlds = [env.unwrapped.get_state()]
+    states = [state_of(env)]
     for _ in range(num_steps):
         _, _, terminated, truncated, _ = env.step(int(draw_actions(rng, int(env.action_space.n), None)))
-        worlds.append(env.unwrapped.get_state())
+        states.append(state_of(env))
         if terminated or truncated:
             break
-    return worlds
+    return states
 
 
 def standing(env_id: str, num_steps: int) -> Replay:
@@ -71,15 +73,13 @@ def test_a_replay_shows_the_very_worlds_that_were_driven(env_id, observation, tm
     env = recorder(env_id, observation=observation, difficulty="hard")
     for episode in range(3):
         env.reset(seed=FIRST_SEED if episode == 0 else None)
-        worlds = drive(env, episode)
+        states = drive(env, episode)
         replay = env.replay
-        assert (replay.seed, replay.episode, len(replay.actions)) == (FIRST_SEED, episode, len(worlds) - 1)
+        assert (replay.seed, replay.episode, len(replay.actions)) == (FIRST_SEED, episode, len(states) - 1)
         loaded = Replay.load(replay.save(tmp_path / "replay.json"))
         assert loaded == replay
-        shown = [np.array([moment.world]) for moment in moments(loaded)]
-        assert len(shown) == len(worlds)
-        for one, other in zip(shown, worlds, strict=True):
-            assert np.array_equal(world_bytes(one), world_bytes(other)[:, : one.itemsize])
+        for moment, state in zip(moments(loaded), states, strict=True):
+            assert moment.state == state
 
 
 def test_moments_tell_action_reward_and_terms_of_the_tick_that_led_there() -> None:

@@ -5,11 +5,13 @@ from html.parser import HTMLParser
 
 import gymnasium as gym
 import numpy as np
+from places import place_in
 
 import drivesim  # noqa: F401 (registers the environments)
 from agents.scripted import make_scripted
 from drivesim.actions import Action
 from drivesim.render.moment import Decision, Moment
+from drivesim.rendering import state_of
 
 ALL_ACTIONS = [action.name for action in Action]
 AUTODRIVE_ACTIONS = ["LEFT", "RIGHT", "FASTER", "SLOWER"]
@@ -19,11 +21,11 @@ def action_names(env_id):
     return AUTODRIVE_ACTIONS if "Autodrive" in env_id else ALL_ACTIONS
 
 
-def decide(world, rng, num_actions, is_probability=True):
+def decide(state, rng, num_actions, is_probability=True):
     """A made-up decision, which finds the three cells north of the ego worth looking at."""
     scores = rng.random(num_actions)
     scores /= scores.sum()
-    row, col = int(world["vehicles"]["row"][0]), int(world["vehicles"]["col"][0])
+    row, col = place_in(state)
     cells = tuple((row - n, col, 1.0 / n) for n in (1, 2, 3) if row >= n)
     return Decision(tuple(scores.tolist()), is_probability, float(rng.normal()), cells)
 
@@ -34,20 +36,17 @@ def record(env_id, seed=0, max_steps=200, decides=None, driver=None, **options):
     env = gym.make(env_id, render_mode=None, observation=driver.observation, **options)
     rng = np.random.default_rng(seed)
 
-    def world():
-        return env.unwrapped.get_state()[0].copy()
-
     def decision():
-        return None if decides is None else decide(world(), rng, env.action_space.n, decides)
+        return None if decides is None else decide(state_of(env), rng, env.action_space.n, decides)
 
     obs, _ = env.reset(seed=seed)
-    moments = [Moment(world(), decision=decision())]
+    moments = [Moment(state_of(env), decision=decision())]
     for _ in range(max_steps):
         action = int(driver(obs[None])[0])
         obs, reward, terminated, truncated, info = env.step(action)
         is_last = terminated or truncated
         terms = dict(info["reward_terms"])
-        moments.append(Moment(world(), action, float(reward), terms, None if is_last else decision()))
+        moments.append(Moment(state_of(env), action, float(reward), terms, None if is_last else decision()))
         if is_last:
             break
     env.close()

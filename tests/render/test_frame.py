@@ -7,6 +7,7 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
+from places import place_in, put
 
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.core.world import CRASHED, DRIVING, GREEN, RED, TOP_SPEED, YELLOW
@@ -15,27 +16,25 @@ from drivesim.render import palette
 from drivesim.render.frame import draw_frame, draw_text
 from drivesim.render.ground import FACTS, packed, unpacked
 from drivesim.render.view import view_of
+from drivesim.rendering import state_of
 
 IDLE, FASTER = 1, 3
+CHECKERS = (palette.CHECKER_LIGHT, palette.CHECKER_DARK)
 
 
 def make(env_id, **options):
     return gym.make(env_id, render_mode="rgb_array", **options)
 
 
-def world_of(env):
-    return env.unwrapped.get_state()[0]
-
-
 def drive(env, seed):
-    """Yield the world at the start and after every step of an episode of random actions that avoid a quick end."""
+    """Yield the state at the start and after every step of an episode of random actions that avoid a quick end."""
     env.reset(seed=seed)
     rng = np.random.default_rng(seed)
-    yield world_of(env)
+    yield state_of(env)
     for _ in range(25):
         action = int(rng.integers(env.action_space.n)) if rng.random() < 0.3 else FASTER % env.action_space.n
         _, _, terminated, truncated, _ = env.step(action)
-        yield world_of(env)
+        yield state_of(env)
         if terminated or truncated:
             return
 
@@ -45,18 +44,19 @@ def count(frame, colour):
     return int((frame == np.array(colour, np.uint8)).all(axis=2).sum())
 
 
-def pixel(world, frame, vehicle):
-    """The pixel in the middle of a vehicle's cell."""
-    view = view_of(world)
-    row = int(view.row_of(int(vehicle["row"]))) * view.cell + view.cell // 2
-    col = int(view.col_of(int(vehicle["col"]))) * view.cell + view.cell // 2
+def pixel(state, frame, k=0):
+    """The pixel in the middle of the cell of vehicle k."""
+    view = view_of(state)
+    row, col = place_in(state, k)
+    row = int(view.row_of(row)) * view.cell + view.cell // 2
+    col = int(view.col_of(col)) * view.cell + view.cell // 2
     return tuple(frame[row, col].tolist())
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_size_is_constant_over_episodes_and_suits_video_encoders(env_id):
     env = make(env_id)
-    sizes = {draw_frame(world).shape for seed in range(3) for world in drive(env, seed)}
+    sizes = {draw_frame(state).shape for seed in range(3) for state in drive(env, seed)}
     assert len(sizes) == 1
     height, width, channels = sizes.pop()
     assert channels == 3
@@ -80,7 +80,7 @@ def test_size_is_constant_over_episodes_and_suits_video_encoders(env_id):
 )
 def test_size_suits_video_encoders_with_other_options_too(name, level):
     env = make(f"drivesim/{name}-v0", **level)
-    frames = [draw_frame(world) for seed in range(2) for world in drive(env, seed)]
+    frames = [draw_frame(state) for seed in range(2) for state in drive(env, seed)]
     assert len({frame.shape for frame in frames}) == 1
     height, width, _ = frames[0].shape
     assert height % 16 == 0
@@ -102,29 +102,27 @@ def test_frame_is_a_picture(env_id):
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_ego_is_where_the_state_says(env_id):
-    for world in drive(make(env_id), seed=1):
-        ego = world["vehicles"][0]
-        if ego["status"] == DRIVING:
-            assert pixel(world, draw_frame(world), ego) == palette.EGO
+    for state in drive(make(env_id), seed=1):
+        if state.world["vehicles"]["status"][0] == DRIVING:
+            assert pixel(state, draw_frame(state)) == palette.EGO
 
 
 def test_a_cell_of_a_small_map_is_at_a_fixed_place():
     env = make("drivesim/Autodrive-v0")
-    for world in drive(env, seed=2):
-        frame = draw_frame(world)
-        ego = world["vehicles"][0]
-        if ego["status"] == DRIVING:  # 12 x 12 cells of 52 pixels, the map's first being the second
-            middle = frame[(ego["row"] + 1) * 52 + 26, (ego["col"] + 1) * 52 + 26]
+    for state in drive(env, seed=2):
+        frame = draw_frame(state)
+        if state.world["vehicles"]["status"][0] == DRIVING:  # 12 x 12 cells of 52 pixels, the map's first the second
+            row, col = place_in(state)
+            middle = frame[(row + 1) * 52 + 26, (col + 1) * 52 + 26]
             assert tuple(middle.tolist()) == palette.EGO
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_frame_changes_as_the_ego_moves(env_id):
-    worlds = list(drive(make(env_id), seed=3))
+    states = list(drive(make(env_id), seed=3))
     moved = 0
-    for before, after in itertools.pairwise(worlds):
-        place = [(int(w["vehicles"][0]["row"]), int(w["vehicles"][0]["col"])) for w in (before, after)]
-        if place[0] != place[1]:
+    for before, after in itertools.pairwise(states):
+        if place_in(before) != place_in(after):
             moved += 1
             assert (draw_frame(before) != draw_frame(after)).any()
     assert moved > 0
@@ -145,13 +143,13 @@ def test_ring_scrolls_past_an_ego_that_stays_at_its_column():
 def test_ring_shows_traffic_across_its_seam():
     env = make("drivesim/Highway-v0", num_vehicles=1)
     env.reset(seed=0)
-    world = world_of(env)
+    state = state_of(env)
     shown = []
     for col in (40, 98):
-        world["vehicles"]["col"][0] = col
-        world["vehicles"]["col"][1] = (col + 5) % 100
-        frame = draw_frame(world)
-        assert pixel(world, frame, world["vehicles"][1]) in palette.TRAFFIC
+        put(state, 0, place_in(state, 0)[0], col)
+        put(state, 1, place_in(state, 1)[0], (col + 5) % 100)
+        frame = draw_frame(state)
+        assert pixel(state, frame, 1) in palette.TRAFFIC
         shown.append(np.argwhere((frame == palette.TRAFFIC[1]).all(axis=2)).mean(axis=0))
     assert shown[0] == pytest.approx(shown[1])
 
@@ -159,33 +157,34 @@ def test_ring_shows_traffic_across_its_seam():
 def test_tall_road_is_shown_to_its_ends():
     env = make("drivesim/Obstacles-v0")
     env.reset(seed=0)
-    world = world_of(env)
-    assert count(draw_frame(world), palette.CHECKER_DARK) == 0
-    view = view_of(world)
-    assert view.first_row + view.rows == int(world["rows"])
-    world["vehicles"]["row"][0] = 1
-    assert view_of(world).first_row == 0
-    assert count(draw_frame(world), palette.CHECKER_DARK) > 0
+    state = state_of(env)
+    assert count(draw_frame(state), palette.CHECKER_DARK) == 0
+    view = view_of(state)
+    assert view.first_row + view.rows == int(state.map["rows"])
+    put(state, 0, 1, place_in(state)[1])
+    assert view_of(state).first_row == 0
+    assert count(draw_frame(state), palette.CHECKER_DARK) > 0
 
 
 def test_traffic_is_where_the_state_says():
     for env_id in ("drivesim/Autodrive-v0", "drivesim/Intersection-v0"):
-        for world in drive(make(env_id), seed=4):
-            frame = draw_frame(world)
-            for vehicle in world["vehicles"][1 : int(world["num_vehicles"])]:
-                if vehicle["status"] == DRIVING and vehicle["limit"] > 1:
-                    assert pixel(world, frame, vehicle) in palette.TRAFFIC
+        for state in drive(make(env_id), seed=4):
+            frame = draw_frame(state)
+            vehicles = state.world["vehicles"]
+            for k in range(1, int(state.world["num_vehicles"])):
+                if vehicles["status"][k] == DRIVING and vehicles["top_speed"][k] > 1:
+                    assert pixel(state, frame, k) in palette.TRAFFIC
 
 
 @pytest.mark.parametrize("axis", ["colour_0", "colour_1"])
 def test_signals_show_their_colour(axis):
     env = make("drivesim/Intersection-v0", num_vehicles=0)
     env.reset(seed=0)
-    world = world_of(env)
+    state = state_of(env)
     counts = {}
     for colour in (GREEN, YELLOW, RED):
-        world["signals"][axis][0] = colour
-        frame = draw_frame(world)
+        state.world["lamps"][axis][0] = colour
+        frame = draw_frame(state)
         counts[colour] = [count(frame, lamp) for lamp in palette.LAMPS]
     for colour, other in itertools.permutations((GREEN, YELLOW, RED), 2):
         assert counts[colour][colour] > counts[other][colour]
@@ -194,49 +193,49 @@ def test_signals_show_their_colour(axis):
 def test_each_approach_has_its_own_colour():
     env = make("drivesim/Intersection-v0", num_vehicles=0)
     env.reset(seed=0)
-    world = world_of(env)
-    world["signals"]["colour_0"][0], world["signals"]["colour_1"][0] = RED, GREEN
-    frame = draw_frame(world)
+    state = state_of(env)
+    state.world["lamps"]["colour_0"][0], state.world["lamps"]["colour_1"][0] = RED, GREEN
+    frame = draw_frame(state)
     for lamp, south_east in ((palette.LAMPS[RED], True), (palette.LAMPS[GREEN], False)):
         # seen from the middle: northbound cars have their signal in the south-east, southbound in the north-west
         row, col = (np.argwhere((frame == lamp).all(axis=2)) - 240).T
         assert ((row * col > 0) == south_east).all()
-    lines = draw_text(world).splitlines()
+    lines = draw_text(state).splitlines()
     assert [lines[row][2 * col] for row, col in ((16, 15), (13, 14), (15, 13), (14, 16))] == ["r", "r", "g", "g"]
 
 
 def test_brake_lights_burn_while_a_car_slows_down():
     env = make("drivesim/Autodrive-v0")
     env.reset(seed=0)
-    world = world_of(env)
+    state = state_of(env)
     for car in range(2):
-        world["vehicles"]["acceleration"][:] = 0
-        assert count(draw_frame(world), palette.BRAKE_LIGHT) == 0
-        world["vehicles"]["acceleration"][car] = -1
-        assert count(draw_frame(world), palette.BRAKE_LIGHT) > 0
+        state.world["vehicles"]["acceleration"][:] = 0
+        assert count(draw_frame(state), palette.BRAKE_LIGHT) == 0
+        state.world["vehicles"]["acceleration"][car] = -1
+        assert count(draw_frame(state), palette.BRAKE_LIGHT) > 0
 
 
 def test_a_crashed_car_is_in_flames():
     for env_id in IDS:
         env = make(env_id)
         env.reset(seed=0)
-        world = world_of(env)
-        assert count(draw_frame(world), palette.FLAME_CORE) == 0
-        world["vehicles"]["status"][0] = CRASHED
-        assert count(draw_frame(world), palette.FLAME_CORE) > 0
-        assert "E" not in draw_text(world)
-        assert draw_text(world).count("X") == 1
+        state = state_of(env)
+        assert count(draw_frame(state), palette.FLAME_CORE) == 0
+        state.world["vehicles"]["status"][0] = CRASHED
+        assert count(draw_frame(state), palette.FLAME_CORE) > 0
+        assert "E" not in draw_text(state)
+        assert draw_text(state).count("X") == 1
 
 
 def test_a_wreck_at_the_edge_of_the_picture_is_cut_off():
     env = make("drivesim/Intersection-v0")
     env.reset(seed=0)
-    world = world_of(env)
-    world["vehicles"]["status"][0] = CRASHED
-    size = draw_frame(world).shape
+    state = state_of(env)
+    state.world["vehicles"]["status"][0] = CRASHED
+    size = draw_frame(state).shape
     for row, col in itertools.product((0, 29), (0, 29)):
-        world["vehicles"]["row"][0], world["vehicles"]["col"][0] = row, col
-        frame = draw_frame(world)
+        put(state, 0, row, col)
+        frame = draw_frame(state)
         assert frame.shape == size
         flames = np.argwhere((frame == palette.FLAME_CORE).all(axis=2))
         assert len(flames) > 0
@@ -262,13 +261,13 @@ def test_drawing_alters_nothing(env_id):
     env.reset(seed=5)
     for _ in range(5):
         env.step(FASTER % env.action_space.n)
-        worlds = env.unwrapped.get_state()
-        before = worlds.tobytes()
-        first = draw_frame(worlds[0])
-        draw_text(worlds[0])
-        assert worlds.tobytes() == before
+        state = state_of(env)
+        before = [record.tobytes() for record in state]
+        first = draw_frame(state)
+        draw_text(state)
+        assert [record.tobytes() for record in state] == before
         first[:] = 0  # the caller may paint over it
-        assert draw_frame(worlds[0]).any()
+        assert draw_frame(state).any()
         _, _, terminated, _, _ = env.step(0)
         if terminated:
             return
@@ -281,19 +280,19 @@ def test_same_world_same_frame():
     assert (env.render() == first).all()
     other = make("drivesim/Intersection-v0")
     other.unwrapped.set_state(env.unwrapped.get_state())
-    assert (draw_frame(world_of(other)) == first).all()
+    assert (draw_frame(state_of(other)) == first).all()
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_text_has_one_ego_and_one_letter_per_cell(env_id):
-    for world in drive(make(env_id), seed=7):
-        *lines, figures = draw_text(world).splitlines()
+    for state in drive(make(env_id), seed=7):
+        *lines, figures = draw_text(state).splitlines()
         assert len({len(line) for line in lines}) == 1
         letters = "".join(lines).replace(" ", "")
         assert set(letters) <= set("E0123456789XgyrpG.#:+^>v<=")
-        if world["vehicles"]["status"][0] == DRIVING:
+        if state.world["vehicles"]["status"][0] == DRIVING:
             assert letters.count("E") == 1
-        tick, speed = int(world["tick"]), int(world["vehicles"]["speed"][0])
+        tick, speed = int(state.world["tick"]), int(state.world["vehicles"]["speed"][0])
         assert figures.startswith(f"tick {tick}   speed {speed}   route ")
         assert 0 <= speed <= TOP_SPEED
 
@@ -301,26 +300,38 @@ def test_text_has_one_ego_and_one_letter_per_cell(env_id):
 def test_text_of_a_field():
     env = gym.make("drivesim/Autodrive-v0", render_mode="ansi", num_obstacles=1, crossing_cars=1)
     env.reset(seed=8)
-    world = world_of(env)
+    state = state_of(env)
     lines = env.render().splitlines()
     assert len(lines) == 11
     assert lines[0] == "G G G G G G G G G G"
-    ego, car = world["vehicles"][0], world["vehicles"][1]
-    assert lines[ego["row"]][2 * ego["col"]] == "E"
-    assert lines[car["row"]][2 * car["col"]] == str(car["speed"])
+    (row, col), (car_row, car_col) = place_in(state, 0), place_in(state, 1)
+    assert lines[row][2 * col] == "E"
+    assert lines[car_row][2 * car_col] == str(state.world["vehicles"]["speed"][1])
     assert "".join(lines[:10]).count("#") == 1
 
 
 def test_text_shows_signals_and_route():
     env = gym.make("drivesim/Intersection-v0", render_mode="ansi", num_vehicles=0)
     env.reset(seed=0)
-    world = world_of(env)
-    world["signals"]["colour_0"][0], world["signals"]["colour_1"][0] = GREEN, RED
-    letters = "".join(draw_text(world).splitlines()[:-1])
+    state = state_of(env)
+    state.world["lamps"]["colour_0"][0], state.world["lamps"]["colour_1"][0] = GREEN, RED
+    letters = "".join(draw_text(state).splitlines()[:-1])
     assert letters.count("g") == 2
     assert letters.count("r") == 2
-    world["drivers"]["remaining"][0] = int(world["drivers"]["route_length"][0]) // 2
-    assert abs(float(draw_text(world).split()[-1].rstrip("%")) - 50) < 3
+    state.world["egos"]["remaining"][0] = int(state.world["egos"]["route_length"][0]) // 2
+    assert abs(float(draw_text(state).split()[-1].rstrip("%")) - 50) < 3
+
+
+def test_the_goal_that_is_shown_is_that_of_ego_0():
+    env = gym.make("drivesim/Intersection-v0", distance=8, num_vehicles=0)
+    env.reset(seed=0)
+    state = state_of(env)
+    for goal, (row, col) in enumerate(((6, 15), (15, 23), (23, 14), (14, 6))):  # northbound, eastbound, …
+        state.world["egos"]["goal"][0] = goal
+        letters = [line.split(" ") for line in draw_text(state).splitlines()[:-1]]
+        goals = [(r, line.index("G")) for r, line in enumerate(letters) if "G" in line]
+        assert goals == [(row, col)]
+        assert tuple(draw_frame(state, size=480)[16 * row + 1, 16 * col + 6].tolist()) in CHECKERS
 
 
 def test_importing_the_renderer_loads_neither_pygame_nor_torch():
@@ -357,8 +368,8 @@ def test_facts_survive_packing():
     rng = np.random.default_rng(0)
     facts = {name: rng.integers(0, 1 << bits, (3, 4)) for name, bits in FACTS.items()}
     numbers = packed(facts)
-    for place in np.ndindex(3, 4):
-        assert unpacked(int(numbers[place])) == {name: int(array[place]) for name, array in facts.items()}
+    for at in np.ndindex(3, 4):
+        assert unpacked(int(numbers[at])) == {name: int(array[at]) for name, array in facts.items()}
 
 
 # What eyes without one kind of cone see: Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009) 1291, on linear RGB.

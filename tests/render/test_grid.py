@@ -8,13 +8,13 @@ from drivesim.registry import IDS
 from drivesim.render.frame import draw_scene
 from drivesim.render.grid import GAP, MOST_WORLDS, columns_for, draw_grid
 from drivesim.render.scene import Scene
+from drivesim.rendering import state_of
 
 
 def scenes_of(env_id, num_envs):
     envs = gym.make_vec(env_id, num_envs=num_envs)
     envs.reset(seed=0)
-    worlds = envs.unwrapped.get_state()
-    return [Scene(worlds[i]) for i in range(num_envs)]
+    return [Scene(state_of(envs, i)) for i in range(num_envs)]
 
 
 @pytest.mark.parametrize("env_id", IDS)

@@ -9,22 +9,24 @@ import pytest
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.core.world import DRIVING
 from drivesim.registry import IDS
-from drivesim.render.motion import MIDDLE, is_next
+from drivesim.render.motion import MIDDLE, is_next, periods_of
 from drivesim.render.scene import Scene
 from drivesim.render.sprites import CAR, HALF_LENGTH, HALF_WIDTH, TRUCK
+from drivesim.render.state import place_of
+from drivesim.rendering import state_of
 
 SHARES = np.linspace(0.0, 1.0, 16)
 
 
 def pairs(env_id, num_envs, ticks, seed=0, **options):
-    """Worlds and the same one tick later, under random actions of the ego."""
+    """States and the same one tick later, under random actions of the ego."""
     envs = gym.make_vec(env_id, num_envs=num_envs, **options)
     envs.reset(seed=seed)
     envs.action_space.seed(seed)
-    before = envs.unwrapped.get_state()
+    before = [state_of(envs, i) for i in range(num_envs)]
     for _ in range(ticks):
         envs.step(envs.action_space.sample())
-        after = envs.unwrapped.get_state()
+        after = [state_of(envs, i) for i in range(num_envs)]
         for i in range(num_envs):
             if is_next(before[i], after[i]):
                 yield before[i], after[i]
@@ -88,15 +90,16 @@ def test_the_test_sees_overlaps():
 def test_traffic_never_overlaps_between_two_ticks(env_id, options):
     seen = 0
     for before, after in pairs(env_id, num_envs=4, ticks=45, **options):
-        old, new = (world["vehicles"][: int(world["num_vehicles"])] for world in (before, after))
-        size = np.where([after["wraps_rows"], after["wraps_cols"]], [after["rows"], after["cols"]], 0)
+        old, new = (state.world["vehicles"][: int(state.world["num_vehicles"])] for state in (before, after))
+        size = np.array(periods_of(after.map))
         scene = Scene(after, before)
         assert scene.moves
-        seen += int((old["row"] != new["row"]).sum() + (old["heading"] != new["heading"]).sum())
+        (old_rows, _), (new_rows, _) = place_of(after.map, old["cell"]), place_of(after.map, new["cell"])
+        seen += int((old_rows != new_rows).sum() + (old["heading"] != new["heading"]).sum())
         if not (old["status"] == new["status"]).all():
             continue  # somebody has crashed
         for share in SHARES:
-            assert overlapping(corners(scene, share), size) == [], (share, int(after["tick"]))
+            assert overlapping(corners(scene, share), size) == [], (share, int(after.world["tick"]))
     assert seen > 50
 
 
@@ -104,7 +107,7 @@ def test_traffic_never_overlaps_between_two_ticks(env_id, options):
 def test_everything_starts_where_it_was_and_ends_where_it_is(env_id):
     for before, after in pairs(env_id, num_envs=2, ticks=25):
         moving, standing = Scene(after, before), Scene(before)
-        period = np.array([int(after["rows"]), int(after["cols"])])
+        period = np.array([int(after.map["rows"]), int(after.map["cols"])])
         kinds = ("ego", "car", "truck", "pedestrian")
         first = [piece for piece in moving.pieces if piece.look.kind in kinds]
         still = [piece for piece in standing.pieces if piece.look.kind in kinds]
@@ -129,13 +132,13 @@ def test_nothing_jumps(env_id):
 def test_a_world_of_another_episode_is_left_out_of_account():
     env = gym.make("drivesim/Highway-v0")
     env.reset(seed=0)
-    first = env.unwrapped.get_state()[0]
+    first = state_of(env)
     env.step(3)
-    second = env.unwrapped.get_state()[0]
+    second = state_of(env)
     env.step(3)
-    third = env.unwrapped.get_state()[0]
+    third = state_of(env)
     env.reset()
-    other = env.unwrapped.get_state()[0]
+    other = state_of(env)
     assert Scene(second, first).moves
     assert not Scene(third, first).moves
     assert not Scene(first, second).moves
@@ -145,14 +148,30 @@ def test_a_world_of_another_episode_is_left_out_of_account():
         assert all(piece.rows[0] == piece.rows[2] and piece.cols[0] == piece.cols[2] for piece in scene.pieces)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "periods"),
+    [
+        ("drivesim/Highway-v0", (0, 100)),
+        ("drivesim/Intersection-v0", (30, 30)),
+        ("drivesim/Autodrive-v0", (0, 10)),
+        ("drivesim/Obstacles-v0", (0, 0)),
+        ("drivesim/LaneKeep-v0", (0, 0)),
+    ],
+)
+def test_a_map_goes_on_with_its_other_side_where_portals_lead_there(env_id, periods):
+    env = gym.make(env_id)
+    env.reset(seed=0)
+    assert periods_of(state_of(env).map) == periods
+
+
 def test_traffic_that_leaves_the_map_comes_in_on_its_other_side():
     env = gym.make("drivesim/Intersection-v0", num_vehicles=20)
     env.reset(seed=0)
-    before = env.unwrapped.get_state()[0]
+    before = state_of(env)
     crossed = 0
     for _ in range(100):
         _, _, terminated, _, _ = env.step(1)
-        after = env.unwrapped.get_state()[0]
+        after = state_of(env)
         for piece in Scene(after, before).pieces:
             if piece.look.kind in (CAR, TRUCK):
                 way = np.array([piece.rows, piece.cols])
@@ -167,15 +186,15 @@ def test_traffic_that_leaves_the_map_comes_in_on_its_other_side():
 def test_vehicles_are_shown_as_they_were_until_the_tick_is_over():
     env = gym.make("drivesim/Obstacles-v0")
     env.reset(seed=0)
-    before = env.unwrapped.get_state()[0]
+    before = state_of(env)
     terminated = False
     while not terminated:
         after = before
-        before = env.unwrapped.get_state()[0]
+        before = state_of(env)
         _, _, terminated, _, info = env.step(3)
-        after = env.unwrapped.get_state()[0]
+        after = state_of(env)
     assert info["collision"] or info["off_road"]
-    assert before["vehicles"]["status"][0] == DRIVING
+    assert before.world["vehicles"]["status"][0] == DRIVING
     (ego,) = (piece for piece in Scene(after, before).pieces if piece.look.kind == "ego")
     assert ego.look_at(0.99).kind == "ego"
     assert ego.look_at(1.0).kind == "wreck"

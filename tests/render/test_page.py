@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from episodes import ALL_ACTIONS, Random, action_names, read_page, record
 from PIL import Image
+from places import place_in
 
 from agents.scripted import make_scripted
 from drivesim.core.world import ABSENT
 from drivesim.registry import IDS
 from drivesim.render.canvas import Sprite
-from drivesim.render.ground import map_of
+from drivesim.render.ground import level_of
 from drivesim.render.moment import Decision
 from drivesim.render.page import COLOURS, write_page
 from drivesim.render.scene import Scene
 from drivesim.render.sprites import sprite
+from drivesim.render.state import State
 from drivesim.render.tiles import ground_picture
 from drivesim.render.view import view_of
 
@@ -113,8 +115,8 @@ def test_pieces_move_as_in_every_other_picture(pages, env_id):
     moments, page = pages[env_id]
     pieces, before, looks = pieces_of(page), None, {}
     for moment, tick in zip(moments, page["ticks"], strict=True):
-        scene = Scene(moment.world, before)
-        before = moment.world
+        scene = Scene(moment.state, before)
+        before = moment.state
         assert len(tick["pieces"]) == len(scene.pieces)
         focus = pieces[tick["focus"]]
         for share in SHARES:
@@ -137,7 +139,7 @@ def test_the_tiles_make_up_the_ground(pages, env_id):
     tiles = pixels(page["tiles"]).reshape(page["num_tiles"], cell, cell, 3)
     rows, cols = page["rows"]["count"], page["cols"]["count"]
     ground = tiles[np.array(page["ground"])].reshape(rows, cols, cell, cell, 3).transpose(0, 2, 1, 3, 4)
-    wanted = ground_picture(map_of(moments[0].world), cell)[: rows * cell, : cols * cell]
+    wanted = ground_picture(level_of(moments[0].state), cell)[: rows * cell, : cols * cell]
     assert np.array_equal(ground.reshape(rows * cell, cols * cell, 3), wanted)
 
 
@@ -145,7 +147,7 @@ def test_looks_are_the_sprites_with_their_opacity(pages):
     moments, page = pages[HIGHWAY]
     pieces, looks = pieces_of(page), {}
     for (before, after), tick in zip(itertools.pairwise(moments), page["ticks"][1:], strict=True):
-        for number, piece in zip(tick["pieces"], Scene(after.world, before.world).pieces, strict=True):
+        for number, piece in zip(tick["pieces"], Scene(after.state, before.state).pieces, strict=True):
             looks[pieces[number]["look"]] = piece.look
     assert len({look.kind for look in looks.values()}) >= 4
     for number, look in looks.items():
@@ -165,11 +167,10 @@ def test_looks_are_the_sprites_with_their_opacity(pages):
 def test_the_page_is_told_which_part_of_the_map_to_show(pages, env_id):
     moments, page = pages[env_id]
     for moment in moments:
-        vehicle = moment.world["vehicles"][0]
-        if vehicle["status"] == ABSENT:
+        if moment.world["vehicles"]["status"][0] == ABSENT:
             continue
-        view = view_of(moment.world)
-        for name, ego, first in (("rows", vehicle["row"], view.first_row), ("cols", vehicle["col"], view.first_col)):
+        view, (row, col) = view_of(moment.state), place_in(moment.state)
+        for name, ego, first in (("rows", row, view.first_row), ("cols", col, view.first_col)):
             side = page[name]
             wanted = float(ego) - math.floor(side["ego"] * side["shown"])
             last = side["first"] + side["count"] - side["shown"]
@@ -289,9 +290,9 @@ BAD = {
 
 
 def other_map(moment):
-    world = moment.world.copy()
-    world["cells"][3] ^= 1
-    return replace(moment, world=world)
+    map = moment.state.map.copy()
+    map["ground"][int(moment.world["vehicles"]["cell"][0])] ^= 2
+    return replace(moment, state=State(map, moment.world))
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -94,10 +94,10 @@ def test_the_ego_is_where_the_state_says_on_a_tick_and_between_two(browser, epis
     show(browser, path)
     num_seen = 0
     for n in range(0, len(moments) - 1, 3):
-        after = moments[n + 1].world
-        if after["vehicles"]["status"][0] != DRIVING:
+        after = moments[n + 1].state
+        if after.world["vehicles"]["status"][0] != DRIVING:
             continue
-        scene = Scene(after, moments[n].world)
+        scene = Scene(after, moments[n].state)
         for share in (0.0, 0.3, 0.75):
             row, col = scene.focus(share)
             browser.execute_script("drivesim.seek(arguments[0])", n + share)
@@ -119,7 +119,7 @@ def test_the_picture_is_that_of_a_film(browser, episodes, env_id):
     moments, path = episodes[env_id]
     show(browser, path, size=(700, 700))
     for n in range(0, len(moments) - 1, max(1, len(moments) // 6)):
-        scene = Scene(moments[n + 1].world, moments[n].world)
+        scene = Scene(moments[n + 1].state, moments[n].state)
         for share in (0.5, 1.0):
             browser.execute_script("drivesim.seek(arguments[0])", n + share)
             shown = picture(browser).astype(int)
@@ -324,8 +324,8 @@ def test_x_ray_tints_the_salient_cells_and_nothing_else(browser, episodes):
     plain = picture(browser).astype(int)
     at(browser, "xray").click()
     tinted = picture(browser).astype(int)
-    scene, saliency = Scene(moments[2].world, moments[1].world), moments[2].decision.saliency
-    view = view_of(moments[2].world)
+    scene, saliency = Scene(moments[2].state, moments[1].state), moments[2].decision.saliency
+    view = view_of(moments[2].state)
     wanted = draw_scene(scene, plain.shape[1] // view.cols, saliency=saliency)
     assert np.abs(means(tinted, scene) - means(wanted, scene)).max() < 12
     cells = {(round(view.row_of(row)), round(view.col_of(col))) for row, col, _ in saliency}
@@ -340,7 +340,7 @@ def test_x_ray_tints_the_salient_cells_and_nothing_else(browser, episodes):
 def test_all_that_is_shown_of_the_map_fits_into_the_window_and_is_sharp(browser, episodes, env_id, size, ratio):
     moments, path = episodes[env_id]
     show(browser, path, size, ratio)
-    view = view_of(moments[0].world)
+    view = view_of(moments[0].state)
     width, height, left, right, top, bottom, page_width = browser.execute_script(
         "const c = document.getElementById('picture'), b = c.getBoundingClientRect();"
         "return [c.width, c.height, b.left, b.right, b.top, b.bottom, document.documentElement.scrollWidth]"

@@ -10,12 +10,14 @@ import gymnasium as gym
 import numpy as np
 import pygame
 import pytest
+from places import place_in
 
 from drivesim.registry import IDS
 from drivesim.render import palette, panel
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.view import view_of
 from drivesim.render.window import FASTEST, Window
+from drivesim.rendering import state_of
 
 ACTIONS = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
 QUICK = 1000.0  # ticks per second: every tick takes one picture
@@ -44,12 +46,11 @@ def drive(env_id="drivesim/Obstacles-v0", seed=0, ticks=8, **options):
     """Moments of a drive straight on."""
     env = gym.make(env_id, **options)
     env.reset(seed=seed)
-    world = env.unwrapped.get_state()[0]
-    beside = int(world["vehicles"]["row"][0]), int(world["vehicles"]["col"][0]) + 1
-    yield Moment(world, decision=Decision((0.1, 0.5, -0.2, 0.9, 0.0), False, 0.9, ((*beside, 1.0),)))
+    row, col = place_in(state_of(env))
+    yield Moment(state_of(env), decision=Decision((0.1, 0.5, -0.2, 0.9, 0.0), False, 0.9, ((row, col + 1, 1.0),)))
     for _ in range(ticks):
         _, reward, terminated, _, info = env.step(3 % env.action_space.n)
-        yield Moment(env.unwrapped.get_state()[0], 3, reward, info["reward_terms"])
+        yield Moment(state_of(env), 3, reward, info["reward_terms"])
         if terminated:
             return
 
@@ -85,11 +86,12 @@ def test_ego_is_where_the_state_says(env_id, window):
         picture = pixels()[:, : 900 - panel.WIDTH]
         if moment.world["vehicles"]["status"][0] != 1:
             return
-        view = view_of(moment.world)
+        view = view_of(moment.state)
         cell = min(700 // view.rows, (900 - panel.WIDTH) // view.cols)
         top, left = (700 - view.rows * cell) // 2, (900 - panel.WIDTH - view.cols * cell) // 2
-        row = int(view.row_of(int(moment.world["vehicles"]["row"][0]))) * cell + cell // 2 + top
-        col = int(view.col_of(int(moment.world["vehicles"]["col"][0]))) * cell + cell // 2 + left
+        row, col = place_in(moment.state)
+        row = int(view.row_of(row)) * cell + cell // 2 + top
+        col = int(view.col_of(col)) * cell + cell // 2 + left
         assert tuple(picture[row, col]) == palette.EGO
 
 

@@ -1,0 +1,34 @@
+"""`make install` tells what it does, and a cache that cannot be filled does not stop it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+# Stands in for Python: makes an environment whose Python notes how it was called, and cannot compile if told so.
+PYTHON = """#!/bin/sh
+if [ "$2" = venv ]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; fi
+if [ "$2" = drivesim ]; then echo "a bar" >&2; exit {status}; fi
+"""
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("status", [0, 1])
+def test_installing_tells_each_stage_and_ends_well_even_if_nothing_can_be_compiled(tmp_path, status) -> None:
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    python = tmp_path / "python"
+    python.write_text(PYTHON.format(status=status))
+    python.chmod(0o755)
+    command = ["make", "-f", str(ROOT / "Makefile"), "install", f"PYTHON={python}"]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    stages = ["[1/3] creating .venv", "[2/3] installing packages", "[3/3] compiling the kernels", "installed"]
+    lines = iter(done.stdout.splitlines())
+    assert all(any(line.startswith(stage) for line in lines) for stage in stages), done.stdout
+    assert ("each will be when it is first needed" in done.stdout) == bool(status)
+    assert "a bar" in done.stderr
+    assert (tmp_path / ".venv" / "installed").exists()
