@@ -145,8 +145,6 @@ def check_options(name: str, config: Any) -> None:
 
 
 def check_kernel(name: str, function: Any) -> None:
-    """Refuse what the loops cannot call by address: a method, a function without `@kernel`."""
-    if not callable(function):
-        raise TypeError(f"{name} must be staticmethod(a kernel), got {function!r}")
-    if not numba.config.DISABLE_JIT and not hasattr(function, "overloads"):
-        raise TypeError(f"{name} must be a kernel: put @kernel of drivesim.core.jit over {function!r}")
+    """Refuse what the loops cannot call by address."""
+    if not callable(function) or not (numba.config.DISABLE_JIT or hasattr(function, "overloads")):
+        raise TypeError(f"{name} must be a function under @kernel of drivesim.core.jit, got {function!r}")
