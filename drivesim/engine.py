@@ -211,11 +211,23 @@ class Engine:
             is_detailed=int(is_detailed),
         )
         if worlds is None:
-            self._refuse(self._on_all_worlds(batch.step_worlds))
+            self.step_again()
             return
         edges = np.flatnonzero(np.diff(worlds, prepend=False, append=False)).tolist()
         runs = zip(edges[::2], edges[1::2], strict=True)  # of neighbours: [begin, end)
         self._refuse(sum(batch.step_worlds(self._frame.argument, begin, end, 0) for begin, end in runs))
+
+    @property
+    def has_arrays(self) -> bool:
+        """Whether arrays have been handed over to `step`; a copy of an engine has none."""
+        return hasattr(self._frame, "actions")
+
+    def step_again(self) -> None:
+        """Step every world with the arrays of the last step, whose actions have been overwritten.
+
+        In an environment of one world, handing the arrays over would take as long as the step.
+        """
+        self._refuse(self._on_all_worlds(batch.step_worlds))
 
     def observe(self, obs_out: Array) -> None:
         """Observe every world without a step."""
@@ -292,7 +304,7 @@ class Engine:
         chosen = state[mask]
         model = self._model
         model_map = model["map"] if self.has_own_maps else self.maps
-        check_states(chosen, model, model_map, self.config.scenario)
+        check_states(chosen, model, model_map, self.config.scenario, int(self.options["driver_model"][0]))
         if self.autoreset == batch.SAME_STEP and (chosen["world"]["stage"] == ENDED).any():
             raise ValueError("state holds an ended episode, which a SAME_STEP environment cannot continue")
         self.worlds[mask] = chosen["world"]

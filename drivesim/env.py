@@ -88,6 +88,7 @@ class DriveEnv(gym.Env[Array, int]):
         self.observation_space: spaces.Box = box
         self.action_space: spaces.Discrete = spaces.Discrete(self._engine.num_actions)  # type: ignore[assignment]
         self._num_actions = self._engine.num_actions
+        self._obs = self._engine.empty_obs()
         self._actions = np.zeros(1, np.int64)
         self._rewards = np.zeros(1, np.float64)
         self._terminations = np.zeros(1, np.bool_)
@@ -133,15 +134,14 @@ class DriveEnv(gym.Env[Array, int]):
         mask = np.ones(1, np.bool_)
         self._engine.key_worlds(mask, [seed])
         self._needs_reset = True  # until a level has been certified
-        obs = self._engine.empty_obs()
-        self._engine.reset(mask, np.array([level_seed], np.int64), obs)
+        self._engine.reset(mask, np.array([level_seed], np.int64), self._obs)
         self._needs_reset = False
         self._engine.describe()
         self._engine.terms[:] = 0.0
         self._engine.costs[:] = 0.0
         if self._is_human:
             self._renderer.show()
-        return obs[0], self._info()
+        return self._obs[0].copy(), self._info()
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Advance the world by one tick.
@@ -160,13 +160,16 @@ class DriveEnv(gym.Env[Array, int]):
             self._check_open()
             raise gym.error.ResetNeeded("call reset() before step(): there is no episode or it has terminated")
         self._actions[0] = action
-        obs = self._engine.empty_obs()
-        self._engine.step(self._actions, obs, self._rewards, self._terminations, self._truncations, is_detailed=True)
+        if self._engine.has_arrays:
+            self._engine.step_again()
+        else:
+            ends = self._terminations, self._truncations
+            self._engine.step(self._actions, self._obs, self._rewards, *ends, is_detailed=True)
         terminated = self._terminations.item()
         self._needs_reset = terminated
         if self._is_human:
             self._renderer.show(action, self._rewards.item())
-        return obs[0], self._rewards.item(), terminated, False, self._info()
+        return self._obs[0].copy(), self._rewards.item(), terminated, False, self._info()
 
     def _info(self) -> dict[str, Any]:
         """The `info` of a reset or step."""
@@ -212,9 +215,8 @@ class DriveEnv(gym.Env[Array, int]):
             gymnasium.error.ResetNeeded: before the first reset.
         """
         self._check_started("observe")
-        obs = self._engine.empty_obs()
-        self._engine.observe(obs)
-        return obs[0]  # type: ignore[no-any-return]
+        self._engine.observe(self._obs)
+        return self._obs[0].copy()  # type: ignore[no-any-return]
 
     def action_masks(self) -> Array:
         """Bool (num_actions,): which actions do something that IDLE does not; IDLE itself is true.

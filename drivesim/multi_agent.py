@@ -29,7 +29,7 @@ from drivesim.checks import (
 )
 from drivesim.config import EnvConfig
 from drivesim.core import batch
-from drivesim.core.world import GOING, MAX_VEHICLES
+from drivesim.core.world import GOING
 from drivesim.engine import Array, Engine
 from drivesim.env import INFO_KEYS
 from drivesim.registry import Entry, entries, scenario_of
@@ -53,12 +53,7 @@ def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) ->
     names = ("observation", "difficulty", "split", "num_levels", "reward", "reward_weights", "traffic", "dawdle")
     own = {name: options[name] for name in names if name in options}
     config = EnvConfig(entry.name, **own, level={name: value for name, value in options.items() if name not in names})
-    scenario = config.scenario_class
-    num_agents = whole("num_agents", num_agents, 1, scenario.max_egos)
-    count = scenario.num_vehicles(config.level_config) - 1 + num_agents
-    if count > MAX_VEHICLES:
-        raise ValueError(f"{count} vehicles do not fit: at most {MAX_VEHICLES}, the {num_agents} agents included")
-    return entry, config, num_agents
+    return entry, config, whole("num_agents", num_agents, 1, config.scenario_class.max_egos)
 
 
 class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):

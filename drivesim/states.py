@@ -3,7 +3,7 @@
 Kernels trust what they read: an index that leads out of a record would crash the interpreter. So everything that
 they use as an index, a bound or a divisor is checked before a state is taken over, from the tables below. What a level
 draws (its map, who drives where) is free; what the options fix must be as in a level generated here; and what can be
-derived is derived anew.
+derived is derived anew. A level may be nonsense, then, but no vehicle leaves its map.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from drivesim.core.following import STALE
 from drivesim.core.map import EDGE, PORTAL
 from drivesim.core.world import (
     ABSENT,
@@ -21,11 +22,13 @@ from drivesim.core.world import (
     ENDED,
     GOING,
     GREEN,
+    KRAUSS,
     NOBODY,
     NOT_STARTED,
     RED,
     RUNNING,
     TOP_SPEED,
+    UNAWARE,
     WAS_TOLD,
 )
 
@@ -49,21 +52,32 @@ FIXED_MAP = (
     "junctions",
 )
 """The same of a map."""
+MAX_PLACES = 31
+"""Cells of a junction at most: the bits of a claim that are not its sign."""
 LARGEST = 2**31 - 1
+HEAD_RANGES = {
+    "stage": (NOT_STARTED, ENDED),
+    "episode": (0, 2**62),
+    "tick": (0, 2**30),
+    "attempt": (0, LARGEST),
+    "is_mirrored": (0, 1),
+}
+"""Least and greatest values of the numbers of a world."""
 RANGES = {
     "vehicles": {
         "heading": (0, 3),
         "speed": (0, TOP_SPEED),
         "top_speed": (0, TOP_SPEED),
         "status": (ABSENT, CRASHED),
+        "next_status": (0, 0),  # between two ticks nobody is about to leave the world
         "next_turn": (-1, 1),
         "claim": (0, LARGEST),
     },
     "people": {"heading": (0, 3), "status": (NOBODY, CROSSING)},
-    "egos": {"drive": (GOING, WAS_TOLD)},
+    "egos": {"drive": (GOING, WAS_TOLD), "route_length": (1, LARGEST)},
     "lamps": {"colour_0": (GREEN, RED), "colour_1": (GREEN, RED)},
 }
-"""Least and greatest values of the fields that kernels rely on, whatever the map."""
+"""The same of the fields that kernels rely on, whatever the map."""
 
 
 def check_state(state: Any, mask: Any, num_worlds: int, dtype: np.dtype[np.void]) -> tuple[Array, Array]:
@@ -72,11 +86,15 @@ def check_state(state: Any, mask: Any, num_worlds: int, dtype: np.dtype[np.void]
     Raises:
         TypeError, ValueError: naming what is wrong.
     """
-    if not isinstance(state, np.ndarray) or state.dtype != dtype:
-        found = getattr(state, "dtype", type(state).__name__)
-        raise TypeError(
-            f"state must be an array from get_state() of an environment with the same options, got {str(found)[:80]}"
-        )
+    if isinstance(state, np.ndarray) and np.can_cast(state.dtype, dtype, "equiv"):
+        state = state.astype(dtype, copy=False)  # np.concatenate and np.stack close the gaps between fields
+    else:
+        found = type(state).__name__
+        if isinstance(state, np.ndarray):
+            found = f"elements of {state.dtype.itemsize} bytes where this environment's have {dtype.itemsize}"
+            if state.dtype.names is not None and set(state.dtype.names) & {"world", "map"}:
+                found += ": the options of the two differ"
+        raise TypeError(f"state must be an array from get_state() of an environment with the same options, got {found}")
     if state.shape != (num_worlds,):
         raise ValueError(f"state must have shape ({num_worlds},), got {state.shape}")
     if mask is None:
@@ -88,7 +106,7 @@ def check_state(state: Any, mask: Any, num_worlds: int, dtype: np.dtype[np.void]
     return state, mask
 
 
-def check_states(states: Array, model: Array, model_map: Array, scenario: str) -> None:
+def check_states(states: Array, model: Array, model_map: Array, scenario: str, driver_model: int) -> None:
     """Refuse states that are none of this environment.
 
     Args:
@@ -96,19 +114,22 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str) -
         model: (1,) a state of a level generated from the environment's options.
         model_map: (1,) its map.
         scenario: its name, for the message.
+        driver_model: KRAUSS, NASCH or UNAWARE.
 
     Raises:
         ValueError: naming the first env that is refused, and the field.
     """
-    stage = states["world"]["stage"]
-    require((stage >= NOT_STARTED) & (stage <= ENDED), "stage")
+    require_ranges(states["world"], {"stage": HEAD_RANGES["stage"]})
     require(states["world"]["scenario"] == model["world"]["scenario"], "scenario", scenario)
-    states = states[stage != NOT_STARTED]
-    if len(states) == 0:
-        return
+    is_blank = states["world"]["stage"] == NOT_STARTED
+    if is_blank.any():  # nothing of it is ever read
+        states = np.where(is_blank, model, states)
+    maps = model_map
     if "map" in (states.dtype.names or ()):
-        check_maps(states["map"], model_map)
+        maps = states["map"]
+        check_maps(maps, model_map)
     check_worlds(states["world"], model["world"], model_map)
+    check_ways(states["world"], maps, border_of(model_map), driver_model)
 
 
 def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
@@ -119,25 +140,24 @@ def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
     """
     for name in FIXED:
         require(worlds[name] == model[name], name, str(model[name][0]))
-    for name in ("episode", "tick", "attempt"):
-        require(worlds[name] >= 0, name)
+    require_ranges(worlds, HEAD_RANGES)
     for block, ranges in RANGES.items():
-        for name, (low, high) in ranges.items():
-            require((worlds[block][name] >= low) & (worlds[block][name] <= high), name)
+        require_ranges(worlds[block], ranges)
     num_egos, num_vehicles = int(model["num_egos"][0]), int(model["num_vehicles"][0])
     egos = worlds["egos"][:, :num_egos]
     vehicles = worlds["vehicles"][:, :num_vehicles]
     people = worlds["people"][:, : int(model["num_people"][0])]
-    require(egos["route_length"] > 0, "route_length")
-    require((egos["goal"] >= 0) & (egos["goal"] < max(1, int(model_map["num_destinations"][0]))), "goal")
-    require((vehicles["leader"] >= -1) & (vehicles["leader"] < num_vehicles), "leader")
+    require_ranges(egos, {"goal": (0, max(1, int(model_map["num_destinations"][0])) - 1)})
+    require_ranges(vehicles, {"leader": (STALE, num_vehicles - 1)})
     is_border = border_of(model_map)
     require(is_on_map(vehicles["cell"], is_border), "cell")
     require(is_on_map(people["cell"], is_border), "cell")
     require((vehicles["exit_cell"] == -1) | is_on_map(vehicles["exit_cell"], is_border), "exit_cell")
-    is_driving = vehicles["status"] == DRIVING
+    if model_map["num_junctions"][0] == 0:
+        require(vehicles["claim"] == 0, "claim", "0 where there is no junction")
+    is_driving = worlds["vehicles"]["status"] == DRIVING
+    require(~is_driving[:, num_vehicles:], "status")
     require(is_driving[:, :num_egos].any(axis=1) | (worlds["stage"] != RUNNING), "status")
-    require((occupants_of(worlds) > 0).sum(axis=1) == is_driving.sum(axis=1), "cell", "no other vehicle's")
 
 
 def check_maps(maps: Array, model: Array) -> None:
@@ -149,15 +169,70 @@ def check_maps(maps: Array, model: Array) -> None:
     for name in FIXED_MAP:
         require(maps[name] == model[name], name)
     border = border_of(model)
-    require((maps["ground"] >> 4 & 7 == EDGE) == border, "ground")
-    require(maps["ground"][:, border] == EDGE << 4, "ground")
+    ground, behind = maps["ground"][:, : len(border)], maps["ground"][:, len(border) :]
+    require((ground >> 4 & 7 == EDGE) == border, "ground")
+    require(ground[:, border] == EDGE << 4, "ground")
+    require(behind == 0, "ground")
+    num_junctions = int(model["num_junctions"][0])
+    if num_junctions > 0:
+        require(maps["junctions"]["num_cells"] <= MAX_PLACES, "num_cells", f"at most {MAX_PLACES}")
+        require_ranges(maps, {"junction": (0, num_junctions), "place": (0, MAX_PLACES - 1)})
+        require(maps["junction"][:, border] == 0, "junction")
     if model["num_portals"][0] == 0:
-        require(maps["ground"] & PORTAL == 0, "ground")
+        require(ground & PORTAL == 0, "ground")
         return
-    require((maps["leads_to"] >= 0) & (maps["leads_to"] < 4 * len(border)), "leads_to")
-    require((maps["comes_from"] >= 0) & (maps["comes_from"] < len(border)), "comes_from")
-    is_portal = maps["ground"] & PORTAL != 0
-    require(~is_portal | ~border[np.minimum(maps["leads_to"] >> 2, len(border) - 1)], "leads_to")
+    require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
+    is_portal = ground & PORTAL != 0
+    require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
+
+
+def check_ways(worlds: Array, maps: Array, is_border: Array, driver_model: int) -> None:
+    """Refuse worlds in which traffic would drive over the border, which is only one cell wide.
+
+    Who follows Krauss must have as many cells ahead as braking takes: then car following keeps that. Nagel's and
+    Schreckenberg's drivers stop at once. Those who are unaware drive straight on for ever.
+
+    Args:
+        worlds: (M,) checked but for this.
+        maps: (M,) theirs, or (1,) everybody's.
+        is_border: bool (cells,).
+        driver_model: KRAUSS, NASCH or UNAWARE.
+
+    Raises:
+        ValueError: as `check_states`.
+    """
+    vehicles = worlds["vehicles"]
+    is_traffic = vehicles["status"] == DRIVING
+    is_traffic &= np.arange(vehicles.shape[1]) >= worlds["num_egos"][:, None]
+    if driver_model == KRAUSS:
+        length = np.where(is_traffic, vehicles["speed"] * (vehicles["speed"] - 1) // 2, 0)
+    elif driver_model == UNAWARE:
+        length = np.where(is_traffic & (vehicles["top_speed"] > 0), len(is_border), 0)
+    else:
+        return
+    leaves = np.zeros(vehicles.shape, np.bool_)
+    world, k = np.nonzero(length)
+    start, heading, length = vehicles["cell"][world, k], vehicles["heading"][world, k], length[world, k]
+    cell, map_of = start, world if len(maps) > 1 else np.zeros_like(world)
+    for n in range(1, len(is_border) + 1):
+        if len(world) == 0:
+            break
+        cell = cells_ahead(maps, map_of, cell, heading)
+        leaves[world, k] |= is_border[cell]
+        goes_on = ~is_border[cell] & (cell != start) & (n < length)
+        world, k, start, heading, length = (part[goes_on] for part in (world, k, start, heading, length))
+        cell, map_of = cell[goes_on], map_of[goes_on]
+    require(~leaves, "heading", "one in which traffic stays on the map")
+
+
+def cells_ahead(maps: Array, map_of: Array, cells: Array, headings: Array) -> Array:
+    """The cells (n,) ahead of others on the maps `map_of` (n,), as `core.map.next_cell` has it."""
+    ahead = cells + maps["steps"][map_of, headings]
+    if maps["num_portals"][0] == 0:
+        return np.asarray(ahead)
+    leads_to = maps["leads_to"][map_of, cells]
+    passes = (maps["ground"][map_of, cells] & PORTAL != 0) & (leads_to & 3 == headings)
+    return np.where(passes, leads_to >> 2, ahead)
 
 
 def border_of(model: Array) -> Array:
@@ -175,12 +250,25 @@ def is_on_map(cells: Array, is_border: Array) -> Array:
 
 
 def occupants_of(worlds: Array) -> Array:
-    """Who is on every cell of worlds (M,), from their vehicles: uint8 (M, cells), 1 + vehicle, 0 = nobody."""
+    """Who is on every cell of worlds (M,), from their vehicles: uint8 (M, cells), 1 + vehicle, 0 = nobody.
+
+    Of several on one cell, which unaware drivers can be, it is the last: `core.advance` lets them enter in this order.
+    """
     occupants = np.zeros_like(worlds["occupants"])
     vehicles = worlds["vehicles"]
     worlds_of, numbers = np.nonzero(vehicles["status"] == DRIVING)
     occupants[worlds_of, vehicles["cell"][worlds_of, numbers]] = numbers + 1
     return occupants
+
+
+def require_ranges(records: Array, ranges: dict[str, tuple[int, int]]) -> None:
+    """Refuse the first world in whose records (M, …) a field is out of its range.
+
+    Raises:
+        ValueError: naming it, the field and the range.
+    """
+    for name, (low, high) in ranges.items():
+        require((records[name] >= low) & (records[name] <= high), name, f"in [{low}, {high}]")
 
 
 def require(holds: Array, field: str, allowed: str = "") -> None:

@@ -17,7 +17,9 @@ class Facts:
     near: int
     """Cells before the goal within which a trick driver leaves the road: as late as it still can."""
     success: tuple[float, float, float]
-    """Rates on 1,000 held-out levels of medium difficulty, seeds 0 … 999: random, never steering, rule-based."""
+    """Success rates on 1,000 held-out levels of medium difficulty, seeds 0 … 999: random, never steering, rule-based."""
+    harder: tuple[str, ...]
+    """Of what there is more where the difficulty is greater: "vehicles", "obstacles", "bends"."""
     slow_speed: int = 1
     """Cells per tick at which the careful driver still arrives in time."""
 
@@ -27,27 +29,32 @@ FACTS = {
         empty={"num_obstacles": 0, "crossing_cars": 0},
         near=3,
         success=(0.027, 0.000, 1.000),
+        harder=("obstacles", "vehicles"),
     ),
     "LaneKeep": Facts(
         empty={"length": 40, "wander": 0},
         near=7,
         success=(0.000, 0.006, 1.000),
+        harder=("bends",),
     ),
     "Obstacles": Facts(
         empty={"num_obstacles": 0, "num_walls": 0, "num_closed": 0},
         near=8,
         success=(0.000, 0.000, 1.000),
+        harder=("obstacles",),
     ),
     "Highway": Facts(
         empty={"num_vehicles": 0, "distance": 60},
         near=20,
         success=(0.000, 0.050, 0.953),
+        harder=("vehicles",),
         slow_speed=2,
     ),
     "Intersection": Facts(
         empty={"num_vehicles": 0},
         near=3,
         success=(0.000, 0.155, 1.000),
+        harder=("vehicles",),
     ),
 }
 IDS = tuple(entry_of(name).id for name in FACTS)

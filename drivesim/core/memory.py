@@ -71,9 +71,7 @@ class Structure:
         assert not lengths, f"{self.name} has no blocks {sorted(lengths)}"
         names, formats, offsets = zip(*fields, strict=True)
         size = -(-end // WORD) * WORD
-        return np.dtype(
-            (np.record, {"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
-        )
+        return np.dtype((np.record, {"names": names, "formats": formats, "offsets": offsets, "itemsize": size}))
 
 
 class Frame:
@@ -143,7 +141,7 @@ class FrameType(types.Type):  # type: ignore[misc]
         word = 0
         for field, kind in fields.items():
             self.fields[field] = word, types.int64 if kind is int else kind
-            word += 2 + len(kind.structure.blocks) if isinstance(kind, BatchType) else 1 + isinstance(kind, RowsType)
+            word += 3 + len(kind.structure.blocks) if isinstance(kind, BatchType) else 1 + isinstance(kind, RowsType)
         self.num_words = word
         super().__init__(name=f"Frame({name}: {self.fields})")
 
@@ -158,8 +156,9 @@ class FrameType(types.Type):  # type: ignore[misc]
             table[word + 1] = value.strides[0]
         elif isinstance(kind, BatchType):
             table[word + 1] = value.strides[0]
+            table[word + 2] = value.itemsize
             for n, block in enumerate(kind.structure.blocks):
-                table[word + 2 + n] = value.dtype.fields[block][1]
+                table[word + 3 + n] = value.dtype.fields[block][1]
 
 
 @register_model(BlockType)
@@ -189,11 +188,13 @@ class _StructureModel(models.StructModel):  # type: ignore[misc]
 
 @register_model(BatchType)
 class _BatchModel(models.StructModel):  # type: ignore[misc]
-    """Address, stride, and where in a structure each block begins."""
+    """Address, stride, a structure's size, and where in it each block begins."""
 
     def __init__(self, manager: Any, kind: Any) -> None:
         offsets = [(name, types.int64) for name in kind.structure.blocks]
-        super().__init__(manager, kind, [("first", BlockType("u1")), ("stride", types.int64), *offsets])
+        super().__init__(
+            manager, kind, [("first", BlockType("u1")), ("stride", types.int64), ("size", types.int64), *offsets]
+        )
 
 
 @infer_getattr
@@ -318,8 +319,9 @@ def _frame_getattr(context: Any, builder: Any, kind: Any, value: Any, name: str)
         field.rows = address
     else:
         field.first = address
+        field.size = number(2)
         for n, block in enumerate(form.structure.blocks):
-            setattr(field, block, number(2 + n))
+            setattr(field, block, number(3 + n))
     return field._getvalue()
 
 
@@ -346,7 +348,7 @@ def _erase(typing_context: Any, batch: Any, i: Any) -> Any:
         fields = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
         index = context.cast(builder, args[1], sig.args[1], types.int64)
         address = _at(builder, fields.first, builder.mul(index, fields.stride))
-        cgutils.memset(builder, address, fields.stride, 0)
+        cgutils.memset(builder, address, fields.size, 0)
         return context.get_dummy_value()
 
     return types.none(batch, i), generate

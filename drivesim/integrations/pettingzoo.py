@@ -19,7 +19,7 @@ from pettingzoo import ParallelEnv
 from drivesim.checks import RENDER_MODES, checked_render_mode, checked_seed, checked_time_limit, whole
 from drivesim.core import batch
 from drivesim.core.prices import TERMS
-from drivesim.core.world import RUNNING
+from drivesim.core.world import GOING, RUNNING
 from drivesim.engine import Array, Engine
 from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
 from drivesim.multi_agent import multi_agent_config
@@ -62,7 +62,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
     ) -> None:
         entry, self.config, num_egos = multi_agent_config(env_id, num_agents, options)
         max_steps = checked_time_limit(max_episode_steps, entry.max_episode_steps)
-        self._engine = Engine(self.config, 1, batch.DISABLED, max_steps, num_controlled=num_egos)
+        self._engine = Engine(self.config, 1, batch.DISABLED, max_steps, num_egos=num_egos)
         self.render_mode = checked_render_mode(render_mode)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
         self.metadata = {
@@ -176,7 +176,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
 
     def get_state(self) -> Array:
         """A copy of the world, (1,) records, with all that a continuation needs."""
-        return self._engine.worlds.copy()
+        return self._engine.get_state()
 
     def set_state(self, state: Array) -> None:
         """Restore a state from `get_state` of an environment with the same options, exactly.
@@ -186,7 +186,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         """
         self._engine.set_state(state, None)
         world = self._engine.worlds[0]
-        drives = (world["drivers"]["ended"] == 0) & (world["phase"] == RUNNING)
+        drives = (world["egos"]["drive"] == GOING) & (world["stage"] == RUNNING)
         self.agents = [agent for k, agent in enumerate(self.possible_agents) if drives[k]]
 
     def render(self) -> Any:

@@ -51,7 +51,7 @@ class PartialVectorEnv(DriveVectorEnv):
             moves[ids] = True
         obs = self._engine.empty_obs()
         rewards, terminations, truncations = self._rewards, self._terminations, self._truncations
-        self._engine.step(self._actions, obs, rewards, terminations, truncations, lanes=moves)
+        self._engine.step(self._actions, obs, rewards, terminations, truncations, worlds=moves)
         self._ended[ids] = terminations[ids] | truncations[ids]
         if self._renderer.is_human:
             self._renderer.show_worlds()

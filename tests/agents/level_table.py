@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import drivesim  # noqa: F401 - registers the ids
-from drivesim.core.world import OBSTACLE, UNREACHABLE
+from drivesim.core.map import OBSTACLE, PORTAL, UNREACHABLE
 
 SIZE = 10
 NUM_ACTIONS = 4
@@ -66,36 +66,39 @@ class LevelTable(NamedTuple):
             values = improved
 
 
-def placed(world: NDArray[Any], row: int, col: int, heading: int, speed: int) -> NDArray[Any]:
-    """A copy of a world (1,) in which the ego is somewhere else, its route remembered from there."""
-    world = world.copy()
-    cell = row * SIZE + col
-    ego = world["vehicles"][0, 0]
-    world["occupants"][0, int(ego["row"]) * SIZE + int(ego["col"])] = 0
-    world["occupants"][0, cell] = 1
-    world["drivers"]["remaining"][0, 0] = world["route"][0, cell]
-    ego["row"], ego["col"], ego["heading"], ego["speed"] = row, col, heading, speed
-    return world
+def cells_at(rows: Any, cols: Any) -> Any:
+    """The cells of rows and columns; around the field is a border of one cell."""
+    return (rows + 1) * (SIZE + 2) + cols + 1
 
 
-def walled(world: NDArray[Any], street: range) -> NDArray[Any]:
-    """A copy of a world (1,) with obstacles everywhere but in some columns; crossing cars drive on as before."""
-    world = world.copy()
-    is_wall = ~np.isin(np.arange(SIZE), street)
-    for name, value in (("cells", OBSTACLE << 4), ("route", UNREACHABLE)):
-        world[name][0, : SIZE * SIZE].reshape(SIZE, SIZE)[1:, is_wall] = value
-    return world
+def placed(state: NDArray[Any], row: int, col: int, heading: int, speed: int) -> NDArray[Any]:
+    """A copy of a state (1,) in which the ego is somewhere else, its route remembered from there."""
+    state = state.copy()
+    cell = cells_at(row, col)
+    ego = state["world"]["vehicles"][0, 0]
+    state["world"]["egos"]["remaining"][0, 0] = state["map"]["distances"][0, cell]
+    ego["cell"], ego["heading"], ego["speed"] = cell, heading, speed
+    return state
 
 
-def legal_starts(world: NDArray[Any], num_cars: int, street: range) -> NDArray[Any]:
-    """The worlds (K,) in which a drive on this level, a world (1,), may begin."""
+def walled(state: NDArray[Any], street: range) -> NDArray[Any]:
+    """A copy of a state (1,) with obstacles everywhere but in some columns; crossing cars drive on as before."""
+    state = state.copy()
+    walls = cells_at(np.arange(1, SIZE)[:, None], np.setdiff1d(np.arange(SIZE), street)).reshape(-1)
+    ground = state["map"]["ground"]
+    ground[0, walls] = ground[0, walls] & PORTAL | OBSTACLE << 4
+    state["map"]["distances"][0, walls] = UNREACHABLE
+    return state
+
+
+def legal_starts(state: NDArray[Any], num_cars: int, street: range) -> NDArray[Any]:
+    """The states (K,) in which a drive on this level, a state (1,), may begin."""
     starts = []
     for phase in range(PERIOD if num_cars else 1):
-        shifted = world.copy()
-        cars = shifted["vehicles"][0, 1 : 1 + num_cars]
-        shifted["occupants"][0, cars["row"].astype(np.int64) * SIZE + cars["col"]] = 0
-        cars["col"] = (cars["col"] + phase) % SIZE
-        shifted["occupants"][0, cars["row"].astype(np.int64) * SIZE + cars["col"]] = 2 + np.arange(num_cars)
+        shifted = state.copy()
+        cars = shifted["world"]["vehicles"][0, 1 : 1 + num_cars]
+        rows, cols = np.divmod(cars["cell"], SIZE + 2)
+        cars["cell"] = cells_at(rows - 1, (cols - 1 + phase) % SIZE)
         starts += [placed(shifted, SIZE - 1, col, 0, 0) for col in street]
     return np.concatenate(starts)
 

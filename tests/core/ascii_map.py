@@ -6,7 +6,7 @@
         . E ^ .
     ''', E=Car(NORTH, speed=2), a=Car(NORTH, speed=1))
 
-A capital letter is a controlled car, a small one traffic; under a car lies a lane in its heading unless its `on` says
+A capital letter is an ego, a small one traffic; under a car lies a lane in its heading unless its `on` says
 otherwise. `.` off-road, `#` obstacle, `^ > v <` lanes, `^>` a corner with both headings and so on, `+` with all four,
 `:` a northbound shoulder, `G` goal, `|^ |> |v |<` stop lines in that heading, `=` a crosswalk with all headings.
 """
@@ -15,37 +15,54 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from records import ROOMY_MAP, ROOMY_WORLD, frame_of, rows_and_cols, tick_worlds
 
 from drivesim.core import event_table
 from drivesim.core import world as w
 from drivesim.core.batch import begin_drives
-from drivesim.core.occupancy import empty_lanes, place
-from drivesim.core.route import measure_route
-from drivesim.core.rules import RULES
-from drivesim.core.tick import tick
-from drivesim.core.world import ALL_HEADINGS, EAST, NORTH, SOUTH, WEST
+from drivesim.core.map import (
+    ALL_HEADINGS,
+    CROSSWALK,
+    EAST,
+    LANE,
+    NORTH,
+    OBSTACLE,
+    OFF_ROAD,
+    SHOULDER,
+    SOUTH,
+    STOP_LINE,
+    WEST,
+    join_junction,
+    open_portal,
+    paint,
+    set_size,
+)
+from drivesim.core.options import OPTIONS
+from drivesim.core.ways import measure_distances
+from drivesim.core.world import place
 
 GROUND = {
-    ".": (w.OFF_ROAD, 0),
-    "#": (w.OBSTACLE, 0),
-    "^": (w.LANE, 1 << NORTH),
-    ">": (w.LANE, 1 << EAST),
-    "v": (w.LANE, 1 << SOUTH),
-    "<": (w.LANE, 1 << WEST),
-    "|^": (w.STOP_LINE, 1 << NORTH),
-    "|>": (w.STOP_LINE, 1 << EAST),
-    "|v": (w.STOP_LINE, 1 << SOUTH),
-    "|<": (w.STOP_LINE, 1 << WEST),
-    "+": (w.LANE, ALL_HEADINGS),
-    ":": (w.SHOULDER, 1 << NORTH),
-    "=": (w.CROSSWALK, ALL_HEADINGS),
-    "G": (w.GOAL, ALL_HEADINGS),
+    ".": (OFF_ROAD, 0),
+    "#": (OBSTACLE, 0),
+    "^": (LANE, 1 << NORTH),
+    ">": (LANE, 1 << EAST),
+    "v": (LANE, 1 << SOUTH),
+    "<": (LANE, 1 << WEST),
+    "|^": (STOP_LINE, 1 << NORTH),
+    "|>": (STOP_LINE, 1 << EAST),
+    "|v": (STOP_LINE, 1 << SOUTH),
+    "|<": (STOP_LINE, 1 << WEST),
+    "+": (LANE, ALL_HEADINGS),
+    ":": (SHOULDER, 1 << NORTH),
+    "=": (CROSSWALK, ALL_HEADINGS),
+    "G": (LANE, ALL_HEADINGS),
 }
 for one, other in ("^>", "^<", "v>", "v<", "^v", "<>"):
-    GROUND[one + other] = (w.LANE, GROUND[one][1] | GROUND[other][1])
+    GROUND[one + other] = (LANE, GROUND[one][1] | GROUND[other][1])
 LANE_OF = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
 EVENTS = {event.name: bit for event, bit in zip(event_table.EVENTS, event_table.BITS, strict=True)}
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
+RING_DISTANCE = 1000  # cells that an ego has to cover on a ring
 
 
 @dataclass(frozen=True)
@@ -54,19 +71,25 @@ class Car:
 
     heading: int
     speed: int = 0
-    limit: int = 5
-    turn: int = 0
+    top_speed: int = 5
+    next_turn: int = 0
     on: str = ""
     """What it stands on; nothing = a lane in its heading."""
 
 
 class Situation:
-    """A drawn world with its rules, played tick by tick."""
+    """A drawn map and its world with their options, played tick by tick."""
 
-    def __init__(self, worlds: np.ndarray, rules: np.ndarray, names: list[str]) -> None:
+    def __init__(self, maps: np.ndarray, worlds: np.ndarray, options: np.ndarray, names: list[str]) -> None:
+        self.maps = maps
         self.worlds = worlds
-        self.rules = rules
+        self.options = options
         self.names = names
+
+    @property
+    def map(self) -> Any:
+        """The record."""
+        return self.maps[0]
 
     @property
     def world(self) -> Any:
@@ -77,13 +100,18 @@ class Situation:
         """The record of a car."""
         return self.world.vehicles[self.names.index(name)]
 
-    def driver(self, name: str = "E") -> Any:
-        """What is remembered of a controlled car."""
-        return self.world.drivers[self.names.index(name)]
+    def ego(self, name: str = "E") -> Any:
+        """What is remembered of an ego."""
+        return self.world.egos[self.names.index(name)]
+
+    def cell(self, row: int, col: int) -> int:
+        """The cell that is drawn there."""
+        return cell_of(self.map, row, col)
 
     def at(self, name: str) -> tuple[int, int]:
         """(row, col) of a car."""
-        return int(self.vehicle(name).row), int(self.vehicle(name).col)
+        row, col = rows_and_cols(self.map, self.vehicle(name).cell)
+        return int(row), int(col)
 
     def motion(self, name: str) -> tuple[int, int]:
         """(heading, speed) of a car."""
@@ -94,98 +122,151 @@ class Situation:
         return bool(self.vehicle(name).status == w.DRIVING)
 
     def events(self, name: str = "E") -> set[str]:
-        """Names of a controlled car's events in the last tick."""
-        bits = int(self.driver(name).events)
+        """Names of an ego's events in the last tick."""
+        bits = int(self.ego(name).events)
         return {event for event, bit in EVENTS.items() if bits & bit}
 
     def play(self, *actions: int) -> set[str]:
-        """One tick, one action per controlled car; the events of the first."""
-        if len(actions) != self.world.num_controlled:
-            raise ValueError(f"{self.world.num_controlled} controlled cars need as many actions, got {actions}")
-        tick(self.world, np.array([*actions, IDLE], np.int64), 0, self.rules[0])
+        """One tick, one action per ego; the events of the first."""
+        if len(actions) != self.world.num_egos:
+            raise ValueError(f"{self.world.num_egos} egos need as many actions, got {actions}")
+        frame = frame_of(self.maps, self.worlds, self.options, [*actions, IDLE])
+        tick_worlds(frame.argument, 1, 0)
         return self.events(self.names[0]) if actions else set()
 
     def copy(self) -> "Situation":
         """An independent copy, to try another action."""
-        return Situation(self.worlds.copy(), self.rules.copy(), self.names)
+        return Situation(self.maps.copy(), self.worlds.copy(), self.options.copy(), self.names)
 
 
-def rules_of(**options: Any) -> np.ndarray:
-    """RULES of one environment, shape (1,): one controlled car, all five actions, no dawdling, unless told."""
-    rules = np.zeros(1, RULES)
-    for name, value in {"has_idle": 1, "num_actions": 5, "top_speed": 5, "num_controlled": 1, **options}.items():
-        rules[name] = value
-    return rules
+def options_of(**fields: Any) -> np.ndarray:
+    """OPTIONS of one environment, shape (1,): one ego, all five actions, no dawdling, unless told."""
+    options = np.zeros(1, OPTIONS)
+    for name, value in {"has_idle": 1, "top_speed": 5, "num_egos": 1, **fields}.items():
+        options[name] = value
+    return options
+
+
+def cell_of(map: Any, row: int, col: int) -> int:
+    """The number of a cell."""
+    return (row + 1) * int(map.width) + col + 1
 
 
 def lane_number(mask: int, row: int, col: int) -> int:
     """Lanes run along their headings: a column of a north-south road, a row of an east-west one."""
     if mask in (1 << NORTH, 1 << SOUTH):
-        return col
-    return row if mask in (1 << EAST, 1 << WEST) else 0
+        return col & 15
+    return row & 15 if mask in (1 << EAST, 1 << WEST) else 0
+
+
+def draw(map: Any, words: list[list[str]], ground: dict[str, tuple[int, int]]) -> list[int]:
+    """Paint a map from words, whose (kind, mask) `ground` tells; the cells of the goal."""
+    set_size(map, len(words), len(words[0]))
+    goals = []
+    for row, line in enumerate(words):
+        for col, word in enumerate(line):
+            kind, mask = ground[word]
+            paint(map, cell_of(map, row, col), kind, mask, lane_number(mask, row, col), 0)
+            if word == "G":
+                goals.append(cell_of(map, row, col))
+    return goals
+
+
+def join_sides(map: Any) -> None:
+    """Let every lane that ends at the edge of the map lead on from the opposite edge."""
+    rows, cols = int(map.rows), int(map.cols)
+    for heading, ends in (
+        (NORTH, [((0, col), (rows - 1, col)) for col in range(cols)]),
+        (EAST, [((row, cols - 1), (row, 0)) for row in range(rows)]),
+        (SOUTH, [((rows - 1, col), (0, col)) for col in range(cols)]),
+        (WEST, [((row, 0), (row, cols - 1)) for row in range(rows)]),
+    ):
+        for end, target in ends:
+            if int(map.ground[cell_of(map, *end)]) >> heading & 1:
+                open_portal(map, cell_of(map, *end), heading, cell_of(map, *target))
 
 
 def from_ascii(
     drawing: str,
     legend: dict[str, tuple[int, int]] | None = None,
-    rules: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
     signals: list[dict[str, int]] | None = None,
     pedestrians: list[tuple[int, int, int, int]] | None = None,
-    is_eastbound: bool = False,
+    is_periodic: bool = False,
+    is_ring: bool = False,
     fields: dict[str, int] | None = None,
     **cars: Car,
 ) -> Situation:
-    """Make a drawn world.
+    """Make a drawn map and its world.
 
     Args:
         drawing: rows of words, see the module.
         legend: further words: (kind, mask).
-        rules: fields of RULES that differ from `rules_of()`.
-        signals: fields of each signal.
+        options: fields of OPTIONS that differ from `options_of()`.
+        signals: of each junction the box (row, col, height, width) of its cells, numbered row by row, and its timing:
+            fields of JUNCTION, and `cycle_start`.
         pedestrians: (row, col, heading, status) of each.
-        is_eastbound: keep lanes as rings; a periodic road with an odometer, as Highway.
-        fields: fields of the world, such as `wraps_cols=1`.
-        **cars: by their letters; capital letters are controlled.
+        is_periodic: traffic that leaves the map comes back on the other side; egos do not.
+        is_ring: egos do so too, eastward, and cover a distance, as on Highway.
+        fields: fields of the map or of the world, such as `half_lane=2`.
+        **cars: by their letters; capital letters are egos.
     """
+    maps, worlds = np.zeros(1, ROOMY_MAP), np.zeros(1, ROOMY_WORLD)
+    map, world = maps[0], worlds[0]
     words = [line.split() for line in drawing.strip().splitlines()]
-    ground = {**GROUND, **(legend or {})}
-    worlds = np.zeros(1, w.WORLD)
-    world = worlds[0]
-    world.rows, world.cols = len(words), len(words[0])
-    world.limit = 5
-    if is_eastbound:
-        empty_lanes(world)
-        world.is_ring = world.wraps_cols = 1
-    for name, value in (fields or {}).items():
-        worlds[name] = value
-    names = sorted(cars, key=lambda name: name.islower())
-    world.num_controlled = sum(name.isupper() for name in names)
     places = {}
     for row, line in enumerate(words):
-        assert len(line) == world.cols, f"row {row} has {len(line)} cells, not {world.cols}"
+        assert len(line) == len(words[0]), f"row {row} has {len(line)} cells, not {len(words[0])}"
         for col, word in enumerate(line):
-            under = word
             if word in cars:
                 places[word] = row, col
-                under = cars[word].on or LANE_OF[cars[word].heading]
-            cell_kind, mask = ground[under]
-            w.paint(world, row, col, cell_kind, mask, lane_number(mask, row, col), 0)
+                line[col] = cars[word].on or LANE_OF[cars[word].heading]
+    goals = draw(map, words, {**GROUND, **(legend or {})})
+    map.speed_limit = 5
+    if is_periodic or is_ring:
+        join_sides(map)
+    if is_ring:
+        map.ring_cols = map.cols
+    for name, value in (fields or {}).items():
+        (maps if name in ROOMY_MAP.names else worlds)[name] = value
+    names = sorted(cars, key=lambda name: name.islower())
+    world.num_egos = sum(name.isupper() for name in names)
+    world.num_vehicles = len(names)
     for k, name in enumerate(names):
         car = cars[name]
-        world.num_vehicles = k + 1
-        place(world, k, *places[name], car.heading, car.speed, car.limit)
-        world.vehicles[k].turn = car.turn
+        place(world, k, cell_of(map, *places[name]), car.heading, car.speed, car.top_speed)
+        world.vehicles[k].next_turn = car.next_turn
     for s, signal in enumerate(signals or []):
-        world.num_signals = s + 1
-        for name, value in signal.items():
-            worlds["signals"][name][0, s] = value
-    for p, pedestrian in enumerate(pedestrians or []):
-        world.num_pedestrians = p + 1
-        worlds["pedestrians"][0, p] = pedestrian
-    if not is_eastbound:
-        measure_route(world, np.empty(w.MAX_CELLS, np.int16))
-    begin_drives(world)
-    if is_eastbound:
-        for k in range(world.num_controlled):
-            world.drivers[k].remaining = world.drivers[k].route_length = 1000
-    return Situation(worlds, rules_of(**(rules or {})), names)
+        add_junction(maps, worlds, s, **signal)
+    for p, (row, col, heading, status) in enumerate(pedestrians or []):
+        world.num_people = p + 1
+        worlds["people"][0, p] = cell_of(map, row, col), heading, status
+    scratch = np.zeros(len(map.ground), np.int32)
+    scratch[: len(goals)] = goals
+    map.num_destinations = 0 if is_ring else 1
+    if not is_ring:
+        measure_distances(map, 0, len(goals), scratch)
+    for k in range(world.num_egos):
+        world.egos[k].remaining = RING_DISTANCE
+    begin_drives(map, world)
+    return Situation(maps, worlds, options_of(num_egos=int(world.num_egos), **(options or {})), names)
+
+
+def add_junction(
+    maps: np.ndarray,
+    worlds: np.ndarray,
+    s: int,
+    row: int,
+    col: int,
+    height: int,
+    width: int,
+    cycle_start: int = 0,
+    **timing: int,
+) -> None:
+    """Make a box of cells junction number s."""
+    maps["num_junctions"] = s + 1
+    for n in range(height * width):
+        join_junction(maps[0], cell_of(maps[0], row + n // width, col + n % width), s)
+    for name, value in timing.items():
+        maps["junctions"][name][0, s] = value
+    worlds["lamps"]["cycle_start"][0, s] = cycle_start

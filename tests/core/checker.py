@@ -1,7 +1,7 @@
 """What traffic may never do, checked by brute force: compiled, but sharing no rule with `drivesim.core`.
 
-A tick's path is read off the state after it: a vehicle of speed v has driven v cells straight on, so it began its
-advance v cells back; where it stood before the tick tells whether it changed lane or turned.
+A tick's path is read off the states before and after it: a vehicle of speed v has driven v cells straight on, from
+where it stood or from the cell beside that.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ FAULTS = (
     "has reserved what somebody else has",
     "could not stop behind its leader",
     "could not stop at its line",
-    "is not the occupant of its cell",
+    "is not the occupant of its cell, or of another one",
     "stands still for too long",
 )
 (
@@ -41,95 +41,104 @@ FAULTS = (
     STUCK,
 ) = range(len(FAULTS))
 
-DOWN = np.array([-1, 0, 1, 0])  # rows per cell in headings N E S W
-RIGHT = np.array([0, 1, 0, -1])
 SIGHT = 16  # cells; 15 are needed to stop from speed 6
 NASCH, UNAWARE = 1, 2
-DRIVING, OFF_ROAD, OBSTACLE, STOP_LINE = 1, 0, 3, 5
+DRIVING, OFF_ROAD, OBSTACLE, STOP_LINE, EDGE = 1, 0, 3, 5, 7
+PORTAL = 128
 
-# Beside the record: where every vehicle was before the tick, and scratch.
-NOTES = ("row", "col", "heading", "speed", "moved", "start_row", "start_col", "cell")
+# Beside the record: where every vehicle was before the tick, when it moved last, and scratch.
+NOTES = ("cell", "heading", "speed", "moved", "start", "at")
+CELL, HEADING, SPEED_BEFORE, MOVED, START, AT = range(len(NOTES))
 
 
-def notes_of(world_array):
-    """Scratch for the checker: (notes (8, vehicles), owners (3, cells)), all zero."""
-    num_vehicles = world_array["vehicles"].shape[1]
-    return np.zeros((len(NOTES), num_vehicles), np.int64), np.zeros((3, world_array["cells"].shape[1]), np.int64)
+def notes_of(worlds):
+    """Scratch for the checker: (notes (6, vehicles), owners (3, cells)), all zero."""
+    num_vehicles = worlds["vehicles"].shape[1]
+    return np.zeros((len(NOTES), num_vehicles), np.int64), np.zeros((3, worlds["occupants"].shape[1]), np.int64)
 
 
 @kernel
 def remember(world, notes):
     """Note the state before a tick."""
     for k in range(world.num_vehicles):
-        notes[0, k] = world.vehicles[k].row
-        notes[1, k] = world.vehicles[k].col
-        notes[2, k] = world.vehicles[k].heading
-        notes[3, k] = world.vehicles[k].speed
+        notes[CELL, k] = world.vehicles[k].cell
+        notes[HEADING, k] = world.vehicles[k].heading
+        notes[SPEED_BEFORE, k] = world.vehicles[k].speed
 
 
 @kernel
-def cell_of(world, row, col):
-    """Flat index of a cell of the torus that the map would be."""
-    return int((row % world.rows) * world.cols + col % world.cols)
+def kind_at(map, cell):
+    """What a cell is."""
+    return int(map.ground[cell]) >> 4 & 7
 
 
 @kernel
-def mask_of(world, cell):
+def mask_of(map, cell):
     """The allowed headings of a cell, none where nobody may drive."""
-    what = int(world.cells[cell]) >> 4
-    if what == OFF_ROAD or what == OBSTACLE:
+    what = kind_at(map, cell)
+    if what == OFF_ROAD or what == OBSTACLE or what == EDGE:
         return 0
-    return int(world.cells[cell]) & 15
+    return int(map.ground[cell]) & 15
 
 
 @kernel
-def box_of(world, cell):
-    """The signal whose junction a cell is in, -1 = none."""
-    row = cell // world.cols
-    col = cell % world.cols
-    for s in range(world.num_signals):
-        signal = world.signals[s]
-        if 0 <= row - signal.row < signal.height and 0 <= col - signal.col < signal.width:
-            return s
-    return -1
+def walked(map, cell, heading, distance):
+    """The cell `distance` cells on, through portals; nobody walks on from the border."""
+    for _ in range(distance):
+        if kind_at(map, cell) == EDGE:
+            return cell
+        if int(map.ground[cell]) & PORTAL != 0 and map.leads_to[cell] % 4 == heading:
+            cell = map.leads_to[cell] // 4
+        else:
+            cell = cell + map.steps[heading]
+    return cell
 
 
 @kernel
-def is_red(signal, heading, tick):
+def junction_at(map, cell):
+    """The junction that a cell is in, -1 = none."""
+    if map.num_junctions == 0:
+        return -1
+    return int(map.junction[cell]) - 1
+
+
+@kernel
+def is_red(junction, lamp, heading, tick):
     """Whether the signal is red for a heading: the cycle is green, yellow, all red of axis 0, then those of axis 1."""
-    half_0 = int(signal.green_0) + int(signal.yellow) + int(signal.all_red)
-    half_1 = int(signal.green_1) + int(signal.yellow) + int(signal.all_red)
-    time = (int(tick) + int(signal.offset)) % (half_0 + half_1)
+    half_0 = junction.green_0 + junction.yellow + junction.all_red
+    half_1 = junction.green_1 + junction.yellow + junction.all_red
+    time = (tick + lamp.cycle_start) % (half_0 + half_1)
     if heading == 0 or heading == 2:
-        return not time < half_0 - int(signal.all_red)
-    return not half_0 <= time < half_0 + half_1 - int(signal.all_red)
+        return not time < half_0 - junction.all_red
+    return not half_0 <= time < half_0 + half_1 - junction.all_red
 
 
 @kernel
-def check_steering(world, k, notes, owner_before, driver_model):
-    """Where k began its advance, noted; whether it may have come there from where it was before the tick."""
+def check_steering(map, world, k, notes, owner_before, driver_model):
+    """Where k began its advance, noted; whether it may have come there from where it was before the tick.
+
+    Forward from the three cells where it may have begun: a vehicle of speed v has driven v cells straight on.
+    """
     vehicle = world.vehicles[k]
-    heading = int(vehicle.heading)
-    row = int(vehicle.row) - DOWN[heading] * int(vehicle.speed)
-    col = int(vehicle.col) - RIGHT[heading] * int(vehicle.speed)
-    notes[5, k] = row
-    notes[6, k] = col
-    before = cell_of(world, notes[0, k], notes[1, k])
-    start = cell_of(world, row, col)
-    if heading != notes[2, k]:
-        is_slow = notes[3, k] <= 1 or driver_model == NASCH
-        return start == before and (heading - notes[2, k]) % 4 != 2 and is_slow and vehicle.speed <= 1
-    if start == before:
+    heading = vehicle.heading
+    before = notes[CELL, k]
+    notes[START, k] = before
+    if heading != notes[HEADING, k]:
+        is_slow = notes[SPEED_BEFORE, k] <= 1 or driver_model == NASCH
+        is_turn = (heading - notes[HEADING, k]) % 4 != 2 and is_slow and vehicle.speed <= 1
+        return is_turn and walked(map, before, heading, vehicle.speed) == vehicle.cell
+    if walked(map, before, heading, vehicle.speed) == vehicle.cell:
         return True
     for side in (1, 3):
-        across = (heading + side) % 4
-        if start == cell_of(world, notes[0, k] + DOWN[across], notes[1, k] + RIGHT[across]):
-            return owner_before[start] == 0 and notes[3, k] > 0
+        beside = before + map.steps[(heading + side) % 4]
+        if walked(map, beside, heading, vehicle.speed) == vehicle.cell:
+            notes[START, k] = beside
+            return owner_before[beside] == 0 and notes[SPEED_BEFORE, k] > 0
     return False
 
 
 @kernel
-def check_sub_steps(world, notes, owners, faults):
+def check_sub_steps(map, world, notes, owners, faults):
     """Nobody shares a cell with anybody after any fifth of the tick, nor has swapped cells."""
     before = owners[1]
     after = owners[2]
@@ -139,54 +148,45 @@ def check_sub_steps(world, notes, owners, faults):
         for k in range(world.num_vehicles):
             vehicle = world.vehicles[k]
             if vehicle.status == DRIVING:
-                n = int(vehicle.speed) * sub_step // 5
-                heading = int(vehicle.heading)
-                cell = cell_of(world, notes[5, k] + DOWN[heading] * n, notes[6, k] + RIGHT[heading] * n)
+                cell = walked(map, notes[START, k], vehicle.heading, vehicle.speed * sub_step // 5)
                 if after[cell] != 0:
                     faults[SHARES] += 1
                 after[cell] = k + 1
-                if sub_step > 0 and notes[7, k] != cell and before[cell] != 0:
+                if sub_step > 0 and notes[AT, k] != cell and before[cell] != 0:
                     other = before[cell] - 1
-                    if other < k and after[notes[7, k]] == other + 1:
+                    if other < k and after[notes[AT, k]] == other + 1:
                         faults[SWAPS] += 1
                     elif other > k:
-                        ahead = int(world.vehicles[other].heading)
-                        m = int(world.vehicles[other].speed) * sub_step // 5
-                        if notes[7, k] == cell_of(
-                            world, notes[5, other] + DOWN[ahead] * m, notes[6, other] + RIGHT[ahead] * m
-                        ):
+                        rival = world.vehicles[other]
+                        reached = walked(map, notes[START, other], rival.heading, rival.speed * sub_step // 5)
+                        if notes[AT, k] == reached:
                             faults[SWAPS] += 1
-                notes[7, k] = cell
+                notes[AT, k] = cell
         before, after = after, before
 
 
 @kernel
-def check_path(world, k, notes, faults):
+def check_path(map, world, k, notes, faults):
     """Every cell of the way allows the heading; no line is left into a junction on red."""
     vehicle = world.vehicles[k]
-    heading = int(vehicle.heading)
     left = -1
-    for n in range(int(vehicle.speed) + 1):
-        cell = cell_of(world, notes[5, k] + DOWN[heading] * n, notes[6, k] + RIGHT[heading] * n)
-        if mask_of(world, cell) >> heading & 1 == 0:
+    for n in range(vehicle.speed + 1):
+        cell = walked(map, notes[START, k], vehicle.heading, n)
+        if mask_of(map, cell) >> vehicle.heading & 1 == 0:
             faults[ASTRAY] += 1
-        s = box_of(world, cell)
-        if n > 0 and s >= 0 and int(world.cells[left]) >> 4 == STOP_LINE:
-            if is_red(world.signals[s], heading, world.tick - 1):
+        s = junction_at(map, cell)
+        if n > 0 and s >= 0 and kind_at(map, left) == STOP_LINE:
+            if is_red(map.junctions[s], world.lamps[s], vehicle.heading, world.tick - 1):
                 faults[RED_LIGHT] += 1
         left = cell
 
 
 @kernel
-def check_claims(world, k, faults):
+def check_claims(map, world, k, faults):
     """A vehicle in a junction holds its cell; what it holds is nobody else's."""
     vehicle = world.vehicles[k]
-    cell = int(vehicle.row * world.cols + vehicle.col)
-    s = box_of(world, cell)
-    if s >= 0:
-        signal = world.signals[s]
-        bit = (int(vehicle.row) - int(signal.row)) * int(signal.width) + int(vehicle.col) - int(signal.col)
-        if int(vehicle.claim) >> bit & 1 == 0:
+    if junction_at(map, vehicle.cell) >= 0:
+        if vehicle.claim >> int(map.place[vehicle.cell]) & 1 == 0:
             faults[UNRESERVED] += 1
     if vehicle.claim != 0:
         for j in range(k):
@@ -196,44 +196,54 @@ def check_claims(world, k, faults):
 
 
 @kernel
-def check_safety(world, k, owner, faults):
+def check_safety(map, world, k, owner, faults):
     """Whoever brakes by 1 in every tick from now on stops behind wherever its leader does, and at its line."""
     vehicle = world.vehicles[k]
-    heading = int(vehicle.heading)
-    speed = int(vehicle.speed)
-    needed = speed * (speed - 1) // 2
+    heading = vehicle.heading
+    needed = vehicle.speed * (vehicle.speed - 1) // 2
     is_before_line = vehicle.claim == 0
+    cell = vehicle.cell
     for n in range(1, SIGHT):
-        here = cell_of(world, vehicle.row + DOWN[heading] * (n - 1), vehicle.col + RIGHT[heading] * (n - 1))
-        cell = cell_of(world, vehicle.row + DOWN[heading] * n, vehicle.col + RIGHT[heading] * n)
-        if is_before_line and int(world.cells[here]) >> 4 == STOP_LINE and needed > n - 1:
+        here = cell
+        cell = walked(map, here, heading, 1)
+        is_line = is_before_line and kind_at(map, here) == STOP_LINE
+        if is_line and needed > n - 1:
             faults[UNSAFE_LINE] += 1
         if owner[cell] != 0:
             if owner[cell] - 1 == k:
                 return
             other = world.vehicles[owner[cell] - 1]
-            leader_speed = int(other.speed) if other.heading == heading else 0
+            leader_speed = other.speed if other.heading == heading else 0
             if needed > n - 1 + leader_speed * (leader_speed - 1) // 2:
                 faults[UNSAFE] += 1
             return
-        if mask_of(world, cell) >> heading & 1 == 0:
+        if mask_of(map, cell) >> heading & 1 == 0:
             if needed > n - 1:
                 faults[UNSAFE] += 1
             return
-        if is_before_line and int(world.cells[here]) >> 4 == STOP_LINE:
+        if is_line:
             return
-        if vehicle.turn != 0 and mask_of(world, cell) >> (heading + vehicle.turn) % 4 & 1 == 1:
+        if vehicle.next_turn != 0 and mask_of(map, cell) >> (heading + vehicle.next_turn) % 4 & 1 == 1:
             if needed > n:
                 faults[UNSAFE] += 1
             return
 
 
 @kernel
-def check_tick(world, notes, owners, patience, driver_model, faults):
+def check_occupants(map, world, owner, faults):
+    """Every cell knows who is on it, and nobody else."""
+    for cell in range((map.rows + 2) * map.width):
+        if world.occupants[cell] != owner[cell]:
+            faults[OCCUPANT] += 1
+
+
+@kernel
+def check_tick(map, world, notes, owners, patience, driver_model, faults):
     """Count the faults of the tick just made, by their kind.
 
     Args:
-        world: without controlled cars, after the tick.
+        map: its map.
+        world: without egos, after the tick.
         notes: of `remember` before it.
         owners: int64 (3, cells), scratch.
         patience: ticks within which everybody has to move.
@@ -244,37 +254,36 @@ def check_tick(world, notes, owners, patience, driver_model, faults):
     owner[:] = 0
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
-            owner[cell_of(world, notes[0, k], notes[1, k])] = k + 1
+            owner[notes[CELL, k]] = k + 1
     for k in range(world.num_vehicles):
-        if world.vehicles[k].status == DRIVING and not check_steering(world, k, notes, owner, driver_model):
+        if world.vehicles[k].status == DRIVING and not check_steering(map, world, k, notes, owner, driver_model):
             faults[STEERS] += 1
-    check_sub_steps(world, notes, owners, faults)
+    check_sub_steps(map, world, notes, owners, faults)
     owner[:] = 0
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
-            owner[cell_of(world, world.vehicles[k].row, world.vehicles[k].col)] = k + 1
+            owner[world.vehicles[k].cell] = k + 1
+    check_occupants(map, world, owner, faults)
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
             continue
-        if not 0 <= vehicle.speed <= vehicle.limit:
+        if not 0 <= vehicle.speed <= vehicle.top_speed:
             faults[SPEED] += 1
-        if vehicle.speed > notes[3, k] + 1:
+        if vehicle.speed > notes[SPEED_BEFORE, k] + 1:
             faults[ACCELERATES] += 1
-        if driver_model != NASCH and vehicle.speed < notes[3, k] - 1:
+        if driver_model != NASCH and vehicle.speed < notes[SPEED_BEFORE, k] - 1:
             faults[BRAKES] += 1
-        check_path(world, k, notes, faults)
+        check_path(map, world, k, notes, faults)
         if driver_model != UNAWARE:
-            check_claims(world, k, faults)
+            check_claims(map, world, k, faults)
         if driver_model != NASCH and driver_model != UNAWARE:
-            check_safety(world, k, owner, faults)
-        if world.is_eastbound == 0 and world.occupants[vehicle.row * world.cols + vehicle.col] != k + 1:
-            faults[OCCUPANT] += 1
+            check_safety(map, world, k, owner, faults)
         if vehicle.speed > 0:
-            notes[4, k] = world.tick
-        elif world.tick - notes[4, k] > patience:
+            notes[MOVED, k] = world.tick
+        elif world.tick - notes[MOVED, k] > patience:
             faults[STUCK] += 1
-            notes[4, k] = world.tick
+            notes[MOVED, k] = world.tick
 
 
 def found(faults):

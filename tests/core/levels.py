@@ -1,49 +1,84 @@
 """Levels of the scenarios' own generators, without an environment around them."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
+from records import ROOMY_MAP, ROOMY_WORLD
 
 from drivesim.config import EnvConfig
 from drivesim.core import batch
-from drivesim.core.jit import specialize
-from drivesim.core.occupancy import leave
-from drivesim.core.world import ABSENT, MAX_CELLS, WORLD
-from drivesim.registry import scenario_of
+from drivesim.core.jit import kernel
+from drivesim.core.memory import Frame
+from drivesim.core.world import ABSENT, leave
+from drivesim.registry import entry_of, scenario_of
 
 
-@cache
-def start_episode_of(scenario: str) -> Any:
-    """The loop that draws levels until one is certified, bound to a scenario's generator."""
-    return specialize(batch.start_episode, f"start_episode_{scenario}", generate=scenario_of(scenario).generate)
+@kernel
+def start_worlds(argument, num_worlds):
+    """Draw a level for every world until one is certified; the first world without one, -1 = none."""
+    frame = batch.open_frame(argument)
+    for i in range(num_worlds):
+        if not batch.start_episode(frame, i, frame.level_seeds[i], frame.scratch[0]):
+            return i
+    return -1
 
 
-def levels(scenario: str, level_seeds: Any, **options: Any) -> tuple[np.ndarray, np.ndarray]:
-    """(worlds at the start of an episode, one for each level seed, rules); options as of the environment."""
+@kernel
+def lay_and_populate(argument, i):
+    """One attempt, no more: whether the generator certifies world i, which is blank."""
+    frame = batch.open_frame(argument)
+    return batch.call_lay(
+        frame.lay, frame.maps[i], frame.worlds[i], frame.options[0], frame.scratch[0]
+    ) and batch.call_populate(frame.populate, frame.maps[i], frame.worlds[i], frame.options[0], frame.scratch[0])
+
+
+def generator_frame(scenario: str, maps: np.ndarray, worlds: np.ndarray, options: np.ndarray) -> Frame:
+    """What the loops above take: its `argument`, as long as the frame itself is kept."""
+    road = scenario_of(scenario)
+    frame = Frame(batch.FRAME)
+    frame.set(
+        worlds=worlds,
+        maps=maps,
+        maps_by=road.maps_by,
+        options=options,
+        lay=batch.LAY.address_of(road.lay),
+        populate=batch.POPULATE.address_of(road.populate),
+        scratch=np.zeros((1, 2 * maps["ground"].shape[1]), np.int32),
+    )
+    return frame
+
+
+def levels(scenario: str, level_seeds: Any, **options: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Maps and worlds at the start of an episode, one for each level seed, and options.
+
+    Named options are those of the environment. Where the options alone determine the map, each world has a copy of it.
+    """
     names = ("observation", "difficulty", "split", "traffic", "dawdle")
     chosen = {name: options.pop(name) for name in names if name in options}
     config = EnvConfig(scenario=scenario, level=options, **chosen)
-    rules = config.to_rules(0)
-    level_seeds = list(level_seeds)
-    worlds = np.zeros(len(level_seeds), WORLD)
-    worlds["key"] = np.random.default_rng(1).integers(0, 2**32, (len(level_seeds), 2))
+    record = config.to_options(0)
+    level_seeds = np.array(list(level_seeds), np.int64)
+    maps = np.zeros(len(level_seeds), ROOMY_MAP)
+    worlds = np.zeros(len(level_seeds), ROOMY_WORLD)
+    worlds["key_0"], worlds["key_1"] = np.random.default_rng(1).integers(0, 2**32, (len(level_seeds), 2)).T
     worlds["episode"] = -1
-    blank = np.zeros(1, WORLD)
-    blank["scenario"] = scenario_of(scenario).number
-    blank["num_controlled"] = 1
-    queue = np.empty(2 * MAX_CELLS, np.int16)
-    for i, level_seed in enumerate(level_seeds):
-        if not start_episode_of(scenario)(worlds, i, blank, rules[0], level_seed, queue):
-            raise RuntimeError(f"no level of {scenario} with seed {level_seed} and {config.level_config}")
-    return worlds, rules
+    worlds["scenario"] = entry_of(scenario).number
+    frame = generator_frame(scenario, maps, worlds, record)
+    frame.set(level_seeds=level_seeds)
+    if scenario_of(scenario).maps_by == batch.BY_OPTIONS:
+        batch.lay_map(frame.argument)
+        maps[1:] = maps[0]
+    failed = start_worlds(frame.argument, len(worlds))
+    if failed >= 0:
+        raise RuntimeError(f"no level of {scenario} with seed {level_seeds[failed]} and {config.level_config}")
+    return maps, worlds, record
 
 
-def without_ego(worlds: np.ndarray) -> np.ndarray:
+def without_ego(maps: np.ndarray, worlds: np.ndarray) -> np.ndarray:
     """The worlds with traffic alone: the ego is taken away in every other one and joins the traffic in the rest."""
     worlds = worlds.copy()
-    worlds["num_controlled"] = 0
-    worlds["vehicles"]["limit"][:, 0] = worlds["limit"]
+    worlds["num_egos"] = 0
+    worlds["vehicles"]["top_speed"][:, 0] = maps["speed_limit"]
     for i in range(0, len(worlds), 2):
         leave(worlds[i], 0)
         worlds[i].vehicles[0].status = ABSENT

@@ -1,25 +1,33 @@
-"""The mirror image of a world: east is west, or for roads of eastbound lanes north is south."""
+"""The mirror image of a world and its map: east is west, or for roads of eastbound lanes north is south."""
 
 import numpy as np
 
-from drivesim.core.world import EAST, NORTH, SOUTH, WEST
+from drivesim.core.map import EAST, NORTH, PORTAL, SOUTH, WEST
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 MIRRORED_ACTIONS = np.array([RIGHT, IDLE, LEFT, FASTER, SLOWER])
-SIGNED = ("side", "quarter", "turn")  # fields of a vehicle that know left from right
+SIGNED = ("lane_shift", "turn_now", "next_turn")  # fields of a vehicle that know left from right
 
 
-def swapped(a: int, b: int) -> np.ndarray:
-    """The headings after a reflection that swaps two of them."""
+def swapped(is_upside_down: bool) -> np.ndarray:
+    """The headings after the reflection."""
     headings = np.arange(4)
+    a, b = (NORTH, SOUTH) if is_upside_down else (EAST, WEST)
     headings[[a, b]] = b, a
     return headings
 
 
-def mirrored_bits(cells: np.ndarray, headings: np.ndarray) -> np.ndarray:
-    """Packed cells with their masks of headings reflected."""
-    masks = sum(((cells >> heading) & 1) << int(headings[heading]) for heading in range(4))
-    return ((cells & 0xF0) | masks).astype(np.uint8)
+def flipped(maps: np.ndarray, is_upside_down: bool) -> np.ndarray:
+    """The cell that takes each cell's place, border included; of maps of one shape."""
+    rows, width = int(maps["rows"][0]) + 2, int(maps["width"][0])
+    cells = np.arange(rows * width).reshape(rows, width)
+    return (cells[::-1] if is_upside_down else cells[:, ::-1]).ravel()
+
+
+def mirrored_ground(ground: np.ndarray, headings: np.ndarray) -> np.ndarray:
+    """Ground with its masks of headings reflected."""
+    masks = sum(((ground >> heading) & 1) << int(headings[heading]) for heading in range(4))
+    return ((ground & 0xF0) | masks).astype(np.uint8)
 
 
 def mirrored_lanes(lanes: np.ndarray) -> np.ndarray:
@@ -28,39 +36,46 @@ def mirrored_lanes(lanes: np.ndarray) -> np.ndarray:
     return np.where(lanes == 0, 0, (lanes & 0xF0) | (8 - offsets)).astype(np.uint8)
 
 
-def mirrored(worlds: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
-    """Left-right images of worlds of one shape; with `is_upside_down` their images across a horizontal axis."""
+def mirrored_maps(maps: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
+    """Left-right images of maps of one shape; with `is_upside_down` their images across a horizontal axis.
+
+    Destinations keep their numbers, and the cells of a junction theirs.
+    """
+    maps = maps.copy()
+    headings, flip = swapped(is_upside_down), flipped(maps, is_upside_down)
+    size = len(flip)
+    ground, leads_to, comes_from = (maps[name][:, :size] for name in ("ground", "leads_to", "comes_from"))
+    for name in ("ground", "lanes", "junction", "place", "leads_to", "comes_from"):
+        maps[name][:, :size] = maps[name][:, flip]
+    for destination in range(int(maps["num_destinations"][0])):
+        of_all = slice(destination * size, (destination + 1) * size)
+        maps["distances"][:, of_all] = maps["distances"][:, destination * size + flip]
+    ground[:] = mirrored_ground(ground, headings)
+    maps["lanes"] = mirrored_lanes(maps["lanes"])
+    is_portal = ground & PORTAL != 0
+    ways = leads_to[is_portal]
+    leads_to[is_portal] = 4 * flip[ways >> 2] + headings[ways & 3]
+    is_target = comes_from != 0
+    comes_from[is_target] = flip[comes_from[is_target]]
+    return maps
+
+
+def mirrored_worlds(maps: np.ndarray, worlds: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
+    """The images of worlds on such maps."""
     worlds = worlds.copy()
-    rows, cols = int(worlds["rows"][0]), int(worlds["cols"][0])
-    size = rows * cols
-    headings = swapped(NORTH, SOUTH) if is_upside_down else swapped(EAST, WEST)
-    flip = np.arange(size).reshape(rows, cols)[(slice(None, None, -1), slice(None))[:: 1 if is_upside_down else -1]]
-    flip = flip.ravel()
-    across, extent, last = ("row", "height", rows - 1) if is_upside_down else ("col", "width", cols - 1)
-    worlds["parity"] ^= 1
-    for name in ("cells", "lanes", "route", "occupants"):
-        worlds[name][:, :size] = worlds[name][:, flip]
-    worlds["cells"] = mirrored_bits(worlds["cells"], headings)
-    worlds["lanes"] = mirrored_lanes(worlds["lanes"])
+    headings, flip = swapped(is_upside_down), flipped(maps, is_upside_down)
+    worlds["is_mirrored"] ^= 1
+    worlds["occupants"][:, : len(flip)] = worlds["occupants"][:, flip]
     for i in range(len(worlds)):
         vehicles = worlds["vehicles"][i, : worlds["num_vehicles"][i]]
-        vehicles[across] = last - vehicles[across]
+        for name in ("cell", "next_cell"):
+            vehicles[name] = flip[vehicles[name]]
         vehicles["heading"] = headings[vehicles["heading"]]
         for name in SIGNED:
             vehicles[name] *= -1
-        held = vehicles["exit_cell"] >= 0
-        vehicles["exit_cell"][held] = flip[vehicles["exit_cell"][held]]
-        signals = worlds["signals"][i, : worlds["num_signals"][i]]
-        signals[across] = last + 1 - signals[across] - signals[extent]
-        if len(signals):
-            box = np.arange(signals["height"][0] * signals["width"][0])
-            box = box.reshape(signals["height"][0], signals["width"][0])
-            box = (box[::-1] if is_upside_down else box[:, ::-1]).ravel()
-            claims = vehicles["claim"].astype(int)
-            vehicles["claim"] = sum(((claims >> n) & 1) << int(box[n]) for n in range(len(box)))
-        pedestrians = worlds["pedestrians"][i, : worlds["num_pedestrians"][i]]
-        pedestrians[across] = last - pedestrians[across]
-        pedestrians["heading"] = headings[pedestrians["heading"]]
-        if worlds["is_eastbound"][i]:
-            worlds["first"][i, :rows] = worlds["first"][i, :rows][::-1]
+        holds = vehicles["exit_cell"] >= 0
+        vehicles["exit_cell"][holds] = flip[vehicles["exit_cell"][holds]]
+        people = worlds["people"][i, : worlds["num_people"][i]]
+        people["cell"] = flip[people["cell"]]
+        people["heading"] = headings[people["heading"]]
     return worlds

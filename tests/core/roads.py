@@ -1,87 +1,116 @@
 """Roads made for the tests of traffic: periodic, straight, of any length, with any mix of drivers."""
 
+from typing import Any
+
 import numpy as np
-from checker import FAULTS, check_tick, notes_of, remember
+from ascii_map import options_of
+from checker import FAULTS, MOVED, check_tick, notes_of, remember
+from records import frame_of, open_frame
 
+from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import empty_lanes, place
+from drivesim.core.map import EAST, LANE, NORTH, SOUTH, cell_at, map_dtype, open_portal, paint, set_size
 from drivesim.core.tick import tick
-from drivesim.core.traffic import braking_distance, look
-from drivesim.core.world import EAST, LANE, WORLD, paint, world_dtype
+from drivesim.core.world import MAX_VEHICLES, place, world_dtype
 
-LONG_ROAD = world_dtype(2000, 2000, "u2")
-EAST_ONLY = 1 << EAST
-
-
-@kernel
-def fill(world, lanes, length, cells, limits, is_ring_of_lanes):
-    """Lanes of an eastbound road with resting vehicles on `cells` (flat)."""
-    world.rows = lanes
-    world.cols = length
-    world.wraps_cols = 1
-    world.limit = 5
-    if is_ring_of_lanes:
-        empty_lanes(world)
-    for row in range(lanes):
-        for col in range(length):
-            paint(world, row, col, LANE, EAST_ONLY, row & 7, 0)
-    world.num_vehicles = cells.shape[0]
-    for k in range(cells.shape[0]):
-        place(world, k, int(cells[k]) // length, int(cells[k]) % length, EAST, 0, int(limits[k]))
+MOST = 250  # vehicles of a road; a world has room for little more
+assert MOST <= MAX_VEHICLES
 
 
 @kernel
-def set_speeds(world):
-    """Everybody as fast as its limit and a standing leader allow."""
+def lane_cell(map, heading, lane, along):
+    """Cell `along` of a lane, 0 = the leftmost, of a road that leads across the map in `heading`."""
+    if heading == NORTH:
+        return cell_at(map, map.rows - 1 - along, lane)
+    if heading == EAST:
+        return cell_at(map, lane, along)
+    if heading == SOUTH:
+        return cell_at(map, along, map.cols - 1 - lane)
+    return cell_at(map, map.rows - 1 - lane, map.cols - 1 - along)
+
+
+@kernel
+def fill(argument, i, lanes, length, heading, places, top_speeds):
+    """Lanes of a one-way road with resting vehicles on `places` (lane * length + cells along it)."""
+    frame = open_frame(argument)
+    map = frame.maps[i]
+    world = frame.worlds[i]
+    if heading & 1 == 1:
+        set_size(map, lanes, length)
+    else:
+        set_size(map, length, lanes)
+    map.speed_limit = 5
+    for lane in range(lanes):
+        for along in range(length):
+            paint(map, lane_cell(map, heading, lane, along), LANE, 1 << heading, lane & 7, 0)
+        open_portal(map, lane_cell(map, heading, lane, length - 1), heading, lane_cell(map, heading, lane, 0))
+    world.num_vehicles = places.shape[0]
+    for k in range(places.shape[0]):
+        cell = lane_cell(map, heading, places[k] // length, places[k] % length)
+        place(world, k, cell, heading, 0, top_speeds[k])
+
+
+@kernel
+def set_speeds(argument, i):
+    """Everybody as fast as its own limit and a standing leader allow."""
+    frame = open_frame(argument)
+    world = frame.worlds[i]
     for k in range(world.num_vehicles):
-        vehicle = world.vehicles[k]
-        speed = int(vehicle.limit)
-        gap, _, _ = look(world, k, vehicle.row, vehicle.col, braking_distance(speed + 1))
-        while braking_distance(speed) > gap:
-            speed -= 1
-        vehicle.speed = speed
+        world.vehicles[k].speed = fastest_start(frame.maps[i], world, k, world.vehicles[k].top_speed)
 
 
-def road(
+def roads(
+    num_roads: int,
     lanes: int,
     length: int,
     num_vehicles: int,
     seed: int,
     slowest: int = 5,
     fastest: int = 5,
-    is_ring_of_lanes: bool = True,
-    dtype: np.dtype = WORLD,
-) -> np.ndarray:
-    """A periodic road, one world, with vehicles on random cells."""
+    is_moving: bool = False,
+    heading: int = EAST,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Maps and worlds of periodic roads with vehicles on random cells."""
     random = np.random.default_rng(seed)
-    worlds = np.zeros(1, dtype)
-    worlds["key"] = random.integers(0, 2**32, 2)
-    cells = random.permutation(lanes * length)[:num_vehicles]
-    limits = random.integers(slowest, fastest + 1, num_vehicles)
-    fill(worlds[0], lanes, length, cells, limits, is_ring_of_lanes)
-    return worlds
+    shape = (lanes, length) if heading & 1 else (length, lanes)
+    maps = np.zeros(num_roads, map_dtype(*shape, has_portals=True))
+    worlds = np.zeros(num_roads, world_dtype(*shape, num_vehicles))
+    frame = frame_of(maps, worlds, options_of(num_egos=0))
+    for i in range(num_roads):
+        worlds["key_0"][i], worlds["key_1"][i] = random.integers(0, 2**32, 2)
+        places = random.permutation(lanes * length)[:num_vehicles]
+        top_speeds = random.integers(slowest, fastest + 1, num_vehicles)
+        fill(frame.argument, i, lanes, length, heading, places, top_speeds)
+        if is_moving:
+            set_speeds(frame.argument, i)
+    return maps, worlds
 
 
 @kernel
-def drive(worlds, rules_array, actions, ticks, patience, notes, owners, faults):
+def drive(argument, num_worlds, ticks, patience, notes, owners, faults):
     """Tick each world `ticks` times, checking each tick; the cells driven by all vehicles together."""
-    rules = rules_array[0]
+    frame = open_frame(argument)
     cells = 0
-    for i in range(worlds.shape[0]):
-        world = worlds[i]
-        notes[4, :] = world.tick
+    for i in range(num_worlds):
+        map = frame.maps[i]
+        world = frame.worlds[i]
+        driver_model = frame.options[0].driver_model
+        notes[MOVED, :] = world.tick
         for _ in range(ticks):
             remember(world, notes)
-            tick(world, actions, 0, rules)
-            check_tick(world, notes, owners, patience, rules.driver_model, faults)
+            tick(map, world, frame.options[0], frame.actions, 0)
+            check_tick(map, world, notes, owners, patience, driver_model, faults)
             for k in range(world.num_vehicles):
                 cells += world.vehicles[k].speed
     return cells
 
 
-def driven(worlds: np.ndarray, rules: np.ndarray, ticks: int, patience: int = 1 << 30) -> tuple[int, np.ndarray]:
+def driven(
+    maps: np.ndarray, worlds: np.ndarray, options: Any, ticks: int, patience: int = 1 << 30
+) -> tuple[int, np.ndarray]:
     """(cells driven, faults) of `ticks` checked ticks."""
     notes, owners = notes_of(worlds)
     faults = np.zeros(len(FAULTS), np.int64)
-    cells = drive(worlds, rules, np.zeros(1, np.int64), ticks, patience, notes, owners, faults)
+    frame = frame_of(maps, worlds, options)
+    cells = drive(frame.argument, len(worlds), ticks, patience, notes, owners, faults)
     return cells, faults

@@ -26,26 +26,26 @@ def digest(*arrays: np.ndarray) -> str:
     return sha.hexdigest()[:16]
 
 
-def rollout(scenario: str, observation: str, num_lanes: int, num_steps: int) -> list[dict[str, str]]:
+def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int) -> list[dict[str, str]]:
     """Digests of everything that a batch's reset and every step write; buffers are poisoned before each call."""
     config = EnvConfig(scenario=scenario, observation=observation, **OPTIONS[observation])
-    engine = Engine(config, num_lanes, SAME_STEP, max_steps=25)
-    everywhere = np.ones(num_lanes, np.bool_)
-    engine.key_lanes(everywhere, list(range(7, 7 + num_lanes)))
+    engine = Engine(config, num_worlds, SAME_STEP, max_steps=25)
+    everywhere = np.ones(num_worlds, np.bool_)
+    engine.key_worlds(everywhere, list(range(7, 7 + num_worlds)))
     obs, final_obs = engine.empty_obs(), engine.empty_obs()
     poison = 255 if obs.dtype == np.uint8 else np.nan
     obs[:] = poison
-    engine.reset(everywhere, np.full(num_lanes, -1, np.int64), obs)
-    steps = [{"obs": digest(obs), "worlds": digest(engine.worlds)}]
+    engine.reset(everywhere, np.full(num_worlds, -1, np.int64), obs)
+    steps = [{"obs": digest(obs), "worlds": digest(engine.worlds, engine.maps)}]
     dice = random.Random(scenario)
     faster = engine.actions.index("FASTER")
     for _ in range(num_steps):
         # Every other action is FASTER, so that the cars meet something before they have left the road.
-        drawn = [int(dice.random() * 2 * engine.num_actions) for _ in range(num_lanes)]
+        drawn = [int(dice.random() * 2 * engine.num_actions) for _ in range(num_worlds)]
         actions = np.array([action if action < engine.num_actions else faster for action in drawn])
-        rewards = np.full(num_lanes, np.nan)
-        terminations = np.ones(num_lanes, np.bool_)
-        truncations = np.ones(num_lanes, np.bool_)
+        rewards = np.full(num_worlds, np.nan)
+        terminations = np.ones(num_worlds, np.bool_)
+        truncations = np.ones(num_worlds, np.bool_)
         obs[:] = poison
         final_obs[:] = 0
         engine.step(actions, obs, rewards, terminations, truncations, final_obs, is_detailed=True)
@@ -57,7 +57,7 @@ def rollout(scenario: str, observation: str, num_lanes: int, num_steps: int) -> 
                 "rewards": digest(rewards),
                 "ends": digest(terminations, truncations),
                 "details": digest(engine.details),
-                "worlds": digest(engine.worlds),
+                "worlds": digest(engine.worlds, engine.maps),
             }
         )
     return steps

@@ -5,8 +5,10 @@ import itertools
 import pytest
 from ascii_map import Car, from_ascii
 
-from drivesim.core.traffic import braking_distance, follow, follower_is_safe, is_safe, look
-from drivesim.core.world import CROSSING, EAST, NORTH, SOUTH, STOP_LINE, TOP_SPEED
+from drivesim.core.following import braking_distance, follow, is_safe, look
+from drivesim.core.lane_changes import followers_are_safe
+from drivesim.core.map import EAST, NORTH, SOUTH, STOP_LINE
+from drivesim.core.world import CROSSING, TOP_SPEED
 
 SPEEDS = range(TOP_SPEED + 1)
 FAR = 15  # cells
@@ -33,16 +35,16 @@ def test_the_braking_distance_is_what_is_travelled_from_the_next_tick_on() -> No
         assert braking_distance(speed) == sum(range(speed))
 
 
-@pytest.mark.parametrize("limit", range(1, TOP_SPEED + 1))
-def test_the_speed_is_the_greatest_that_leaves_a_safe_state_whatever_the_leader_does(limit) -> None:
+@pytest.mark.parametrize("top_speed", range(1, TOP_SPEED + 1))
+def test_the_speed_is_the_greatest_that_leaves_a_safe_state_whatever_the_leader_does(top_speed) -> None:
     """From a safe state: the fastest of one slower, as fast and one faster after which braking by 1 is enough."""
-    situation = from_ascii("^\na", a=Car(NORTH, 0, limit))
+    situation = from_ascii("^\na", a=Car(NORTH, 0, top_speed))
     vehicle = situation.vehicle("a")
-    for speed, room in itertools.product(range(limit + 1), range(2 * FAR)):
+    for speed, room in itertools.product(range(top_speed + 1), range(2 * FAR)):
         if braking_distance(speed) > room:
             continue  # not safe: the next test
-        vehicle.speed, vehicle.room = speed, room
-        wishes = [wish for wish in (speed - 1, speed, speed + 1) if 0 <= wish <= limit]
+        vehicle.speed, vehicle.stopping_room = speed, room
+        wishes = [wish for wish in (speed - 1, speed, speed + 1) if 0 <= wish <= top_speed]
         # After a tick at `wish`, `room - wish` is left; the leader has used up its part of it already.
         assert follow(situation.world, 0) == max(wish for wish in wishes if sum(range(wish + 1)) <= room)
 
@@ -52,7 +54,7 @@ def test_whoever_was_cut_in_on_brakes_by_exactly_1() -> None:
     vehicle = situation.vehicle("a")
     for speed, room in itertools.product(range(1, TOP_SPEED + 1), range(FAR)):
         if braking_distance(speed) > room:
-            vehicle.speed, vehicle.room = speed, room
+            vehicle.speed, vehicle.stopping_room = speed, room
             assert follow(situation.world, 0) == speed - 1
 
 
@@ -60,8 +62,7 @@ def seen(drawing, distance=FAR, legend=None, pedestrians=None, **cars):
     """(gap, room, whom) that car a sees ahead."""
     situation = from_ascii(drawing, legend, pedestrians=pedestrians, **cars)
     k = situation.names.index("a")
-    vehicle = situation.vehicle("a")
-    gap, room, leader = look(situation.world, k, vehicle.row, vehicle.col, distance)
+    gap, room, leader = look(situation.map, situation.world, k, situation.vehicle("a").cell, distance)
     return gap, room, situation.names[leader] if leader >= 0 else None
 
 
@@ -85,18 +86,18 @@ class TestWhatADriverSees:
         assert seen(f"^\n{end}\n^\n^\na", a=self.A) == (2, 2, None)
 
     @pytest.mark.parametrize("end", ["#", ".", "v"])
-    def test_is_the_end_of_its_lane_beyond_its_leader_among_several_controlled_cars(self, end) -> None:
+    def test_is_the_end_of_its_lane_beyond_its_leader_among_several_egos(self, end) -> None:
         """Who leads may crash there, and is gone, while the drive of the other goes on."""
         road = f"^ .\n{end} .\n^ .\nB .\n^ .\na C"
         assert seen(road, a=self.A, B=Car(NORTH, 5), C=Car(NORTH)) == (1, 3, "B")
 
-    def test_is_every_vehicle_beyond_among_several_controlled_cars(self) -> None:
+    def test_is_every_vehicle_beyond_among_several_egos(self) -> None:
         road = "^ .\nb .\n^ .\nB .\n^ .\na C"
         assert seen(road, a=self.A, b=Car(NORTH, 1), B=Car(NORTH, 5), C=Car(NORTH)) == (1, 3, "B")
         assert seen(road, a=self.A, b=Car(NORTH, 2), B=Car(NORTH, 5), C=Car(NORTH)) == (1, 4, "B")
         assert seen(road, a=self.A, b=Car(NORTH, 1), B=Car(NORTH, 1), C=Car(NORTH)) == (1, 1, "B")
 
-    def test_is_only_the_leader_where_nobody_else_is_controlled(self) -> None:
+    def test_is_only_the_leader_where_there_is_no_other_ego(self) -> None:
         """The episode ends with the drive of the only one."""
         assert seen("^\nb\n^\nB\n^\na", a=self.A, b=Car(NORTH, 1), B=Car(NORTH, 3)) == (1, 4, "B")
 
@@ -118,15 +119,15 @@ class TestWhatADriverSees:
         assert seen("^\n^\n|^\n^\nb\na", a=self.A, b=Car(NORTH, 5)) == (0, 3, "b")
 
     def test_is_the_cell_where_it_turns(self) -> None:
-        turning = Car(NORTH, 1, turn=1)
+        turning = Car(NORTH, 1, next_turn=1)
         drawing = "^\n^\n^>\n^\n^\na"
         assert seen(drawing, a=turning) == (3, 3, None)
         assert seen(drawing, a=self.A) == (5, 5, None)
-        assert seen(drawing, a=Car(NORTH, 1, turn=-1)) == (5, 5, None)
+        assert seen(drawing, a=Car(NORTH, 1, next_turn=-1)) == (5, 5, None)
 
     @pytest.mark.parametrize(("speed", "room"), [(0, 2), (1, 2), (2, 3), (5, 3)])
     def test_is_at_most_the_cell_where_it_turns_even_behind_a_fast_leader(self, speed, room) -> None:
-        turning = Car(NORTH, 1, turn=1)
+        turning = Car(NORTH, 1, next_turn=1)
         assert seen("^\n^\nb\n^\n^\na", a=turning, b=Car(NORTH, speed, on="^>")) == (2, room, "b")
 
     def test_is_a_crosswalk_that_somebody_is_on(self) -> None:
@@ -135,12 +136,12 @@ class TestWhatADriverSees:
         assert seen(drawing, a=self.A) == (4, 4, None)
 
     def test_is_itself_alone_on_a_ring(self) -> None:
-        alone = from_ascii(" ".join(["a"] + [">"] * 39), fields={"wraps_cols": 1}, a=Car(EAST, 3))
-        assert look(alone.world, 0, 0, 0, 50) == (39, 39 + 3, -1)
+        alone = from_ascii(" ".join(["a"] + [">"] * 39), is_periodic=True, a=Car(EAST, 3))
+        assert look(alone.map, alone.world, 0, alone.cell(0, 0), 50) == (39, 39 + 3, -1)
 
     def test_may_be_a_lane_that_it_is_not_in(self) -> None:
         situation = from_ascii("^ ^\n^ ^\n^ ^\n^ b\n^ ^\na ^", a=self.A, b=Car(NORTH, 3))
-        assert look(situation.world, 0, 5, 1, FAR) == (1, 1 + 3, 1)
+        assert look(situation.map, situation.world, 0, situation.cell(5, 1), FAR) == (1, 1 + 3, 1)
 
 
 @pytest.mark.parametrize(("beside", "allowed"), [("D", False), ("^", True)])
@@ -150,4 +151,6 @@ def test_nobody_changes_lane_before_a_follower_who_may_be_gone_and_leave_it_to_t
     if beside == "D":
         cars["D"] = Car(NORTH, 0)
     situation = from_ascii(f"^ a\n^ ^\n^ ^\n^ ^\nC ^\nb {beside}", **cars)
-    assert follower_is_safe(situation.world, situation.names.index("a"), 0, 0) == allowed
+    assert (
+        followers_are_safe(situation.map, situation.world, situation.names.index("a"), situation.cell(0, 0)) == allowed
+    )

@@ -13,7 +13,7 @@ import pytest
 from drivesim.config import RewardWeights
 from drivesim.core.event_table import BITS, EVENTS, HEADS, Effect
 from drivesim.core.prices import PRICES, TERMS
-from drivesim.core.world import DRIVER
+from drivesim.core.world import EGO
 
 PACKAGE = Path(__file__).resolve().parents[2] / "drivesim"
 NEW_ROW = """
@@ -95,7 +95,7 @@ def test_a_new_event_is_a_row_and_a_detector(effects, code, tmp_path) -> None:
 
 def test_every_row_can_be_what_it_says() -> None:
     assert len({event.name for event in EVENTS}) == len(EVENTS)
-    assert max(BITS) < 2 ** (8 * DRIVER["events"].itemsize - 1)
+    assert max(BITS) < 2 ** (8 * EGO["events"].itemsize - 1)
     for event in EVENTS:
         assert (event.weight is None) == (event.heads == ()), f"{event.name}: a price and who pays it go together"
         assert set(event.heads) <= set(HEADS)

@@ -1,9 +1,12 @@
 """Events are facts about a tick: each is detected in its drawn situation and in no similar one."""
 
+import itertools
+
 import pytest
 from ascii_map import FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
 
-from drivesim.core.world import CROSSING, EAST, GREEN, LANE, NORTH, RED, SHOULDER, SOUTH, WAITING, WEST, YELLOW
+from drivesim.core.map import EAST, LANE, NORTH, SHOULDER, SOUTH, WEST
+from drivesim.core.world import CROSSING, GREEN, RED, WAITING, YELLOW
 
 # A crossroads of single lanes with its junction of 2 x 2 cells; the ego comes from the south.
 AT_THE_LINE = """
@@ -31,12 +34,12 @@ def crossroads(drawing, colour, speed, on):
     """A crossroads with the ego and a westbound car that stands in the upper left of the junction."""
     situation = from_ascii(
         drawing,
-        signals=[{**BOX, "offset": COLOUR_AT[colour]}],
+        signals=[{**BOX, "cycle_start": COLOUR_AT[colour]}],
         E=Car(NORTH, speed, on=on),
-        a=Car(WEST, 0, limit=0, on="v<"),
+        a=Car(WEST, 0, top_speed=0, on="v<"),
     )
     situation.vehicle("a").claim = 0b0001
-    situation.vehicle("a").exit_cell = 2 * 6 + 1
+    situation.vehicle("a").exit_cell = situation.cell(2, 1)
     return situation
 
 
@@ -68,14 +71,14 @@ class TestRedLight:
     def test_is_what_the_state_before_the_action_shows(self) -> None:
         """Yellow before, red after: the car left on yellow."""
         situation = at_the_line(YELLOW)
-        situation.worlds["signals"]["offset"] = 10
-        situation.worlds["signals"]["colour_0"] = YELLOW
+        situation.world.lamps[0].cycle_start = 10
+        situation.world.lamps[0].colour_0 = YELLOW
         assert situation.play(IDLE) == set()
-        assert situation.world.signals[0].colour_0 == RED
+        assert situation.world.lamps[0].colour_0 == RED
 
     def test_of_the_other_axis_is_none_of_mine(self) -> None:
         situation = at_the_line(GREEN)
-        assert situation.world.signals[0].colour_1 == RED
+        assert situation.world.lamps[0].colour_1 == RED
         assert situation.play(IDLE) == set()
 
 
@@ -99,7 +102,7 @@ class TestYielding:
         """Turning right needs the lower right cell alone."""
         situation = at_the_line(GREEN)
         situation.vehicle("a").claim = 0b0011
-        situation.vehicle("E").turn = 1
+        situation.vehicle("E").next_turn = 1
         assert situation.play(IDLE) == set()
 
 
@@ -117,7 +120,7 @@ class TestWrongWay:
 class TestSpeeding:
     @pytest.mark.parametrize(("speed", "action", "speeds"), [(2, IDLE, False), (2, FASTER, True), (3, SLOWER, False)])
     def test_is_a_speed_above_the_limit_in_this_tick(self, speed, action, speeds) -> None:
-        situation = from_ascii("\n".join(["^"] * 5 + ["E"]), fields={"limit": 2}, E=Car(NORTH, speed))
+        situation = from_ascii("\n".join(["^"] * 5 + ["E"]), fields={"speed_limit": 2}, E=Car(NORTH, speed))
         assert ("speeding" in situation.play(action)) == speeds
 
 
@@ -139,26 +142,26 @@ class TestHarsh:
 class TestOffset:
     def test_is_the_distance_from_the_lanes_centre_after_the_tick(self) -> None:
         situation = from_ascii("^ ^ ^ ^ ^\n" * 4 + "^ ^ E ^ ^", E=Car(NORTH, 1), fields={"half_lane": 2})
-        for cell in range(25):
-            situation.world.lanes[cell] = 8 + cell % 5 - 2
+        for row, col in itertools.product(range(5), repeat=2):
+            situation.map.lanes[situation.cell(row, col)] = 8 + col - 2
         offsets = []
         for action in (IDLE, LEFT, LEFT, RIGHT):
             situation.play(action)
-            offsets.append(int(situation.driver().offset))
+            offsets.append(int(situation.ego().offset))
         assert offsets == [0, 1, 2, 1]
-        assert situation.driver().offset_sum == 4
+        assert situation.ego().offset_sum == 4
 
     def test_counts_as_the_whole_half_lane_off_the_road(self) -> None:
         situation = from_ascii(". ^\n. E", E=Car(NORTH, 1), fields={"half_lane": 2})
         situation.play(LEFT)
-        assert situation.driver().offset == 2
+        assert situation.ego().offset == 2
 
     def test_on_the_shoulder_is_noted(self) -> None:
         situation = from_ascii("^ :\n^ :\nE :", E=Car(NORTH, 1))
         assert situation.play(RIGHT) == {"lane_change"}
-        assert situation.driver().on_shoulder == 1
+        assert situation.ego().on_shoulder == 1
         assert situation.play(LEFT) == {"lane_change"}
-        assert situation.driver().on_shoulder == 0
+        assert situation.ego().on_shoulder == 0
 
 
 def two_lanes(ego, other, speed, other_speed):
@@ -170,7 +173,7 @@ def two_lanes(ego, other, speed, other_speed):
     rows[0][ego], rows[1][other] = "E", "a"
     return from_ascii(
         "\n".join(" ".join(row) for row in rows),
-        is_eastbound=True,
+        is_ring=True,
         fields={"tick": 1},
         E=Car(EAST, speed),
         a=Car(EAST, other_speed),
@@ -179,12 +182,12 @@ def two_lanes(ego, other, speed, other_speed):
 
 class TestFault:
     def test_is_who_drives_into_the_others_cell(self) -> None:
-        situation = from_ascii("^\na\nE", E=Car(NORTH, 1), a=Car(NORTH, 0, limit=0))
+        situation = from_ascii("^\na\nE", E=Car(NORTH, 1), a=Car(NORTH, 0, top_speed=0))
         assert situation.play(IDLE) == {"collision", "at_fault"}
 
     def test_is_not_who_is_hit_from_behind_without_cause(self) -> None:
         """A car that never looks drives into the standing ego."""
-        situation = from_ascii("^\nE\na", E=Car(NORTH, 0), a=Car(NORTH, 1, limit=1), rules={"driver_model": 2})
+        situation = from_ascii("^\nE\na", E=Car(NORTH, 0), a=Car(NORTH, 1, top_speed=1), options={"driver_model": 2})
         assert situation.play(IDLE) == {"collision"}
 
     def test_is_who_cuts_in_and_is_hit_from_behind(self) -> None:
@@ -199,29 +202,29 @@ class TestFault:
         for _ in range(10):
             assert situation.play(SLOWER) <= {"harsh"}
         assert situation.is_driving("E")
-        assert situation.driver().cut_in < 0
+        assert situation.ego().cut_in_at < 0
 
     def test_is_remembered_if_one_cell_was_missing(self) -> None:
         situation = two_lanes(19, 9, 1, 5)
         assert situation.play(RIGHT) == {"lane_change"}
-        assert situation.driver().cut_in == 1
+        assert situation.ego().cut_in_at == 1
 
     @pytest.mark.parametrize(("ticks", "is_blamed"), [(4, True), (5, False)])
     def test_of_cutting_in_is_forgotten_after_five_ticks(self, ticks, is_blamed) -> None:
-        situation = from_ascii("^\nE\na", E=Car(NORTH, 0), a=Car(NORTH, 1, limit=1), rules={"driver_model": 2})
+        situation = from_ascii("^\nE\na", E=Car(NORTH, 0), a=Car(NORTH, 1, top_speed=1), options={"driver_model": 2})
         situation.world.tick = 100
-        situation.driver().cut_in = 100 - ticks
+        situation.ego().cut_in_at = 100 - ticks
         assert situation.play(IDLE) == ({"collision", "at_fault"} if is_blamed else {"collision"})
 
     def test_braking_as_hard_as_possible_is_no_cutting_in(self) -> None:
         """A follower at a safe distance stops behind a leader that brakes by 1 in every tick, at any speed."""
         for speed in range(1, 6):
             situation = from_ascii(
-                " ".join(["a"] + ["E"] + [">"] * 38), is_eastbound=True, E=Car(EAST, speed), a=Car(EAST, speed)
+                " ".join(["a"] + ["E"] + [">"] * 38), is_ring=True, E=Car(EAST, speed), a=Car(EAST, speed)
             )
             for _ in range(8):
                 assert situation.play(SLOWER) <= {"harsh"}
-            assert situation.driver().cut_in < 0
+            assert situation.ego().cut_in_at < 0
 
 
 class TestPedestrian:
@@ -248,20 +251,20 @@ class TestRoute:
             . ^ ^ E
         """
         situation = from_ascii(drawing, E=Car(NORTH, 1))
-        assert situation.driver().remaining == 4
+        assert situation.ego().remaining == 4
         situation.play(IDLE)  # into the dead end
-        assert situation.driver().remaining == 4
+        assert situation.ego().remaining == 4
         situation = from_ascii(drawing, E=Car(NORTH, 1))
         situation.play(LEFT)
-        assert situation.driver().remaining == 3
+        assert situation.ego().remaining == 3
 
     def test_events_of_the_whole_episode_are_remembered(self) -> None:
-        situation = from_ascii("v ^\nv ^\nv ^\nv E", E=Car(NORTH, 1), fields={"limit": 0})
+        situation = from_ascii("v ^\nv ^\nv ^\nv E", E=Car(NORTH, 1), fields={"speed_limit": 0})
         situation.play(LEFT)
         situation.play(RIGHT)
-        seen = situation.driver().events_seen
+        seen = situation.ego().events_seen
         assert seen & 1 << 6  # wrong way
-        assert not situation.driver().events & 1 << 6
+        assert not situation.ego().events & 1 << 6
 
 
 def test_no_event_is_carried_into_the_next_tick() -> None:
@@ -274,4 +277,4 @@ def test_leaving_a_lane_for_the_shoulder_beside_oncoming_traffic_is_told_by_the_
     legend = {"S": (SHOULDER, 1 << SOUTH), "L": (LANE, 1 << NORTH)}
     situation = from_ascii("L S\nL S\nE S", legend, E=Car(NORTH, 1))
     assert situation.play(RIGHT) == {"lane_change", "wrong_way"}
-    assert situation.driver().on_shoulder == 1
+    assert situation.ego().on_shoulder == 1

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from levels import levels, without_ego
-from mirror import MIRRORED_ACTIONS, mirrored
+from mirror import MIRRORED_ACTIONS, mirrored_maps, mirrored_worlds
+from records import tick_all
 
 from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import price
-from drivesim.core.tick import tick
 
 DIFFICULTIES = ("easy", "medium", "hard")
 
@@ -21,41 +21,47 @@ def assert_same_worlds(worlds, image) -> None:
         assert (worlds["vehicles"][name] == image["vehicles"][name]).all(), name
 
 
-def assert_mirrored(worlds, rules, ticks, is_upside_down=False, seed=0) -> None:
+def assert_mirrored(maps, worlds, options, ticks, is_upside_down=False, seed=0) -> None:
     """Drive worlds and their images with fixed, mostly forward actions; every record stays an image of the other."""
-    image = mirrored(worlds, is_upside_down)
-    assert_same_worlds(mirrored(image, is_upside_down), worlds)  # the mirror itself is right
-    assert worlds.tobytes() != image.tobytes()
+    image_maps = mirrored_maps(maps, is_upside_down)
+    image = mirrored_worlds(maps, worlds, is_upside_down)
+    # The mirror itself is right.
+    assert (mirrored_maps(image_maps, is_upside_down) == maps).all()
+    assert_same_worlds(mirrored_worlds(maps, image, is_upside_down), worlds)
+    assert (image_maps != maps).any()
+    assert (image != worlds).all()
     random = np.random.default_rng(seed)
     terms = np.zeros(NUM_TERMS)
+    has_idle = options[0].has_idle
     for _ in range(ticks):
         actions = random.choice(5, len(worlds), p=[0.1, 0.3, 0.1, 0.35, 0.15])
-        if not rules[0].has_idle:
+        if not has_idle:
             actions[actions == 1] = 3
         flipped = MIRRORED_ACTIONS[actions]
-        if not rules[0].has_idle:
+        if not has_idle:
             actions, flipped = np.maximum(actions - 1, 0), np.maximum(flipped - 1, 0)
+        tick_all(maps, worlds, options, actions)
+        tick_all(image_maps, image, options, flipped)
         for i in range(len(worlds)):
-            tick(worlds[i], actions, i, rules[0])
-            tick(image[i], flipped, i, rules[0])
-            assert price(worlds[i], 0, rules[0], terms) == price(image[i], 0, rules[0], terms)
-        assert_same_worlds(mirrored(image, is_upside_down), worlds)
+            if worlds["num_egos"][i]:
+                ours = price(maps[i], worlds[i], 0, options[0], terms)
+                assert ours == price(image_maps[i], image[i], 0, options[0], terms)
+        assert_same_worlds(mirrored_worlds(maps, image, is_upside_down), worlds)
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection"])
 def test_a_world_mirrored_left_to_right_drives_mirrored(scenario, difficulty) -> None:
-    worlds, rules = levels(scenario, range(12), difficulty=difficulty)
-    assert_mirrored(worlds, rules, 60)
+    assert_mirrored(*levels(scenario, range(12), difficulty=difficulty), 60)
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("traffic", ["krauss", "nasch"])
 def test_a_highway_mirrored_top_to_bottom_drives_mirrored(traffic, difficulty) -> None:
-    worlds, rules = levels("Highway", range(12), difficulty=difficulty, traffic=traffic)
-    assert_mirrored(worlds, rules, 50, is_upside_down=True)
+    highway = levels("Highway", range(12), difficulty=difficulty, traffic=traffic)
+    assert_mirrored(*highway, 50, is_upside_down=True)
 
 
 def test_traffic_alone_at_a_junction_drives_mirrored() -> None:
-    worlds, rules = levels("Intersection", range(8), difficulty="hard")
-    assert_mirrored(without_ego(worlds), rules, 200)
+    maps, worlds, options = levels("Intersection", range(8), difficulty="hard")
+    assert_mirrored(maps, without_ego(maps, worlds), options, 200)

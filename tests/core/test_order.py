@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from levels import levels
-
-from drivesim.core.tick import tick
+from records import tick_all
 
 # Numbers of vehicles, which a permutation renames.
-POINTERS = ("ahead", "leader")
+POINTERS = ("leader",)
 
 
 def permuted(worlds, order):
@@ -19,7 +18,6 @@ def permuted(worlds, order):
     worlds["vehicles"][:, :num] = worlds["vehicles"][:, order]
     for name in POINTERS:
         worlds["vehicles"][name][:, :num] = renamed[worlds["vehicles"][name][:, :num] + 1]
-    worlds["first"] = renamed[worlds["first"] + 1]
     worlds["occupants"] = renamed[worlds["occupants"]] + 1
     return worlds
 
@@ -29,8 +27,8 @@ def permuted(worlds, order):
 @pytest.mark.parametrize("scenario", ["Highway", "Intersection", "Autodrive"])
 def test_vehicles_stored_in_another_order_drive_alike(scenario, difficulty, traffic) -> None:
     """The ego stays number 0. Nobody dawdles and turns are carried over, since both are drawn per number."""
-    options = {} if scenario == "Autodrive" else {"traffic": traffic}
-    worlds, rules = levels(scenario, range(8), difficulty=difficulty, dawdle=0.0, **options)
+    chosen = {} if scenario == "Autodrive" else {"traffic": traffic}
+    maps, worlds, options = levels(scenario, range(8), difficulty=difficulty, dawdle=0.0, **chosen)
     random = np.random.default_rng(1)
     num = int(worlds["num_vehicles"][0])
     assert (worlds["num_vehicles"] == num).all()
@@ -39,10 +37,9 @@ def test_vehicles_stored_in_another_order_drive_alike(scenario, difficulty, traf
     names = [name for name in worlds["vehicles"].dtype.names if name not in POINTERS]
     for _ in range(60):
         actions = random.choice(4, len(worlds), p=[0.05, 0.35, 0.05, 0.55])
-        for i in range(len(worlds)):
-            tick(worlds[i], actions, i, rules[0])
-            tick(image[i], actions, i, rules[0])
-        image["vehicles"]["turn"][:, :num] = worlds["vehicles"]["turn"][:, order]
+        tick_all(maps, worlds, options, actions)
+        tick_all(maps, image, options, actions)
+        image["vehicles"]["next_turn"][:, :num] = worlds["vehicles"]["next_turn"][:, order]
         for name in names:
             assert (image["vehicles"][name][:, :num] == worlds["vehicles"][name][:, order]).all(), name
-        assert (image["drivers"] == worlds["drivers"]).all()
+        assert (image["egos"] == worlds["egos"]).all()

@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
-from ascii_map import FASTER, IDLE, SLOWER, Car, from_ascii, rules_of
+from ascii_map import FASTER, IDLE, SLOWER, Car, cell_of, from_ascii, join_sides, options_of
 from hypothesis import given
 from hypothesis import strategies as st
+from records import frame_of, open_frame, rows_and_cols
 
 from drivesim.core.jit import kernel
-from drivesim.core.occupancy import place
+from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype, paint, set_size
 from drivesim.core.pedestrians import may_step_out
 from drivesim.core.tick import tick
-from drivesim.core.world import CROSSING, CROSSWALK, EAST, LANE, NORTH, SOUTH, WAITING, WEST, WORLD, paint
+from drivesim.core.world import CROSSING, WAITING, place, world_dtype
 
 
 def road_to_crosswalk(gap, speed):
@@ -24,34 +25,34 @@ class TestSteppingOut:
     def test_leaves_every_car_room_to_stop_its_next_action_included(self, speed) -> None:
         """A car at v that speeds up and then brakes travels (v + 1) + v + … + 1 = (v + 1)(v + 2) / 2 cells."""
         needed = (speed + 1) * (speed + 2) // 2
-        assert may_step_out(road_to_crosswalk(needed, speed).world, 0)
-        assert not may_step_out(road_to_crosswalk(needed - 1, speed).world, 0)
+        for gap, may in ((needed, True), (needed - 1, False)):
+            situation = road_to_crosswalk(gap, speed)
+            assert may_step_out(situation.map, situation.world, 0) == may
 
     @pytest.mark.parametrize("speed", range(6))
     def test_so_a_driver_who_then_brakes_never_hits_anybody(self, speed) -> None:
         situation = road_to_crosswalk((speed + 1) * (speed + 2) // 2, speed)
-        situation.world.pedestrians[0].col = 1
-        situation.world.pedestrians[0].status = CROSSING
-        situation.world.pedestrians[0].heading = NORTH  # stays there for longer than the car needs
+        situation.world.people[0].status = CROSSING
+        situation.world.people[0].heading = NORTH  # stays there for longer than the car needs
         for action in [FASTER] + [SLOWER] * 8:
-            situation.world.pedestrians[0].row = 2
-            situation.world.pedestrians[0].status = CROSSING
+            situation.world.people[0].cell = situation.cell(2, 1)
+            situation.world.people[0].status = CROSSING
             assert "pedestrian_hit" not in situation.play(action)
         assert situation.motion("E") == (NORTH, 0)
 
     def test_waits_for_no_car_that_drives_away(self) -> None:
         rows = [". ^ ."] * 2 + [". E ."] + [". = ."] + [". ^ ."]
         situation = from_ascii("\n".join(rows), E=Car(NORTH, 0), pedestrians=[(3, 0, EAST, WAITING)])
-        assert may_step_out(situation.world, 0)
+        assert may_step_out(situation.map, situation.world, 0)
 
     def test_waits_for_a_car_on_the_crosswalk_itself(self) -> None:
         situation = from_ascii(". ^ .\n. E .\n. ^ .", E=Car(NORTH, 0, on="="), pedestrians=[(1, 0, EAST, WAITING)])
-        assert not may_step_out(situation.world, 0)
+        assert not may_step_out(situation.map, situation.world, 0)
 
     def test_looks_at_every_lane_that_it_is_going_to_cross(self) -> None:
         near_in_the_far_lane = ". ^ ^ ^ .\n. = = = .\n. ^ ^ E .\n. ^ ^ ^ ."
         situation = from_ascii(near_in_the_far_lane, E=Car(NORTH, 0), pedestrians=[(1, 0, EAST, WAITING)])
-        assert not may_step_out(situation.world, 0)
+        assert not may_step_out(situation.map, situation.world, 0)
 
 
 class TestCrossing:
@@ -60,8 +61,9 @@ class TestCrossing:
         seen = []
         for _ in range(3):
             situation.play()
-            pedestrian = situation.world.pedestrians[0]
-            seen.append((int(pedestrian.col), int(pedestrian.status), int(pedestrian.heading)))
+            pedestrian = situation.world.people[0]
+            _, col = rows_and_cols(situation.map, pedestrian.cell)
+            seen.append((int(col), int(pedestrian.status), int(pedestrian.heading)))
         assert seen == [(1, CROSSING, EAST), (2, CROSSING, EAST), (3, WAITING, WEST)]
 
     def test_keeps_traffic_before_the_crosswalk_in_every_lane(self) -> None:
@@ -71,10 +73,10 @@ class TestCrossing:
             b=Car(NORTH, 2),
             pedestrians=[(2, 1, EAST, CROSSING)],
         )
-        situation.world.pedestrians[0].heading = NORTH
+        situation.world.people[0].heading = NORTH
         for _ in range(5):
-            situation.world.pedestrians[0].row = 2
-            situation.world.pedestrians[0].status = CROSSING
+            situation.world.people[0].cell = situation.cell(2, 1)
+            situation.world.people[0].status = CROSSING
             situation.play()
         assert situation.at("a") == (3, 1)
         assert situation.at("b") == (3, 2)
@@ -89,34 +91,39 @@ class TestCrossing:
 
 
 @kernel
-def hits_of(worlds, actions, rules_array, ticks):
-    """(ticks in which a vehicle drove over a pedestrian, cells walked, cells driven), counted by brute force."""
-    world = worlds[0]
-    rules = rules_array[0]
+def hits_of(argument, ticks):
+    """(ticks in which a vehicle drove over a pedestrian, cells walked, cells driven, ticks in which two vehicles shared
+    a cell), counted by brute force."""
+    frame = open_frame(argument)
+    map = frame.maps[0]
+    world = frame.worlds[0]
     hits = 0
     walked = 0
     driven = 0
-    rows = np.zeros(8, np.int64)
-    cols = np.zeros(8, np.int64)
+    shared = 0
+    at = np.zeros(8, np.int64)
     for _ in range(ticks):
-        for p in range(world.num_pedestrians):
-            rows[p] = world.pedestrians[p].row
-            cols[p] = world.pedestrians[p].col
-        tick(world, actions, 0, rules)
+        for p in range(world.num_people):
+            at[p] = world.people[p].cell
+        tick(map, world, frame.options[0], frame.actions, 0)
         for k in range(world.num_vehicles):
             vehicle = world.vehicles[k]
-            driven += int(vehicle.speed)
-            for n in range(int(vehicle.speed)):  # the cells entered in this tick, from the last one back
+            driven += vehicle.speed
+            row = vehicle.cell // map.width - 1
+            col = vehicle.cell % map.width - 1
+            for n in range(vehicle.speed):  # the cells entered in this tick, from the last one back
                 backward = n if vehicle.heading == 0 else -n
-                row = (int(vehicle.row) + backward) % int(world.rows)
-                col = int(vehicle.col)
-                for p in range(world.num_pedestrians):
+                entered = ((row + backward) % map.rows + 1) * map.width + col + 1
+                for p in range(world.num_people):
                     # Walkers move after the vehicles: they were met where they stood before.
-                    if rows[p] == row and cols[p] == col:
+                    if at[p] == entered:
                         hits += 1
-        for p in range(world.num_pedestrians):
-            walked += abs(int(world.pedestrians[p].col) - int(cols[p]))
-    return hits, walked, driven
+            for j in range(k):
+                if world.vehicles[j].cell == vehicle.cell:
+                    shared += 1
+        for p in range(world.num_people):
+            walked += abs(world.people[p].cell - at[p])
+    return hits, walked, driven, shared
 
 
 @given(
@@ -131,32 +138,36 @@ def test_traffic_never_hits_anybody(seed, lanes, num_vehicles, num_crosswalks, f
     """Periodic roads, the left half of the lanes southbound, with crosswalks and people at both ends of each."""
     random = np.random.default_rng(seed)
     length = 60
-    worlds = np.zeros(1, WORLD)
-    world = worlds[0]
-    world.key[:] = random.integers(0, 2**32, 2)
-    world.rows, world.cols, world.wraps_rows, world.limit = length, lanes + 2, 1, 5
+    maps, worlds = np.zeros(1, map_dtype(60, 6, has_portals=True)), np.zeros(1, world_dtype(60, 6, 30, people=4))
+    map, world = maps[0], worlds[0]
+    world.key_0, world.key_1 = random.integers(0, 2**32, 2)
+    set_size(map, length, lanes + 2)
+    map.speed_limit = 5
     crosswalks = random.choice(np.arange(0, length, 4), num_crosswalks, replace=False)
     for row in range(length):
         for lane in range(lanes):
             heading = SOUTH if lane < lanes // 2 else NORTH
-            paint(world, row, 1 + lane, CROSSWALK if row in crosswalks else LANE, 1 << heading, lane, 0)
+            kind = CROSSWALK if row in crosswalks else LANE
+            paint(map, cell_of(map, row, 1 + lane), kind, 1 << heading, lane, 0)
+    join_sides(map)
     free = [row for row in range(length) if row not in crosswalks]
     for p, row in enumerate(crosswalks):
-        east = random.integers(2)
-        worlds["pedestrians"][0, p] = (row, 0, EAST, WAITING) if east else (row, lanes + 1, WEST, WAITING)
-    world.num_pedestrians = num_crosswalks
+        col, heading = (0, EAST) if random.integers(2) else (lanes + 1, WEST)
+        worlds["people"][0, p] = cell_of(map, int(row), col), heading, WAITING
+    world.num_people = num_crosswalks
     places = random.permutation(len(free) * lanes)[:num_vehicles]
     for k, at in enumerate(places):
-        row, lane = free[at // lanes], at % lanes
-        limit = int(random.integers(1, fastest + 1))
-        place(world, k, int(row), 1 + int(lane), SOUTH if lane < lanes // 2 else NORTH, 0, limit)
+        row, lane = int(free[at // lanes]), int(at % lanes)
+        top_speed = int(random.integers(1, fastest + 1))
+        place(world, k, cell_of(map, row, 1 + lane), SOUTH if lane < lanes // 2 else NORTH, 0, top_speed)
     world.num_vehicles = len(places)
-    rules = rules_of(num_controlled=0, dawdle=round(dawdle * 65536))
-    hits, walked, driven = hits_of(worlds, np.zeros(1, np.int64), rules, 400)
+    options = options_of(num_egos=0, dawdle=round(dawdle * 65536))
+    frame = frame_of(maps, worlds, options)
+    hits, walked, driven, shared = hits_of(frame.argument, 400)
     assert hits == 0
     assert walked > 0 or num_vehicles > 5  # in dense traffic some car may always be too near
     assert driven > 0  # and nobody waits for ever
-    assert world.traffic_collisions == 0
+    assert shared == 0
 
 
 def test_the_ego_and_traffic_meet_people_alike() -> None:

@@ -12,13 +12,13 @@ import rollout
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES
 
-LANES, STEPS = 3, 60
+WORLDS, STEPS = 3, 60
 
 
 def interpreted(scenario, observation):
     """The same rollout without a compiler; a warning, such as that of an overflow, is an error."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", rollout.__file__, scenario, observation, str(LANES), str(STEPS)],
+        [sys.executable, "-W", "error", rollout.__file__, scenario, observation, str(WORLDS), str(STEPS)],
         check=True,
         capture_output=True,
         text=True,
@@ -32,7 +32,7 @@ def interpreted(scenario, observation):
 @pytest.mark.parametrize("scenario", [entry.name for entry in ENTRIES])
 def test_compiled_kernels_compute_what_the_interpreter_does(scenario, observation) -> None:
     expected = interpreted(scenario, observation)
-    computed = rollout.rollout(scenario, observation, LANES, STEPS)
+    computed = rollout.rollout(scenario, observation, WORLDS, STEPS)
     assert len(computed) == len(expected) == STEPS + 1
     for step, (ours, reference) in enumerate(zip(computed, expected, strict=True)):
         assert ours == reference, f"step {step}"

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from drivesim.core.rng import below, lane_words, level_words, philox
-from drivesim.core.world import WORLD
+from drivesim.core.rng import below, level_words, philox, tick_words
+from drivesim.core.world import world_dtype
 
 ONES = 0xFFFFFFFF
 # Random123 1.14, tests/kat_vectors, `philox4x32 10`: (key, counter, answer).
@@ -68,23 +68,23 @@ def test_every_word_of_the_counter_and_every_bit_of_the_key_gives_other_draws() 
     assert len(seen) == 1 + 6 * 32
 
 
-def test_draws_of_a_lane_depend_on_key_episode_tick_purpose_and_index_alone() -> None:
-    worlds = np.zeros(1, WORLD)
+def test_draws_of_a_tick_depend_on_key_episode_tick_purpose_and_index_alone() -> None:
+    worlds = np.zeros(1, world_dtype(1, 1, 1))
     world = worlds[0]
-    world.key[:] = 7, 8
+    world.key_0, world.key_1 = 7, 8
     world.episode, world.tick = 9, 10
-    before = lane_words(world, 1, 2)
+    before = tick_words(world, 1, 2)
     assert before == philox(7, 8, 9, 10, 1, 2)
     world.level_seed, world.attempt, world.num_vehicles = 5, 6, 7
-    assert lane_words(world, 1, 2) == before
+    assert tick_words(world, 1, 2) == before
 
 
 def test_draws_of_a_level_depend_on_level_seed_attempt_purpose_and_index_alone() -> None:
-    worlds = np.zeros(1, WORLD)
+    worlds = np.zeros(1, world_dtype(1, 1, 1))
     world = worlds[0]
     world.level_seed, world.attempt = (5 << 32) + 4, 3
     before = level_words(world, 1, 2)
     assert before == philox(4, 5, 3, 0, 1, 2)
-    world.key[:] = 7, 8
+    world.key_0, world.key_1 = 7, 8
     world.episode, world.tick = 9, 10
     assert level_words(world, 1, 2) == before

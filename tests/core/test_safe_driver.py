@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from levels import levels
+from records import rows_and_cols, tick_all
 
 from drivesim.core.event_table import EVENT_AT_FAULT, EVENT_COLLISION
-from drivesim.core.tick import tick
 from drivesim.core.world import DRIVING
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
@@ -18,31 +18,32 @@ def stopping(speed):
     return speed * (speed - 1) // 2
 
 
-def neighbours(world, row):
+def neighbours(map, world, row):
     """On the ego's ring: (gap ahead, speed, gap behind, speed) in lane `row`; -1 = beside the ego."""
-    cols = int(world["cols"])
-    ahead, behind = (cols, 5), (cols, 0)
+    length = int(map["ring_cols"])
+    ahead, behind = (length, 5), (length, 0)
+    rows, cols = rows_and_cols(map, world["vehicles"]["cell"])
     for k in range(1, int(world["num_vehicles"])):
         vehicle = world["vehicles"][k]
-        if vehicle["status"] == DRIVING and vehicle["row"] == row:
-            cells = (int(vehicle["col"]) - int(world["vehicles"][0]["col"])) % cols - 1
+        if vehicle["status"] == DRIVING and rows[k] == row:
+            cells = int(cols[k] - cols[0]) % length - 1
             ahead = min(ahead, (cells, int(vehicle["speed"])))
-            behind = min(behind, (cols - 2 - cells if cells >= 0 else -1, int(vehicle["speed"])))
+            behind = min(behind, (length - 2 - cells if cells >= 0 else -1, int(vehicle["speed"])))
     return *ahead, *behind
 
 
-def safe_action(world, random):
+def safe_action(map, world, random):
     """FASTER, IDLE or SLOWER as the rule says; sometimes a change of lane that leaves both new pairs safe."""
     ego = world["vehicles"][0]
-    speed, row = int(ego["speed"]), int(ego["row"])
+    speed, row = int(ego["speed"]), int(rows_and_cols(map, ego["cell"])[0])
     for side, action in ((-1, LEFT), (1, RIGHT)):
         beside = row + side
-        if random.random() < 0.3 and speed > 0 and 1 <= beside < int(world["rows"]) - 1:
-            gap, leader, gap_behind, follower = neighbours(world, beside)
+        if random.random() < 0.3 and speed > 0 and 1 <= beside < int(map["rows"]) - 1:
+            gap, leader, gap_behind, follower = neighbours(map, world, beside)
             is_safe_ahead = gap >= 0 and stopping(speed + 1) <= gap + stopping(leader)
             if is_safe_ahead and gap_behind >= 0 and stopping(follower) <= gap_behind + stopping(speed):
                 return action
-    gap, leader, _, _ = neighbours(world, row)
+    gap, leader, _, _ = neighbours(map, world, row)
     room = gap + stopping(leader)
     if speed < 5 and stopping(speed + 2) <= room:
         return FASTER
@@ -52,16 +53,15 @@ def safe_action(world, random):
 @pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
 @pytest.mark.parametrize("traffic", ["krauss", "nasch"])
 def test_on_the_highway(difficulty, traffic) -> None:
-    worlds, rules = levels("Highway", range(25), difficulty=difficulty, traffic=traffic)
-    worlds["drivers"]["remaining"] = 1_000_000
+    maps, worlds, options = levels("Highway", range(25), difficulty=difficulty, traffic=traffic)
+    worlds["egos"]["remaining"] = 1_000_000
     random = np.random.default_rng(3)
     changes = 0
     for _ in range(120):
-        actions = np.array([safe_action(world, random) for world in worlds])
+        actions = np.array([safe_action(map, world, random) for map, world in zip(maps, worlds, strict=True)])
         changes += int(((actions == LEFT) | (actions == RIGHT)).sum())
-        for i in range(len(worlds)):
-            tick(worlds[i], actions, i, rules[0])
-        assert not (worlds["drivers"]["events"][:, 0] & (EVENT_COLLISION | EVENT_AT_FAULT)).any()
+        tick_all(maps, worlds, options, actions)
+        assert not (worlds["egos"]["events"][:, 0] & (EVENT_COLLISION | EVENT_AT_FAULT)).any()
     assert changes > 100
 
 
@@ -76,9 +76,9 @@ def test_on_the_highway(difficulty, traffic) -> None:
 def test_on_any_highway(seed, num_lanes, length, density, fastest, dawdle) -> None:
     num_vehicles = min(47, int(num_lanes * length * density))
     level = {"num_lanes": num_lanes, "length": length, "num_vehicles": num_vehicles, "slowest": 1, "fastest": fastest}
-    worlds, rules = levels("Highway", [seed], dawdle=dawdle, **level)
-    worlds["drivers"]["remaining"] = 1_000_000
+    maps, worlds, options = levels("Highway", [seed], dawdle=dawdle, **level)
+    worlds["egos"]["remaining"] = 1_000_000
     random = np.random.default_rng(seed)
     for _ in range(60):
-        tick(worlds[0], np.array([safe_action(worlds[0], random)]), 0, rules[0])
-        assert not worlds["drivers"]["events"][0, 0] & EVENT_COLLISION
+        tick_all(maps, worlds, options, [safe_action(maps[0], worlds[0], random)])
+        assert not worlds["egos"]["events"][0, 0] & EVENT_COLLISION

@@ -6,20 +6,9 @@ from ascii_map import FASTER, IDLE, SLOWER, Car, from_ascii
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivesim.core.signals import colour_at
-from drivesim.core.world import (
-    EAST,
-    GREEN,
-    LEFT_SIDE,
-    NORTH,
-    RED,
-    RIGHT_SIDE,
-    SIGNAL,
-    SOUTH,
-    WEST,
-    YELLOW,
-    turned,
-)
+from drivesim.core.junctions import colour_at
+from drivesim.core.map import EAST, JUNCTION, LEFT_SIDE, NORTH, RIGHT_SIDE, SOUTH, WEST, turned
+from drivesim.core.world import GREEN, LAMP, RED, YELLOW
 from drivesim.scenarios.intersection import Intersection, IntersectionConfig
 
 # Traffic keeps to the right; a to d stand for a car on each approach, three cells before its line.
@@ -40,8 +29,8 @@ GREEN_NORTH_SOUTH, YELLOW_NORTH_SOUTH, GREEN_EAST_WEST = 0, 20, 25  # ticks into
 APPROACHES = {"a": (NORTH, "^"), "b": (SOUTH, "v"), "c": (EAST, ">"), "d": (WEST, "<")}
 
 
-def crossroads(offset=GREEN_NORTH_SOUTH, edits=None, **cars):
-    """The crossroads with some of the cars a to d, of capital letters where controlled, and edits of the drawing."""
+def crossroads(cycle_start=GREEN_NORTH_SOUTH, edits=None, **cars):
+    """The crossroads with some of the cars a to d, of capital letters where they are egos, and edits of the drawing."""
     drawing = CROSSROADS
     for new in edits or {}:
         assert new in drawing
@@ -49,56 +38,57 @@ def crossroads(offset=GREEN_NORTH_SOUTH, edits=None, **cars):
     for letter, (_, lane) in APPROACHES.items():
         if letter not in cars:
             drawing = drawing.replace(f" {letter} ", f" {letter.upper() if letter.upper() in cars else lane} ")
-    periodic = {"wraps_rows": 1, "wraps_cols": 1}
-    return from_ascii(drawing, signals=[{**BOX, "offset": offset}], fields=periodic, **cars)
+    return from_ascii(drawing, signals=[{**BOX, "cycle_start": cycle_start}], is_periodic=True, **cars)
 
 
-def car(letter, speed=1, limit=2, turn=0):
-    return Car(APPROACHES[letter.lower()][0], speed, limit, turn)
+def car(letter, speed=1, top_speed=2, next_turn=0):
+    return Car(APPROACHES[letter.lower()][0], speed, top_speed, next_turn)
 
 
 @st.composite
 def signals(draw):
-    signal = np.zeros(1, SIGNAL)
+    """A junction's timing and its lamp."""
+    junctions, lamps = np.zeros(1, JUNCTION), np.zeros(1, LAMP)
     for name, low, high in (("green_0", 1, 30), ("green_1", 1, 30), ("yellow", 1, 8), ("all_red", 0, 8)):
-        signal[name] = draw(st.integers(low, high))
-    signal["offset"] = draw(st.integers(0, 100))
-    return signal[0]
+        junctions[name] = draw(st.integers(low, high))
+    lamps["cycle_start"] = draw(st.integers(0, 100))
+    return junctions[0], lamps[0]
 
 
 class TestTiming:
     @given(signals())
     def test_is_green_yellow_all_red_for_one_axis_then_for_the_other(self, signal) -> None:
-        tail = [YELLOW] * signal.yellow + [RED] * signal.all_red
-        first, second = [GREEN] * signal.green_0 + tail, [GREEN] * signal.green_1 + tail
+        junction, lamp = signal
+        tail = [YELLOW] * junction.yellow + [RED] * junction.all_red
+        first, second = [GREEN] * junction.green_0 + tail, [GREEN] * junction.green_1 + tail
         expected_0 = first + [RED] * len(second)
         expected_1 = [RED] * len(first) + second
         for tick in range(2 * len(expected_0)):
-            at = (tick + signal.offset) % len(expected_0)
-            assert colour_at(signal, 0, tick) == expected_0[at]
-            assert colour_at(signal, 1, tick) == expected_1[at]
+            at = (tick + lamp.cycle_start) % len(expected_0)
+            assert colour_at(junction, lamp, 0, tick) == expected_0[at]
+            assert colour_at(junction, lamp, 1, tick) == expected_1[at]
 
     @given(signals())
     def test_never_lets_both_axes_go(self, signal) -> None:
         for tick in range(200):
-            assert RED in (colour_at(signal, 0, tick), colour_at(signal, 1, tick))
+            assert RED in (colour_at(*signal, 0, tick), colour_at(*signal, 1, tick))
 
     def test_yellow_lasts_as_long_as_the_limit_takes_to_stop_from(self) -> None:
         low = IntersectionConfig.__dataclass_fields__["yellow"].metadata["low"]
-        assert low >= Intersection.limit
-        assert all(level.yellow >= Intersection.limit for level in Intersection.presets.values())
+        assert low >= Intersection.speed_limit
+        assert all(level.yellow >= Intersection.speed_limit for level in Intersection.presets.values())
 
     def test_the_colours_shown_are_those_that_hold_when_the_next_action_acts(self) -> None:
-        situation = crossroads(offset=YELLOW_NORTH_SOUTH - 1)
-        assert situation.world.signals[0].colour_0 == GREEN
+        situation = crossroads(cycle_start=YELLOW_NORTH_SOUTH - 1)
+        assert situation.world.lamps[0].colour_0 == GREEN
         situation.play()
-        assert (situation.world.signals[0].colour_0, situation.world.signals[0].colour_1) == (YELLOW, RED)
+        assert (situation.world.lamps[0].colour_0, situation.world.lamps[0].colour_1) == (YELLOW, RED)
 
 
 class TestTrafficAtALine:
-    @pytest.mark.parametrize(("speed", "limit"), [(1, 1), (2, 2), (1, 5)])
-    def test_stops_on_it_at_red(self, speed, limit) -> None:
-        situation = crossroads(offset=GREEN_EAST_WEST, a=car("a", speed, limit))
+    @pytest.mark.parametrize(("speed", "top_speed"), [(1, 1), (2, 2), (1, 5)])
+    def test_stops_on_it_at_red(self, speed, top_speed) -> None:
+        situation = crossroads(cycle_start=GREEN_EAST_WEST, a=car("a", speed, top_speed))
         for _ in range(8):
             situation.play()
         assert situation.at("a") == (6, 5)
@@ -117,7 +107,7 @@ class TestTrafficAtALine:
         """On the line at speed 2 one cell is still travelled, at speed 1 none."""
         situation = crossroads(YELLOW_NORTH_SOUTH, {" a ": " ^ ", "|^": "a "}, a=Car(NORTH, speed, 2, on="|^"))
         situation.vehicle("a").claim = 0b1010
-        situation.vehicle("a").exit_cell = 3 * 10 + 5
+        situation.vehicle("a").exit_cell = situation.cell(3, 5)
         situation.play()
         assert (situation.at("a") == (6, 5)) == stops
         assert (situation.vehicle("a").claim == 0) == stops
@@ -130,11 +120,11 @@ class TestTrafficAtALine:
         road = ["^"] * 40
         road[12], road[12 + to_line] = "|^", "x"
         road[12 + to_line + gap + 1] = "a"
-        box = {"row": 10, "col": 0, "height": 2, "width": 1, "green_0": 1, "green_1": 90, "yellow": 5, "offset": 1}
+        box = {"row": 10, "col": 0, "height": 2, "width": 1, "green_0": 1, "green_1": 90, "yellow": 5, "cycle_start": 1}
         leader = Car(NORTH, speed, 5, on="" if to_line else "|^")
         situation = from_ascii("\n".join(road), signals=[box], x=leader, a=Car(NORTH, speed, 5))
         situation.vehicle("x").claim = 0b11
-        situation.vehicle("x").exit_cell = 9
+        situation.vehicle("x").exit_cell = situation.cell(9, 0)
         for _ in range(20):
             situation.play()
         assert situation.at("x")[0] < 10
@@ -147,9 +137,9 @@ class TestTurns:
     @pytest.mark.parametrize("driver_model", [0, 1])
     def test_traffic_leaves_the_junction_where_its_turn_leads(self, letter, turn, driver_model) -> None:
         heading = APPROACHES[letter][0]
-        offset = GREEN_NORTH_SOUTH if heading in (NORTH, SOUTH) else GREEN_EAST_WEST
-        situation = crossroads(offset, **{letter: car(letter, 2, turn=turn)})
-        situation.rules["driver_model"] = driver_model
+        cycle_start = GREEN_NORTH_SOUTH if heading in (NORTH, SOUTH) else GREEN_EAST_WEST
+        situation = crossroads(cycle_start, **{letter: car(letter, 2, next_turn=turn)})
+        situation.options["driver_model"] = driver_model
         exits = {NORTH: (3, 5), SOUTH: (6, 4), EAST: (5, 6), WEST: (4, 3)}
         wanted = turned(heading, turn)
         for _ in range(8):
@@ -177,7 +167,7 @@ class TestReservations:
 
     def test_a_left_turn_waits_for_who_has_reserved_its_way(self) -> None:
         """Both ask in the same tick; northbound goes first, southbound turning left crosses its way."""
-        situation = crossroads(a=car("a", 2), b=car("b", 1, turn=LEFT_SIDE))
+        situation = crossroads(a=car("a", 2), b=car("b", 1, next_turn=LEFT_SIDE))
         for _ in range(3):
             situation.play()
         assert situation.at("a")[0] <= 4
@@ -188,7 +178,7 @@ class TestReservations:
         assert situation.motion("b")[0] == EAST
 
     def test_nobody_enters_without_a_free_cell_behind_the_junction(self) -> None:
-        situation = crossroads(edits={"|v ^ ": "|v x "}, a=car("a", 2), x=Car(NORTH, 0, limit=0))
+        situation = crossroads(edits={"|v ^ ": "|v x "}, a=car("a", 2), x=Car(NORTH, 0, top_speed=0))
         for _ in range(6):
             situation.play()
         assert situation.at("a") == (6, 5)
@@ -203,8 +193,8 @@ class TestReservations:
         assert claims == [(6, True), (4, True), (2, False), (0, False)]
 
 
-class TestControlledCars:
-    def test_nobody_enters_a_junction_with_a_controlled_car_in_it(self) -> None:
+class TestEgos:
+    def test_nobody_enters_a_junction_with_an_ego_in_it(self) -> None:
         situation = crossroads(edits={"v< ^<": "E  ^<"}, a=car("a", 2), E=Car(WEST, 0, on="v<"))
         for _ in range(6):
             situation.play(IDLE)
@@ -215,15 +205,15 @@ class TestControlledCars:
         situation.play(IDLE)
         assert situation.at("a")[0] < 6
 
-    def test_a_left_turn_gives_way_to_an_oncoming_controlled_car_that_does_not_turn_left(self) -> None:
-        situation = crossroads(A=car("A", 2), b=car("b", 2, turn=LEFT_SIDE))
+    def test_a_left_turn_gives_way_to_an_oncoming_ego_that_does_not_turn_left(self) -> None:
+        situation = crossroads(A=car("A", 2), b=car("b", 2, next_turn=LEFT_SIDE))
         for _ in range(3):
             assert situation.play(IDLE) <= {"harsh"}
         assert situation.at("A") == (2, 5)
         assert situation.at("b")[0] == 3
 
     def test_a_left_turn_does_not_wait_for_one_that_stands(self) -> None:
-        situation = crossroads(A=car("A", 0), b=car("b", 2, turn=LEFT_SIDE))
+        situation = crossroads(A=car("A", 0), b=car("b", 2, next_turn=LEFT_SIDE))
         for _ in range(6):
             situation.play(SLOWER)
         assert situation.motion("b")[0] == EAST
@@ -234,8 +224,8 @@ class TestControlledCars:
             situation.play(SLOWER)
         assert situation.at("b")[0] >= 4
 
-    def test_a_reservation_lapses_for_an_oncoming_controlled_car_while_there_is_time_to_stop(self) -> None:
-        situation = crossroads(A=car("A", 0), b=car("b", 1, limit=1, turn=LEFT_SIDE))
+    def test_a_reservation_lapses_for_an_oncoming_ego_while_there_is_time_to_stop(self) -> None:
+        situation = crossroads(A=car("A", 0), b=car("b", 1, top_speed=1, next_turn=LEFT_SIDE))
         situation.play(IDLE)
         situation.play(FASTER)
         assert situation.vehicle("b").claim  # granted while the other stood

@@ -5,7 +5,7 @@ import pytest
 from ascii_map import FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
 
 from drivesim.core.batch import describe_actions
-from drivesim.core.world import EAST, LANE, NORTH, SOUTH, WEST
+from drivesim.core.map import EAST, LANE, NORTH, SOUTH, WEST
 
 STRAIGHT = """
     . ^ ^ ^ .
@@ -37,7 +37,7 @@ class TestSpeed:
         assert situation.at("E") == (6 - then, 2)
 
     def test_never_exceeds_the_top_speed_of_the_scenario(self) -> None:
-        situation = from_ascii(STRAIGHT, E=Car(NORTH, 2), rules={"top_speed": 2})
+        situation = from_ascii(STRAIGHT, E=Car(NORTH, 2), options={"top_speed": 2})
         situation.play(FASTER)
         assert situation.motion("E") == (NORTH, 2)
 
@@ -111,7 +111,7 @@ class TestChangeOfLane:
 
     def test_within_one_wide_lane_is_no_lane_change(self) -> None:
         situation = from_ascii(STRAIGHT, E=Car(NORTH, 1))
-        situation.world.lanes[:] = 8
+        situation.map.lanes[:] = 8
         assert situation.play(LEFT) == set()
         assert situation.at("E") == (5, 1)
 
@@ -130,7 +130,7 @@ class TestTurn:
     def test_faster_than_1_the_car_goes_straight_on(self, speed, action) -> None:
         turning, idle = (from_ascii(FIELD + "+ + + + +", E=Car(SOUTH, speed, on="+")) for _ in range(2))
         assert turning.play(action) == idle.play(IDLE)
-        assert turning.worlds.tobytes() == idle.worlds.tobytes()
+        assert turning.worlds == idle.worlds
 
     def test_is_decided_by_the_cell_under_the_car_alone(self) -> None:
         """On the corner RIGHT turns; LEFT, for which the corner has no heading, changes lane."""
@@ -160,7 +160,7 @@ class TestTurn:
 class TestActionMask:
     def mask(self, situation) -> list[bool]:
         mask = np.zeros(5, np.bool_)
-        describe_actions(situation.world, 0, situation.rules[0], mask)
+        describe_actions(situation.map, situation.world, 0, situation.options[0], mask)
         return mask.tolist()
 
     @pytest.mark.parametrize("drawing", [STRAIGHT, FIELD])
@@ -170,24 +170,24 @@ class TestActionMask:
         if speed > top_speed:
             return
         car = Car(NORTH, speed, on="+" if drawing == FIELD else "")
-        base = from_ascii(drawing, E=car, rules={"top_speed": top_speed})
+        base = from_ascii(drawing, E=car, options={"top_speed": top_speed})
         outcomes = []
         for action in range(5):
             situation = base.copy()
             situation.play(action)
-            outcomes.append(situation.worlds.tobytes())
+            outcomes.append(situation.worlds)
         differs = [action == IDLE or outcomes[action] != outcomes[IDLE] for action in range(5)]
         assert self.mask(base) == differs
 
     def test_lets_faster_stand_for_idle_where_there_is_none(self) -> None:
-        situation = from_ascii(FIELD, E=Car(NORTH, 2, on="+"), rules={"top_speed": 2, "has_idle": 0, "num_actions": 4})
+        situation = from_ascii(FIELD, E=Car(NORTH, 2, on="+"), options={"top_speed": 2, "has_idle": 0})
         assert self.mask(situation)[:4] == [False, False, True, True]
 
 
 class TestActionSetWithoutIdle:
     @pytest.mark.parametrize(("action", "motion"), [(0, (WEST, 1)), (1, (EAST, 1)), (2, (NORTH, 2)), (3, (NORTH, 0))])
     def test_is_left_right_faster_slower(self, action, motion) -> None:
-        situation = from_ascii(FIELD, E=Car(NORTH, 1, on="+"), rules={"has_idle": 0, "num_actions": 4})
+        situation = from_ascii(FIELD, E=Car(NORTH, 1, on="+"), options={"has_idle": 0})
         situation.play(action)
         assert situation.motion("E") == motion
 

@@ -1,37 +1,45 @@
 """The flow of traffic on a periodic lane against what is known of it: exact results and published maxima."""
 
+import math
+
 import numpy as np
 import pytest
-from ascii_map import rules_of
+from ascii_map import options_of
 from checker import found
 from hypothesis import given
 from hypothesis import strategies as st
-from roads import LONG_ROAD, driven, road
+from records import rows_and_cols, tick_all
+from roads import MOST, driven, roads
 
-from drivesim.core.tick import tick
+from drivesim.core.map import EAST, NORTH, SOUTH, WEST
 from drivesim.core.world import KRAUSS, NASCH
 
 LENGTH = 1000  # cells
 
 
-def flow(density, dawdle, driver_model, limit=5, length=LENGTH, relax=2000, ticks=2000, is_ring_of_lanes=True):
-    """Vehicles per tick past a point of a lane, and its density; no tick may break a rule."""
+def flow(density, dawdle, driver_model, top_speed=5, length=LENGTH, relax=2000, ticks=2000):
+    """Vehicles per tick past a point of a lane, and its density; no tick may break a rule.
+
+    Of one lane of `length` cells, or of several that are as long together if one would hold too many vehicles.
+    """
+    num_roads = math.ceil(density * length / MOST)
+    length //= num_roads
     num_vehicles = round(density * length)
-    rules = rules_of(driver_model=driver_model, dawdle=round(dawdle * 65536), num_controlled=0)
-    worlds = road(1, length, num_vehicles, 1, limit, limit, is_ring_of_lanes, LONG_ROAD)
-    _, faults = driven(worlds, rules, relax)
-    cells, more_faults = driven(worlds, rules, ticks)
+    options = options_of(driver_model=driver_model, dawdle=round(dawdle * 65536), num_egos=0)
+    maps, worlds = roads(num_roads, 1, length, num_vehicles, 1, top_speed, top_speed)
+    _, faults = driven(maps, worlds, options, relax)
+    cells, more_faults = driven(maps, worlds, options, ticks)
     assert not found(faults + more_faults)
-    return cells / (length * ticks), num_vehicles / length
+    return cells / (num_roads * length * ticks), num_vehicles / length
 
 
 class TestNagelSchreckenberg:
-    @pytest.mark.parametrize("limit", [1, 2, 3, 5])
-    def test_without_dawdling_flows_freely_or_as_fast_as_holes_do(self, limit) -> None:
+    @pytest.mark.parametrize("top_speed", [1, 2, 3, 5])
+    def test_without_dawdling_flows_freely_or_as_fast_as_holes_do(self, top_speed) -> None:
         """Nagel, Herrmann, Physica A 199 (1993) 254: flow = min(density · v_max, 1 - density)."""
         for density in (0.02, 0.05, 0.1, 0.14, 0.16, 0.18, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.9):
-            measured, density = flow(density, 0.0, NASCH, limit, relax=4000, ticks=1000)
-            assert measured == pytest.approx(min(density * limit, 1 - density), abs=1e-3), density
+            measured, density = flow(density, 0.0, NASCH, top_speed, relax=4000, ticks=1000)
+            assert measured == pytest.approx(min(density * top_speed, 1 - density), abs=1e-3), density
 
     @pytest.mark.parametrize("dawdle", [0.1, 0.25, 0.5, 0.75])
     def test_at_speed_limit_1_matches_the_exact_solution(self, dawdle) -> None:
@@ -69,16 +77,17 @@ class TestCarFollowing:
     @pytest.mark.parametrize("dawdle", [0.0, 0.2, 0.5])
     def test_never_collides_nor_brakes_by_more_than_1_at_any_density(self, dawdle) -> None:
         for density in (0.02, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.99):
-            for limit in (1, 3, 5):
-                flow(density, dawdle, KRAUSS, limit, relax=0, ticks=1000)
+            for top_speed in (1, 3, 5):
+                flow(density, dawdle, KRAUSS, top_speed, relax=0, ticks=1000)
 
 
-@pytest.mark.parametrize("driver_model", [KRAUSS, NASCH])
-@pytest.mark.parametrize("density", [0.05, 0.12, 0.3, 0.8])
-def test_a_lane_kept_as_a_ring_has_exactly_the_flow_of_one_kept_as_cells(driver_model, density) -> None:
-    ring, _ = flow(density, 0.2, driver_model, relax=0, ticks=1000)
-    cells, _ = flow(density, 0.2, driver_model, relax=0, ticks=1000, is_ring_of_lanes=False)
-    assert ring == cells
+def lanes_and_ways(maps, worlds, heading):
+    """By vehicle, its lane, 0 = the leftmost, and the cells along it."""
+    rows, cols = rows_and_cols(maps[0], worlds["vehicles"]["cell"][0])
+    last_row, last_col = int(maps["rows"][0]) - 1, int(maps["cols"][0]) - 1
+    lanes = {NORTH: cols, EAST: rows, SOUTH: last_col - cols, WEST: last_row - rows}[heading]
+    ways = {NORTH: last_row - rows, EAST: cols, SOUTH: rows, WEST: last_col - cols}[heading]
+    return lanes.tolist(), ways.tolist()
 
 
 @given(
@@ -89,17 +98,18 @@ def test_a_lane_kept_as_a_ring_has_exactly_the_flow_of_one_kept_as_cells(driver_
     fastest=st.integers(1, 5),
     dawdle=st.sampled_from([0.0, 0.2, 0.5]),
     driver_model=st.sampled_from([KRAUSS, NASCH]),
+    heading=st.sampled_from([NORTH, SOUTH, WEST]),
 )
-def test_lanes_kept_as_rings_drive_exactly_as_lanes_kept_as_cells(
-    lanes, length, density, seed, fastest, dawdle, driver_model
+def test_traffic_drives_in_every_heading_exactly_as_eastward(
+    lanes, length, density, seed, fastest, dawdle, driver_model, heading
 ) -> None:
-    num_vehicles = max(1, min(48, round(lanes * length * density)))
-    rules = rules_of(driver_model=driver_model, dawdle=round(dawdle * 65536), num_controlled=0)
-    rings = road(lanes, length, num_vehicles, seed, 1, fastest)
-    cells = road(lanes, length, num_vehicles, seed, 1, fastest, is_ring_of_lanes=False)
-    no_actions = np.zeros(1, np.int64)
+    """However rows are read faster than columns: the same road, turned, has the same traffic."""
+    num_vehicles = max(1, min(MOST, round(lanes * length * density)))
+    options = options_of(driver_model=driver_model, dawdle=round(dawdle * 65536), num_egos=0)
+    eastbound = roads(1, lanes, length, num_vehicles, seed, 1, fastest)
+    turned = roads(1, lanes, length, num_vehicles, seed, 1, fastest, heading=heading)
     for _ in range(40):
-        tick(rings[0], no_actions, 0, rules[0])
-        tick(cells[0], no_actions, 0, rules[0])
-        for name in ("row", "col", "speed"):
-            assert (rings["vehicles"][name] == cells["vehicles"][name]).all()
+        tick_all(*eastbound, options, [0])
+        tick_all(*turned, options, [0])
+        assert lanes_and_ways(*turned, heading) == lanes_and_ways(*eastbound, EAST)
+        assert (turned[1]["vehicles"]["speed"] == eastbound[1]["vehicles"]["speed"]).all()

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from ascii_map import rules_of
+from ascii_map import options_of
 from checker import found
 from hypothesis import given
 from hypothesis import strategies as st
 from levels import levels, without_ego
-from roads import driven, road, set_speeds
+from roads import MOST, driven, roads
 
-from drivesim.core.world import KRAUSS, NASCH
+from drivesim.core.world import ABSENT, DRIVING, KRAUSS, NASCH, leave
 
 DIFFICULTIES = ("easy", "medium", "hard")
 CYCLE = 2 * (12 + 3 + 2)  # ticks of the signal in every difficulty
@@ -17,39 +17,38 @@ CYCLE = 2 * (12 + 3 + 2)  # ticks of the signal in every difficulty
 
 def vehicle_ticks(worlds, ticks):
     """How many vehicles drive for how many ticks."""
-    return int((worlds["vehicles"]["status"] == 1).sum()) * ticks
+    return int((worlds["vehicles"]["status"] == DRIVING).sum()) * ticks
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("driver_model", ["krauss", "nasch"])
 def test_highway_traffic_breaks_no_rule(difficulty, driver_model) -> None:
-    worlds, rules = levels("Highway", range(40), difficulty=difficulty, traffic=driver_model)
-    worlds = without_ego(worlds)
+    maps, worlds, options = levels("Highway", range(40), difficulty=difficulty, traffic=driver_model)
+    worlds = without_ego(maps, worlds)
     ticks = 10_000_000 // 8 // vehicle_ticks(worlds, 1) + 1
-    _, faults = driven(worlds, rules, ticks, patience=CYCLE)
+    _, faults = driven(maps, worlds, options, ticks, patience=CYCLE)
     assert not found(faults)
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("driver_model", ["krauss", "nasch"])
 def test_intersection_traffic_breaks_no_rule(difficulty, driver_model) -> None:
-    worlds, rules = levels("Intersection", range(40), difficulty=difficulty, traffic=driver_model)
-    worlds = without_ego(worlds)
+    maps, worlds, options = levels("Intersection", range(40), difficulty=difficulty, traffic=driver_model)
+    worlds = without_ego(maps, worlds)
     ticks = 10_000_000 // 8 // vehicle_ticks(worlds, 1) + 1
-    cells, faults = driven(worlds, rules, ticks, patience=3 * CYCLE)
+    cells, faults = driven(maps, worlds, options, ticks, patience=3 * CYCLE)
     assert not found(faults)
-    assert not worlds["traffic_collisions"].any()
     assert cells > 0.2 * vehicle_ticks(worlds, ticks)  # and it gets somewhere
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 def test_the_stream_of_autodrive_never_collides(difficulty) -> None:
-    worlds, rules = levels("Autodrive", range(300), difficulty=difficulty)
-    worlds["num_controlled"] = 0
-    worlds["vehicles"]["status"][:, 0] = 0
+    maps, worlds, options = levels("Autodrive", range(300), difficulty=difficulty)
+    worlds["num_egos"] = 0
     for world in worlds:
-        world.occupants[int(world.vehicles[0].row) * 10 + int(world.vehicles[0].col)] = 0
-    _, faults = driven(worlds, rules, 60, patience=0)
+        leave(world, 0)
+    worlds["vehicles"]["status"][:, 0] = ABSENT
+    _, faults = driven(maps, worlds, options, 60, patience=0)
     assert not found(faults)
 
 
@@ -58,21 +57,18 @@ def test_the_stream_of_autodrive_never_collides(difficulty) -> None:
     length=st.integers(20, 200),
     density=st.floats(0.01, 0.9),
     seed=st.integers(0, 2**32),
-    limits=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    top_speeds=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     dawdle=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
-    is_ring_of_lanes=st.booleans(),
     is_moving=st.booleans(),
     driver_model=st.sampled_from([KRAUSS, KRAUSS, NASCH]),
 )
 def test_no_mix_of_drivers_on_any_number_of_lanes_breaks_a_rule(
-    lanes, length, density, seed, limits, dawdle, is_ring_of_lanes, is_moving, driver_model
+    lanes, length, density, seed, top_speeds, dawdle, is_moving, driver_model
 ) -> None:
-    num_vehicles = max(1, min(48, round(lanes * length * density)))
-    worlds = road(lanes, length, num_vehicles, seed, min(limits), max(limits), is_ring_of_lanes)
-    if is_moving:
-        set_speeds(worlds[0])
-    rules = rules_of(driver_model=driver_model, dawdle=round(dawdle * 65536), num_controlled=0)
-    _, faults = driven(worlds, rules, 200)
+    num_vehicles = max(1, min(MOST, round(lanes * length * density)))
+    maps, worlds = roads(1, lanes, length, num_vehicles, seed, min(top_speeds), max(top_speeds), is_moving)
+    options = options_of(driver_model=driver_model, dawdle=round(dawdle * 65536), num_egos=0)
+    _, faults = driven(maps, worlds, options, 200)
     assert not found(faults)
 
 
@@ -90,7 +86,7 @@ def test_no_timing_of_a_signal_and_no_mix_of_drivers_breaks_a_rule_at_a_junction
     num_vehicles, green, yellow, all_red, seed, fastest, dawdle, driver_model
 ) -> None:
     timing = {"green": green, "yellow": yellow, "all_red": all_red}
-    worlds, rules = levels(
+    maps, worlds, options = levels(
         "Intersection",
         [seed, seed + 1],
         num_vehicles=num_vehicles,
@@ -99,10 +95,11 @@ def test_no_timing_of_a_signal_and_no_mix_of_drivers_breaks_a_rule_at_a_junction
         traffic=driver_model,
         **timing,
     )
-    worlds = without_ego(worlds)
-    limits = np.random.default_rng(seed).integers(1, min(fastest, yellow) + 1, worlds["vehicles"]["limit"].shape)
-    worlds["vehicles"]["limit"] = np.maximum(limits, worlds["vehicles"]["speed"])
+    worlds = without_ego(maps, worlds)
+    vehicles = worlds["vehicles"]
+    top_speeds = np.random.default_rng(seed).integers(1, min(fastest, yellow) + 1, vehicles["top_speed"].shape)
+    vehicles["top_speed"] = np.maximum(top_speeds, vehicles["speed"])
     cycle = 2 * (green + yellow + all_red)
     # A green of 4 ticks may pass while a dreamer at its line dawdles.
-    _, faults = driven(worlds, rules, 600, patience=cycle * (3 if dawdle == 0.0 else 20))
+    _, faults = driven(maps, worlds, options, 600, patience=cycle * (3 if dawdle == 0.0 else 20))
     assert not found(faults)

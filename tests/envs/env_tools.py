@@ -79,6 +79,14 @@ def assert_refused(call: Callable[[], Any], *parts: str) -> None:
         assert part in str(caught.value), f"{part!r} is missing in {caught.value!r}"
 
 
+def keys(envs: Any) -> np.ndarray:
+    """The keys (N, 2) of an environment's worlds."""
+    worlds = envs.unwrapped.get_state()["world"]
+    return np.stack([worlds["key_0"], worlds["key_1"]], axis=1)
+
+
 def world_bytes(state: np.ndarray) -> np.ndarray:
-    """The bytes of worlds (N,) as uint8 (N, size)."""
-    return np.ascontiguousarray(state).view(np.uint8).reshape(len(state), -1)
+    """The bytes of worlds or states (N,) as uint8 (N, size)."""
+    clean = np.zeros(state.shape, state.dtype)  # between fields, a copy may hold anything
+    clean[...] = state
+    return clean.view(np.uint8).reshape(len(state), -1)

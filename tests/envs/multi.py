@@ -12,11 +12,10 @@ IDLE, FASTER = 1, 3
 
 def shared_cells(state: np.ndarray) -> int:
     """How many vehicles of the driving traffic stand on a cell with another one, in all worlds (W,) together."""
-    first, last = int(state["num_controlled"][0]), int(state["num_vehicles"][0])
-    vehicles = state["vehicles"][:, first:last]
-    cells = vehicles["row"].astype(np.int64) * state["cols"][:, None] + vehicles["col"]
+    first, last = int(state["world"]["num_egos"][0]), int(state["world"]["num_vehicles"][0])
+    vehicles = state["world"]["vehicles"][:, first:last]
     apart = -1 - np.arange(last - first)  # who does not drive is on no cell
-    cells = np.sort(np.where(vehicles["status"] == DRIVING, cells, apart), axis=1)
+    cells = np.sort(np.where(vehicles["status"] == DRIVING, vehicles["cell"], apart), axis=1)
     return int((cells[:, 1:] == cells[:, :-1]).sum())
 
 

@@ -12,24 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from drivesim.core.world import (
-    CROSSING,
+from drivesim.core.map import (
     CROSSWALK,
-    DRIVING,
-    GOAL,
-    GREEN,
     LANE,
-    NOBODY,
     OBSTACLE,
     OFF_ROAD,
     PARKING_BAY,
-    RED,
     SHOULDER,
     STOP_LINE,
     UNREACHABLE,
-    WAITING,
-    YELLOW,
 )
+from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, RED, WAITING, YELLOW
 
 AHEAD, BEHIND = 12, 10  # cells that `features` looks at
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # (row, column) of one cell north, east, south, west
@@ -70,35 +63,40 @@ class Cell:
 
 
 class Scene:
-    """A world as plain numbers, seen by ego `k`, who faces up."""
+    """A world on its map as plain numbers, seen by ego `k`, who faces up."""
 
-    def __init__(self, world: Any, k: int = 0) -> None:
-        """Read a record of WORLD."""
-        self.rows, self.cols, self.limit = int(world["rows"]), int(world["cols"]), int(world["limit"])
-        self.half_lane, self.is_ring = int(world["half_lane"]), bool(world["is_ring"])
-        self.wraps = bool(world["wraps_rows"]), bool(world["wraps_cols"])
-        size = self.rows * self.cols
-        walkers = dict.fromkeys(range(size), NOBODY)
-        for row, col, _, status in world["pedestrians"][: int(world["num_pedestrians"])].tolist():
-            walkers[row * self.cols + col] = max(status, walkers[row * self.cols + col])
+    def __init__(self, road: Any, world: Any, k: int = 0) -> None:
+        """Read the records."""
+        self.rows, self.cols, self.limit = int(road["rows"]), int(road["cols"]), int(road["speed_limit"])
+        self.half_lane, self.wraps = int(road["half_lane"]), (bool(road["ring_rows"]), bool(road["ring_cols"]))
+        self.is_ring = any(self.wraps)
+        width = self.cols + 2
+        places = [(row + 1) * width + col + 1 for row in range(self.rows) for col in range(self.cols)]  # in the records
+        numbers = {place: n for n, place in enumerate(places)}
+        walkers = dict.fromkeys(range(len(places)), NOBODY)
+        for place, _, status in world["people"][: int(world["num_people"])].tolist():
+            walkers[numbers[place]] = max(status, walkers[numbers[place]])
         cars = {}
         for number, who in enumerate(world["vehicles"][: int(world["num_vehicles"])]):
-            car = Car(number, int(who["heading"]), int(who["speed"]), int(who["turn"]))
+            car = Car(number, int(who["heading"]), int(who["speed"]), int(who["next_turn"]))
             if number == k:
-                self.ego, self.place = car, (int(who["row"]), int(who["col"]))
+                self.ego, self.place = car, divmod(numbers[int(who["cell"])], self.cols)
             if who["status"] == DRIVING:
-                cars[int(who["row"]) * self.cols + int(who["col"])] = car
-        bits, lanes, routes = (world[name][:size].tolist() for name in ("cells", "lanes", "route"))
+                cars[numbers[int(who["cell"])]] = car
+        ego = world["egos"][k]
+        first = int(ego["goal"]) * (self.rows + 2) * width
+        bits, lanes = road["ground"][places].tolist(), road["lanes"][places].tolist()
+        routes = road["distances"][[first + place for place in places]].tolist()
         self.cells = [
-            Cell(n // self.cols, n % self.cols, b >> 4, b & 15, (lane & 15) - 8, route, cars.get(n), walkers[n])
+            Cell(n // self.cols, n % self.cols, b >> 4 & 7, b & 15, (lane & 15) - 8, route, cars.get(n), walkers[n])
             for n, (b, lane, route) in enumerate(zip(bits, lanes, routes, strict=True))
         ]
-        driver = world["drivers"][k]
-        self.remaining, self.route_length = int(driver["remaining"]), int(driver["route_length"])
-        self.signals = [
-            {name: int(signal[name]) for name in ("row", "col", "height", "width", "colour_0", "colour_1")}
-            for signal in world["signals"][: int(world["num_signals"])]
+        self.remaining, self.route_length = int(ego["remaining"]), int(ego["route_length"])
+        self.lamps = [
+            {name: int(lamp[name]) for name in ("colour_0", "colour_1")}
+            for lamp in world["lamps"][: int(road["num_junctions"])]
         ]
+        self.junctions = road["junction"][places].tolist() if self.lamps else [0] * len(places)
 
     def at(self, row: int, col: int) -> Cell | None:
         """The cell (row, col); None outside the map, which only a ring continues on its other side."""
@@ -120,11 +118,8 @@ class Scene:
 
     def junction(self, cell: Cell | None) -> dict[str, int] | None:
         """The signal in whose junction a cell lies."""
-        for signal in self.signals if cell else ():
-            rows = range(signal["row"], signal["row"] + signal["height"])
-            if cell.row in rows and cell.col in range(signal["col"], signal["col"] + signal["width"]):
-                return signal
-        return None
+        number = self.junctions[cell.row * self.cols + cell.col] if cell else 0
+        return self.lamps[number - 1] if number else None
 
     def colour(self, line: Cell) -> int | None:
         """The light of a stop line, for the heading in which one drives over it; None if no junction follows."""
@@ -192,11 +187,13 @@ def code_of(scene: Scene, cell: Cell) -> int:
         return 15 + 6 * cell.car.heading + cell.car.speed
     if cell.walker == CROSSING:
         return 14
+    if cell.route == 0 and not scene.is_ring:
+        return 7
     if cell.kind == STOP_LINE:  # one without a light is open
         return {None: 5, GREEN: 5, YELLOW: 8, RED: 9}[scene.colour(cell)]
     if cell.kind == LANE:
         return 10 + ONE_WAY[cell.mask] if cell.mask in ONE_WAY else 1
-    return {OFF_ROAD: 0, SHOULDER: 2, OBSTACLE: 3, CROSSWALK: 4, PARKING_BAY: 6, GOAL: 7}[cell.kind]
+    return {OFF_ROAD: 0, SHOULDER: 2, OBSTACLE: 3, CROSSWALK: 4, PARKING_BAY: 6}[cell.kind]
 
 
 def features(scene: Scene) -> dict[str, float]:

@@ -31,7 +31,7 @@ def test_an_action_is_masked_out_exactly_if_it_leads_where_idle_leads(env_id) ->
         if step % 3 == 0:
             state = envs.get_state()
             masks = envs.action_masks().T  # (num_actions, N)
-            runs = state["phase"] == RUNNING
+            runs = state["world"]["stage"] == RUNNING
             after = successors(envs, state, 5)
             is_like_idle = (after == after[IDLE]).all(axis=2)
             assert masks[IDLE].all()
@@ -53,7 +53,7 @@ def test_whatever_can_be_done_can_be_done_by_exactly_one_open_action(env_id) -> 
             state = envs.get_state()
             masks = envs.action_masks().T
             after = successors(envs, state, num_actions)
-            for i in np.flatnonzero(state["phase"] == RUNNING):
+            for i in np.flatnonzero(state["world"]["stage"] == RUNNING):
                 outcomes = [bytes(world) for world in after[:, i]]
                 open_outcomes = [outcomes[action] for action in np.flatnonzero(masks[:, i])]
                 assert sorted(open_outcomes) == sorted(set(outcomes))

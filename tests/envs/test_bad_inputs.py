@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from env_tools import AUTODRIVE, HIGHWAY, OBSTACLES, assert_refused, assert_same, assert_same_future
+
+from drivesim.core import batch
 
 NAN = float("nan")
 BAD_ACTIONS = [
@@ -93,7 +94,7 @@ def test_a_torch_scalar_is_an_action_but_a_torch_bool_is_not() -> None:
     env.step(torch.tensor(3))
     for wrong in (torch.tensor(True), torch.tensor(3.0), torch.tensor([3])):
         assert_refused(lambda wrong=wrong: env.step(wrong), "action", "[0, 4]")
-    assert env.get_state()["tick"][0] == 1
+    assert env.get_state()["world"]["tick"][0] == 1
 
 
 def test_the_range_named_is_the_action_sets_own() -> None:
@@ -254,14 +255,13 @@ def test_stepping_an_env_that_has_ended_is_an_error_where_nobody_resets_it() -> 
 
 
 def fail_once(env: Any, name: str, action: Any) -> None:
-    """Let the kernel `name` report an env whose level could not be certified; only a reset goes on from there."""
+    """Let the loop `name` report an env whose level could not be certified; only a reset goes on from there."""
     env.reset(seed=1)
-    kernels = env._engine._kernels
-    kernel = getattr(kernels, name)
-    env._engine._kernels = replace(kernels, **{name: lambda *arguments: kernel(*arguments) + 1})
-    with pytest.raises(gym.error.Error, match=r"1 \w+: no level certified.*num_vehicles=22"):
-        env.step(action) if name == "step" else env.reset(seed=0)
-    env._engine._kernels = kernels
+    loop = getattr(batch, f"{name}_worlds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, f"{name}_worlds", lambda *arguments: loop(*arguments) + 1)
+        with pytest.raises(gym.error.Error, match=r"1 \w+: no level certified.*num_vehicles=22"):
+            env.step(action) if name == "step" else env.reset(seed=0)
     with pytest.raises(gym.error.ResetNeeded):
         env.step(action)
     env.reset()

@@ -161,6 +161,6 @@ def test_numbers_of_every_kind_are_options() -> None:
         ).unwrapped
         assert envs.config == plain.config
         assert envs.num_envs == 2
-        assert (envs._engine.rules == plain._engine.rules).all()
+        assert (envs._engine.options == plain._engine.options).all()
     for mode in AutoresetMode:
         assert gym.make_vec(HIGHWAY, autoreset_mode=mode.name).unwrapped.autoreset_mode is mode

@@ -36,7 +36,7 @@ def test_observations_speeds_and_masks_stay_in_range_over_long_rollouts(env_id, 
     for step in range(250):
         assert obs in envs.observation_space
         if step % 10 == 0:
-            vehicles = envs.unwrapped.get_state()["vehicles"]
+            vehicles = envs.unwrapped.get_state()["world"]["vehicles"]
             speeds = vehicles["speed"][vehicles["status"] == DRIVING]
             assert speeds.min() >= 0
             assert speeds.max() <= TOP_SPEED

@@ -17,7 +17,7 @@ NUM_ENVS = 7
 def fresh_engine(scenario: str) -> Engine:
     engine = Engine(EnvConfig(scenario), NUM_ENVS, DISABLED, max_steps=20)
     everyone = np.ones(NUM_ENVS, np.bool_)
-    engine.key_lanes(everyone, list(range(NUM_ENVS)))
+    engine.key_worlds(everyone, list(range(NUM_ENVS)))
     engine.reset(everyone, np.full(NUM_ENVS, -1), engine.empty_obs())
     return engine
 
@@ -39,13 +39,13 @@ def test_envs_that_are_stepped_do_as_in_a_full_step_and_the_others_nothing(scena
         before = engine.worlds.copy()
         full.worlds[:] = before
         parts, wholes, untouched = poisoned(engine), poisoned(full), poisoned(engine)
-        engine.step(actions, *parts, lanes=moves)
+        engine.step(actions, *parts, worlds=moves)
         full.step(actions, *wholes)
         np.testing.assert_array_equal(world_bytes(engine.worlds)[moves], world_bytes(full.worlds)[moves])
         np.testing.assert_array_equal(world_bytes(engine.worlds)[~moves], world_bytes(before)[~moves])
         for part, whole, poison in zip(parts, wholes, untouched, strict=True):
             assert_same(part[moves], whole[moves])
             assert_same(part[~moves], poison[~moves])
-        ended = engine.worlds["phase"] == ENDED
+        ended = engine.worlds["stage"] == ENDED
         if ended.any():
             engine.reset(ended, np.full(NUM_ENVS, -1), engine.empty_obs())

@@ -12,12 +12,13 @@ from scenario_facts import IDS, facts_of
 
 from agents.scripted import ScriptedDriver, make_never_steering, make_scripted
 from drivesim import Action
+from drivesim.engine import Engine
 
 LEVELS = 300
 MARGIN = 0.1
 
-Trick = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
-"""Maps observations, worlds and the tick to actions numbered as `Action`."""
+Trick = Callable[[np.ndarray, Engine, int], np.ndarray]
+"""Maps observations, the engine behind them and the tick to actions numbered as `Action`."""
 
 
 def scenario(env_id: str) -> str:
@@ -38,28 +39,28 @@ def without_idle(env_id: str, actions: np.ndarray) -> np.ndarray:
     return np.asarray([0, 3, 1, 2, 3])[actions] if scenario(env_id) == "Autodrive" else actions
 
 
-def can_turn_left(worlds: np.ndarray) -> np.ndarray:
-    ego = worlds["vehicles"][:, 0]
-    cell = ego["row"].astype(int) * worlds["cols"] + ego["col"]
-    return worlds["cells"][np.arange(len(worlds)), cell] >> ((ego["heading"] - 1) & 3) & 1 == 1
+def can_turn_left(engine: Engine) -> np.ndarray:
+    ego = engine.worlds["vehicles"][:, 0]
+    worlds = np.arange(engine.num_worlds) if engine.has_own_maps else 0
+    return engine.maps["ground"][worlds, ego["cell"]] >> ((ego["heading"] - 1) & 3) & 1 == 1
 
 
 def park(env_id: str) -> Trick:
-    return lambda obs, worlds, tick: np.full(len(obs), Action.SLOWER)
+    return lambda obs, engine, tick: np.full(len(obs), Action.SLOWER)
 
 
 def idle(env_id: str) -> Trick:
-    return lambda obs, worlds, tick: np.full(len(obs), Action.IDLE)
+    return lambda obs, engine, tick: np.full(len(obs), Action.IDLE)
 
 
 def circle(env_id: str) -> Trick:
     """Straight on, carefully, until a turn is possible; then left for ever."""
     straight = make_never_steering(env_id)
 
-    def trick(obs: np.ndarray, worlds: np.ndarray, tick: int) -> np.ndarray:
-        speed = worlds["vehicles"]["speed"][:, 0]
+    def trick(obs: np.ndarray, engine: Engine, tick: int) -> np.ndarray:
+        speed = engine.worlds["vehicles"]["speed"][:, 0]
         turn = np.where(speed > 1, Action.SLOWER, Action.LEFT)
-        is_turning = can_turn_left(worlds) & (tick > 0)  # away from the edge first
+        is_turning = can_turn_left(engine) & (tick > 0)  # away from the edge first
         return np.where(is_turning, turn, with_idle(env_id, straight(obs)))
 
     return trick
@@ -70,15 +71,15 @@ def back_and_forth(env_id: str) -> Trick:
     laps = [Action.LEFT, Action.FASTER, Action.SLOWER, Action.LEFT]
     pulses = [Action.FASTER, Action.SLOWER]
 
-    def trick(obs: np.ndarray, worlds: np.ndarray, tick: int) -> np.ndarray:
+    def trick(obs: np.ndarray, engine: Engine, tick: int) -> np.ndarray:
         lap = laps[tick % len(laps)] if tick > 0 else Action.FASTER
-        return np.where(can_turn_left(worlds), lap, pulses[tick % len(pulses)])
+        return np.where(can_turn_left(engine), lap, pulses[tick % len(pulses)])
 
     return trick
 
 
 def zig_zag(env_id: str) -> Trick:
-    return lambda obs, worlds, tick: np.full(len(obs), Action.LEFT if tick % 2 == 0 else Action.RIGHT)
+    return lambda obs, engine, tick: np.full(len(obs), Action.LEFT if tick % 2 == 0 else Action.RIGHT)
 
 
 def crash_at_the_goal(env_id: str) -> Trick:
@@ -87,10 +88,10 @@ def crash_at_the_goal(env_id: str) -> Trick:
     driver = make_scripted(env_id) if is_highway else slow_driver(env_id)
     is_leaving = np.zeros(LEVELS, np.bool_)
 
-    def trick(obs: np.ndarray, worlds: np.ndarray, tick: int) -> np.ndarray:
-        ego = worlds["vehicles"][:, 0]
-        is_leaving[worlds["drivers"]["remaining"][:, 0] <= facts_of(env_id).near] = True
-        is_on_its_way = can_turn_left(worlds) & (ego["heading"] != 0)  # sideways across open ground
+    def trick(obs: np.ndarray, engine: Engine, tick: int) -> np.ndarray:
+        ego = engine.worlds["vehicles"][:, 0]
+        is_leaving[engine.worlds["egos"]["remaining"][:, 0] <= facts_of(env_id).near] = True
+        is_on_its_way = can_turn_left(engine) & (ego["heading"] != 0)  # sideways across open ground
         leave = np.where(is_on_its_way, Action.FASTER, Action.LEFT)
         return np.where(is_leaving, leave, with_idle(env_id, driver(obs)))
 
@@ -110,7 +111,7 @@ def drive(env_id: str, observation: str, trick: Trick) -> dict[str, np.ndarray]:
     ends: dict[str, np.ndarray] = {}
     tick = 0
     while is_open.any():
-        actions = without_idle(env_id, trick(obs, envs.unwrapped.get_state(), tick))
+        actions = without_idle(env_id, trick(obs, envs.unwrapped._engine, tick))
         obs, _, _, _, infos = envs.step(actions.astype(np.int64))
         tick += 1
         if "final_info" in infos:
@@ -124,7 +125,7 @@ def drive(env_id: str, observation: str, trick: Trick) -> dict[str, np.ndarray]:
 @cache
 def slow_return(env_id: str) -> float:
     driver = slow_driver(env_id)
-    ends = drive(env_id, driver.observation, lambda obs, worlds, tick: with_idle(env_id, driver(obs)))
+    ends = drive(env_id, driver.observation, lambda obs, engine, tick: with_idle(env_id, driver(obs)))
     assert ends["collision"].mean() <= 0.05
     assert ends["off_road"].mean() == 0.0
     return float(ends["episode_return"].mean())

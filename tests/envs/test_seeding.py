@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from env_tools import HIGHWAY, IDS, LANE_KEEP, OBSTACLES, assert_same_future, world_bytes
+from env_tools import HIGHWAY, IDS, LANE_KEEP, OBSTACLES, assert_same_future, keys, world_bytes
 
 from drivesim.core.batch import TEST_SPLIT
 
@@ -14,7 +14,7 @@ def levels(env_id: str, seed: object, num_envs: int = 400, **options: object) ->
     """The level seeds that the envs draw first."""
     envs = gym.make_vec(env_id, num_envs=num_envs, **options)
     envs.reset(seed=seed)
-    return envs.unwrapped.get_state()["level_seed"]
+    return envs.unwrapped.get_state()["world"]["level_seed"]
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ def test_seeds_of_any_size_work_and_differ() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=2).unwrapped
     seen = set()
     for seed in (0, 2**31, 2**32 - 2, 2**32, 2**63, 2**64, 2**70, 10**30):
-        keys = []
+        expected = []
         for each in (seed, seed + 1):
             env.reset(seed=each)
-            keys.append(env.get_state()["key"][0].tolist())
+            expected.append(keys(env)[0].tolist())
         envs.reset(seed=seed)
-        assert envs.get_state()["key"].tolist() == keys
+        assert keys(envs).tolist() == expected
         envs.reset(seed=[seed, seed + 1])
-        assert envs.get_state()["key"].tolist() == keys
-        seen |= set(map(tuple, keys))
+        assert keys(envs).tolist() == expected
+        seen |= set(map(tuple, expected))
     assert len(seen) == 16
 
 
@@ -60,7 +60,7 @@ def test_a_reset_without_a_seed_begins_the_next_episode_and_a_seed_begins_anew(e
     env = gym.make(env_id).unwrapped
     first, _ = env.reset(seed=9)
     later = [env.reset()[0] for _ in range(4)]
-    assert env.get_state()["episode"][0] == 4
+    assert env.get_state()["world"]["episode"][0] == 4
     again, _ = env.reset(seed=9)
     assert np.array_equal(first, again)
     for obs in later:
@@ -79,8 +79,8 @@ def test_the_next_episode_is_the_same_one_however_the_last_was_ended() -> None:
     other = gym.make_vec(HIGHWAY, num_envs=3).unwrapped
     other.reset(seed=3)
     other.reset()
-    assert envs.get_state()["level_seed"].tolist() == other.get_state()["level_seed"].tolist()
-    assert envs.get_state()["episode"].tolist() == [1, 1, 1]
+    assert envs.get_state()["world"]["level_seed"].tolist() == other.get_state()["world"]["level_seed"].tolist()
+    assert envs.get_state()["world"]["episode"].tolist() == [1, 1, 1]
 
 
 def test_none_in_a_list_of_seeds_lets_that_env_continue() -> None:
@@ -90,7 +90,7 @@ def test_none_in_a_list_of_seeds_lets_that_env_continue() -> None:
     twin.reset(seed=1)
     envs.reset(seed=[50, None, 52])
     twin.reset()
-    assert envs.get_state()["episode"].tolist() == [0, 1, 0]
+    assert envs.get_state()["world"]["episode"].tolist() == [0, 1, 0]
     assert envs.get_state()[1] == twin.get_state()[1]
     twin.reset(seed=[50, 51, 52])
     assert envs.get_state()[0] == twin.get_state()[0]
@@ -100,14 +100,14 @@ def test_none_in_a_list_of_seeds_lets_that_env_continue() -> None:
 def test_unseeded_environments_differ() -> None:
     envs = gym.make_vec(HIGHWAY, num_envs=50)
     envs.reset()
-    keys = envs.unwrapped.get_state()["key"]
-    assert len({tuple(key) for key in keys.tolist()}) == 50
+    drawn = set(map(tuple, keys(envs).tolist()))
+    assert len(drawn) == 50
     env = gym.make(HIGHWAY)
     env.reset()
-    assert tuple(env.unwrapped.get_state()["key"][0]) not in set(map(tuple, keys.tolist()))
+    assert tuple(keys(env)[0].tolist()) not in drawn
     envs = gym.make_vec(HIGHWAY, num_envs=2)
     envs.reset(seed=[None, 3])
-    assert (envs.unwrapped.get_state()["key"] != 0).any(axis=1).all()
+    assert (keys(envs) != 0).any(axis=1).all()
 
 
 def test_a_partial_reset_touches_the_chosen_envs_only_and_leaves_the_callers_dict_alone() -> None:
@@ -124,10 +124,10 @@ def test_a_partial_reset_touches_the_chosen_envs_only_and_leaves_the_callers_dic
     assert mask.tolist() == [True, False, False, True]
     assert np.array_equal(before[~mask], after[~mask])
     assert np.array_equal(obs[~mask], after_obs[~mask])
-    assert envs.unwrapped.get_state()["episode"].tolist() == [1, 0, 0, 1]
+    assert envs.unwrapped.get_state()["world"]["episode"].tolist() == [1, 0, 0, 1]
     envs.reset(seed=[7, 7, 7, 7], options=options)  # seeds of other envs are not used
     assert np.array_equal(before[~mask], world_bytes(envs.unwrapped.get_state())[~mask])
-    assert envs.unwrapped.get_state()["episode"].tolist() == [0, 0, 0, 0]
+    assert envs.unwrapped.get_state()["world"]["episode"].tolist() == [0, 0, 0, 0]
 
 
 def test_a_partial_reset_cancels_the_pending_autoreset_of_its_envs() -> None:
@@ -137,8 +137,8 @@ def test_a_partial_reset_cancels_the_pending_autoreset_of_its_envs() -> None:
     envs.step(np.array([1, 1]))
     envs.reset(options={"reset_mask": np.array([True, False])})
     envs.step(np.array([1, 1]))
-    assert envs.get_state()["tick"].tolist() == [1, 0]
-    assert envs.get_state()["episode"].tolist() == [1, 1]
+    assert envs.get_state()["world"]["tick"].tolist() == [1, 0]
+    assert envs.get_state()["world"]["episode"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("env_id", IDS)
@@ -152,13 +152,16 @@ def test_a_level_seed_replays_its_level_whatever_the_env(env_id) -> None:
     second, info = env.reset(seed=77, options={"level_seed": np.int64(wanted)})
     assert info["level_seed"] == wanted
     assert np.array_equal(first, second)
-    for name in ("cells", "route", "lanes", "occupants", "vehicles"):
-        assert (env.get_state()[name] == level[name]).all()
+    again = env.get_state()
+    for name in ("egos", "vehicles", "lamps", "occupants"):
+        assert (again["world"][name] == level["world"][name]).all()
+    if "map" in level.dtype.names:
+        assert (again["map"] == level["map"]).all()
     envs = gym.make_vec(env_id, num_envs=3).unwrapped
     obs, _ = envs.reset(seed=5, options={"level_seed": wanted})
     assert (obs == first).all()
     obs, _ = envs.reset(options={"level_seed": [3, wanted, 4]})
-    assert envs.get_state()["level_seed"].tolist() == [3, wanted, 4]
+    assert envs.get_state()["world"]["level_seed"].tolist() == [3, wanted, 4]
     assert (obs[1] == first).all()
     assert not (obs[0] == first).all()
     drawn = gym.make(env_id).unwrapped
@@ -166,7 +169,7 @@ def test_a_level_seed_replays_its_level_whatever_the_env(env_id) -> None:
     drawn.reset()
     drawn.reset()
     envs.reset()  # and the draws go on as if no level had been asked for
-    assert envs.get_state()["level_seed"][0] == drawn.get_state()["level_seed"][0]
+    assert envs.get_state()["world"]["level_seed"][0] == drawn.get_state()["world"]["level_seed"][0]
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -179,7 +182,7 @@ def test_num_levels_restricts_to_the_first_levels_of_the_split_whatever_the_seed
     envs = gym.make_vec(LANE_KEEP, num_envs=50, split=split, num_levels=3)
     for _ in range(3):
         envs.reset()
-        assert set(envs.unwrapped.get_state()["level_seed"].tolist()) == {first, first + 1, first + 2}
+        assert set(envs.unwrapped.get_state()["world"]["level_seed"].tolist()) == {first, first + 1, first + 2}
 
 
 def test_unlimited_levels_do_not_repeat_and_splits_are_disjoint() -> None:

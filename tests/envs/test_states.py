@@ -20,8 +20,11 @@ from env_tools import (
     assert_same,
     assert_same_future,
     draw_actions,
+    keys,
     world_bytes,
 )
+
+from drivesim.core.world import ENDED
 
 CONTINUE = """
 import hashlib, sys
@@ -66,10 +69,10 @@ def test_a_restored_state_continues_exactly_pending_autoresets_included(env_id, 
         envs.set_state(state)
         if mode is MODES[0]:
             envs.set_state(state)
-            pending = state["phase"] == 2
+            pending = state["world"]["stage"] == ENDED
             rewards = envs.step(np.zeros(6, int))[1]
             assert (rewards[pending] == 0).all()
-            assert (envs.get_state()["tick"][pending] == 0).all()
+            assert (envs.get_state()["world"]["tick"][pending] == 0).all()
             envs.set_state(state)
 
 
@@ -95,8 +98,8 @@ def test_a_state_is_a_copy_that_later_steps_leave_alone() -> None:
     envs.set_state(state)
     drive(envs, 3, 0)
     assert (state == kept).all()
-    state["tick"] = 40
-    assert (envs.get_state()["tick"] != 40).all()
+    state["world"]["tick"] = 40
+    assert (envs.get_state()["world"]["tick"] != 40).all()
 
 
 def test_a_mask_chooses_the_envs_that_are_restored() -> None:
@@ -144,7 +147,7 @@ def test_restoring_a_terminated_state_asks_for_a_reset_and_a_running_one_does_no
     with pytest.raises(gym.error.ResetNeeded):
         env.step(1)
     obs, _ = env.reset()
-    assert env.get_state()["episode"][0] == 1
+    assert env.get_state()["world"]["episode"][0] == 1
     np.testing.assert_array_equal(obs, env.observe())
 
 
@@ -156,12 +159,12 @@ def test_a_state_from_before_the_first_reset_restores_to_before_the_first_reset(
         env.set_state(blank)
         with pytest.raises(gym.error.ResetNeeded):
             env.step(1 if make is gym.make else np.array([1]))
-        keys = set()
+        seen = set()
         for _ in range(2):
             env.set_state(blank)
             env.reset()
-            keys.add(env.get_state()["key"].tobytes())
-        assert len(keys) == 2, "an unseeded reset takes fresh entropy"
+            seen.add(keys(env).tobytes())
+        assert len(seen) == 2, "an unseeded reset takes fresh entropy"
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
@@ -224,15 +227,16 @@ def test_forks_with_new_keys_begin_alike_and_each_has_its_own_future() -> None:
     drive(envs, 2, 0)
     original = envs.get_state()
     copies = envs.fork(1, 4)
-    assert np.array_equal(copies["vehicles"], np.repeat(original[1:2]["vehicles"], 4, axis=0))
-    assert len({tuple(key) for key in [*copies["key"].tolist(), original["key"][1].tolist()]}) == 5
-    envs.set_state(np.concatenate([original[1:2], copies]).astype(original.dtype))
+    assert np.array_equal(copies["world"]["vehicles"], np.repeat(original[1:2]["world"]["vehicles"], 4, axis=0))
+    worlds = np.concatenate([original[1:2], copies])["world"]
+    assert len(set(zip(worlds["key_0"].tolist(), worlds["key_1"].tolist(), strict=True))) == 5
+    envs.set_state(np.concatenate([original[1:2], copies]))
     obs = envs.observe()
     assert (obs == obs[0]).all()
     for _ in range(15):
         obs = envs.step(np.full(5, 4))[0]
     assert len({row.tobytes() for row in obs}) == 5
-    assert len(set(envs.get_state()["level_seed"].tolist())) == 5
+    assert len(set(envs.get_state()["world"]["level_seed"].tolist())) == 5
     envs.set_state(original)
     assert (envs.fork(1, 4) == copies).all(), "a fork is a function of the state"
     assert (envs.get_state() == original).all()

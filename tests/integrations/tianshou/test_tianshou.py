@@ -188,7 +188,7 @@ def test_a_step_of_some_envs_leaves_the_states_of_the_others_as_they_were() -> N
         after = env.envs.get_state()
         others = np.setdiff1d(np.arange(NUM_ENVS), ids)
         assert (before[others] == after[others]).all()
-        assert (before["tick"][ids] + 1 == after["tick"][ids]).all()
+        assert (before["world"]["tick"][ids] + 1 == after["world"]["tick"][ids]).all()
         ended = ids[terminated | truncated]
         if ended.size:
             env.reset(ended)
