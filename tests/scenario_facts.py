@@ -17,7 +17,7 @@ class Facts:
     near: int
     """Cells before the goal within which a trick driver leaves the road: as late as it still can."""
     success: tuple[float, float, float]
-    """Success rates on 1,000 held-out levels of medium difficulty, seeds 0 … 999: random, never steering, rule-based."""
+    """Of who drives at random, never steers, drives by rules: rates on 1,000 held-out levels, medium, seeds 0 … 999."""
     harder: tuple[str, ...]
     """Of what there is more where the difficulty is greater: "vehicles", "obstacles", "bends"."""
     slow_speed: int = 1

@@ -8,8 +8,8 @@ from checker import FAULTS, check_safety, found
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from levels import generator_frame, lay_and_populate, levels
-from scenario_facts import FACTS
 from records import ROOMY_MAP, ROOMY_WORLD, rows_and_cols
+from scenario_facts import FACTS
 from search import fewest_ticks
 
 from drivesim.core.map import OBSTACLE, OFF_ROAD
