@@ -107,6 +107,15 @@ def test_the_registry_and_the_scenario_agree(entry) -> None:
     assert [other.number for other in ENTRIES].count(entry.number) == 1
 
 
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_the_speed_limit_that_a_scenario_states_is_its_roads(entry, monkeypatch) -> None:
+    for speed_limit in (scenario_of(entry.name).speed_limit, 4):
+        monkeypatch.setattr(scenario_of(entry.name), "speed_limit", speed_limit)
+        env = gym.make(entry.id, **FACTS[entry.name].empty).unwrapped
+        env.reset(seed=0)
+        assert env._engine.map_of(0)["speed_limit"] == speed_limit
+
+
 def test_the_tests_know_the_facts_of_every_scenario() -> None:
     assert list(FACTS) == [entry.name for entry in ENTRIES]
 
