@@ -57,6 +57,7 @@ ROADS = (
     "tests/envs/test_observation_values.py",
     "tests/envs/test_occlusion.py",
     "tests/envs/test_replays.py",
+    "tests/envs/scrambled.py",
     "tests/envs/test_seeding.py",
     "tests/render/",
 )

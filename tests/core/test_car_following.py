@@ -1,13 +1,16 @@
 """The rule of car following against brute force, and what a driver sees ahead, one drawn situation at a time."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from ascii_map import Car, from_ascii
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivesim.core.following import braking_distance, follow, is_safe, look
 from drivesim.core.lane_changes import followers_are_safe
-from drivesim.core.map import EAST, NORTH, SOUTH, STOP_LINE
+from drivesim.core.map import CROSSWALK, EAST, NORTH, SOUTH, STOP_LINE, WEST
 from drivesim.core.world import CROSSING, TOP_SPEED
 
 SPEEDS = range(TOP_SPEED + 1)
@@ -142,6 +145,73 @@ class TestWhatADriverSees:
     def test_may_be_a_lane_that_it_is_not_in(self) -> None:
         situation = from_ascii("^ ^\n^ ^\n^ ^\n^ b\n^ ^\na ^", a=self.A, b=Car(NORTH, 3))
         assert look(situation.map, situation.world, 0, situation.cell(5, 1), FAR) == (1, 1 + 3, 1)
+
+
+LANES = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
+CORNERS = {NORTH: "^>", EAST: "v>", SOUTH: "v<", WEST: "^<"}  # straight on or to the right
+
+
+def way(heading, words, cars):
+    """A one-way lane in `heading` that begins with car a, as a drawing.
+
+    Args:
+        heading: of the lane.
+        words: the cells ahead: `lane`, `line`, `corner`, `oncoming`, letters of cars, and other words.
+        cars: by letter, (quarter turns from the heading, speed).
+    """
+    kinds = {
+        "lane": LANES[heading],
+        "line": "|" + LANES[heading],
+        "corner": CORNERS[heading],
+        "oncoming": LANES[(heading + 2) % 4],
+    }
+    drawn = [kinds.get(word, word) for word in ("a", *words)]
+    if heading in (NORTH, WEST):
+        drawn.reverse()
+    drawing = (" " if heading in (EAST, WEST) else "\n").join(drawn)
+    return drawing, {name: Car((heading + turn) % 4, speed, on=LANES[heading]) for name, (turn, speed) in cars.items()}
+
+
+@given(
+    words=st.lists(
+        st.sampled_from([*["lane"] * 12, *"bbccEEFF", "line", "corner", "oncoming", "#", ".", "zebra"]),
+        min_size=1, max_size=20,
+    ),
+    speeds=st.lists(st.integers(0, 5), min_size=5, max_size=5),
+    turn=st.sampled_from([0, 0, 1, 2]),
+    is_on_line=st.sampled_from([False, False, True]),
+    free=st.integers(0, 9),
+    next_turn=st.integers(-1, 1),
+    has_claim=st.booleans(),
+    has_walker=st.booleans(),
+    distance=st.integers(0, 15),
+    is_periodic=st.booleans(),
+)  # fmt: skip
+@settings(max_examples=1000)
+def test_a_driver_sees_the_same_in_every_heading(
+    words, free, speeds, turn, is_on_line, next_turn, has_claim, has_walker, distance, is_periodic
+) -> None:
+    """However rows are read faster than columns."""
+    words = [word if word not in "bcEF" or word not in words[:n] else "lane" for n, word in enumerate(words)]
+    names = ["a", *(name for name in "bcEF" if name in words)]
+    cars = {name: (turn if name == "b" else 0, speed) for name, speed in zip(names, speeds, strict=False)}
+    words += ["lane"] * free
+    if words[-1] == "corner":  # which at the end would lead on in two headings
+        words.append("lane")
+    answers = []
+    for heading in (NORTH, EAST, SOUTH, WEST):
+        drawing, drawn = way(heading, words, cars)
+        if is_on_line:
+            drawn["a"] = replace(drawn["a"], on="|" + LANES[heading])
+        situation = from_ascii(drawing, {"zebra": (CROSSWALK, 1 << heading)}, is_periodic=is_periodic, **drawn)
+        k, vehicle = situation.names.index("a"), situation.vehicle("a")
+        vehicle.next_turn, vehicle.claim = next_turn, int(has_claim)
+        if has_walker and "zebra" in words:
+            step = int(situation.map.steps[heading])
+            situation.worlds["people"][0, 0] = int(vehicle.cell) + step * (1 + words.index("zebra")), EAST, CROSSING
+            situation.world.num_people = 1
+        answers.append(look(situation.map, situation.world, k, vehicle.cell, distance))
+    assert answers == [answers[0]] * 4
 
 
 @pytest.mark.parametrize(("beside", "allowed"), [("D", False), ("^", True)])
