@@ -95,7 +95,7 @@ def plain(map, world, options, scratch) -> bool:
         ({"dawdle": 2.0}, ("dawdle", "2.0")),
         ({"max_egos": 0}, ("max_egos", "0")),
         ({"num_vehicles": classmethod(lambda cls, level: 10**6)}, ("presets['easy']", "1000000 vehicles")),
-        ({"name": "Lane-Keep"}, ("name", "'Lane-Keep'", "identifier")),
+        ({"name": "Road-1"}, ("name", "'Road-1'", "identifier")),
         ({"name": "Highway"}, ("'Highway' is taken", "drivesim/Highway-v0")),
     ],
     ids=lambda value: str(value)[:60],
