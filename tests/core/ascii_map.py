@@ -276,6 +276,7 @@ def from_ascii(
         place(world, k, cell_of(map, *places[name]), car.heading, car.speed, car.top_speed)
         if name.isupper():
             world.egos[k].next_turn = car.next_turn
+            world.egos[k].goal = turned(car.heading, car.next_turn)
     for s, signal in enumerate(signals or []):
         add_junction(maps, worlds, s, **signal)
     scratch = np.zeros(len(map.ground), np.int32)
@@ -288,10 +289,10 @@ def from_ascii(
     for p, (row, col, heading, status) in enumerate(pedestrians or []):
         world.num_people = p + 1
         worlds["people"][0, p] = cell_of(map, row, col), heading, status
-    scratch[: len(goals)] = goals
-    map.num_destinations = 0 if is_ring else 1
-    if not is_ring:
-        measure_distances(map, 0, len(goals), scratch)
+    map.num_destinations = 0 if is_ring else 4
+    for destination in range(map.num_destinations):  # whatever an ego's way through a junction, `G` is its goal
+        scratch[: len(goals)] = goals
+        measure_distances(map, destination, len(goals), scratch)
     for k in range(world.num_egos):
         world.egos[k].remaining = RING_DISTANCE
     begin_drives(map, world)

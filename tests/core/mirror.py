@@ -39,8 +39,8 @@ def mirrored_lanes(lanes: np.ndarray) -> np.ndarray:
 def mirrored_maps(maps: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
     """Left-right images of maps of one shape; with `is_upside_down` their images across a horizontal axis.
 
-    Egos' destinations keep their numbers, and so do the slots. Those of the traffic are numbered by the heading in which
-    it leaves a junction, and reflected as headings are.
+    Egos' destinations keep their numbers, and so do the slots. Those of the traffic are numbered by the heading in
+    which it leaves a junction, and reflected as headings are.
     """
     maps = maps.copy()
     headings, flip = swapped(is_upside_down), flipped(maps, is_upside_down)

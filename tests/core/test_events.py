@@ -101,7 +101,7 @@ class TestYielding:
         """Turning right needs the lower right cell alone."""
         situation = at_the_line(GREEN)
         situation.hold("a", (2, 2), (2, 3))
-        situation.ego("E").next_turn = 1
+        situation.ego("E").goal = EAST
         assert situation.play(IDLE) == set()
 
 
