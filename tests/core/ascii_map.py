@@ -20,6 +20,7 @@ from records import ROOMY_MAP, ROOMY_WORLD, frame_of, rows_and_cols, tick_worlds
 from drivesim.core import event_table
 from drivesim.core import world as w
 from drivesim.core.batch import begin_drives
+from drivesim.core.junctions import number_slots
 from drivesim.core.map import (
     ALL_HEADINGS,
     CROSSWALK,
@@ -28,18 +29,19 @@ from drivesim.core.map import (
     NORTH,
     OBSTACLE,
     OFF_ROAD,
+    PORTAL,
     SHOULDER,
     SOUTH,
     STOP_LINE,
     WEST,
-    join_junction,
     open_portal,
     paint,
     set_size,
+    turned,
 )
 from drivesim.core.options import OPTIONS
-from drivesim.core.ways import measure_distances
-from drivesim.core.world import place
+from drivesim.core.ways import measure_distances, measure_ways
+from drivesim.core.world import place, withdraw
 
 GROUND = {
     ".": (OFF_ROAD, 0),
@@ -73,6 +75,7 @@ class Car:
     speed: int = 0
     top_speed: int = 5
     next_turn: int = 0
+    """At the next junction or corner; traffic goes to where a way leaves one in the heading after this turn."""
     on: str = ""
     """What it stands on; nothing = a lane in its heading."""
 
@@ -116,6 +119,22 @@ class Situation:
     def motion(self, name: str) -> tuple[int, int]:
         """(heading, speed) of a car."""
         return int(self.vehicle(name).heading), int(self.vehicle(name).speed)
+
+    def hold(self, name: str, *places: tuple[int, int]) -> None:
+        """Let a car have reserved the cells (row, col), and no others."""
+        k = self.names.index(name)
+        withdraw(self.map, self.world, k)
+        self.world.vehicles[k].may_enter = int(len(places) > 0)
+        for row, col in places:
+            slot = int(self.map.slots[self.cell(row, col)])
+            assert slot > 0, f"({row}, {col}) cannot be reserved"
+            self.world.held[slot - 1] = k + 1
+
+    def held_by(self, name: str) -> set[tuple[int, int]]:
+        """The cells (row, col) that a car has reserved."""
+        slots = np.flatnonzero(self.world.held == self.names.index(name) + 1) + 1
+        rows, cols = rows_and_cols(self.map, np.flatnonzero(np.isin(self.map.slots, slots)))
+        return set(zip(rows.tolist(), cols.tolist(), strict=True))
 
     def is_driving(self, name: str) -> bool:
         """Whether a car is still in the world."""
@@ -186,6 +205,26 @@ def join_sides(map: Any) -> None:
                 open_portal(map, cell_of(map, *end), heading, cell_of(map, *target))
 
 
+def exits_of(map: Any) -> list[list[int]]:
+    """For each heading the cells of one-way lanes in it that begin behind a junction, a corner or a crossing.
+
+    They are the destinations of the traffic, numbered as `next_destination` draws them: by heading.
+    """
+    exits: list[list[int]] = [[], [], [], []]
+    ground, junction, steps = map.ground.tolist(), map.junction.tolist(), map.steps.tolist()
+    for cell in [cell_of(map, row, col) for row in range(map.rows) for col in range(map.cols)]:
+        mask = ground[cell] & ALL_HEADINGS
+        if junction[cell] == 0 and mask & (mask - 1) == 0:
+            continue
+        for heading in range(4):
+            target = cell + steps[heading]
+            if ground[cell] & PORTAL and map.leads_to[cell] % 4 == heading:
+                target = int(map.leads_to[cell]) // 4
+            if mask >> heading & 1 and junction[target] == 0 and ground[target] & ALL_HEADINGS == 1 << heading:
+                exits[heading].append(target)
+    return exits
+
+
 def from_ascii(
     drawing: str,
     legend: dict[str, tuple[int, int]] | None = None,
@@ -203,7 +242,7 @@ def from_ascii(
         drawing: rows of words, see the module.
         legend: further words: (kind, mask).
         options: fields of OPTIONS that differ from `options_of()`.
-        signals: of each junction the box (row, col, height, width) of its cells, numbered row by row, and its timing:
+        signals: of each junction the box (row, col, height, width) of its cells, and its timing:
             fields of JUNCTION, and `cycle_start`.
         pedestrians: (row, col, heading, status) of each.
         is_periodic: traffic that leaves the map comes back on the other side; egos do not.
@@ -235,17 +274,25 @@ def from_ascii(
     for k, name in enumerate(names):
         car = cars[name]
         place(world, k, cell_of(map, *places[name]), car.heading, car.speed, car.top_speed)
-        world.vehicles[k].next_turn = car.next_turn
+        if name.isupper():
+            world.egos[k].next_turn = car.next_turn
+            world.egos[k].goal = turned(car.heading, car.next_turn)
     for s, signal in enumerate(signals or []):
         add_junction(maps, worlds, s, **signal)
+    scratch = np.zeros(len(map.ground), np.int32)
+    for heading, exits in enumerate(exits_of(map)):
+        scratch[: len(exits)] = exits
+        measure_ways(map, heading, len(exits), scratch)
+    for k, name in enumerate(names):
+        if name.islower():
+            world.vehicles[k].destination = turned(cars[name].heading, cars[name].next_turn)
     for p, (row, col, heading, status) in enumerate(pedestrians or []):
         world.num_people = p + 1
         worlds["people"][0, p] = cell_of(map, row, col), heading, status
-    scratch = np.zeros(len(map.ground), np.int32)
-    scratch[: len(goals)] = goals
-    map.num_destinations = 0 if is_ring else 1
-    if not is_ring:
-        measure_distances(map, 0, len(goals), scratch)
+    map.num_destinations = 0 if is_ring else 4
+    for destination in range(map.num_destinations):  # whatever an ego's way through a junction, `G` is its goal
+        scratch[: len(goals)] = goals
+        measure_distances(map, destination, len(goals), scratch)
     for k in range(world.num_egos):
         world.egos[k].remaining = RING_DISTANCE
     begin_drives(map, world)
@@ -266,7 +313,8 @@ def add_junction(
     """Make a box of cells junction number s."""
     maps["num_junctions"] = s + 1
     for n in range(height * width):
-        join_junction(maps[0], cell_of(maps[0], row + n // width, col + n % width), s)
+        maps[0].junction[cell_of(maps[0], row + n // width, col + n % width)] = s + 1
+    number_slots(maps[0])
     for name, value in timing.items():
         maps["junctions"][name][0, s] = value
     worlds["lamps"]["cycle_start"][0, s] = cycle_start

@@ -18,7 +18,7 @@ FAULTS = (
     "drives where its heading is not allowed",
     "runs a red light",
     "is in a junction without having reserved the cell",
-    "has reserved what somebody else has",
+    "is where somebody else has reserved, or has reserved nothing and may enter, or the reverse",
     "could not stop behind its leader",
     "could not stop at its line",
     "is not the occupant of its cell, or of another one",
@@ -183,16 +183,29 @@ def check_path(map, world, k, notes, faults):
 
 @kernel
 def check_claims(map, world, k, faults):
-    """A vehicle in a junction holds its cell; what it holds is nobody else's."""
+    """A vehicle in a junction holds its cell; nobody is on what another one holds; who holds anything may enter."""
+    if map.num_junctions == 0:
+        return
     vehicle = world.vehicles[k]
-    if junction_at(map, vehicle.cell) >= 0:
-        if vehicle.claim >> int(map.place[vehicle.cell]) & 1 == 0:
-            faults[UNRESERVED] += 1
-    if vehicle.claim != 0:
-        for j in range(k):
-            other = world.vehicles[j]
-            if other.claim != 0 and (other.claim & vehicle.claim != 0 or other.exit_cell == vehicle.exit_cell):
-                faults[CLAIMS] += 1
+    slot = int(map.slots[vehicle.cell]) - 1
+    if junction_at(map, vehicle.cell) >= 0 and world.held[slot] != k + 1:
+        faults[UNRESERVED] += 1
+    if slot >= 0 and world.held[slot] != 0 and world.held[slot] != k + 1:
+        faults[CLAIMS] += 1
+    num_held = 0
+    for n in range(map.num_slots):
+        num_held += world.held[n] == k + 1
+    if (num_held > 0) != (vehicle.may_enter != 0):
+        faults[CLAIMS] += 1
+
+
+@kernel
+def turns_at(map, vehicle, cell):
+    """Whether a vehicle's way to its destination leads to another heading from a cell."""
+    if vehicle.destination < 0:
+        return False
+    way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + cell])
+    return way != 0 and way - 1 != vehicle.heading
 
 
 @kernel
@@ -201,7 +214,7 @@ def check_safety(map, world, k, owner, faults):
     vehicle = world.vehicles[k]
     heading = vehicle.heading
     needed = vehicle.speed * (vehicle.speed - 1) // 2
-    is_before_line = vehicle.claim == 0
+    is_before_line = vehicle.may_enter == 0
     cell = vehicle.cell
     for n in range(1, SIGHT):
         here = cell
@@ -223,7 +236,7 @@ def check_safety(map, world, k, owner, faults):
             return
         if is_line:
             return
-        if vehicle.next_turn != 0 and mask_of(map, cell) >> (heading + vehicle.next_turn) % 4 & 1 == 1:
+        if turns_at(map, vehicle, cell):
             if needed > n:
                 faults[UNSAFE] += 1
             return

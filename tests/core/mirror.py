@@ -6,7 +6,7 @@ from drivesim.core.map import EAST, NORTH, PORTAL, SOUTH, WEST
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 MIRRORED_ACTIONS = np.array([RIGHT, IDLE, LEFT, FASTER, SLOWER])
-SIGNED = ("lane_shift", "turn_now", "next_turn")  # fields of a vehicle that know left from right
+SIGNED = ("lane_shift", "turn_now")  # fields of a vehicle that know left from right
 
 
 def swapped(is_upside_down: bool) -> np.ndarray:
@@ -39,22 +39,28 @@ def mirrored_lanes(lanes: np.ndarray) -> np.ndarray:
 def mirrored_maps(maps: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
     """Left-right images of maps of one shape; with `is_upside_down` their images across a horizontal axis.
 
-    Destinations keep their numbers, and the cells of a junction theirs.
+    Egos' destinations keep their numbers, and so do the slots. Those of the traffic are numbered by the heading in
+    which it leaves a junction, and reflected as headings are.
     """
     maps = maps.copy()
     headings, flip = swapped(is_upside_down), flipped(maps, is_upside_down)
     size = len(flip)
     ground, leads_to, comes_from = (maps[name][:, :size] for name in ("ground", "leads_to", "comes_from"))
-    for name in ("ground", "lanes", "junction", "place", "leads_to", "comes_from"):
+    for name in ("ground", "lanes", "junction", "slots", "leads_to", "comes_from"):
         maps[name][:, :size] = maps[name][:, flip]
     for destination in range(int(maps["num_destinations"][0])):
         of_all = slice(destination * size, (destination + 1) * size)
         maps["distances"][:, of_all] = maps["distances"][:, destination * size + flip]
+    reflected = np.concatenate([[0], 1 + headings])  # of 1 + heading
+    ways = maps["ways"].copy()
+    for heading in range(4):
+        image = int(headings[heading]) * size
+        maps["ways"][:, image : image + size] = reflected[ways[:, heading * size + flip]]
     ground[:] = mirrored_ground(ground, headings)
     maps["lanes"] = mirrored_lanes(maps["lanes"])
     is_portal = ground & PORTAL != 0
-    ways = leads_to[is_portal]
-    leads_to[is_portal] = 4 * flip[ways >> 2] + headings[ways & 3]
+    targets = leads_to[is_portal]
+    leads_to[is_portal] = 4 * flip[targets >> 2] + headings[targets & 3]
     is_target = comes_from != 0
     comes_from[is_target] = flip[comes_from[is_target]]
     return maps
@@ -73,8 +79,9 @@ def mirrored_worlds(maps: np.ndarray, worlds: np.ndarray, is_upside_down: bool =
         vehicles["heading"] = headings[vehicles["heading"]]
         for name in SIGNED:
             vehicles[name] *= -1
-        holds = vehicles["exit_cell"] >= 0
-        vehicles["exit_cell"][holds] = flip[vehicles["exit_cell"][holds]]
+        has_way = vehicles["destination"] >= 0
+        vehicles["destination"][has_way] = headings[vehicles["destination"][has_way]]
+        worlds["egos"]["next_turn"][i] *= -1
         people = worlds["people"][i, : worlds["num_people"][i]]
         people["cell"] = flip[people["cell"]]
         people["heading"] = headings[people["heading"]]

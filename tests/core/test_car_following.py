@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drivesim.core.following import braking_distance, follow, is_safe, look
 from drivesim.core.lane_changes import followers_are_safe
-from drivesim.core.map import CROSSWALK, EAST, NORTH, SOUTH, STOP_LINE, WEST
+from drivesim.core.map import CROSSWALK, EAST, NORTH, SOUTH, STOP_LINE, WEST, turned
 from drivesim.core.world import CROSSING, TOP_SPEED
 
 SPEEDS = range(TOP_SPEED + 1)
@@ -123,7 +123,7 @@ class TestWhatADriverSees:
 
     def test_is_the_cell_where_it_turns(self) -> None:
         turning = Car(NORTH, 1, next_turn=1)
-        drawing = "^\n^\n^>\n^\n^\na"
+        drawing = "^ .\n^ .\n^> >\n^ .\n^ .\na ."
         assert seen(drawing, a=turning) == (3, 3, None)
         assert seen(drawing, a=self.A) == (5, 5, None)
         assert seen(drawing, a=Car(NORTH, 1, next_turn=-1)) == (5, 5, None)
@@ -131,7 +131,8 @@ class TestWhatADriverSees:
     @pytest.mark.parametrize(("speed", "room"), [(0, 2), (1, 2), (2, 3), (5, 3)])
     def test_is_at_most_the_cell_where_it_turns_even_behind_a_fast_leader(self, speed, room) -> None:
         turning = Car(NORTH, 1, next_turn=1)
-        assert seen("^\n^\nb\n^\n^\na", a=turning, b=Car(NORTH, speed, on="^>")) == (2, room, "b")
+        drawing = "^ .\n^ .\nb >\n^ .\n^ .\na ."
+        assert seen(drawing, a=turning, b=Car(NORTH, speed, on="^>")) == (2, room, "b")
 
     def test_is_a_crosswalk_that_somebody_is_on(self) -> None:
         drawing = ". ^ .\n= = =\n. ^ .\n. ^ .\n. a ."
@@ -152,7 +153,7 @@ CORNERS = {NORTH: "^>", EAST: "v>", SOUTH: "v<", WEST: "^<"}  # straight on or t
 
 
 def way(heading, words, cars):
-    """A one-way lane in `heading` that begins with car a, as a drawing.
+    """A one-way lane in `heading` that begins with car a, and what leads away from its corners, as a drawing.
 
     Args:
         heading: of the lane.
@@ -166,9 +167,12 @@ def way(heading, words, cars):
         "oncoming": LANES[(heading + 2) % 4],
     }
     drawn = [kinds.get(word, word) for word in ("a", *words)]
+    aside = [LANES[(heading + 1) % 4] if word == "corner" else "." for word in ("a", *words)]  # where corners lead
     if heading in (NORTH, WEST):
-        drawn.reverse()
-    drawing = (" " if heading in (EAST, WEST) else "\n").join(drawn)
+        drawn, aside = drawn[::-1], aside[::-1]
+    lanes = [drawn, aside] if heading in (NORTH, EAST) else [aside, drawn]  # to the right of the lane
+    rows = lanes if heading in (EAST, WEST) else list(zip(*lanes, strict=True))
+    drawing = "\n".join(" ".join(row) for row in rows)
     return drawing, {name: Car((heading + turn) % 4, speed, on=LANES[heading]) for name, (turn, speed) in cars.items()}
 
 
@@ -182,14 +186,14 @@ def way(heading, words, cars):
     is_on_line=st.sampled_from([False, False, True]),
     free=st.integers(0, 9),
     next_turn=st.integers(-1, 1),
-    has_claim=st.booleans(),
+    may_enter=st.booleans(),
     has_walker=st.booleans(),
     distance=st.integers(0, 15),
     is_periodic=st.booleans(),
 )  # fmt: skip
 @settings(max_examples=1000)
 def test_a_driver_sees_the_same_in_every_heading(
-    words, free, speeds, turn, is_on_line, next_turn, has_claim, has_walker, distance, is_periodic
+    words, free, speeds, turn, is_on_line, next_turn, may_enter, has_walker, distance, is_periodic
 ) -> None:
     """However rows are read faster than columns."""
     words = [word if word not in "bcEF" or word not in words[:n] else "lane" for n, word in enumerate(words)]
@@ -205,7 +209,7 @@ def test_a_driver_sees_the_same_in_every_heading(
             drawn["a"] = replace(drawn["a"], on="|" + LANES[heading])
         situation = from_ascii(drawing, {"zebra": (CROSSWALK, 1 << heading)}, is_periodic=is_periodic, **drawn)
         k, vehicle = situation.names.index("a"), situation.vehicle("a")
-        vehicle.next_turn, vehicle.claim = next_turn, int(has_claim)
+        vehicle.destination, vehicle.may_enter = turned(heading, next_turn), int(may_enter)
         if has_walker and "zebra" in words:
             step = int(situation.map.steps[heading])
             situation.worlds["people"][0, 0] = int(vehicle.cell) + step * (1 + words.index("zebra")), EAST, CROSSING

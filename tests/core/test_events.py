@@ -38,8 +38,7 @@ def crossroads(drawing, colour, speed, on):
         E=Car(NORTH, speed, on=on),
         a=Car(WEST, 0, top_speed=0, on="v<"),
     )
-    situation.vehicle("a").claim = 0b0001
-    situation.vehicle("a").exit_cell = situation.cell(2, 1)
+    situation.hold("a", (2, 2), (2, 1))
     return situation
 
 
@@ -85,24 +84,24 @@ class TestRedLight:
 class TestYielding:
     def test_entering_a_junction_that_somebody_has_reserved_is_a_failure_to_yield(self) -> None:
         situation = at_the_line(GREEN)
-        situation.vehicle("a").claim = 0b0011  # the upper two cells
+        situation.hold("a", (2, 2), (2, 3))  # the upper two cells
         assert situation.play(IDLE) == {"failed_to_yield"}
 
     def test_counts_from_further_back_too(self) -> None:
         situation = before_the_line(GREEN, 3)
-        situation.vehicle("a").claim = 0b0011
+        situation.hold("a", (2, 2), (2, 3))
         assert situation.play(IDLE) == {"failed_to_yield"}
 
     def test_passing_beside_what_somebody_has_reserved_is_none(self) -> None:
         situation = at_the_line(GREEN)
-        situation.vehicle("a").claim = 0b0101  # the left two cells
+        situation.hold("a", (2, 2), (3, 2))  # the left two cells
         assert situation.play(IDLE) == set()
 
     def test_the_way_that_counts_is_the_one_of_the_route(self) -> None:
         """Turning right needs the lower right cell alone."""
         situation = at_the_line(GREEN)
-        situation.vehicle("a").claim = 0b0011
-        situation.vehicle("E").next_turn = 1
+        situation.hold("a", (2, 2), (2, 3))
+        situation.ego("E").goal = EAST
         assert situation.play(IDLE) == set()
 
 

@@ -19,6 +19,7 @@ def permuted(worlds, order):
     for name in POINTERS:
         worlds["vehicles"][name][:, :num] = renamed[worlds["vehicles"][name][:, :num] + 1]
     worlds["occupants"] = renamed[worlds["occupants"]] + 1
+    worlds["held"] = renamed[worlds["held"]] + 1
     return worlds
 
 
@@ -26,7 +27,7 @@ def permuted(worlds, order):
 @pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
 @pytest.mark.parametrize("scenario", ["Highway", "Intersection", "Autodrive"])
 def test_vehicles_stored_in_another_order_drive_alike(scenario, difficulty, traffic) -> None:
-    """The ego stays number 0. Nobody dawdles and turns are carried over, since both are drawn per number."""
+    """The ego stays number 0. Nobody dawdles and destinations are carried over, since both are drawn per number."""
     chosen = {} if scenario == "Autodrive" else {"traffic": traffic}
     maps, worlds, options = levels(scenario, range(8), difficulty=difficulty, dawdle=0.0, **chosen)
     random = np.random.default_rng(1)
@@ -39,7 +40,8 @@ def test_vehicles_stored_in_another_order_drive_alike(scenario, difficulty, traf
         actions = random.choice(4, len(worlds), p=[0.05, 0.35, 0.05, 0.55])
         tick_all(maps, worlds, options, actions)
         tick_all(maps, image, options, actions)
-        image["vehicles"]["next_turn"][:, :num] = worlds["vehicles"]["next_turn"][:, order]
+        image["vehicles"]["destination"][:, :num] = worlds["vehicles"]["destination"][:, order]
         for name in names:
             assert (image["vehicles"][name][:, :num] == worlds["vehicles"][name][:, order]).all(), name
         assert (image["egos"] == worlds["egos"]).all()
+        assert (image["held"] == permuted(worlds, order)["held"]).all()

@@ -106,11 +106,11 @@ class TestTrafficAtALine:
     def test_goes_on_at_yellow_only_if_it_cannot_stop(self, speed, stops) -> None:
         """On the line at speed 2 one cell is still travelled, at speed 1 none."""
         situation = crossroads(YELLOW_NORTH_SOUTH, {" a ": " ^ ", "|^": "a "}, a=Car(NORTH, speed, 2, on="|^"))
-        situation.vehicle("a").claim = 0b1010
-        situation.vehicle("a").exit_cell = situation.cell(3, 5)
+        situation.hold("a", (5, 5), (4, 5), (3, 5))
         situation.play()
         assert (situation.at("a") == (6, 5)) == stops
-        assert (situation.vehicle("a").claim == 0) == stops
+        assert (situation.vehicle("a").may_enter == 0) == stops
+        assert (situation.held_by("a") == set()) == stops
 
     @pytest.mark.parametrize("speed", [2, 3, 4, 5])
     @pytest.mark.parametrize("gap", [1, 3, 5])
@@ -123,8 +123,7 @@ class TestTrafficAtALine:
         box = {"row": 10, "col": 0, "height": 2, "width": 1, "green_0": 1, "green_1": 90, "yellow": 5, "cycle_start": 1}
         leader = Car(NORTH, speed, 5, on="" if to_line else "|^")
         situation = from_ascii("\n".join(road), signals=[box], x=leader, a=Car(NORTH, speed, 5))
-        situation.vehicle("x").claim = 0b11
-        situation.vehicle("x").exit_cell = situation.cell(9, 0)
+        situation.hold("x", (11, 0), (10, 0), (9, 0))
         for _ in range(20):
             situation.play()
         assert situation.at("x")[0] < 10
@@ -143,9 +142,9 @@ class TestTurns:
         exits = {NORTH: (3, 5), SOUTH: (6, 4), EAST: (5, 6), WEST: (4, 3)}
         wanted = turned(heading, turn)
         for _ in range(8):
-            before = int(situation.vehicle(letter).claim)
+            before = situation.held_by(letter)
             situation.play()
-            if before and not situation.vehicle(letter).claim:
+            if before and not situation.held_by(letter):
                 break
         row, col = situation.at(letter)
         assert situation.motion(letter)[0] == wanted
@@ -158,8 +157,8 @@ class TestReservations:
         situation = crossroads(a=car("a", 2), b=car("b", 2))
         for _ in range(2):
             situation.play()
-        assert situation.vehicle("a").claim
-        assert situation.vehicle("b").claim
+        assert situation.held_by("a") == {(5, 5), (4, 5), (3, 5)}
+        assert situation.held_by("b") == {(4, 4), (5, 4), (6, 4)}
         for _ in range(2):
             situation.play()
         assert situation.at("a") == (0, 5)
@@ -172,7 +171,7 @@ class TestReservations:
             situation.play()
         assert situation.at("a")[0] <= 4
         assert situation.at("b")[0] <= 3
-        assert situation.vehicle("b").claim == 0
+        assert situation.held_by("b") == set()
         for _ in range(6):
             situation.play()
         assert situation.motion("b")[0] == EAST
@@ -186,11 +185,11 @@ class TestReservations:
 
     def test_a_reservation_ends_at_the_exit_cell(self) -> None:
         situation = crossroads(a=car("a", 2))
-        claims = []
+        held = []
         for _ in range(4):
             situation.play()
-            claims.append((situation.at("a")[0], bool(situation.vehicle("a").claim)))
-        assert claims == [(6, True), (4, True), (2, False), (0, False)]
+            held.append((situation.at("a")[0], bool(situation.held_by("a"))))
+        assert held == [(6, True), (4, True), (2, False), (0, False)]
 
 
 class TestEgos:
@@ -228,9 +227,9 @@ class TestEgos:
         situation = crossroads(A=car("A", 0), b=car("b", 1, top_speed=1, next_turn=LEFT_SIDE))
         situation.play(IDLE)
         situation.play(FASTER)
-        assert situation.vehicle("b").claim  # granted while the other stood
+        assert situation.held_by("b")  # granted while the other stood
         situation.play(FASTER)
-        assert situation.vehicle("b").claim == 0
+        assert situation.held_by("b") == set()
         assert situation.motion("b") == (SOUTH, 0)
         for _ in range(6):
             assert "collision" not in situation.play(IDLE)

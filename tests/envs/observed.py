@@ -36,7 +36,6 @@ class Car:
     number: int
     heading: int
     speed: int
-    turn: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Scene:
             walkers[numbers[place]] = max(status, walkers[numbers[place]])
         cars = {}
         for number, who in enumerate(world["vehicles"][: int(world["num_vehicles"])]):
-            car = Car(number, int(who["heading"]), int(who["speed"]), int(who["next_turn"]))
+            car = Car(number, int(who["heading"]), int(who["speed"]))
             if number == k:
                 self.ego, self.place = car, divmod(numbers[int(who["cell"])], self.cols)
             if who["status"] == DRIVING:
@@ -91,6 +90,7 @@ class Scene:
             Cell(n // self.cols, n % self.cols, b >> 4 & 7, b & 15, (lane & 15) - 8, route, cars.get(n), walkers[n])
             for n, (b, lane, route) in enumerate(zip(bits, lanes, routes, strict=True))
         ]
+        self.turn = int(ego["next_turn"])
         self.remaining, self.route_length = int(ego["remaining"]), int(ego["route_length"])
         self.lamps = [
             {name: int(lamp[name]) for name in ("colour_0", "colour_1")}
@@ -256,7 +256,7 @@ def own(scene: Scene) -> Iterator[tuple[str, float]]:
     yield "own/offset", cell.offset / scene.half_lane if scene.half_lane and cell.is_road else 0
     yield "own/can_turn_left", cell.allows(scene.ego.heading - 1)
     yield "own/can_turn_right", cell.allows(scene.ego.heading + 1)
-    yield "own/route_turn", scene.ego.turn
+    yield "own/route_turn", scene.turn
     for name, ahead, right in (("ahead", 1, 0), ("right", 0, 1), ("behind", -1, 0), ("left", 0, -1)):
         yield f"around/{name}", gain(scene, scene.seen(ahead, right), 2)
     yield "own/remaining", scene.remaining / scene.route_length

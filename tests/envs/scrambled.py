@@ -20,7 +20,6 @@ from drivesim.core.map import (
     STOP_LINE,
     UNREACHABLE,
     WEST,
-    join_junction,
     map_dtype,
     open_portal,
     set_size,
@@ -93,7 +92,8 @@ def scrambled(rng: np.random.Generator, is_ring: bool, half_lane: int = 0) -> Wo
         mask |= np.where(kind == LANE, 1 << rng.integers(4), 0)  # a heading in which one gets far
     ego, (row, col) = world["vehicles"][0], rng.integers(0, SIZE, 2).tolist()
     ego["cell"] = cell_of(row, col)
-    ego["heading"], ego["speed"], ego["next_turn"] = rng.integers(4), rng.integers(6), rng.integers(-1, 2)
+    ego["heading"], ego["speed"] = rng.integers(4), rng.integers(6)
+    world["egos"]["next_turn"][0] = rng.integers(-1, 2)
     ego["status"] = rng.choice((DRIVING, CRASHED, ARRIVED), p=(0.9, 0.05, 0.05))
     if not is_ring:
         add_junctions(road, world, rng, kind, mask)
@@ -126,7 +126,7 @@ def add_junctions(road: Any, world: Any, rng: np.random.Generator, kind: np.ndar
         row, col = rng.integers(7, 10) + 10 * n, rng.integers(8, 20)
         lamp["colour_0"], lamp["colour_1"] = rng.integers(0, 3, 2)
         for cell in np.ndindex(height, width):
-            join_junction(road, cell_of(row + cell[0], col + cell[1]), n)
+            road["junction"][cell_of(row + cell[0], col + cell[1])] = 1 + n
         kind[row : row + height, col : col + width] = LANE
         mask[row : row + height, col : col + width] |= rng.integers(1, 16)
         heading = int(rng.integers(4))

@@ -121,16 +121,17 @@ CORRUPTIONS = [
     *(("vehicles.cell", -1), ("vehicles.cell", 0), ("vehicles.cell", 101), ("vehicles.cell", 203)),
     *(("vehicles.cell", 204), ("vehicles.cell", 815), ("vehicles.cell", 816), ("vehicles.cell", -MOST - 1)),
     *(("vehicles.speed", 6), ("vehicles.speed", -1), ("vehicles.heading", 4), ("vehicles.heading", -1)),
-    *(("vehicles.top_speed", 99), ("vehicles.top_speed", -1), ("vehicles.next_turn", 2), ("vehicles.next_turn", -2)),
-    *(("vehicles.status", 4), ("vehicles.status", -1), ("vehicles.next_status", CRASHED), ("vehicles.claim", -1)),
-    *(("vehicles.claim", 1), ("vehicles.exit_cell", 816), ("vehicles.exit_cell", 0), ("vehicles.exit_cell", -2)),
+    *(("vehicles.top_speed", 99), ("vehicles.top_speed", -1), ("egos.next_turn", 2), ("egos.next_turn", -2)),
+    *(("vehicles.status", 4), ("vehicles.status", -1), ("vehicles.next_status", CRASHED)),
+    *(("vehicles.may_enter", 1), ("vehicles.may_enter", -1), ("vehicles.destination", 0), ("vehicles.destination", -2)),
     *(("vehicles.leader", -3), ("vehicles.leader", 23), ("egos.goal", -1), ("egos.goal", 1), ("egos.drive", 3)),
     *(("egos.drive", -1), ("egos.route_length", 0), ("egos.route_length", -4)),
 ]
 """Of Highway: six rows of 100 cells, and a border of one cell around them."""
 JUNCTION_CORRUPTIONS = [
-    *(("lamps.colour_0", 3), ("lamps.colour_1", -1), ("egos.goal", 4), ("egos.goal", -1), ("vehicles.claim", -1)),
-    *(("vehicles.leader", 13), ("vehicles.exit_cell", 1023), ("vehicles.cell", 31), ("vehicles.cell", 992)),
+    *(("lamps.colour_0", 3), ("lamps.colour_1", -1), ("egos.goal", 4), ("egos.goal", -1), ("held", 14)),
+    *(("vehicles.leader", 13), ("vehicles.destination", 4), ("vehicles.destination", -2), ("vehicles.may_enter", 2)),
+    *(("held", 255), ("vehicles.cell", 31), ("vehicles.cell", 992)),
 ]
 CENTRE = 5 * 12 + 5
 MAP_CORRUPTIONS = [
@@ -202,9 +203,9 @@ def test_a_portal_on_a_map_without_any_is_refused(env_id) -> None:
     assert_refused_by_name(env_id, "ground", write)
 
 
-@pytest.mark.parametrize("field", ["num_cells", "green_0", "green_1", "yellow", "all_red"])
+@pytest.mark.parametrize("field", ["green_0", "green_1", "yellow", "all_red"])
 @pytest.mark.parametrize("value", [0, 32, -1])
-def test_a_junction_whose_timing_or_size_differs_is_refused(field, value) -> None:
+def test_a_junction_whose_timing_differs_is_refused(field, value) -> None:
     """No scenario draws junctions yet, so the check of maps is called itself."""
     model = batch(INTERSECTION)._engine.maps.copy()
     check_maps(model, model)
@@ -216,13 +217,13 @@ def test_a_junction_whose_timing_or_size_differs_is_refused(field, value) -> Non
 def test_a_map_with_impossible_junction_cells_is_refused() -> None:
     model = batch(INTERSECTION)._engine.maps.copy()
     cell = int(np.flatnonzero(model["junction"][0])[0])
-    for field, value, at in (("junction", 2, cell), ("place", 31, cell), ("junction", 1, 0)):
+    for field, value, at in (("junction", 2, cell), ("slots", 9, cell), ("slots", 0, cell), ("junction", 1, 0)):
         bad = model.copy()
         bad[field][0, at] = value
         assert_refused(lambda bad=bad: check_maps(bad, model), field)
-    large = model.copy()
-    large["junctions"]["num_cells"] = 32
-    assert_refused(lambda: check_maps(large, large), "num_cells", "31")
+    bad = model.copy()
+    bad["num_slots"] = 9  # a world has room for 8
+    assert_refused(lambda: check_maps(bad, model), "num_slots")
 
 
 @pytest.mark.parametrize("traffic", ["krauss", "unaware"])

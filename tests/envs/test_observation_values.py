@@ -109,7 +109,7 @@ def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options:
         if not road["ring_cols"] and not road["half_lane"]:
             allowed = [heading for heading in range(4) if road["ground"][cell] >> heading & 1]
             ego["heading"] = rng.choice(allowed) if allowed and rng.random() < 0.8 else rng.integers(4)
-        ego["speed"], ego["next_turn"], ego["status"] = rng.integers(6), rng.integers(-1, 2), DRIVING
+        ego["speed"], drive["next_turn"], ego["status"] = rng.integers(6), rng.integers(-1, 2), DRIVING
         distance = road["distances"][int(drive["goal"]) * (road["rows"] + 2) * road["width"] + cell]
         if not road["ring_cols"] and distance != UNREACHABLE:
             drive["remaining"] = distance

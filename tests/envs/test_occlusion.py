@@ -290,17 +290,20 @@ def test_an_obstacle_without_road_around_it_stays() -> None:
 
 
 def test_what_a_hidden_vehicle_had_reserved_is_free() -> None:
-    num_claims = 0
+    num_holders = 0
     for seed in range(8):
         state = state_of(env_after(INTERSECTION, 15, seed))
         vehicles = state.world["vehicles"]
         cells, _, worlds = hidden(state)
-        for k in np.flatnonzero((vehicles["claim"] != 0) & (vehicles["status"] == DRIVING)):
+        holders = np.unique(state.world["held"][state.world["held"] > 0]) - 1
+        assert (vehicles["status"][holders] == DRIVING).all()
+        for k in holders:
             copy = worlds[1 + cells.tolist().index(vehicles["cell"][k])]
-            assert (copy["vehicles"]["claim"][k], copy["vehicles"]["exit_cell"][k]) == (0, -1)
+            assert copy["vehicles"]["may_enter"][k] == 0
+            assert ((copy["held"] == 0) == np.isin(state.world["held"], (0, k + 1))).all()
             assert copy["occupants"][vehicles["cell"][k]] == 0
-            num_claims += 1
-    assert num_claims >= 3
+            num_holders += 1
+    assert num_holders >= 3
 
 
 def test_a_state_of_a_recording_is_as_good_as_the_environments_own() -> None:
