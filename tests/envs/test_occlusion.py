@@ -228,7 +228,7 @@ def with_people(state: State, num: int) -> State:
     room = world_dtype(int(state.map["rows"]), int(state.map["cols"]), len(state.world["vehicles"]), people=num)
     world = np.zeros(1, room)[0]
     for name in room.names:
-        if name != "people":
+        if name != "people" and not name.startswith("padding"):
             world[name] = state.world[name]
     world["num_people"] = num
     return State(state.map, world)
