@@ -119,7 +119,7 @@ def take_pedestrian_away(world: Record, p: int) -> None:
 
 def make_verge(state: State, cell: int) -> None:
     """Make verge of a road's cell. The ego knows its route as before, but for a goal that is not to be seen."""
-    state.map["ground"][cell] = 0
+    state.map["ground"][cell] &= PORTAL  # which leads on whoever never looks
     if not is_ring(state.map):
         distances = distances_of(state)
         distances[cell] = max(1, distances[cell])
