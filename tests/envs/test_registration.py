@@ -98,7 +98,7 @@ def plain(map, world, options, scratch) -> bool:
         ({"name": "Road-1"}, ("name", "'Road-1'", "identifier")),
         ({"name": "Highway"}, ("'Highway' is taken", "drivesim/Highway-v0")),
     ],
-    ids=lambda value: str(value)[:60],
+    ids=lambda value: ",".join(value)[:60],
 )
 def test_what_is_wrong_with_a_scenario_is_named_and_it_is_not_registered(changes, parts) -> None:
     before = list(gym.registry)
