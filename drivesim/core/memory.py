@@ -95,8 +95,8 @@ class Frame:
         for name, value in values.items():
             if getattr(self, name, None) is value and not isinstance(value, int):
                 continue
-            setattr(self, name, value)
             self._type.write(self._table, name, value)
+            setattr(self, name, value)
 
 
 # --- what the compiler is told ------------------------------------------------------------------------------------
@@ -149,11 +149,18 @@ class FrameType(types.Type):  # type: ignore[misc]
         super().__init__(name=f"Frame({name}: {self.fields})")
 
     def write(self, table: Array, name: str, value: Any) -> None:
-        """Note in the table where a field's value lies."""
+        """Note in the table where a field's value lies.
+
+        Raises:
+            TypeError: for a block that kernels could not read as it is.
+        """
         word, kind = self.fields[name]
         if kind is types.int64:
             table[word] = value if isinstance(value, int) else 0  # a function, in the plain interpreter
             return
+        if isinstance(kind, BlockType) and (value.itemsize != kind.size or not value.flags.c_contiguous):
+            found = f"{value.dtype} with strides {value.strides}"
+            raise TypeError(f"{name} must be a contiguous array of elements of {kind.size} bytes, got {found}")
         table[word] = value.__array_interface__["data"][0]
         if isinstance(kind, RowsType):
             table[word + 1] = value.strides[0]

@@ -10,7 +10,8 @@ import frames
 import numpy as np
 import pytest
 
-from drivesim.core.memory import WORD
+from drivesim.core import batch
+from drivesim.core.memory import WORD, Frame
 from drivesim.core.world import MAX_VEHICLES, world_dtype
 from drivesim.registry import ENTRIES, scenario_of
 
@@ -86,13 +87,14 @@ def test_a_world_of_the_highway_is_small() -> None:
 
 @pytest.mark.parametrize("scenario", [entry.name for entry in ENTRIES])
 def test_every_field_of_a_map_and_a_world_is_aligned(scenario) -> None:
-    """Blocks begin at whole words, and records follow each other at whole words, whatever their sizes."""
+    """Blocks begin at whole words, records follow each other at whole words, and no byte lies between their fields."""
     road = scenario_of(scenario)
     for level in road.presets.values():
         for dtype in (road.map_dtype(level), road.world_dtype(level)):
             assert dtype.itemsize % WORD == 0
-            for form, offset in dtype.fields.values():
-                assert offset % (WORD if form.shape else form.itemsize) == 0
+            for name, (form, offset) in dtype.fields.items():
+                assert name.startswith("padding") or offset % (WORD if form.shape else form.itemsize) == 0
+            assert sum(form.itemsize for form, _ in dtype.fields.values()) == dtype.itemsize
 
 
 def test_a_world_takes_no_more_vehicles_than_an_occupant_can_tell_apart() -> None:
@@ -144,3 +146,13 @@ class TestFrame:
         assert strided["is_kept"]
         assert strided["seen"] == frames.strided_steps(observation, False)["seen"]
         assert strided["seen"][0] != strided["seen"][-2]
+
+
+@pytest.mark.parametrize("rewards", [np.zeros(3, np.float32), np.zeros(6)[::2]], ids=["narrow", "strided"])
+def test_a_block_that_kernels_could_not_read_as_it_is_is_refused_and_the_one_before_stays(rewards) -> None:
+    frame = Frame(batch.FRAME)
+    before = np.zeros(3)
+    frame.set(rewards_out=before)
+    with pytest.raises(TypeError, match=r"rewards_out must be a contiguous array of elements of 8 bytes, got float"):
+        frame.set(rewards_out=rewards)
+    assert frame.rewards_out is before
