@@ -91,8 +91,9 @@ def test_every_field_of_a_map_and_a_world_is_aligned(scenario) -> None:
     for level in road.presets.values():
         for dtype in (road.map_dtype(level), road.world_dtype(level)):
             assert dtype.itemsize % WORD == 0
-            for form, offset in dtype.fields.values():
-                assert offset % (WORD if form.shape else form.itemsize) == 0
+            for name, (form, offset) in dtype.fields.items():
+                if not name.startswith("padding"):
+                    assert offset % (WORD if form.shape else form.itemsize) == 0
 
 
 def test_a_world_takes_no_more_vehicles_than_an_occupant_can_tell_apart() -> None:
