@@ -57,7 +57,7 @@ class ProgressBar(tqdm):  # type: ignore[misc]
         return shown
 
     def move_to(self, global_step: int) -> None:
-        """Counts environment steps; the last ones of all lanes may lie beyond the end."""
+        """Counts environment steps; the last ones of all envs may lie beyond the end."""
         self.update(min(global_step, self.total) - self.n)
 
     def show(self, metrics: dict[str, float]) -> None:

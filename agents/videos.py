@@ -15,7 +15,7 @@ from agents.environments import EnvChoice
 from agents.policy import Policy
 from agents.watching import watch
 from drivesim.checks import whole
-from drivesim.registry import IDS
+from drivesim.registry import ids
 from drivesim.render.film import film
 from drivesim.render.moment import Moment
 from drivesim.render.page import write_page
@@ -167,7 +167,7 @@ def record_episode(policy: Policy, config: EnvChoice, folder: Path, *, seed: int
     Returns:
         The paths; none for an environment that is not of the suite, which has no replays.
     """
-    if config.env not in IDS:
+    if config.env not in ids():
         return []
     replay, moments = watch(policy, config, seed=seed, xray=True)
     paths = [folder / "episode.json", folder / "episode.gif", folder / "episode.html"]

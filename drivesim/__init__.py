@@ -11,28 +11,61 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
-
 from drivesim._version import __version__
 from drivesim.actions import Action
-from drivesim.registry import ENTRIES
+from drivesim.registry import ENTRIES, add_entry
 
 if TYPE_CHECKING:
     from drivesim.integrations.pettingzoo import DriveParallelEnv
     from drivesim.multi_agent import MultiAgentVectorEnv
+    from drivesim.scenarios.scenario import Scenario
 
-__all__ = ["Action", "__version__", "parallel_env", "parallel_vec_env"]
+__all__ = ["Action", "__version__", "parallel_env", "parallel_vec_env", "register_scenario"]
 
 for _entry in ENTRIES:
-    if _entry.id not in gym.registry:
-        gym.register(
-            id=_entry.id,
-            entry_point="drivesim.env:DriveEnv",
-            vector_entry_point="drivesim.vector_env:DriveVectorEnv",
-            max_episode_steps=_entry.max_episode_steps,
-            reward_threshold=_entry.reward_threshold,
-            kwargs={"scenario": _entry.name},
-        )
+    add_entry(_entry)
+
+
+def register_scenario(
+    scenario: type[Scenario],
+    *,
+    max_episode_steps: int,
+    reward_threshold: float,
+    summary: str,
+    version: int = 0,
+    namespace: str = "drivesim",
+) -> str:
+    """Register a scenario of your own: `gym.make`, `gym.make_vec`, replays and all else know its id from now on.
+
+    Call it where the class is defined, in a module. Another process knows the id once that module is imported there;
+    `gym.make("my_module:drivesim/MyScenario-v0")` does so by itself. Registering the same class again replaces it.
+
+    Args:
+        scenario: the class; its name becomes that of the environment.
+        max_episode_steps: time limit in ticks; a level must be solvable within two thirds of it.
+        reward_threshold: mean return of a driver that has solved it.
+        summary: the task, in half a line.
+        version: to be raised whenever some seed and actions give another result.
+        namespace: what stands before the slash of the id.
+
+    Returns:
+        The id, `namespace/Name-vN`.
+
+    Raises:
+        TypeError, ValueError: naming what is missing, wrong or taken; nothing has been registered.
+    """
+    from drivesim.registration import checked_entry
+
+    entry = checked_entry(
+        scenario,
+        max_episode_steps=max_episode_steps,
+        reward_threshold=reward_threshold,
+        summary=summary,
+        version=version,
+        namespace=namespace,
+    )
+    add_entry(entry, scenario)
+    return entry.id
 
 
 def parallel_env(env_id: str, num_agents: int = 2, **options: Any) -> DriveParallelEnv:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, astuple, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -136,7 +136,7 @@ class EnvConfig:
                 # TorchRL's GymEnv goes by Python's own words for it.
                 refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
                 raise TypeError(f"{refused}; there are {allowed}")
-        scenario.check_fit(self.level_config, scenario.max_episode_steps)
+        scenario.check_fit(self.level_config, entry_of(self.scenario).max_episode_steps)
 
     @property
     def scenario_class(self) -> type[Scenario]:
@@ -165,13 +165,14 @@ class EnvConfig:
         options = np.zeros(1, OPTIONS)
         record = options[0]
         record["num_egos"] = num_egos
-        record["has_idle"] = scenario.has_idle
+        record["has_idle"] = "IDLE" in scenario.actions
+        record["speed_limit"] = scenario.speed_limit
         record["top_speed"] = scenario.top_speed
         record["driver_model"] = DRIVER_MODELS[str(self.traffic)]
         record["dawdle"] = round(float(self.dawdle or 0.0) * 65536)
         record["test_split"] = self.split == "test"
         record["num_levels"] = self.num_levels or 0
-        record["certified_within"] = scenario.max_episode_steps
+        record["certified_within"] = entry_of(self.scenario).max_episode_steps
         record["max_steps"] = max_steps
         record["reward"] = REWARDS[self.reward]
         record["ahead"] = scenario.window.ahead
@@ -182,8 +183,8 @@ class EnvConfig:
         options["weights"]["terms"][0] = [weights[name] if name in paid else 0.0 for name in TERMS]
         for name in FACTORS:
             options["weights"][name][0] = weights[name]
-        for name, value in asdict(self.level_config).items():
-            options["level"][name][0] = value
+        chosen_level = astuple(self.level_config)
+        options["level"][0, : len(chosen_level)] = chosen_level
         return options
 
 

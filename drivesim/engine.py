@@ -20,7 +20,7 @@ from drivesim.core import batch
 from drivesim.core.memory import BlockType, Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.observations import ENCODERS
-from drivesim.registry import scenario_of
+from drivesim.registry import entry_of, scenario_of
 from drivesim.states import check_state, check_states, occupants_of
 
 Array = np.ndarray[Any, Any]
@@ -86,7 +86,7 @@ class Engine:
         self.has_own_maps = scenario.maps_by == batch.BY_LEVEL
         self.worlds = np.zeros(num_worlds, scenario.world_dtype(level, num_egos))
         self.worlds["episode"] = -1
-        self.worlds["scenario"] = scenario.number
+        self.worlds["scenario"] = entry_of(config.scenario).number
         self.maps = np.zeros(num_worlds if self.has_own_maps else 1, scenario.map_dtype(level))
         self.details = np.zeros(self.num_rows, batch.DETAIL)
         num_threads = max(1, min(num_threads, num_worlds // MIN_WORLDS_PER_THREAD))

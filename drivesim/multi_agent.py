@@ -32,7 +32,7 @@ from drivesim.core import batch
 from drivesim.core.world import GOING
 from drivesim.engine import Array, Engine
 from drivesim.env import INFO_KEYS
-from drivesim.registry import ENTRIES, Entry, entry_of
+from drivesim.registry import Entry, entries, scenario_of
 from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
 
@@ -45,7 +45,7 @@ def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) ->
     Raises:
         TypeError, ValueError: for an id without room for so many egos, a bad number or a bad option.
     """
-    able = [entry for entry in ENTRIES if EnvConfig(entry.name).scenario_class.max_egos > 1]
+    able = [entry for entry in entries() if scenario_of(entry.name).max_egos > 1]
     ids = [entry.id for entry in able]
     if env_id not in ids:
         raise ValueError(f"env_id must be one of {ids}, which have room for several egos, got {env_id!r}")
@@ -100,7 +100,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
             "render_fps": RENDER_FPS,
             "autoreset_mode": self.autoreset_mode,
         }
-        max_steps = checked_time_limit(max_episode_steps, entry_of(entry.name).max_episode_steps)
+        max_steps = checked_time_limit(max_episode_steps, entry.max_episode_steps)
         threads = checked_num_threads(num_threads)
         self._engine = Engine(self.config, self.num_worlds, batch.SAME_STEP, max_steps, threads, self.num_agents)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)

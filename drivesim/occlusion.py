@@ -17,7 +17,7 @@ from drivesim.core.map import CROSSWALK, LANE, OBSTACLE, PORTAL, STOP_LINE
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import ABSENT, DRIVING, NOBODY, NOT_STARTED, leave
 from drivesim.env import DriveEnv
-from drivesim.registry import IDS
+from drivesim.registry import ids
 from drivesim.render.state import Record, State, distances_of, is_ring, place_of
 from drivesim.rendering import state_of
 
@@ -53,7 +53,7 @@ def occlusions(env: gym.Env[Any, Any], state: State | None = None) -> tuple[Arra
     """
     base = env.unwrapped
     if not isinstance(base, DriveEnv):
-        raise TypeError(f"env must be one of {list(IDS)}, made by gym.make, got {env}")
+        raise TypeError(f"env must be one of {list(ids())}, made by gym.make, got {env}")
     state = state_of(env) if state is None else state
     if state.world["stage"] == NOT_STARTED:
         raise gym.error.ResetNeeded("call reset() before occlusions(): there is no world to hide anything of")

@@ -1,10 +1,17 @@
-"""The one table of environments. A new scenario is one file and one line here; everything else iterates over it."""
+"""The one table of environments. A new scenario is one file and one line here; everything else iterates over it.
+
+What stands here of a scenario is what Gymnasium's registry asks for, and it stands nowhere else: importing the package
+must not load the scenario's file. All else is in the scenario's class.
+"""
 
 from __future__ import annotations
 
 import importlib
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import gymnasium as gym
 
 if TYPE_CHECKING:
     from drivesim.scenarios.scenario import Scenario
@@ -15,19 +22,27 @@ class Entry:
     """A registered environment."""
 
     name: str
-    """Scenario's name: the class in `module`."""
+    """Name of the scenario: the class in `module`."""
     version: int
-    """Bumped whenever some seed and actions give another result."""
+    """Raised whenever some seed and actions give another result."""
     module: str
     max_episode_steps: int
+    """Time limit in ticks; levels are certified to be solvable within two thirds of it."""
     reward_threshold: float
     """Mean return of a driver that has solved it."""
     summary: str
+    """The task, in half a line."""
+    namespace: str = "drivesim"
 
     @property
     def id(self) -> str:
         """The Gymnasium id."""
-        return f"drivesim/{self.name}-v{self.version}"
+        return f"{self.namespace}/{self.name}-v{self.version}"
+
+    @property
+    def number(self) -> int:
+        """Follows from the id; in every world, so that a state cannot be restored into another environment."""
+        return zlib.crc32(self.id.encode()) & 0x7FFFFFFF
 
 
 ENTRIES = (
@@ -37,19 +52,54 @@ ENTRIES = (
     Entry("Highway", 0, "drivesim.scenarios.highway", 50, 1.8, "get through dense traffic in time"),
     Entry("Intersection", 0, "drivesim.scenarios.intersection", 120, 1.8, "cross a signalised crossroads"),
 )
+"""The suite; `entries()` has those of `drivesim.register_scenario` too."""
 IDS = tuple(entry.id for entry in ENTRIES)
+
+_entries = {entry.name: entry for entry in ENTRIES}
+_scenarios: dict[str, type[Scenario]] = {}  # of those registered from outside
+
+
+def entries() -> tuple[Entry, ...]:
+    """All that are registered in this process, the suite first."""
+    return tuple(_entries.values())
+
+
+def ids() -> tuple[str, ...]:
+    """Their ids."""
+    return tuple(entry.id for entry in entries())
 
 
 def entry_of(name: str) -> Entry:
     """The entry of a scenario's name.
 
+    Args:
+        name: such as "Highway", or "my_module:MyScenario" for one that `my_module` registers when it is imported.
+
     Raises:
         ValueError: if there is none.
     """
-    for entry in ENTRIES:
-        if entry.name == name:
+    if isinstance(name, str):
+        module, _, own_name = name.rpartition(":")
+        if module and own_name not in _entries:
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise ValueError(f"scenario must be in a module that can be imported, got {name!r}: {error}") from error
+        if own_name in _entries:
+            return _entries[own_name]
+    raise ValueError(f"scenario must be one of {list(_entries)}, got {name!r}")
+
+
+def entry_of_id(env_id: str) -> Entry:
+    """The entry of an id.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for entry in entries():
+        if entry.id == env_id:
             return entry
-    raise ValueError(f"scenario must be one of {[entry.name for entry in ENTRIES]}, got {name!r}")
+    raise ValueError(f"env_id must be one of {list(ids())}, got {env_id!r}")
 
 
 def scenario_of(name: str) -> type[Scenario]:
@@ -58,5 +108,27 @@ def scenario_of(name: str) -> type[Scenario]:
     Raises:
         ValueError: if there is none.
     """
-    scenario: type[Scenario] = getattr(importlib.import_module(entry_of(name).module), name)
+    entry = entry_of(name)
+    if entry.name in _scenarios:
+        return _scenarios[entry.name]
+    scenario: type[Scenario] = getattr(importlib.import_module(entry.module), entry.name)
     return scenario
+
+
+def add_entry(entry: Entry, scenario: type[Scenario] | None = None) -> None:
+    """Register an id with Gymnasium; anew if it was there. Of the suite, `scenario` is found when it is needed."""
+    name = entry.name
+    if scenario is not None:
+        _entries[name] = entry
+        _scenarios[name] = scenario
+        gym.registry.pop(entry.id, None)
+        name = f"{entry.module}:{name}"  # so that a spec says where the scenario is found in another process
+    if entry.id not in gym.registry:
+        gym.register(
+            id=entry.id,
+            entry_point="drivesim.env:DriveEnv",
+            vector_entry_point="drivesim.vector_env:DriveVectorEnv",
+            max_episode_steps=entry.max_episode_steps,
+            reward_threshold=entry.reward_threshold,
+            kwargs={"scenario": name},
+        )

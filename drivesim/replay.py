@@ -24,7 +24,7 @@ from gymnasium.utils import RecordConstructorArgs
 
 from drivesim.engine import key_of
 from drivesim.env import DriveEnv
-from drivesim.registry import IDS, entry_of
+from drivesim.registry import entry_of, ids
 from drivesim.render.moment import Moment
 from drivesim.rendering import state_of
 from drivesim.replay_file import Record, Replay, ReplayError, begin, make, seed_of, world_of
@@ -85,7 +85,7 @@ class ReplayRecorder(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         gym.Wrapper.__init__(self, env)
         base = env.unwrapped
         if not isinstance(base, DriveEnv) or base.spec is None:
-            raise TypeError(f"env must be one of {list(IDS)}, made by gym.make, got {env}")
+            raise TypeError(f"env must be one of {list(ids())}, made by gym.make, got {env}")
         entry = entry_of(base.config.scenario)
         limits = [limit for limit in map(time_limit, layers(env)) if limit is not None]
         limit = min(limits) if limits else -1

@@ -20,7 +20,7 @@ from drivesim._version import __version__
 from drivesim.checks import boolean, checked_seed, chosen, real, whole
 from drivesim.config import LARGEST, EnvConfig, jsonable
 from drivesim.env import MAX_LEVEL_SEED
-from drivesim.registry import ENTRIES, IDS, Entry
+from drivesim.registry import Entry, entry_of_id, ids
 
 Array = np.ndarray[Any, Any]
 
@@ -69,7 +69,7 @@ class Replay:
 
     def __post_init__(self) -> None:
         """Check every field, and make plain values of NumPy's."""
-        chosen("env_id", self.env_id, IDS)
+        chosen("env_id", self.env_id, ids())
         if not isinstance(self.options, Mapping):
             raise TypeError(f"options must be a dict of keyword arguments of gym.make, got {self.options!r}")
         clean: dict[str, Any] = {"options": jsonable(dict(self.options))}
@@ -100,7 +100,7 @@ class Replay:
     @property
     def entry(self) -> Entry:
         """The registry's line."""
-        return next(entry for entry in ENTRIES if entry.id == self.env_id)
+        return entry_of_id(self.env_id)
 
     @classmethod
     def of(

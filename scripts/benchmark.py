@@ -37,9 +37,9 @@ from drivesim.registry import IDS
 
 PEERS_SCRIPT = Path(__file__).with_name("benchmark_peers.py")
 TRAINING_PEERS_SCRIPT = Path(__file__).with_name("benchmark_peers_training.py")
-FLAT_FROM, FLAT_TO = 256, 65_536  # lanes, between which steps per second should hardly change
+FLAT_FROM, FLAT_TO = 256, 65_536  # envs, between which steps per second should hardly change
 MAX_DRAWN = 2**20  # actions drawn beforehand, at most; then they are used again
-WARM_UP_STEPS = 32  # until the lanes' episodes no longer end together
+WARM_UP_STEPS = 32  # until the envs' episodes no longer end together
 
 IMPORT = "import time; start = time.perf_counter(); import drivesim; print(time.perf_counter() - start)"
 FIRST_STEP = """
@@ -62,7 +62,7 @@ class Arguments:
     observations: tuple[str, ...] = tuple(ENCODERS)
     """Observation kinds."""
     batch_sizes: tuple[int, ...] = (1, 256, 1024, 8192, 65_536)
-    """Lanes; 1 is the single environment."""
+    """Envs; 1 is the single environment."""
     threads: tuple[int, ...] = (1, 2)
     """Thread counts."""
     repetitions: int = 5
@@ -139,7 +139,7 @@ def single_stepper(env_id: str, observation: str, seed: int) -> Callable[[float]
 def vector_stepper(
     env_id: str, observation: str, num_envs: int, num_threads: int, seed: int
 ) -> Callable[[float], float]:
-    """Returns a function that steps a batch for so many seconds and returns steps per second over all lanes."""
+    """Returns a function that steps a batch for so many seconds and returns steps per second over all envs."""
     envs = gym.make_vec(
         env_id,
         num_envs=num_envs,
@@ -182,7 +182,7 @@ def measure_steps(arguments: Arguments) -> list[dict[str, Any]]:
             for num_envs in arguments.batch_sizes:
                 for num_threads in arguments.threads:
                     if num_envs == 1 and num_threads != min(arguments.threads):
-                        continue  # one lane has one thread
+                        continue  # one env has one thread
                     run = stepper(env_id, observation, num_envs, num_threads)
                     rates = [run(arguments.seconds) for _ in range(arguments.repetitions)]
                     record = {"env": env_id, "observation": observation, "num_envs": num_envs}
@@ -192,7 +192,7 @@ def measure_steps(arguments: Arguments) -> list[dict[str, Any]]:
 
 
 def measure_flatness(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Fastest over slowest batch size from 256 to 65,536 lanes, per environment, observation and thread count."""
+    """Fastest over slowest batch size from 256 to 65,536 envs, per environment, observation and thread count."""
     groups: dict[tuple[str, str, int], list[int]] = {}
     for record in steps:
         if FLAT_FROM <= record["num_envs"] <= FLAT_TO:

@@ -20,7 +20,7 @@ WARM_UP_STEPS = 32
 
 
 def measure_envpool(num_envs: int, num_threads: int, seconds: float) -> float:
-    """Steps per second over all lanes; the dummy step after an episode's end, which only resets, is not counted."""
+    """Steps per second over all envs; the dummy step after an episode's end, which only resets, is not counted."""
     envpool = importlib.import_module("envpool")
     envs = envpool.make_gymnasium("HighwayFast-v0", num_envs=num_envs, num_threads=num_threads, seed=0)
     actions = np.random.default_rng(0).integers(5, size=(256, num_envs)).astype(np.int32)

@@ -2,9 +2,9 @@
 
     python scripts/benchmark_peers_training.py REQUEST
 
-REQUEST and what is printed are one JSON object each. The peer gets the same lanes, rewards, rollouts, batches, replay
+REQUEST and what is printed are one JSON object each. The peer gets the same envs, rewards, rollouts, batches, replay
 ratio and network, layer normalisation included: the whole body is handed over as its features extractor. Its DQN has
-no double target and so evaluates one network less per update; it tosses one coin of exploration for all lanes.
+no double target and so evaluates one network less per update; it tosses one coin of exploration for all envs.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ peer: Any = importlib.import_module("stable_baselines3")
 vec_env: Any = importlib.import_module("stable_baselines3.common.vec_env")
 layers: Any = importlib.import_module("stable_baselines3.common.torch_layers")
 
-NO_INFO: MappingProxyType[str, Any] = MappingProxyType({})  # one for all lanes that go on
-CHUNK_STEPS = 32  # of every lane, between two looks at the clock, where no rollout says otherwise
+NO_INFO: MappingProxyType[str, Any] = MappingProxyType({})  # one for all envs that go on
+CHUNK_STEPS = 32  # of every env, between two looks at the clock, where no rollout says otherwise
 
 
 class NativeVecEnv(vec_env.VecEnv):  # type: ignore[misc]
@@ -45,7 +45,7 @@ class NativeVecEnv(vec_env.VecEnv):  # type: ignore[misc]
         self.actions = np.zeros(envs.num_envs, np.int64)
 
     def reset(self) -> NDArray[Any]:
-        """Begins an episode in every lane."""
+        """Begins an episode in every env."""
         obs: NDArray[Any] = self.envs.reset(seed=0)[0].copy()
         return obs
 
@@ -54,14 +54,14 @@ class NativeVecEnv(vec_env.VecEnv):  # type: ignore[misc]
         self.actions = actions
 
     def step_wait(self) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.bool_], list[Any]]:
-        """Makes the step; only lanes whose episode ended have something to tell."""
+        """Makes the step; only envs whose episode ended have something to tell."""
         obs, rewards, terminated, truncated, step_infos = self.envs.step(self.actions)
         ended = terminated | truncated
         infos: list[Any] = [NO_INFO] * self.num_envs
-        for lane in np.flatnonzero(ended):
-            infos[lane] = {
-                "terminal_observation": step_infos["final_obs"][lane],
-                "TimeLimit.truncated": bool(truncated[lane] and not terminated[lane]),
+        for env in np.flatnonzero(ended):
+            infos[env] = {
+                "terminal_observation": step_infos["final_obs"][env],
+                "TimeLimit.truncated": bool(truncated[env] and not terminated[env]),
             }
         return obs.copy(), rewards.astype(np.float32), ended, infos
 
@@ -70,7 +70,7 @@ class NativeVecEnv(vec_env.VecEnv):  # type: ignore[misc]
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Returns an attribute of the batch once per lane."""
+        """Returns an attribute of the batch once per env."""
         return [getattr(self.envs, attr_name)] * self.num_envs
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
@@ -82,7 +82,7 @@ class NativeVecEnv(vec_env.VecEnv):  # type: ignore[misc]
         raise NotImplementedError
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """The lanes have no wrappers."""
+        """The envs have no wrappers."""
         return [False] * self.num_envs
 
 
@@ -170,7 +170,7 @@ def make_dqn(config: dict[str, Any], envs: Any) -> Any:
 
 
 def make_envs(adapter: str, request: dict[str, Any]) -> Any:
-    """Makes the lanes: the native batch, or the peer's own loop over single environments."""
+    """Makes the envs: the native batch, or the peer's own loop over single environments."""
     env_id, options, num_envs = request["env"], request["options"], request["config"]["num_envs"]
     if adapter == "dummy":
         return vec_env.DummyVecEnv([lambda: gym.make(env_id, **options)] * num_envs)

@@ -28,7 +28,7 @@ from agents.training import train
 
 PEERS: dict[str, str] = {"ppo": "PPO", "dqn": "DQN"}  # agent: the peer's class
 NEVER = 10**12  # steps or seconds
-INTERVAL_STEPS = 32  # of every lane, between log points, where no rollout says otherwise
+INTERVAL_STEPS = 32  # of every env, between log points, where no rollout says otherwise
 
 
 def configure(

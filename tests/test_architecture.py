@@ -17,7 +17,7 @@ FRAMEWORKS = {"torch", "tensorflow", "jax", "stable_baselines3", "tensorboard", 
 # For each part: the packages beyond the standard library that it may import. A name allows what lies below it.
 ALLOWED = {
     "drivesim/cache.py": set(),
-    "drivesim/core": {"numpy", "numba", "drivesim.cache", "drivesim.core"},
+    "drivesim/core": {"numpy", "numba", "llvmlite", "drivesim.cache", "drivesim.core"},
     "drivesim/observations": {"numpy", "gymnasium", "drivesim.core", "drivesim.observations"},
     "drivesim/scenarios": {"numpy", "drivesim.core", "drivesim.observations.encoder", "drivesim.scenarios"},
     "drivesim/render": {

@@ -183,7 +183,7 @@ def extended(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(4))
 def test_what_is_added_as_described_works(number, extended, tmp_path) -> None:
     code = [content for caption, content in listings() if caption == "try it"][number]
     # Plain Python: a changed package would have to be compiled anew.

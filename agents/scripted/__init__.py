@@ -10,6 +10,8 @@ They see what a learnt driver sees, an observation and nothing else, and remembe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,11 +22,9 @@ from agents.scripted.highway import HighwayDriver
 from agents.scripted.intersection import IntersectionDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
 from agents.scripted.road import RoadDriver
+from drivesim.registry import entry_of, scenario_of
 
-__all__ = ["SPEED_LIMITS", "ScriptedDriver", "make_never_steering", "make_scripted"]
-
-SPEED_LIMITS = {"Autodrive": 2, "LaneKeep": 3, "Obstacles": 3, "Highway": 5, "Intersection": 2}
-"""Cells per tick, for every scenario that has a rule-based driver."""
+__all__ = ["SCENARIOS", "ScriptedDriver", "make_never_steering", "make_scripted"]
 
 
 class ScriptedDriver(Protocol):
@@ -38,6 +38,18 @@ class ScriptedDriver(Protocol):
         """Returns the actions (B,) for a batch of observations (B, *obs_shape)."""
 
 
+_DRIVERS: dict[str, Callable[[int], ScriptedDriver]] = {
+    "Autodrive": FieldDriver,
+    "LaneKeep": partial(RoadDriver, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0),
+    "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
+    "Highway": HighwayDriver,
+    "Intersection": IntersectionDriver,
+}
+"""What makes a driver from its fastest speed, by scenario."""
+SCENARIOS = tuple(_DRIVERS)
+"""Names of those that have a rule-based driver."""
+
+
 def make_scripted(env_id: str, max_speed: int | None = None) -> ScriptedDriver:
     """Returns the rule-based driver of a scenario.
 
@@ -46,20 +58,12 @@ def make_scripted(env_id: str, max_speed: int | None = None) -> ScriptedDriver:
         max_speed: fastest speed, cells per tick, at least 1; None = the scenario's limit.
     """
     name = _scenario_name(env_id)
-    top_speed = SPEED_LIMITS[name]
+    top_speed = scenario_of(name).speed_limit
     if max_speed is not None:
         if max_speed < 1:
             raise ValueError(f"max_speed must be at least 1, got {max_speed}")
         top_speed = min(top_speed, max_speed)
-    if name == "Autodrive":
-        return FieldDriver(top_speed)
-    if name == "LaneKeep":
-        return RoadDriver(top_speed, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0)
-    if name == "Obstacles":
-        return RoadDriver(top_speed, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3)
-    if name == "Highway":
-        return HighwayDriver(top_speed)
-    return IntersectionDriver(top_speed)
+    return _DRIVERS[name](top_speed)
 
 
 def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDriver:
@@ -72,7 +76,7 @@ def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDrive
     name = _scenario_name(env_id)
     if name == "Autodrive":
         return StraightFieldDriver(reckless=reckless)
-    return StraightDriver(SPEED_LIMITS[name], reckless=reckless)
+    return StraightDriver(scenario_of(name).speed_limit, reckless=reckless)
 
 
 def _scenario_name(env_id: str) -> str:
@@ -82,7 +86,7 @@ def _scenario_name(env_id: str) -> str:
         ValueError: if it has no rule-based driver.
     """
     name = env_id.removeprefix("drivesim/").rpartition("-v")[0]
-    if name not in SPEED_LIMITS:
-        known = [f"drivesim/{scenario}-v0" for scenario in SPEED_LIMITS]
+    if name not in _DRIVERS:
+        known = [entry_of(scenario).id for scenario in SCENARIOS]
         raise ValueError(f"env_id must name a scenario with a rule-based driver, {known}, got {env_id!r}")
     return name

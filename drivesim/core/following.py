@@ -25,7 +25,7 @@ from drivesim.core.map import (
     way_from,
 )
 from drivesim.core.memory import WORD
-from drivesim.core.pedestrians import has_pedestrian
+from drivesim.core.pedestrians import is_crossed
 from drivesim.core.rng import DRAW_DAWDLE, tick_words
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, occupant_of
 
@@ -135,7 +135,7 @@ def is_closed(map, world, k, before, cell, sees):
         return True
     if kind(map, before) == STOP_LINE and vehicle.may_enter == 0 and allows(map, before, vehicle.heading):
         return True  # a red stop line, or a junction not granted
-    if world.num_people > 0 and kind(map, cell) == CROSSWALK and has_pedestrian(map, world, cell, vehicle.heading):
+    if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, vehicle.heading):
         return True
     return sees and world.occupants[cell] == 0 and not allows(map, cell, vehicle.heading)
 

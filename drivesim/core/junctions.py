@@ -17,6 +17,7 @@ from drivesim.core.map import (
     give_slot,
     kind,
     next_cell,
+    next_cell_for_ego,
     turned,
     way_from,
 )
@@ -77,17 +78,17 @@ def line_junction(map, cell, heading):
 
 
 @kernel
-def cells_to_line(map, cell, heading, distance):
+def cells_to_line(map, cell, heading, distance, is_ego):
     """Cells straight ahead to a stop line, and its cell: 0 when standing on it; (-1, -1) if none within `distance`.
 
-    Another vehicle in between does not hide the line.
+    Another vehicle in between does not hide the line; for an ego, the map's edge does.
     """
     for n in range(distance + 1):
         if not allows(map, cell, heading):
             return -1, -1
         if kind(map, cell) == STOP_LINE:
             return n, cell
-        cell = next_cell(map, cell, heading)
+        cell = next_cell_for_ego(map, cell, heading) if is_ego else next_cell(map, cell, heading)
     return -1, -1
 
 
@@ -178,7 +179,7 @@ def must_yield_to_ego(map, world, k, s, line):
             return True
         if crosses and ego.speed > 0 and world.egos[c].next_turn != across:
             if ego.heading == turned(vehicle.heading, 2):
-                if cells_to_line(map, ego.cell, ego.heading, YIELD_DISTANCE)[0] >= 0:
+                if cells_to_line(map, ego.cell, ego.heading, YIELD_DISTANCE, True)[0] >= 0:
                     return True
     return False
 
@@ -226,7 +227,7 @@ def approach_rank(heading, odd):
 @kernel
 def line_ahead(map, vehicle):
     """Cells to the line at which a vehicle has to ask now, and its cell; (-1, -1) if there is none within reach."""
-    return cells_to_line(map, vehicle.cell, vehicle.heading, reach_of(vehicle))
+    return cells_to_line(map, vehicle.cell, vehicle.heading, reach_of(vehicle), False)
 
 
 @kernel

@@ -1,35 +1,14 @@
 """The options: what is the same for every world and every episode of one environment, as one record.
 
-Kernels read it and never write it. `config.py` fills and validates it.
+Kernels read it and never write it. `config.py` fills and validates it. It has one type for all scenarios, so that the
+loops over it are compiled once; what a level may be asked for is the scenario's own affair.
 """
 
 import numpy as np
 
 from drivesim.core.prices import WEIGHTS
 
-# What a scenario's generator may be asked for. One vocabulary: a scenario uses the fields that its config names.
-LEVEL = np.dtype(
-    (
-        np.record,
-        [
-            ("length", "i4"),  # cells to drive, or of the ring
-            ("distance", "i4"),  # cells to cover on a ring
-            ("num_lanes", "i4"),
-            ("half_lane", "i4"),  # cells from the lane's centre to its edge
-            ("wander", "i4"),  # percent of the rows in which the road moves sideways
-            ("num_obstacles", "i4"),
-            ("num_walls", "i4"),  # barriers across the road, each with one opening
-            ("num_closed", "i4"),  # closed stretches of lane
-            ("num_vehicles", "i4"),
-            ("crossing_cars", "i4"),
-            ("slowest", "i4"),  # cells per tick, least speed limit of a traffic vehicle
-            ("fastest", "i4"),  # cells per tick, greatest speed limit of a traffic vehicle
-            ("green", "i4"),  # ticks
-            ("yellow", "i4"),  # ticks
-            ("all_red", "i4"),  # ticks
-        ],
-    )
-)
+MAX_LEVEL_OPTIONS = 16  # of one scenario
 
 OPTIONS = np.dtype(
     (
@@ -49,7 +28,8 @@ OPTIONS = np.dtype(
             ("behind", "i4"),
             ("beside", "i4"),
             ("weights", WEIGHTS),
-            ("level", LEVEL),
+            ("speed_limit", "i4"),  # cells per tick, of the scenario's road
+            ("level", "i4", (MAX_LEVEL_OPTIONS,)),  # the scenario's own, `scenarios.scenario.option_indices` says where
         ],
     )
 )

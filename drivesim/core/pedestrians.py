@@ -1,25 +1,11 @@
 """Pedestrians: they step onto a crosswalk only if every approaching car can still stop."""
 
 from drivesim.core.jit import kernel
-from drivesim.core.map import CROSSWALK, EDGE, col_of, kind, next_cell, row_of
+from drivesim.core.map import CROSSWALK, EDGE, LEFT_SIDE, RIGHT_SIDE, cell_beside, kind, next_cell
 from drivesim.core.rng import DRAW_PEDESTRIAN, tick_words
 from drivesim.core.world import CROSSING, DRIVING, NOBODY, WAITING
 
 STEP_PROBABILITY = 16384  # of a waiting pedestrian wanting to cross in a tick, in 1 / 65,536
-
-
-@kernel
-def has_pedestrian(map, world, cell, heading):
-    """Whether somebody is on the crosswalk that this cell is part of, seen from a car driving in `heading`."""
-    for p in range(world.num_people):
-        pedestrian = world.people[p]
-        if pedestrian.status == CROSSING:
-            if heading & 1 == 0:
-                if row_of(map, pedestrian.cell) == row_of(map, cell):
-                    return True
-            elif col_of(map, pedestrian.cell) == col_of(map, cell):
-                return True
-    return False
 
 
 @kernel
@@ -28,6 +14,20 @@ def meets_pedestrian(world, cell):
     for p in range(world.num_people):
         if world.people[p].status == CROSSING and world.people[p].cell == cell:
             return True
+    return False
+
+
+@kernel
+def is_crossed(map, world, cell, heading):
+    """Whether somebody is on the crosswalk that a cell belongs to: the cells beside it, seen in `heading`."""
+    if meets_pedestrian(world, cell):
+        return True
+    for side in (LEFT_SIDE, RIGHT_SIDE):
+        beside = cell_beside(map, cell, heading, side)
+        while kind(map, beside) == CROSSWALK:
+            if meets_pedestrian(world, beside):
+                return True
+            beside = cell_beside(map, beside, heading, side)
     return False
 
 

@@ -110,7 +110,7 @@ WORLD = Structure(
         ("is_mirrored", "i4"),  # traffic keeps left, and the parity is the other one
         ("attempt", "i4"),  # how often the generator drew before its level was certified
         ("stage", "i4"),  # NOT_STARTED, RUNNING, ENDED
-        ("scenario", "i4"),  # number of the scenario in the registry
+        ("scenario", "i4"),  # number of the environment in the registry
         ("num_egos", "i4"),  # the first vehicles are the egos
         ("num_vehicles", "i4"),
         ("num_people", "i4"),

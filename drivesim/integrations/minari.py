@@ -31,7 +31,7 @@ from drivesim._version import __version__
 from drivesim.checks import real, whole
 from drivesim.config import LARGEST
 from drivesim.integrations.minari_episodes import Episode, Made, Policy, Tape, drive, driven
-from drivesim.registry import IDS
+from drivesim.registry import ids
 from drivesim.replay import NOT_RECORDED
 from drivesim.replay_file import MAX_COUNT, Record, Replay, ReplayError, begin, seed_of
 from drivesim.vector_env import MAX_NUM_ENVS
@@ -191,8 +191,8 @@ def _checked_spec(dataset: Any) -> EnvSpec:
     if not isinstance(dataset, minari.MinariDataset):
         raise TypeError(f"dataset must be a minari.MinariDataset, got {dataset!r}")
     spec: EnvSpec | None = dataset.env_spec
-    if spec is None or spec.id not in IDS or spec.entry_point != gym.spec(spec.id).entry_point:
-        raise ValueError(f"dataset must be of one of {list(IDS)}, as registered, got {dataset.id!r} of {spec}")
+    if spec is None or spec.id not in ids() or spec.entry_point != gym.spec(spec.id).entry_point:
+        raise ValueError(f"dataset must be of one of {list(ids())}, as registered, got {dataset.id!r} of {spec}")
     if spec.additional_wrappers:
         raise ValueError(f"dataset must be of an environment without further wrappers, got {dataset.id!r} of {spec}")
     return spec

@@ -14,7 +14,7 @@ from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from drivesim.checks import chosen
 from drivesim.config import EnvConfig, jsonable
-from drivesim.registry import ENTRIES, IDS, Entry
+from drivesim.registry import entry_of_id, ids
 from drivesim.replay_file import Replay, begin, config_of, make
 from drivesim.vector_env import DriveVectorEnv
 
@@ -23,11 +23,6 @@ Policy = Callable[[Array], Any]
 """From the observations (N, *obs_shape) of all envs to their actions, integers (N,)."""
 
 LARGEST_HDF5_INTEGER = 2**64 - 1
-
-
-def entry_of_id(env_id: str) -> Entry:
-    """The registry's line of one of the suite's ids."""
-    return next(entry for entry in ENTRIES if entry.id == env_id)
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Made:
     @classmethod
     def of(cls, env_id: str, options: Mapping[str, Any], max_episode_steps: int | None) -> Made:
         """Check what is driven."""
-        chosen("env_id", env_id, IDS)
+        chosen("env_id", env_id, ids())
         if not isinstance(options, Mapping):
             raise TypeError(f"options must be a dict of keyword arguments of gym.make, got {options!r}")
         clean = jsonable(dict(options))

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 from drivesim.checks import boolean, checked_seed
 from drivesim.engine import Array
 from drivesim.env import INFO_KEYS
-from drivesim.registry import ENTRIES
+from drivesim.registry import entry_of_id
 from drivesim.vector_env import DriveVectorEnv
 
 __all__ = ["DrivePufferEnv"]
@@ -67,17 +67,13 @@ class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib ma
         truncated_is_terminal: bool = False,
         **options: Any,
     ) -> None:
-        names = {entry.id: entry.name for entry in ENTRIES}
-        if env_id not in names:
-            raise ValueError(f"env_id must be one of {list(names)}, got {env_id!r}")
+        scenario = entry_of_id(env_id).name
         for name in ("autoreset_mode", "copy"):
             if name in options:
                 raise ValueError(f"{name} must be left out: PufferLib knows one way only, got {options[name]!r}")
         self._seed = checked_seed(seed)
         self._merges = boolean("truncated_is_terminal", truncated_is_terminal)
-        self.envs = InPlaceVectorEnv(
-            names[env_id], num_envs, autoreset_mode=AutoresetMode.SAME_STEP, copy=False, **options
-        )
+        self.envs = InPlaceVectorEnv(scenario, num_envs, autoreset_mode=AutoresetMode.SAME_STEP, copy=False, **options)
         self.render_mode = self.envs.render_mode
         self.num_agents = self.envs.num_envs
         self.single_observation_space = self.envs.single_observation_space

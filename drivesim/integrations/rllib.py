@@ -20,7 +20,7 @@ from ray.tune.registry import register_env
 import drivesim  # noqa: F401 (registers the environments with Gymnasium, in every process)
 from drivesim.checks import boolean, checked_mode
 from drivesim.env import INFO_KEYS
-from drivesim.registry import IDS
+from drivesim.registry import ids
 
 __all__ = ["SpreadSeeds", "log_episode", "make_env", "register"]
 
@@ -73,9 +73,10 @@ def register() -> tuple[str, ...]:
     Returns:
         The ids, for `AlgorithmConfig.environment`.
     """
-    for env_id in IDS:
+    known = ids()
+    for env_id in known:
         register_env(env_id, partial(make_env, env_id))
-    return IDS
+    return known
 
 
 def log_episode(*, episode: Any, env_runner: Any, metrics_logger: Any, **kwargs: Any) -> None:

@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from drivesim.checks import checked_level_seeds, checked_options
 from drivesim.engine import Array
 from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
-from drivesim.registry import IDS
+from drivesim.registry import ids
 from drivesim.vector_env import ENV_METHODS, DriveVectorEnv
 
 ENTRY_POINT = f"{DriveVectorEnv.__module__}:{DriveVectorEnv.__qualname__}"
@@ -40,7 +40,7 @@ def make_vec_env(env_id: str, n_envs: int = 1, *, seed: int | None = None, **opt
         gymnasium.error.Error: for an id that nobody registered.
     """
     if gym.spec(env_id).vector_entry_point != ENTRY_POINT:
-        raise ValueError(f"env_id must be an environment of drivesim, one of {list(IDS)}, got {env_id!r}")
+        raise ValueError(f"env_id must be an environment of drivesim, one of {list(ids())}, got {env_id!r}")
     for name in ("autoreset_mode", "copy"):
         if name in options:
             raise TypeError(f"{name} is what Stable-Baselines3 needs and cannot be chosen, got {options[name]!r}")

@@ -13,7 +13,7 @@ from tianshou.env import BaseVectorEnv
 from drivesim.checks import checked_actions, checked_seeds
 from drivesim.engine import Array
 from drivesim.env import INFO_KEYS
-from drivesim.registry import ENTRIES
+from drivesim.registry import entry_of_id
 from drivesim.vector_env import DriveVectorEnv
 
 __all__ = ["PartialVectorEnv", "TianshouVecEnv"]
@@ -87,12 +87,10 @@ class TianshouVecEnv(BaseVectorEnv):  # type: ignore[misc]  # its types are not 
     """
 
     def __init__(self, env_id: str, num_envs: int, **options: Any) -> None:
-        names = {entry.id: entry.name for entry in ENTRIES}
-        if env_id not in names:
-            raise ValueError(f"env_id must be one of {list(names)}, got {env_id!r}")
+        scenario = entry_of_id(env_id).name
         if "autoreset_mode" in options:
             raise ValueError(f"autoreset_mode must be left out: it is DISABLED, got {options['autoreset_mode']!r}")
-        self.envs = PartialVectorEnv(names[env_id], num_envs, autoreset_mode=AutoresetMode.DISABLED, **options)
+        self.envs = PartialVectorEnv(scenario, num_envs, autoreset_mode=AutoresetMode.DISABLED, **options)
         self.env_num = self.wait_num = self.envs.num_envs
         self.timeout: float | None = None
         self.is_async = self.is_closed = False

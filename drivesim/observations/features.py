@@ -13,6 +13,7 @@ from drivesim.core.junctions import cells_to_line, colour_for, junction_of, line
 from drivesim.core.map import (
     CROSSWALK,
     EAST,
+    EDGE,
     LEFT_SIDE,
     NORTH,
     RIGHT_SIDE,
@@ -26,10 +27,11 @@ from drivesim.core.map import (
     is_ring,
     kind,
     lane_offset,
+    next_cell_for_ego,
     row_of,
     turned,
 )
-from drivesim.core.pedestrians import has_pedestrian
+from drivesim.core.pedestrians import is_crossed
 from drivesim.core.world import DRIVING, GREEN, RED, YELLOW, occupant_of
 from drivesim.observations.encoder import Encoder, Window
 
@@ -202,13 +204,11 @@ def describe_signal(map, world, k, out, base):
     out[base] = 1.0
     out[base + 6] = 1.0
     out[base + 8] = 1.0
-    if map.num_junctions == 0 and world.num_people == 0:
-        return
     s = junction_of(map, ego.cell)
     if s >= 0:
         out[base + 5] = 1.0
     else:
-        distance, line = cells_to_line(map, ego.cell, ego.heading, AHEAD)
+        distance, line = cells_to_line(map, ego.cell, ego.heading, AHEAD, True)
         if line >= 0:
             out[base] = clipped(distance / NEARBY)
             s = line_junction(map, line, ego.heading)
@@ -219,13 +219,14 @@ def describe_signal(map, world, k, out, base):
                 out[base + 3] = 1.0 if colour == GREEN else 0.0
     if s >= 0:
         describe_junction(map, world, k, s, out, base)
+    cell = ego.cell
     for n in range(1, AHEAD + 1):
-        cell = cell_towards(map, ego.cell, ego.heading, n, 0)
-        if cell < 0:
+        cell = next_cell_for_ego(map, cell, ego.heading)
+        if kind(map, cell) == EDGE:
             break
         if kind(map, cell) == CROSSWALK:
             out[base + 8] = n / NEARBY
-            out[base + 9] = 1.0 if has_pedestrian(map, world, cell, ego.heading) else 0.0
+            out[base + 9] = 1.0 if is_crossed(map, world, cell, ego.heading) else 0.0
             break
 
 

@@ -32,15 +32,15 @@ from drivesim.core.map import (
     STOP_LINE,
     UNREACHABLE,
     allows,
+    cell_behind,
     cell_behind_for_ego,
     cell_towards,
     col_of,
-    distance_from,
     headings,
     is_ring,
     kind,
     lane_offset,
-    next_cell_for_ego,
+    next_cell,
     row_of,
 )
 from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, YELLOW
@@ -59,27 +59,6 @@ PLANES = (
     "own_speed",
 )
 OBSTACLE_PLANE = PLANES.index("obstacle")
-
-
-@kernel
-def gather(map, world, k, options, window_out):
-    """The cell under every cell of the window, row by row from the far end; outside the map 0, which is border."""
-    vehicle = world.vehicles[k]
-    width = 2 * options.beside + 1
-    middle = options.ahead * width
-    for across in range(width):
-        start = max(0, cell_towards(map, vehicle.cell, vehicle.heading, 0, across - options.beside))
-        window_out[middle + across] = start
-        cell = start
-        for n in range(1, options.ahead + 1):
-            if kind(map, cell) != EDGE:
-                cell = next_cell_for_ego(map, cell, vehicle.heading)
-            window_out[middle - n * width + across] = cell
-        cell = start
-        for n in range(1, options.behind + 1):
-            if kind(map, cell) != EDGE:
-                cell = cell_behind_for_ego(map, cell, vehicle.heading)
-            window_out[middle + n * width + across] = cell
 
 
 @kernel
@@ -137,24 +116,6 @@ def mark_moving(map, world, k, options, num_cells, out):
 
 
 @kernel
-def mark_signals(map, world, k, num_cells, window, out):
-    """Write the plane of stop lines and crosswalks."""
-    heading = world.vehicles[k].heading
-    for n in range(num_cells):
-        cell = window[n]
-        if kind(map, cell) == CROSSWALK:
-            out[7 * num_cells + n] = 32
-        if kind(map, cell) != STOP_LINE:
-            continue
-        value = 64
-        s = line_junction(map, cell, heading)
-        if s >= 0:
-            colour = colour_for(world, s, heading)
-            value = 128 if colour == GREEN else (192 if colour == YELLOW else 255)
-        out[7 * num_cells + n] = value
-
-
-@kernel
 def mark_road(map, world, k, options, num_cells, out):
     """Write the planes of the map, along each column of the window from the ego's row ahead, then behind.
 
@@ -162,28 +123,35 @@ def mark_road(map, world, k, options, num_cells, out):
     """
     heading = world.vehicles[k].heading
     here = world.vehicles[k].cell
-    goal = world.egos[k].goal
     remaining = world.egos[k].remaining
+    width = 2 * options.beside + 1
+    # What the loop would read again for every cell, since a byte that is written could be any of them.
+    distances = world.egos[k].goal * (map.rows + 2) * map.width
+    step = map.steps[heading]
     repeats = is_ring(map)
     is_wide = map.half_lane > 0
-    width = 2 * options.beside + 1
-    middle = options.ahead * width
     for across in range(width):
         start = cell_towards(map, here, heading, 0, across - options.beside)
         if start < 0:
             continue
-        last = -1
-        plane = -1  # that shows this ground; -1 = none
-        value = 0
         for is_ahead in (True, False):
             cell = start if is_ahead else cell_behind_for_ego(map, start, heading)
-            n = middle + across if is_ahead else middle + across + width
+            n = options.ahead * width + across
+            if not is_ahead:
+                n += width
+            last = -1
+            plane = -1  # that shows this ground; -1 = none
+            value = 0
+            is_sign = False
             for _ in range(options.ahead + 1 if is_ahead else options.behind):
                 if map.ground[cell] != last:
                     last = map.ground[cell]
                     if kind(map, cell) == EDGE:
                         break
                     plane, value = look_of(map, cell, heading)
+                    is_sign = kind(map, cell) == STOP_LINE or kind(map, cell) == CROSSWALK
+                if is_sign:
+                    out[7 * num_cells + n] = sign_at(map, world, cell, heading)
                 if plane >= 0:
                     out[plane * num_cells + n] = value
                 if plane == 0 or plane == 1:
@@ -192,15 +160,28 @@ def mark_road(map, world, k, options, num_cells, out):
                     if repeats:
                         out[8 * num_cells + n] = 128
                     else:
-                        distance = distance_from(map, goal, cell)
+                        distance = map.distances[distances + cell]
                         if distance != UNREACHABLE:
                             out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
-                if is_ahead:
-                    n -= width
-                    cell = next_cell_for_ego(map, cell, heading)
+                n += -width if is_ahead else width
+                if not repeats:
+                    cell += step if is_ahead else -step
+                elif is_ahead:
+                    cell = next_cell(map, cell, heading)
                 else:
-                    n += width
-                    cell = cell_behind_for_ego(map, cell, heading)
+                    cell = cell_behind(map, cell, heading)
+
+
+@kernel
+def sign_at(map, world, cell, heading):
+    """What the plane of signals shows of a stop line or a crosswalk to somebody of a heading."""
+    if kind(map, cell) == CROSSWALK:
+        return 32
+    s = line_junction(map, cell, heading)
+    if s < 0:
+        return 64
+    colour = colour_for(world, s, heading)
+    return 128 if colour == GREEN else (192 if colour == YELLOW else 255)
 
 
 @kernel
@@ -225,16 +206,13 @@ def encode(map, world, k, options, scratch, out):
         world: the world.
         k: the ego.
         options: the options, with the window's size.
-        scratch: int32, at least as long as the window.
+        scratch: unused.
         out: uint8 (planes * height * width,).
     """
     num_cells = (options.ahead + 1 + options.behind) * (2 * options.beside + 1)
     for n in range(9 * num_cells):
         out[n] = 0
     mark_road(map, world, k, options, num_cells, out)
-    if map.num_junctions > 0 or world.num_people > 0:
-        gather(map, world, k, options, scratch)
-        mark_signals(map, world, k, num_cells, scratch, out)
     mark_moving(map, world, k, options, num_cells, out)
     for n in range(9 * num_cells, 10 * num_cells):
         out[n] = 51 * world.vehicles[k].speed

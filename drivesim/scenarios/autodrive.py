@@ -23,7 +23,7 @@ from drivesim.core.rng import DRAW_EGO, DRAW_OBSTACLES, DRAW_TRAFFIC, level_belo
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import UNAWARE, place
 from drivesim.observations.encoder import Window
-from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+from drivesim.scenarios.scenario import ACTIONS_WITHOUT_IDLE, LevelConfig, Scenario, option_indices, within
 
 SIZE = 10
 LONGEST_WAIT = 10  # ticks, for a gap in the stream: it repeats after ten
@@ -37,6 +37,9 @@ class AutodriveConfig(LevelConfig):
     """Static obstacles, the first always straight ahead of the ego."""
     crossing_cars: int = within(0, 3)
     """Cars of the stream that crosses the field."""
+
+
+AT = option_indices(AutodriveConfig)  # where each stands in `options.level`
 
 
 @kernel
@@ -60,7 +63,7 @@ def lay(map, world, options, scratch):
     least every ten ticks a gap opens that is long enough to cross straight.
     """
     set_size(map, SIZE, SIZE)
-    map.speed_limit = 2
+    map.speed_limit = options.speed_limit
     map.num_destinations = 1
     for row in range(SIZE):
         for col in range(SIZE):
@@ -72,10 +75,10 @@ def lay(map, world, options, scratch):
     else:
         open_portal(map, west_end, WEST, east_end)
     start = start_of(map, world)
-    for n in range(options.level.num_obstacles):
+    for n in range(options.level[AT.num_obstacles]):
         row = 1 + level_below(world, DRAW_OBSTACLES, 2 * n, SIZE - 2)
         col = level_below(world, DRAW_OBSTACLES, 2 * n + 1, SIZE)
-        if options.level.crossing_cars > 0 and abs(row - stream) <= 1:
+        if options.level[AT.crossing_cars] > 0 and abs(row - stream) <= 1:
             if n > 0:
                 continue
             row = 1
@@ -93,7 +96,7 @@ def lay(map, world, options, scratch):
 def populate(map, world, options, scratch):
     """The ego on the southern edge, and the stream's cars at equal distances."""
     place(world, 0, start_of(map, world), NORTH, 0, options.top_speed)
-    cars = options.level.crossing_cars
+    cars = options.level[AT.crossing_cars]
     stream, heading = stream_of(world)
     speed = 1 + level_below(world, DRAW_TRAFFIC, 2, 2)
     first = level_below(world, DRAW_TRAFFIC, 3, SIZE)
@@ -171,8 +174,6 @@ class Autodrive(Scenario):
     * v0: first release.
     """
 
-    name = "Autodrive"
-    number = 1
     config = AutodriveConfig
     presets = {
         "easy": AutodriveConfig(num_obstacles=6, crossing_cars=1),
@@ -184,13 +185,11 @@ class Autodrive(Scenario):
     window = Window(ahead=6, behind=2, beside=6)
     speed_limit = 2
     top_speed = 2
-    max_episode_steps = 60
-    has_idle = False
     driver_model = UNAWARE
     maps_by = BY_LEVEL
     has_portals = True
     observation = "full_grid"
-    actions = ("LEFT", "RIGHT", "FASTER", "SLOWER")
+    actions = ACTIONS_WITHOUT_IDLE
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:

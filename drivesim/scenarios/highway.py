@@ -8,7 +8,7 @@ from drivesim.core.map import EAST, LANE, cell_at, next_cell, open_portal, paint
 from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
-from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
 
 EAST_ONLY = 1 << EAST
 TRIES = 20  # draws of a cell for one vehicle before the level is drawn again
@@ -33,14 +33,17 @@ class HighwayConfig(LevelConfig):
     """Cells per tick: the greatest of them."""
 
 
+AT = option_indices(HighwayConfig)  # where each stands in `options.level`
+
+
 @kernel
 def lay(map, world, options, scratch):
     """A ring of eastbound lanes between verges."""
-    length = options.level.length
-    lanes = options.level.num_lanes
+    length = options.level[AT.length]
+    lanes = options.level[AT.num_lanes]
     set_size(map, lanes + 2, length)
     map.ring_cols = length
-    map.speed_limit = 5
+    map.speed_limit = options.speed_limit
     for lane in range(lanes):
         for col in range(length):
             paint(map, cell_at(map, 1 + lane, col), LANE, EAST_ONLY, lane, 0)
@@ -57,27 +60,27 @@ def populate(map, world, options, scratch):
     Certificate: the road itself is free of obstacles, and `Highway.check_fit` refuses options whose distance, driven
     at the limit after speeding up, takes more than two thirds of the time.
     """
-    lanes = options.level.num_lanes
+    lanes = options.level[AT.num_lanes]
     egos = options.num_egos
     for k in range(egos):
-        cell = cell_at(map, 1 + level_below(world, DRAW_EGO, k, lanes), k * options.level.length // egos)
+        cell = cell_at(map, 1 + level_below(world, DRAW_EGO, k, lanes), k * options.level[AT.length] // egos)
         place(world, k, cell, EAST, 0, options.top_speed)
-        world.egos[k].remaining = options.level.distance
-    spread = options.level.fastest - options.level.slowest + 1
-    for n in range(options.level.num_vehicles):
+        world.egos[k].remaining = options.level[AT.distance]
+    spread = options.level[AT.fastest] - options.level[AT.slowest] + 1
+    for n in range(options.level[AT.num_vehicles]):
         cell = -1
         top_speed = 0
         for attempt in range(TRIES):
             words = level_words(world, DRAW_TRAFFIC, n * TRIES + attempt)
-            drawn = cell_at(map, 1 + below(words[0], lanes), below(words[1], options.level.length))
+            drawn = cell_at(map, 1 + below(words[0], lanes), below(words[1], options.level[AT.length]))
             if world.occupants[drawn] == 0 and world.occupants[next_cell(map, drawn, EAST)] == 0:
                 cell = drawn
-                top_speed = options.level.slowest + below(words[2], spread)
+                top_speed = options.level[AT.slowest] + below(words[2], spread)
                 break
         if cell < 0:
             return False
         place(world, egos + n, cell, EAST, 0, top_speed)
-    world.num_vehicles = egos + options.level.num_vehicles
+    world.num_vehicles = egos + options.level[AT.num_vehicles]
     for k in range(world.num_vehicles):
         wish = EGO_SPEED if k < egos else world.vehicles[k].top_speed
         world.vehicles[k].speed = fastest_start(map, world, k, wish)
@@ -156,8 +159,6 @@ class Highway(Scenario):
     * v0: first release.
     """
 
-    name = "Highway"
-    number = 4
     config = HighwayConfig
     presets = {
         "easy": HighwayConfig(length=100, distance=120, num_lanes=3, num_vehicles=12, slowest=1, fastest=3),
@@ -169,7 +170,6 @@ class Highway(Scenario):
     max_egos = 8
     window = Window(ahead=12, behind=10, beside=2)
     speed_limit = 5
-    max_episode_steps = 50
     dawdle = 0.2
     has_portals = True
 

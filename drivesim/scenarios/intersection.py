@@ -27,7 +27,7 @@ from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
-from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
 
 SIZE = 30
 BOX = 14  # first row and column of the junction's 2 x 2 cells
@@ -50,6 +50,9 @@ class IntersectionConfig(LevelConfig):
     """Ticks in which every signal is red."""
 
 
+AT = option_indices(IntersectionConfig)  # where each stands in `options.level`
+
+
 @kernel
 def lane_cell(map, heading, along):
     """Cell `along` of the one-way lane that crosses the map in `heading`; traffic keeps to the right."""
@@ -66,7 +69,7 @@ def lane_cell(map, heading, along):
 def lay(map, world, options, scratch):
     """Four one-way lanes that cross in 2 x 2 cells; each heading's destination is on its lane, past the junction."""
     set_size(map, SIZE, SIZE)
-    map.speed_limit = 2
+    map.speed_limit = options.speed_limit
     map.num_destinations = 4
     for heading in range(4):
         for n in range(SIZE):
@@ -77,15 +80,15 @@ def lay(map, world, options, scratch):
         open_portal(map, lane_cell(map, heading, SIZE - 1), heading, lane_cell(map, heading, 0))
     map.num_junctions = 1
     junction = map.junctions[0]
-    junction.green_0 = options.level.green
-    junction.green_1 = options.level.green
-    junction.yellow = options.level.yellow
-    junction.all_red = options.level.all_red
+    junction.green_0 = options.level[AT.green]
+    junction.green_1 = options.level[AT.green]
+    junction.yellow = options.level[AT.yellow]
+    junction.all_red = options.level[AT.all_red]
     for n in range(4):
         map.junction[cell_at(map, BOX + n // 2, BOX + n % 2)] = 1
     number_slots(map)
     for heading in range(4):
-        scratch[0] = lane_cell(map, heading, BOX + 1 + options.level.distance)
+        scratch[0] = lane_cell(map, heading, BOX + 1 + options.level[AT.distance])
         measure_distances(map, heading, 1, scratch)
         measure_ways(map, heading, 1, scratch)
     return True
@@ -121,7 +124,7 @@ def populate(map, world, options, scratch):
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 1 plus
     one cycle of the signal fits into the time limit.
     """
-    cycle = 2 * (options.level.green + options.level.yellow + options.level.all_red)
+    cycle = 2 * (options.level[AT.green] + options.level[AT.yellow] + options.level[AT.all_red])
     world.lamps[0].cycle_start = level_below(world, DRAW_SIGNALS, 0, cycle)
     approach = level_below(world, DRAW_EGO, 0, 4)
     start = lane_cell(map, approach, level_below(world, DRAW_EGO, 1, 4))
@@ -138,7 +141,7 @@ def populate(map, world, options, scratch):
     if not place_further_egos(map, world, options, goal):
         return False
     egos = options.num_egos
-    for n in range(options.level.num_vehicles):
+    for n in range(options.level[AT.num_vehicles]):
         found = False
         for attempt in range(TRIES):
             draw = (n * TRIES + attempt) * 2
@@ -152,7 +155,7 @@ def populate(map, world, options, scratch):
                 break
         if not found:
             return False
-    world.num_vehicles = egos + options.level.num_vehicles
+    world.num_vehicles = egos + options.level[AT.num_vehicles]
     for k in range(egos, world.num_vehicles):
         world.vehicles[k].speed = fastest_start(map, world, k, 2)
     route = distance_from(map, goal, start)
@@ -228,8 +231,6 @@ class Intersection(Scenario):
     * v0: first release.
     """
 
-    name = "Intersection"
-    number = 5
     config = IntersectionConfig
     presets = {
         "easy": IntersectionConfig(distance=8, num_vehicles=6, green=12, yellow=3, all_red=2),
@@ -241,7 +242,6 @@ class Intersection(Scenario):
     max_egos = 8
     window = Window(ahead=12, behind=6, beside=6)
     speed_limit = 2
-    max_episode_steps = 120
     dawdle = 0.1
     has_portals = True
     num_junctions = 1

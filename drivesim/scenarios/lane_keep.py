@@ -9,7 +9,7 @@ from drivesim.core.rng import DRAW_EGO, DRAW_MAP, level_below
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
-from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
 
 COLS = 16
 NORTH_ONLY = 1 << NORTH
@@ -28,22 +28,25 @@ class LaneKeepConfig(LevelConfig):
     """Percent of the rows in which the road moves one cell sideways."""
 
 
+AT = option_indices(LaneKeepConfig)  # where each stands in `options.level`
+
+
 @kernel
 def lay(map, world, options, scratch):
     """A one-way road whose centre does a persistent random walk.
 
     Certificate: see `populate`.
     """
-    length = options.level.length
-    half_lane = options.level.half_lane
+    length = options.level[AT.length]
+    half_lane = options.level[AT.half_lane]
     set_size(map, length, COLS)
-    map.speed_limit = 3
+    map.speed_limit = options.speed_limit
     map.half_lane = half_lane
     map.num_destinations = 1
     centre = half_lane + level_below(world, DRAW_MAP, 0, COLS - 2 * half_lane)
     direction = 2 * level_below(world, DRAW_MAP, 1, 2) - 1
     for n in range(length):
-        if n > 2 and level_below(world, DRAW_MAP, 3 * n, 100) < options.level.wander:
+        if n > 2 and level_below(world, DRAW_MAP, 3 * n, 100) < options.level[AT.wander]:
             if level_below(world, DRAW_MAP, 3 * n + 1, 100) >= KEEPS_BENDING:
                 direction = -direction
             if centre + direction < half_lane or centre + direction >= COLS - half_lane:
@@ -64,9 +67,9 @@ def populate(map, world, options, scratch):
     Certificate: a car at speed 1 can follow the centre, since the road never moves more than one cell per row; the
     route found backward from the goal gives its time, and 1.5 times that must fit into the time limit.
     """
-    half_lane = options.level.half_lane
+    half_lane = options.level[AT.half_lane]
     centre = half_lane + level_below(world, DRAW_MAP, 0, COLS - 2 * half_lane)
-    start = cell_at(map, options.level.length - 1, centre + level_below(world, DRAW_EGO, 0, 3) - 1)
+    start = cell_at(map, options.level[AT.length] - 1, centre + level_below(world, DRAW_EGO, 0, 3) - 1)
     place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
     route = distance_from(map, 0, start)
@@ -137,8 +140,6 @@ class LaneKeep(Scenario):
     * v0: first release.
     """
 
-    name = "LaneKeep"
-    number = 2
     config = LaneKeepConfig
     presets = {
         "easy": LaneKeepConfig(length=48, half_lane=2, wander=30),
@@ -150,7 +151,6 @@ class LaneKeep(Scenario):
     maps_by = BY_LEVEL
     window = Window(ahead=12, behind=2, beside=6)
     speed_limit = 3
-    max_episode_steps = 100
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from drivesim.core.rng import DRAW_EGO, DRAW_MAP, DRAW_OBSTACLES, level_below
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
-from drivesim.scenarios.scenario import LevelConfig, Scenario, within
+from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
 
 NORTH_ONLY = 1 << NORTH
 CLOSED_LENGTH = 6  # cells of a closed stretch
@@ -43,6 +43,9 @@ class ObstaclesConfig(LevelConfig):
     """Stretches in which a lane is fenced off and ends: dead ends."""
 
 
+AT = option_indices(ObstaclesConfig)  # where each stands in `options.level`
+
+
 @kernel
 def lay_row(map, row, lanes):
     """A row of free road: lanes and a shoulder; the goal's row has none."""
@@ -62,15 +65,15 @@ def block(map, row, col):
 @kernel
 def lay(map, world, options, scratch):
     """A straight road with a shoulder; walls, dead ends and parked cars on it. Certificate: see `populate`."""
-    length = options.level.length
-    lanes = options.level.num_lanes
+    length = options.level[AT.length]
+    lanes = options.level[AT.num_lanes]
     set_size(map, length, lanes + 3)
-    map.speed_limit = 3
+    map.speed_limit = options.speed_limit
     map.num_destinations = 1
     for row in range(length):
         lay_row(map, row, lanes)
     span = length - 2 * CLEAR_ROWS
-    for n in range(options.level.num_closed):
+    for n in range(options.level[AT.num_closed]):
         row = CLEAR_ROWS + level_below(world, DRAW_OBSTACLES, 3 * n, span - CLOSED_LENGTH)
         lane = 1 + level_below(world, DRAW_OBSTACLES, 3 * n + 1, lanes)
         block(map, row, lane)
@@ -78,11 +81,11 @@ def lay(map, world, options, scratch):
             if lane > 1:
                 block(map, row + along, lane - 1)
             block(map, row + along, lane + 1)
-    for n in range(options.level.num_obstacles):
+    for n in range(options.level[AT.num_obstacles]):
         row = CLEAR_ROWS + level_below(world, DRAW_OBSTACLES, 100 + 2 * n, span)
         col = 1 + level_below(world, DRAW_OBSTACLES, 101 + 2 * n, lanes + 1)
         block(map, row, col)
-    walls = options.level.num_walls
+    walls = options.level[AT.num_walls]
     for n in range(walls):
         # one wall in each of as many bands, with room before and behind it to change lanes
         band = span // walls
@@ -106,7 +109,7 @@ def populate(map, world, options, scratch):
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length, driven at
     speed 1, fits into the time limit.
     """
-    start = cell_at(map, options.level.length - 1, 1 + level_below(world, DRAW_EGO, 0, options.level.num_lanes))
+    start = cell_at(map, options.level[AT.length] - 1, 1 + level_below(world, DRAW_EGO, 0, options.level[AT.num_lanes]))
     place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
     route = distance_from(map, 0, start)
@@ -182,8 +185,6 @@ class Obstacles(Scenario):
     * v0: first release.
     """
 
-    name = "Obstacles"
-    number = 3
     config = ObstaclesConfig
     presets = {
         "easy": ObstaclesConfig(length=48, num_lanes=4, num_obstacles=8, num_walls=2, num_closed=1),
@@ -195,7 +196,6 @@ class Obstacles(Scenario):
     maps_by = BY_LEVEL
     window = Window(ahead=12, behind=2, beside=5)
     speed_limit = 3
-    max_episode_steps = 100
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """What every scenario states about itself."""
 
+from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -8,9 +9,12 @@ import numpy as np
 
 from drivesim.core.batch import BY_OPTIONS
 from drivesim.core.map import map_dtype
-from drivesim.core.options import LEVEL
+from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
 from drivesim.observations.encoder import Window
+
+ACTIONS = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
+ACTIONS_WITHOUT_IDLE = ("LEFT", "RIGHT", "FASTER", "SLOWER")
 
 
 def within(low: int, high: int) -> Any:
@@ -20,13 +24,11 @@ def within(low: int, high: int) -> Any:
 
 @dataclass(frozen=True)
 class LevelConfig:
-    """Base of the scenarios' level options: whole numbers, one per field of `core.options.LEVEL`."""
+    """Base of the scenarios' level options: whole numbers, in `options.level` in the order of the fields."""
 
     def __post_init__(self) -> None:
         """Check what the fields' metadata allow."""
         for option in fields(self):
-            if option.name not in (LEVEL.names or ()):
-                raise ValueError(f"{type(self).__name__}.{option.name} is no field of LEVEL: {LEVEL.names}")
             value = getattr(self, option.name)
             low, high = option.metadata["low"], option.metadata["high"]
             if isinstance(value, bool) or not isinstance(value, int):
@@ -35,12 +37,27 @@ class LevelConfig:
                 raise ValueError(f"{option.name} must be in [{low}, {high}], got {value}")
 
 
-class Scenario:
-    """Base of the scenarios: class attributes only, overridden by each."""
+def option_indices(config: type[LevelConfig]) -> Any:
+    """Where each level option stands in `options.level`: a named tuple of indices, which kernels read as a constant.
 
-    name: ClassVar[str]
-    number: ClassVar[int]
-    """Written into every world, so that a state cannot be restored into another scenario."""
+        AT = option_indices(HighwayConfig)
+        length = options.level[AT.length]  # in a kernel
+
+    Raises:
+        ValueError: if there are more options than `options.level` has room for.
+    """
+    names = [option.name for option in fields(config)]
+    if len(names) > MAX_LEVEL_OPTIONS:
+        raise ValueError(f"{config.__name__} has {len(names)} options, at most {MAX_LEVEL_OPTIONS} are allowed")
+    return namedtuple("AT", names)(*range(len(names)))
+
+
+class Scenario:
+    """Base of the scenarios: class attributes only, overridden by each.
+
+    Name, version, time limit, reward threshold and summary are the registry's: `drivesim.registry.Entry`.
+    """
+
     config: ClassVar[type[LevelConfig]]
     presets: ClassVar[dict[str, LevelConfig]]
     """The level options of each difficulty."""
@@ -60,19 +77,17 @@ class Scenario:
     """Whether traffic follows ways to its destinations; else it drives straight on."""
     window: ClassVar[Window]
     speed_limit: ClassVar[int]
-    """Speed limit, cells per tick."""
-    max_episode_steps: ClassVar[int]
+    """Speed limit, cells per tick; `lay` finds it in `options.speed_limit`."""
     top_speed: ClassVar[int] = TOP_SPEED
     """Fastest speed of an ego, cells per tick."""
-    has_idle: ClassVar[bool] = True
-    """Whether IDLE is among the actions."""
     driver_model: ClassVar[int] = KRAUSS
     dawdle: ClassVar[float] = 0.0
     """Probability with which traffic dawdles."""
     observation: ClassVar[str] = "grid"
     """The default observation."""
     max_egos: ClassVar[int] = 1
-    actions: ClassVar[tuple[str, ...]] = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
+    actions: ClassVar[tuple[str, ...]] = ACTIONS
+    """`ACTIONS`, or `ACTIONS_WITHOUT_IDLE`."""
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:

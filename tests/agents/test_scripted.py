@@ -10,25 +10,18 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from scenario_facts import facts_of
 
 import agents.scripted
 from agents.environments import EnvChoice
 from agents.evaluation import Policy, evaluate, first_episodes
 from agents.random_agent import make_random
-from agents.scripted import SPEED_LIMITS, make_never_steering, make_scripted
+from agents.scripted import SCENARIOS, make_never_steering, make_scripted
 from drivesim import Action
+from drivesim.registry import entry_of
 
-IDS = [f"drivesim/{name}-v0" for name in SPEED_LIMITS]
+IDS = [entry_of(name).id for name in SCENARIOS]
 EPISODES = 600
-
-# Success on 1,000 held-out levels of medium difficulty, seeds 0 … 999: random, never steering, rule-based.
-MEASURED = {
-    "Autodrive": (0.027, 0.000, 1.000),
-    "LaneKeep": (0.000, 0.006, 1.000),
-    "Obstacles": (0.000, 0.000, 1.000),
-    "Highway": (0.000, 0.050, 0.953),
-    "Intersection": (0.000, 0.155, 1.000),
-}
 TOLERANCE = 0.04  # two standard errors of a rate of 0.15 in 600 episodes are 0.03
 
 
@@ -67,21 +60,21 @@ def test_a_random_driver_hardly_ever_succeeds(env_id: str) -> None:
     driver = make_scripted(env_id)
     rate = drive(env_id, make_random(num_actions, 0), driver.observation)["success_rate"]
     assert rate <= 0.05
-    assert rate == pytest.approx(MEASURED[env_id[9:-3]][0], abs=TOLERANCE)
+    assert rate == pytest.approx(facts_of(env_id).success[0], abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_who_never_steers_mostly_fails(env_id: str) -> None:
     rate = never_steering(env_id)
     assert rate <= 0.20
-    assert rate == pytest.approx(MEASURED[env_id[9:-3]][1], abs=TOLERANCE)
+    assert rate == pytest.approx(facts_of(env_id).success[1], abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_the_rule_based_driver_succeeds(env_id: str) -> None:
     record = rule_based(env_id)
     assert record["success_rate"] >= 0.90
-    assert record["success_rate"] >= MEASURED[env_id[9:-3]][2] - TOLERANCE
+    assert record["success_rate"] >= facts_of(env_id).success[2] - TOLERANCE
     assert record["off_road_rate"] == 0.0
 
 
@@ -145,11 +138,12 @@ def test_wrong_arguments_say_what_is_allowed() -> None:
         make_scripted("drivesim/Obstacles-v0", max_speed=0)
 
 
-def test_the_rules_know_observations_only() -> None:
+def test_the_rules_know_observations_only_and_who_chooses_them_the_speed_limit() -> None:
     for path in Path(agents.scripted.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             for name in names:
-                allowed = name == "drivesim" or name.startswith(("drivesim.observations", "agents.scripted"))
+                allowed = name == "drivesim" or (name == "drivesim.registry" and path.name == "__init__.py")
+                allowed |= name.startswith(("drivesim.observations", "agents.scripted"))
                 assert allowed or not name.startswith(("drivesim", "agents", "torch")), (path.name, name)

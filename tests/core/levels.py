@@ -10,7 +10,7 @@ from drivesim.core import batch
 from drivesim.core.jit import kernel
 from drivesim.core.memory import Frame
 from drivesim.core.world import ABSENT, leave
-from drivesim.registry import scenario_of
+from drivesim.registry import entry_of, scenario_of
 
 
 @kernel
@@ -62,7 +62,7 @@ def levels(scenario: str, level_seeds: Any, **options: Any) -> tuple[np.ndarray,
     worlds = np.zeros(len(level_seeds), ROOMY_WORLD)
     worlds["key_0"], worlds["key_1"] = np.random.default_rng(1).integers(0, 2**32, (len(level_seeds), 2)).T
     worlds["episode"] = -1
-    worlds["scenario"] = scenario_of(scenario).number
+    worlds["scenario"] = entry_of(scenario).number
     frame = generator_frame(scenario, maps, worlds, record)
     frame.set(level_seeds=level_seeds)
     if scenario_of(scenario).maps_by == batch.BY_OPTIONS:

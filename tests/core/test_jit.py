@@ -1,4 +1,4 @@
-"""Kernels: never older than their sources, the same in the interpreter, one copy for each binding."""
+"""Kernels: never older than their sources, and the same in the interpreter."""
 
 import os
 import shutil
@@ -9,15 +9,15 @@ from pathlib import Path
 import drivesim
 from drivesim.core import jit
 
-# `cells_east` is in occupancy.py and calls `wrapped` in world.py.
+# `index_of` is in full_grid.py and calls `row_of` in map.py.
 PROGRAM = """
 import numpy as np
-from drivesim.core.occupancy import cells_east
-from drivesim.core.world import WORLD
-worlds = np.zeros(1, WORLD)
-worlds[0].cols = 50
-hits = lambda: sum(cells_east.stats.cache_hits.values())
-print(cells_east(worlds[0], 10, 0), hits())
+from drivesim.core.map import cell_at, map_dtype, set_size
+from drivesim.observations.full_grid import index_of
+map = np.zeros(1, map_dtype(3, 50))[0]
+set_size(map, 3, 50)
+hits = lambda: sum(index_of.stats.cache_hits.values())
+print(index_of(map, cell_at(map, 2, 10)), hits())
 """
 
 
@@ -40,19 +40,18 @@ def test_an_edit_in_another_file_reaches_a_cached_caller(tmp_path) -> None:
     package = tmp_path / "drivesim"
     shutil.copytree(Path(drivesim.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     cache = tmp_path / "cache"
-    free_cells = 50 - 10 - 1
-    assert run(tmp_path, cache) == [free_cells, 0]
-    assert run(tmp_path, cache) == [free_cells, 1]  # the cache works at all
-    source = (package / "core" / "world.py").read_text()
-    edited = source.replace("return index + size\n", "return index + size + 1000\n")
+    assert run(tmp_path, cache) == [110, 0]
+    assert run(tmp_path, cache) == [110, 1]  # the cache works at all
+    source = (package / "core" / "map.py").read_text()
+    edited = source.replace("return (cell * map.row_factor >> ROW_SHIFT) - 1\n", "return 7\n")
     assert edited != source
-    (package / "core" / "world.py").write_text(edited)
-    assert run(tmp_path, cache) == [free_cells + 1000, 0]
+    (package / "core" / "map.py").write_text(edited)
+    assert run(tmp_path, cache) == [7 * 50 + (3 * 52 + 11) - 8 * 52 - 1, 0]
 
 
 def test_every_file_with_a_kernel_is_part_of_the_digest(tmp_path) -> None:
     package = Path(drivesim.__file__).parent
-    with_kernels = [path for path in package.rglob("*.py") if "@kernel" in path.read_text()]
+    with_kernels = [path for path in package.rglob("*.py") if "\n@kernel\n" in path.read_text()]
     assert len(with_kernels) > 15
     for path in with_kernels:
         copy = tmp_path / path.relative_to(package)
@@ -71,7 +70,7 @@ def test_the_interpreter_runs_the_kernels_themselves(tmp_path) -> None:
     program = (
         "from types import FunctionType\n"
         "from drivesim.core import jit\n"
-        "from drivesim.core.traffic import is_safe\n"
+        "from drivesim.core.following import is_safe\n"
         "assert isinstance(is_safe, FunctionType)\n"
         "assert is_safe(5, 10, 1) and not is_safe(5, 9, 1)\n"
     )
@@ -81,18 +80,3 @@ def test_the_interpreter_runs_the_kernels_themselves(tmp_path) -> None:
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "DRIVESIM_CACHE_DIR": str(tmp_path / "cache")},
     )
     assert not (tmp_path / "cache").exists()
-
-
-def add(a, b):
-    raise NotImplementedError
-
-
-def add_to_double(a, b):
-    return add(a + a, b)
-
-
-def test_a_template_is_compiled_once_for_each_binding() -> None:
-    plus = jit.kernel(lambda a, b: a + b)
-    minus = jit.kernel(lambda a, b: a - b)
-    assert jit.specialize(add_to_double, "double_plus", add=plus)(10, 1) == 21
-    assert jit.specialize(add_to_double, "double_minus", add=minus)(10, 1) == 19

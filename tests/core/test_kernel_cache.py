@@ -215,7 +215,7 @@ def test_kernels_are_kept_if_the_package_lies_in_an_archive(workshop) -> None:
     workshop.environment["PYTHONPATH"] = str(archive)
     program = """
 import drivesim
-from drivesim.core.traffic import is_safe
+from drivesim.core.following import is_safe
 assert "archive.zip" in drivesim.__file__
 assert is_safe(5, 10, 1) and not is_safe(5, 9, 1)
 print("loaded" if sum(is_safe.stats.cache_hits.values()) else "compiled")

@@ -9,10 +9,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from levels import generator_frame, lay_and_populate, levels
 from records import ROOMY_MAP, ROOMY_WORLD, rows_and_cols
+from scenario_facts import FACTS
 from search import fewest_ticks
 
 from drivesim.core.map import OBSTACLE, OFF_ROAD
-from drivesim.registry import ENTRIES, scenario_of
+from drivesim.registry import ENTRIES, entry_of, scenario_of
 
 SCENARIOS = [entry.name for entry in ENTRIES]
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -26,7 +27,7 @@ ENV_SEED_FIELDS = ("key_0", "key_1", "episode")  # everything else of a fresh wo
 class TestEveryLevel:
     def test_has_a_legal_way_that_takes_at_most_two_thirds_of_the_time(self, scenario, difficulty) -> None:
         maps, worlds, options = levels(scenario, SEEDS, difficulty=difficulty)
-        limit = scenario_of(scenario).max_episode_steps
+        limit = entry_of(scenario).max_episode_steps
         top_speed = min(scenario_of(scenario).speed_limit, int(options["top_speed"][0]))
         has_idle = bool(options["has_idle"][0])
         for map, world in zip(maps, worlds, strict=True):
@@ -93,31 +94,31 @@ def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, da
         maps, worlds, options = levels(scenario, [seed], **data.draw(options_of(scenario)))
     except (ValueError, RuntimeError):  # options refused, or no level certified
         assume(False)
-    top_speed, limit = scenario_of(scenario).speed_limit, scenario_of(scenario).max_episode_steps
+    top_speed, limit = scenario_of(scenario).speed_limit, entry_of(scenario).max_episode_steps
     has_idle = bool(options["has_idle"][0])
     ticks = fewest_ticks(maps[0], worlds[0], top_speed, limit, has_idle, scenario == "Autodrive")
     assert 0 < ticks <= 2 * limit / 3
 
 
-def hardness(scenario, maps, worlds) -> float:
-    """What should grow with the difficulty: vehicles, obstacles, bends."""
-    if scenario in ("Highway", "Intersection"):
+def amount(what, maps, worlds) -> float:
+    """How much of something there is in a level, on average: vehicles, obstacles, or bends per row."""
+    if what == "vehicles":
         return worlds["num_vehicles"].mean()
-    if scenario == "LaneKeep":
-        rows, width = int(maps["rows"][0]) + 2, int(maps["width"][0])
-        kinds = (maps["ground"][:, : rows * width] >> 4 & 7).reshape(-1, rows, width)[:, 1:-1, 1:-1]
-        left_edge = (kinds != OFF_ROAD).argmax(axis=2)
-        return (np.diff(left_edge, axis=1) != 0).mean()
-    return (maps["ground"] >> 4 & 7 == OBSTACLE).sum(axis=1).mean() + worlds["num_vehicles"].mean()
+    if what == "obstacles":
+        return (maps["ground"] >> 4 & 7 == OBSTACLE).sum(axis=1).mean()
+    assert what == "bends"
+    rows, width = int(maps["rows"][0]) + 2, int(maps["width"][0])
+    kinds = (maps["ground"][:, : rows * width] >> 4 & 7).reshape(-1, rows, width)[:, 1:-1, 1:-1]
+    left_edge = (kinds != OFF_ROAD).argmax(axis=2)
+    return (np.diff(left_edge, axis=1) != 0).mean()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_harder_levels_hold_more_of_what_makes_them_hard(scenario) -> None:
-    easy, medium, hard = (
-        hardness(scenario, *levels(scenario, list(SEEDS)[:50], difficulty=difficulty)[:2])
-        for difficulty in DIFFICULTIES
-    )
-    assert easy < medium < hard
+    drawn = [levels(scenario, list(SEEDS)[:50], difficulty=difficulty)[:2] for difficulty in DIFFICULTIES]
+    for what in FACTS[scenario].harder:
+        easy, medium, hard = (amount(what, maps, worlds) for maps, worlds in drawn)
+        assert easy < medium < hard, what
 
 
 def test_the_search_finds_no_way_where_there_is_none() -> None:

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from env_tools import AUTODRIVE, HIGHWAY, IDS, MODES, OBSERVATIONS, draw_actions
 from gymnasium.utils.env_checker import check_env
+from scenario_facts import FACTS
 
 from drivesim import Action
 from drivesim.core.world import DRIVING, TOP_SPEED
+from drivesim.registration import check_scenario
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 
 
@@ -97,15 +99,25 @@ def test_actions_are_numbered_as_highway_envs_meta_actions() -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_the_registry_and_the_scenario_agree(entry) -> None:
-    scenario = scenario_of(entry.name)
-    assert scenario.name == entry.name
-    assert scenario.max_episode_steps == entry.max_episode_steps
+    check_scenario(scenario_of(entry.name), entry.max_episode_steps)
     spec = gym.spec(entry.id)
     assert spec.max_episode_steps == entry.max_episode_steps
     assert spec.reward_threshold == entry.reward_threshold
     assert entry_of(entry.name) is entry
-    assert [other.number for other in map(scenario_of, (e.name for e in ENTRIES))].count(scenario.number) == 1
-    assert set(scenario.presets) == {"easy", "medium", "hard"}
+    assert [other.number for other in ENTRIES].count(entry.number) == 1
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_the_speed_limit_that_a_scenario_states_is_its_roads(entry, monkeypatch) -> None:
+    for speed_limit in (scenario_of(entry.name).speed_limit, 4):
+        monkeypatch.setattr(scenario_of(entry.name), "speed_limit", speed_limit)
+        env = gym.make(entry.id, **FACTS[entry.name].empty).unwrapped
+        env.reset(seed=0)
+        assert env._engine.map_of(0)["speed_limit"] == speed_limit
+
+
+def test_the_tests_know_the_facts_of_every_scenario() -> None:
+    assert list(FACTS) == [entry.name for entry in ENTRIES]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -246,21 +246,14 @@ def with_a_crosswalk_and_no_pedestrians() -> Worlds:
     return maps, worlds
 
 
-NOT_YET = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="no scenario has such a world, and the encoders do not see it as the page describes it",
-)
-
-
 @pytest.mark.parametrize(
     ("observation", "make"),
     [
         ("grid", with_a_pedestrian_beyond_the_seam_of_a_ring),
-        pytest.param("features", with_a_pedestrian_on_another_crosswalk_beside_the_next, marks=NOT_YET),
-        pytest.param("features", with_a_stop_line_beyond_the_edge, marks=NOT_YET),
-        pytest.param("grid", with_a_crosswalk_and_no_pedestrians, marks=NOT_YET),
-        pytest.param("features", with_a_crosswalk_and_no_pedestrians, marks=NOT_YET),
+        ("features", with_a_pedestrian_on_another_crosswalk_beside_the_next),
+        ("features", with_a_stop_line_beyond_the_edge),
+        ("grid", with_a_crosswalk_and_no_pedestrians),
+        ("features", with_a_crosswalk_and_no_pedestrians),
     ],
 )
 def test_pedestrians_and_lines_are_seen_on_every_map(observation: str, make: Callable[[], Worlds]) -> None:

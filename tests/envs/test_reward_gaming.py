@@ -8,16 +8,14 @@ from functools import cache
 import gymnasium as gym
 import numpy as np
 import pytest
+from scenario_facts import IDS, facts_of
 
-from agents.scripted import SPEED_LIMITS, ScriptedDriver, make_never_steering, make_scripted
+from agents.scripted import ScriptedDriver, make_never_steering, make_scripted
 from drivesim import Action
 from drivesim.engine import Engine
 
 LEVELS = 300
 MARGIN = 0.1
-IDS = [f"drivesim/{name}-v0" for name in SPEED_LIMITS]
-SLOW = {"Highway": 2}  # cells per tick; elsewhere 1
-NEAR = {"Autodrive": 3, "LaneKeep": 7, "Obstacles": 8, "Highway": 20, "Intersection": 3}  # cells before the goal
 
 Trick = Callable[[np.ndarray, Engine, int], np.ndarray]
 """Maps observations, the engine behind them and the tick to actions numbered as `Action`."""
@@ -28,7 +26,7 @@ def scenario(env_id: str) -> str:
 
 
 def slow_driver(env_id: str) -> ScriptedDriver:
-    return make_scripted(env_id, max_speed=SLOW.get(scenario(env_id), 1))
+    return make_scripted(env_id, max_speed=facts_of(env_id).slow_speed)
 
 
 def with_idle(env_id: str, actions: np.ndarray) -> np.ndarray:
@@ -92,7 +90,7 @@ def crash_at_the_goal(env_id: str) -> Trick:
 
     def trick(obs: np.ndarray, engine: Engine, tick: int) -> np.ndarray:
         ego = engine.worlds["vehicles"][:, 0]
-        is_leaving[engine.worlds["egos"]["remaining"][:, 0] <= NEAR[scenario(env_id)]] = True
+        is_leaving[engine.worlds["egos"]["remaining"][:, 0] <= facts_of(env_id).near] = True
         is_on_its_way = can_turn_left(engine) & (ego["heading"] != 0)  # sideways across open ground
         leave = np.where(is_on_its_way, Action.FASTER, Action.LEFT)
         return np.where(is_leaving, leave, with_idle(env_id, driver(obs)))

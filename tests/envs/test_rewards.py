@@ -9,18 +9,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSTACLES, draw_actions
+from scenario_facts import facts_of
 
 from drivesim.config import REWARDS, RewardWeights
 from drivesim.core.prices import TERMS
 
 SOFTLESS = {weight.name: 1.0 for weight in fields(RewardWeights) if weight.name.endswith("_factor")}
-EMPTY = {
-    AUTODRIVE: {"num_obstacles": 0, "crossing_cars": 0},
-    LANE_KEEP: {"length": 40, "wander": 0},
-    OBSTACLES: {"num_obstacles": 0, "num_walls": 0, "num_closed": 0},
-    HIGHWAY: {"num_vehicles": 0, "distance": 60},
-    INTERSECTION: {"num_vehicles": 0},
-}
 
 
 def play(env: gym.Env, seed: int, action: Any = None) -> list[tuple[float, bool, dict[str, Any]]]:
@@ -89,7 +83,7 @@ def test_penalties_are_never_positive_and_prizes_never_negative(env_id) -> None:
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_progress_sums_to_one_on_arrival_where_nothing_is_discounted(env_id) -> None:
-    env = gym.make(env_id, reward_weights=SOFTLESS, **EMPTY[env_id])
+    env = gym.make(env_id, reward_weights=SOFTLESS, **facts_of(env_id).empty)
     for seed in range(4):
         steps = drive_home(env, seed)
         terms = [info["reward_terms"] for _, _, info in steps]
@@ -103,8 +97,8 @@ def test_progress_sums_to_one_on_arrival_where_nothing_is_discounted(env_id) -> 
 @pytest.mark.parametrize("env_id", [LANE_KEEP, OBSTACLES, HIGHWAY, AUTODRIVE])
 def test_soft_factors_make_gains_smaller_but_losses_count_in_full(env_id) -> None:
     # "shaped" prices harshness, so its terms tell when a factor was in force
-    soft = gym.make(env_id, reward="shaped", **EMPTY[env_id])
-    plain = gym.make(env_id, reward="shaped", reward_weights=SOFTLESS, **EMPTY[env_id])
+    soft = gym.make(env_id, reward="shaped", **facts_of(env_id).empty)
+    plain = gym.make(env_id, reward="shaped", reward_weights=SOFTLESS, **facts_of(env_id).empty)
     num_smaller = num_harsh_losses = 0
     for seed in range(60):
         for (_, _, info), (_, _, plain_info) in zip(play(soft, seed), play(plain, seed), strict=True):
@@ -139,7 +133,7 @@ def test_the_default_weights_price_a_crash_at_minus_one_and_an_arrival_at_plus_o
     _, _, info = play(gym.make(AUTODRIVE), 0, 2)[-1]  # an obstacle always stands straight ahead
     assert info["collision"]
     assert info["reward_terms"]["collision"] == -1.0
-    _, _, info = drive_home(gym.make(OBSTACLES, **EMPTY[OBSTACLES]), 0)[-1]
+    _, _, info = drive_home(gym.make(OBSTACLES, **facts_of(OBSTACLES).empty), 0)[-1]
     assert info["reward_terms"]["arrived"] == 1.0
 
 
@@ -148,7 +142,9 @@ def test_sparse_rewards_come_at_the_end_only() -> None:
         for seed in range(5):
             rewards = [value for value, _, _ in play(gym.make(env_id, reward="sparse"), seed)]
             assert not any(rewards[:-1])
-    rewards = [value for value, _, _ in drive_home(gym.make(OBSTACLES, reward="sparse", **EMPTY[OBSTACLES]), 0)]
+    rewards = [
+        value for value, _, _ in drive_home(gym.make(OBSTACLES, reward="sparse", **facts_of(OBSTACLES).empty), 0)
+    ]
     assert rewards == [0.0] * (len(rewards) - 1) + [1.0]
 
 

@@ -1,0 +1,65 @@
+"""What the tests know of each scenario: a new one adds nothing but an entry here and golden records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drivesim.registry import entry_of, entry_of_id
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of one scenario."""
+
+    empty: Mapping[str, int]
+    """Level options of a road with nothing on it that a careful driver could hit."""
+    near: int
+    """Cells before the goal within which a trick driver leaves the road: as late as it still can."""
+    success: tuple[float, float, float]
+    """Of who drives at random, never steers, drives by rules: rates on 1,000 held-out levels, medium, seeds 0 … 999."""
+    harder: tuple[str, ...]
+    """Of what there is more where the difficulty is greater: "vehicles", "obstacles", "bends"."""
+    slow_speed: int = 1
+    """Cells per tick at which the careful driver still arrives in time."""
+
+
+FACTS = {
+    "Autodrive": Facts(
+        empty={"num_obstacles": 0, "crossing_cars": 0},
+        near=3,
+        success=(0.027, 0.000, 1.000),
+        harder=("obstacles", "vehicles"),
+    ),
+    "LaneKeep": Facts(
+        empty={"length": 40, "wander": 0},
+        near=7,
+        success=(0.000, 0.006, 1.000),
+        harder=("bends",),
+    ),
+    "Obstacles": Facts(
+        empty={"num_obstacles": 0, "num_walls": 0, "num_closed": 0},
+        near=8,
+        success=(0.000, 0.000, 1.000),
+        harder=("obstacles",),
+    ),
+    "Highway": Facts(
+        empty={"num_vehicles": 0, "distance": 60},
+        near=20,
+        success=(0.000, 0.050, 0.953),
+        harder=("vehicles",),
+        slow_speed=2,
+    ),
+    "Intersection": Facts(
+        empty={"num_vehicles": 0},
+        near=3,
+        success=(0.000, 0.155, 1.000),
+        harder=("vehicles",),
+    ),
+}
+IDS = tuple(entry_of(name).id for name in FACTS)
+
+
+def facts_of(env_id: str) -> Facts:
+    """Those of an environment's scenario."""
+    return FACTS[entry_of_id(env_id).name]
