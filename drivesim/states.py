@@ -171,6 +171,7 @@ def check_maps(maps: Array, model: Array) -> None:
     require((ground >> 4 & 7 == EDGE) == border, "ground")
     require(ground[:, border] == EDGE << 4, "ground")
     require(behind == 0, "ground")
+    require_ranges(maps, {"ways": (0, 4)})
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:
         require_ranges(maps, {"junction": (0, num_junctions), "slots": (0, int(model["num_slots"][0]))})

@@ -120,22 +120,34 @@ def loop(rows, cols, is_clockwise):
     return cells, [mirrored[heading] for heading, side in sides for _ in side]
 
 
-def closed_road(rows, cols, is_clockwise, places, top_speeds):
-    """A drawn loop whose corners allow two headings, with resting cars on `places` along it."""
+def closed_road(rows, cols, is_clockwise, places, top_speeds, stub=0):
+    """A drawn loop whose corners allow two headings, with resting cars on `places` along it; and its cells.
+
+    Straight on behind every corner lie `stub` cells of a lane that leads nowhere: nobody's way.
+    """
     cells, headings = loop(rows, cols, is_clockwise)
-    words = [["."] * cols for _ in range(rows)]
+    cells = [(row + stub, col + stub) for row, col in cells]
+    words = [["."] * (cols + 2 * stub) for _ in range(rows + 2 * stub)]
     cars = {}
     for n, (row, col) in enumerate(cells):
         arriving = headings[n - 1]  # at a corner it is another heading
         word = LANES[headings[n]]
         if arriving != headings[n]:
+            for n_ahead in range(1, stub + 1):
+                words[row + n_ahead * STEP[arriving][0]][col + n_ahead * STEP[arriving][1]] = LANES[arriving]
             word = next(both for both in GROUND if len(both) == 2 and set(both) == {word, LANES[arriving]})
         words[row][col] = word
         if n in places:
             name = f"car{places.index(n)}"
             words[row][col] = name
-            cars[name] = Car(arriving, 0, top_speeds[places.index(n)], on=word)
-    return from_ascii("\n".join(" ".join(line) for line in words), **cars)
+            cars[name] = Car(headings[n], 0, top_speeds[places.index(n)], on=word)
+    situation = from_ascii("\n".join(" ".join(line) for line in words), **cars)
+    cells = [situation.cell(*cell) for cell in cells]
+    scratch = np.zeros(len(situation.map.ground), np.int32)
+    scratch[0] = cells[1]
+    measure_ways(situation.map, 0, 1, scratch)
+    situation.worlds["vehicles"]["destination"][0] = 0
+    return situation, cells
 
 
 def motions(situation):
@@ -166,18 +178,21 @@ S_BENDS_CARS = {"a": EAST, "b": EAST, "c": SOUTH, "d": NORTH, "e": EAST}
 
 @pytest.mark.parametrize("is_clockwise", [True, False])
 @pytest.mark.parametrize("top_speed", range(1, 6))
-def test_a_lone_car_turns_in_every_corner_of_a_loop_at_speed_1_and_drives_on_for_ever(top_speed, is_clockwise) -> None:
-    situation = closed_road(9, 12, is_clockwise, [3], [top_speed])
-    cells, headings = loop(9, 12, is_clockwise)
-    numbers = [situation.cell(*cell) for cell in cells]
-    corners = {numbers[n]: headings[n] for n in range(len(cells)) if headings[n] != headings[n - 1]}
+@pytest.mark.parametrize("stub", [0, 4])
+def test_a_lone_car_turns_in_every_corner_of_a_loop_at_speed_1_and_drives_on_for_ever(
+    stub, top_speed, is_clockwise
+) -> None:
+    """Whether the road ends there or goes straight on as well."""
+    situation, cells = closed_road(9, 12, is_clockwise, [3], [top_speed], stub)
+    _, headings = loop(9, 12, is_clockwise)
+    corners = {cells[n]: headings[n] for n in range(len(cells)) if headings[n] != headings[n - 1]}
     assert len(corners) == 4
     num_turns, fastest = 0, 0
     for _ in range(200):
         (cell, heading, speed), before = motions(situation)[0], situation.vehicle("car0").may_enter
         situation.play()
         new_cell, new_heading, new_speed = motions(situation)[0]
-        assert numbers.index(new_cell) == (numbers.index(cell) + new_speed) % len(cells)
+        assert cells.index(new_cell) == (cells.index(cell) + new_speed) % len(cells)
         if cell in corners and new_speed > 0:
             assert (new_heading, new_speed) == (corners[cell], 1)
             assert speed <= 1
@@ -208,15 +223,16 @@ def test_traffic_takes_one_bend_after_the_other_for_ever_and_never_collides(top_
     is_clockwise=st.booleans(),
     dawdle=st.sampled_from(list(DAWDLES.values())),
     driver_model=st.sampled_from([KRAUSS, KRAUSS, NASCH]),
+    stub=st.sampled_from([0, 4]),
     data=st.data(),
 )
 def test_on_any_loop_nobody_shares_a_cell_and_everybody_keeps_moving_unless_it_is_full(
-    rows, cols, is_clockwise, dawdle, driver_model, data
+    rows, cols, is_clockwise, dawdle, driver_model, stub, data
 ) -> None:
     length = 2 * (rows + cols) - 4
     places = data.draw(st.permutations(range(length)))[: data.draw(st.integers(1, length))]
     top_speeds = data.draw(st.lists(st.integers(1, 5), min_size=len(places), max_size=len(places)))
-    situation = closed_road(rows, cols, is_clockwise, places, top_speeds)
+    situation, cells_of_loop = closed_road(rows, cols, is_clockwise, places, top_speeds, stub)
     situation.options["dawdle"], situation.options["driver_model"] = dawdle, driver_model
     is_full = len(places) == length
     # The last hole takes a tick for every cell, and some more where drivers dawdle.
@@ -224,6 +240,7 @@ def test_on_any_loop_nobody_shares_a_cell_and_everybody_keeps_moving_unless_it_i
     cells, faults = drive(situation, ticks=400, patience=patience, is_moving=data.draw(st.booleans()))
     assert not faults
     assert (cells == 0) == is_full
+    assert {cell for cell, _, _ in motions(situation)} <= set(cells_of_loop)
 
 
 @pytest.mark.parametrize("is_clockwise", [True, False])
@@ -231,7 +248,7 @@ def test_on_any_loop_nobody_shares_a_cell_and_everybody_keeps_moving_unless_it_i
 def test_the_last_hole_of_a_full_loop_goes_round(dawdle, is_clockwise) -> None:
     for hole in range(12):
         places = [n for n in range(12) if n != hole]
-        situation = closed_road(4, 4, is_clockwise, places, [1 + n % 5 for n in places])
+        situation, _ = closed_road(4, 4, is_clockwise, places, [1 + n % 5 for n in places])
         situation.options["dawdle"] = DAWDLES[dawdle]
         cells, faults = drive(situation, ticks=300, patience=100, is_moving=False)
         assert not faults
