@@ -88,7 +88,7 @@ class Frame:
         self._type = fields
         self._table = np.zeros(fields.num_words, np.int64)
         self.argument: Any = self if numba.config.DISABLE_JIT else self._table.ctypes.data
-        """What a compiled loop, or one in the plain interpreter, takes."""
+        """What a compiled loop, or one in the plain interpreter, takes; good for as long as the frame is there."""
 
     def set(self, **values: Any) -> None:
         """Take over arrays (kept alive), whole numbers and, for bindings, functions or their addresses."""
