@@ -125,7 +125,13 @@ def test_an_interrupt_ends_it_at_once(tmp_path) -> None:
     environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "drivesim", "warm", "drivesim/LaneKeep-v0"]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     ) as running:
         assert running.stderr is not None
         assert "kept in" in running.stderr.readline()
