@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import signal
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -309,5 +308,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that what is temporary is removed
     sys.exit(main())

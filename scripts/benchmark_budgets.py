@@ -15,6 +15,7 @@ HIGHWAY, SECOND = "Highway", "Intersection"  # the scenario that is looked at mo
 NUM_ENVS = 1024
 FLAT_SIZES = (256, 1024, 8192, 65_536)  # lanes, between which steps per second should hardly change
 PEER_SIZES = (64, 256)  # lanes with which EnvPool was fastest; the better one counts
+MORE = 3  # times as many turns where they are short
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,17 @@ class Comparison:
     repetitions: int
     seconds: float
 
-    def turns(self, measure: Callable[[Side], float]) -> Pairs:
+    def turns(self, measure: Callable[[Side], float], repetitions: int) -> Pairs:
         """Measures the sides in turns, so that other work on the machine meets both alike."""
-        return [(measure(self.before), measure(self.today)) for _ in range(self.repetitions)]
+        return [(measure(self.before), measure(self.today)) for _ in range(repetitions)]
 
     def measure(self, what: str, key: str, name: str, num_envs: int = NUM_ENVS, **options: Any) -> dict[str, Any]:
         """The row of one thread's steps per second, of CPU time: others' work takes nothing of that."""
         say(f"{what} (kernels that are not compiled yet take their time)")
         try:
-            pairs = self.turns(lambda side: side.rate(name, num_envs, 1, self.seconds, "cpu", **options))
+            pairs = self.turns(
+                lambda side: side.rate(name, num_envs, 1, self.seconds, "cpu", **options), MORE * self.repetitions
+            )
             return compare(what, "/s", pairs, BUDGETS[key])
         except MeasurementError as error:
             return not_measured(what, error, BUDGETS[key])
@@ -99,7 +102,7 @@ class Comparison:
 
         say(what)
         try:
-            return compare(what, " max/min", self.turns(flatness), BUDGETS["flatness"])
+            return compare(what, " max/min", self.turns(flatness, self.repetitions), BUDGETS["flatness"])
         except MeasurementError as error:
             return not_measured(what, error, BUDGETS["flatness"])
         finally:
@@ -182,7 +185,8 @@ def measure_budgets(
         commit: the earlier one.
         names: scenarios; those that both sides have are compared. Highway always is.
         peer_python: Python that has EnvPool.
-        repetitions: turns of which the median is taken; start-up is measured once.
+        repetitions: turns of which the median is taken, three times as many where they are short; start-up is
+            measured once.
         seconds: time of a turn, at least.
         quick: whether to leave the largest batches out.
 

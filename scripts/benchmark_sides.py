@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -161,16 +162,19 @@ def resolve_commit(root: Path, commit: str) -> str:
 
 @contextmanager
 def worktree(root: Path, commit: str) -> Iterator[Path]:
-    """A temporary worktree of a commit, removed at the end of the block, however it ends."""
-    with tempfile.TemporaryDirectory(prefix="drivesim-benchmark-") as temporary:
-        folder = Path(temporary) / "worktree"
-        try:
-            git(root, "worktree", "add", "--detach", str(folder), commit)
-            yield folder
-        finally:
-            # Not by `git`, which would raise where adding it had failed.
-            for arguments in (("remove", "--force", str(folder)), ("prune",)):
-                subprocess.run(["git", "-C", str(root), "worktree", *arguments], capture_output=True, check=False)
+    """A temporary worktree of a commit, removed at the end of the block, also after Ctrl-C and SIGTERM."""
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, as Ctrl-C is one
+    try:
+        with tempfile.TemporaryDirectory(prefix="drivesim-benchmark-") as temporary:
+            folder = Path(temporary) / "worktree"
+            try:
+                git(root, "worktree", "add", "--detach", str(folder), commit)
+                yield folder
+            finally:  # not by `git`, which would raise if adding it had failed
+                for arguments in (("remove", "--force", str(folder)), ("prune",)):
+                    subprocess.run(["git", "-C", str(root), "worktree", *arguments], capture_output=True, check=False)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def ask(python: Path, script: Path, *arguments: str) -> dict[str, Any]:
