@@ -3,11 +3,15 @@
     python scripts/benchmark.py --json
     python scripts/benchmark.py --envs drivesim/Highway-v0 --observations grid --against --peer-python PYTHON
     python scripts/benchmark.py --train --peer-python PYTHON
+    python scripts/benchmark.py --against-commit COMMIT --peer-python PYTHON
 
 Every figure is the median of several repetitions. Steps are those of real episodes with random actions, drawn
 beforehand: resets are part of the time and never counted as steps. A batch of one is `DriveEnv.step` without wrappers;
 larger batches are `make_vec` with `copy=False` and SAME_STEP. Other work on the machine lowers every figure: the load
-average is reported, and the comparison alternates between the two sides.
+average is reported, and comparisons alternate between the sides.
+
+The last command measures the budgets instead: this code in turns with an earlier commit, from a temporary worktree with
+a kernel cache of its own, and with EnvPool where a Python with it is named. It takes some ten minutes.
 """
 
 from __future__ import annotations
@@ -15,42 +19,26 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
 import tyro
+from benchmark_budgets import measure_budgets
 from benchmark_report import print_report
+from benchmark_sides import ROOT, MeasurementError, Side, UnknownCommitError, ask, run_peer, say
 
 from drivesim.observations import ENCODERS
-from drivesim.registry import IDS
+from drivesim.registry import ENTRIES, IDS
 
-PEERS_SCRIPT = Path(__file__).with_name("benchmark_peers.py")
 TRAINING_PEERS_SCRIPT = Path(__file__).with_name("benchmark_peers_training.py")
 FLAT_FROM, FLAT_TO = 256, 65_536  # envs, between which steps per second should hardly change
-MAX_DRAWN = 2**20  # actions drawn beforehand, at most; then they are used again
-WARM_UP_STEPS = 32  # until the envs' episodes no longer end together
-
-IMPORT = "import time; start = time.perf_counter(); import drivesim; print(time.perf_counter() - start)"
-FIRST_STEP = """
-import time
-start = time.perf_counter()
-import gymnasium, drivesim
-env = gymnasium.make({env!r})
-env.reset(seed=0)
-env.step(0)
-print(time.perf_counter() - start)
-"""
 
 
 @dataclass(frozen=True)
@@ -73,6 +61,8 @@ class Arguments:
     """Measure the import and the first step with an empty and with a warm cache."""
     against: bool = False
     """Compare Highway with the peers, as far as the peers' Python has them."""
+    against_commit: str | None = None
+    """Measure the budgets instead, `envs` also at this earlier commit."""
     peer_python: Path = Path(sys.executable)
     """Python that has EnvPool or highway-env; for training, drivesim and Stable-Baselines3."""
     train: bool = False
@@ -109,71 +99,7 @@ class Arguments:
 # --- steps per second ------------------------------------------------------------------------------------------------
 
 
-def single_stepper(env_id: str, observation: str, seed: int) -> Callable[[float], float]:
-    """Returns a function that steps one environment for so many seconds and returns steps per second."""
-    made = gym.make(env_id, observation=observation)
-    assert made.spec is not None
-    limit = made.spec.max_episode_steps
-    env = made.unwrapped
-    actions: list[int] = np.random.default_rng(seed).integers(made.action_space.n, size=1024).tolist()  # type: ignore[attr-defined]
-    env.reset(seed=seed)
-    env.step(0)
-    env.reset()
-
-    def run(seconds: float) -> float:
-        steps, length = 0, 0
-        start = time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < seconds:
-            for action in actions:
-                terminated = env.step(action)[2]
-                length += 1
-                if terminated or length == limit:
-                    env.reset()
-                    length = 0
-            steps += len(actions)
-        return steps / elapsed
-
-    return run
-
-
-def vector_stepper(
-    env_id: str, observation: str, num_envs: int, num_threads: int, seed: int
-) -> Callable[[float], float]:
-    """Returns a function that steps a batch for so many seconds and returns steps per second over all envs."""
-    envs = gym.make_vec(
-        env_id,
-        num_envs=num_envs,
-        num_threads=num_threads,
-        observation=observation,
-        copy=False,
-        autoreset_mode=gym.vector.AutoresetMode.SAME_STEP.value,
-    )
-    rows = max(4, min(256, MAX_DRAWN // num_envs))
-    num_actions = envs.single_action_space.n  # type: ignore[attr-defined]
-    actions = np.random.default_rng(seed).integers(num_actions, size=(rows, num_envs))
-    envs.reset(seed=seed)
-    for step in range(WARM_UP_STEPS):
-        envs.step(actions[step % rows])
-
-    def run(seconds: float) -> float:
-        steps = 0
-        start = time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < seconds:
-            envs.step(actions[steps % rows])
-            steps += 1
-        return steps * num_envs / elapsed
-
-    return run
-
-
-def stepper(env_id: str, observation: str, num_envs: int, num_threads: int) -> Callable[[float], float]:
-    """Returns what measures an environment for so many seconds, compiled and warmed up."""
-    if num_envs == 1:
-        return single_stepper(env_id, observation, seed=0)
-    return vector_stepper(env_id, observation, num_envs, num_threads, seed=0)
-
-
-def measure_steps(arguments: Arguments) -> list[dict[str, Any]]:
+def measure_steps(side: Side, arguments: Arguments) -> list[dict[str, Any]]:
     """Measures every environment, observation, batch size and thread count asked for."""
     records = []
     for env_id in arguments.envs:
@@ -183,8 +109,11 @@ def measure_steps(arguments: Arguments) -> list[dict[str, Any]]:
                 for num_threads in arguments.threads:
                     if num_envs == 1 and num_threads != min(arguments.threads):
                         continue  # one env has one thread
-                    run = stepper(env_id, observation, num_envs, num_threads)
-                    rates = [run(arguments.seconds) for _ in range(arguments.repetitions)]
+                    rates = [
+                        side.rate(env_id, num_envs, num_threads, arguments.seconds, observation=observation)
+                        for _ in range(arguments.repetitions)
+                    ]
+                    side.forget()
                     record = {"env": env_id, "observation": observation, "num_envs": num_envs}
                     record["num_threads"] = 1 if num_envs == 1 else num_threads
                     records.append({**record, "steps_per_second": round(median(rates))})
@@ -213,28 +142,28 @@ def measure_flatness(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 # --- start-up --------------------------------------------------------------------------------------------------------
 
 
-def timed(program: str, cache: Path | None = None) -> float:
-    """Runs a Python program in a process of its own and returns the number that it prints."""
-    environment = dict(os.environ)
-    if cache is not None:
-        environment["DRIVESIM_CACHE_DIR"] = str(cache)
-    finished = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    return float(finished.stdout)
+def first_step(env_id: str, cache: Path) -> float:
+    """Seconds from the import's start to the end of the first step, in a process of its own."""
+    with Side(ROOT, cache) as side:
+        return side.first_step(env_id)
+
+
+def import_seconds() -> float:
+    """Seconds of the import, in a process of its own."""
+    with Side(ROOT) as side:
+        return side.import_seconds
 
 
 def measure_start_up(arguments: Arguments) -> dict[str, Any]:
     """Seconds of the import, and from the import's start to the end of the first step."""
     say("import")
-    imports = [timed(IMPORT) for _ in range(arguments.repetitions)]
+    imports = [import_seconds() for _ in range(arguments.repetitions)]
     first_steps = []
     for env_id in arguments.envs:
         say(f"{env_id}, first step")
-        program = FIRST_STEP.format(env=env_id)
         with tempfile.TemporaryDirectory(prefix="drivesim-benchmark-") as folder:
-            empty = timed(program, Path(folder))
-            warm = median(timed(program, Path(folder)) for _ in range(arguments.repetitions))
+            empty = first_step(env_id, Path(folder))
+            warm = median(first_step(env_id, Path(folder)) for _ in range(arguments.repetitions))
         first_steps.append({"env": env_id, "empty_cache_seconds": empty, "warm_cache_seconds": warm})
     return {"import_seconds": median(imports), "first_step": first_steps}
 
@@ -242,36 +171,14 @@ def measure_start_up(arguments: Arguments) -> dict[str, Any]:
 # --- peers -----------------------------------------------------------------------------------------------------------
 
 
-def ask(python: Path, script: Path, *arguments: str) -> dict[str, Any]:
-    """Runs a peer's script in a process of its own and returns the JSON object that it prints, or an error."""
-    command = [str(python), str(script), *arguments]
-    try:
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        return {"error": str(error)}
-    if finished.returncode != 0:
-        return {"error": (finished.stderr.strip().splitlines() or ["failed"])[-1]}
-    record: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
-    return record
-
-
-def run_peer(python: Path, peer: str, num_envs: int, num_threads: int, seconds: float) -> dict[str, Any]:
-    """Measures a peer: its steps per second and version, or an error."""
-    return ask(python, PEERS_SCRIPT, peer, str(num_envs), str(num_threads), str(seconds))
-
-
-def measure_against(arguments: Arguments) -> dict[str, Any]:
+def measure_against(side: Side, arguments: Arguments) -> dict[str, Any]:
     """Highway's medium grid beside the peers, in alternation, so that other work meets all of them.
 
     A side is worth its fastest batch size. `ratio_one_thread` compares one thread with one, `ratio` the best with
     the best; highway-env has neither batches nor threads.
     """
     sizes = [size for size in arguments.batch_sizes if size > 1] or [1024]
-    ours = {
-        (size, threads): stepper("drivesim/Highway-v0", "grid", size, threads)
-        for size in sizes
-        for threads in arguments.threads
-    }
+    env_id = side.ids["Highway"]
     runs: dict[tuple[str, int, int], list[float]] = {}
     peers: dict[str, dict[str, Any]] = {"envpool": {}, "highway-env": {}}
     batches = {
@@ -280,8 +187,9 @@ def measure_against(arguments: Arguments) -> dict[str, Any]:
     }
     for repetition in range(arguments.repetitions):
         say(f"comparison {repetition + 1} of {arguments.repetitions}")
-        for (size, threads), run in ours.items():
-            runs.setdefault(("drivesim", size, threads), []).append(run(arguments.seconds))
+        for size, threads in product(sizes, arguments.threads):
+            rate = side.rate(env_id, size, threads, arguments.seconds, observation="grid")
+            runs.setdefault(("drivesim", size, threads), []).append(rate)
         for peer, found in peers.items():
             for size, threads in batches[peer]:
                 if "error" not in found:
@@ -295,17 +203,16 @@ def measure_against(arguments: Arguments) -> dict[str, Any]:
         return max(rates, default=0.0)
 
     most = max(arguments.threads)
-    record: dict[str, Any] = {"drivesim": {"env": "drivesim/Highway-v0", "observation": "grid"}, **peers}
-    for name, side in record.items():
-        if "error" not in side:
-            side["steps_per_second"] = best(name, most)
-            side["steps_per_second_one_thread"] = best(name, 1)
-    for name in peers:
-        side = record[name]
-        if "error" not in side:
-            side["ratio"] = record["drivesim"]["steps_per_second"] / side["steps_per_second"]
+    record: dict[str, Any] = {"drivesim": {"env": env_id, "observation": "grid"}, **peers}
+    for name, found in record.items():
+        if "error" not in found:
+            found["steps_per_second"] = best(name, most)
+            found["steps_per_second_one_thread"] = best(name, 1)
+    for found in peers.values():
+        if "error" not in found:
+            found["ratio"] = record["drivesim"]["steps_per_second"] / found["steps_per_second"]
             if 1 in arguments.threads:
-                side["ratio_one_thread"] = best("drivesim", 1) / side["steps_per_second_one_thread"]
+                found["ratio_one_thread"] = best("drivesim", 1) / found["steps_per_second_one_thread"]
     return record
 
 
@@ -355,9 +262,30 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def say(message: str) -> None:
-    """Tells on stderr what is being measured."""
-    print(message, file=sys.stderr)
+def measure(arguments: Arguments) -> dict[str, Any]:
+    """Measures what the command line asks for."""
+    if arguments.against_commit is not None:
+        budgets = measure_budgets(
+            ROOT,
+            arguments.against_commit,
+            names=[entry.name for entry in ENTRIES if entry.id in arguments.envs],
+            peer_python=arguments.peer_python,
+            repetitions=arguments.repetitions,
+            seconds=arguments.seconds,
+            quick=arguments.quick,
+        )
+        return {"budgets": budgets}
+    if arguments.train:
+        return {"training": measure_training(arguments)}
+    report: dict[str, Any] = {}
+    with Side(ROOT) as side:
+        report["steps_per_second"] = measure_steps(side, arguments)
+        report["flatness"] = measure_flatness(report["steps_per_second"])
+        if arguments.start_up:
+            report["start_up"] = measure_start_up(arguments)
+        if arguments.against:
+            report["against"] = measure_against(side, arguments)
+    return report
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -367,15 +295,11 @@ def main(arguments: list[str] | None = None) -> int:
         sizes = tuple(size for size in parsed.batch_sizes if size <= 1024)
         parsed = replace(parsed, batch_sizes=sizes or (1,), repetitions=min(parsed.repetitions, 2), seconds=0.02)
     report: dict[str, Any] = {"machine": describe_machine()}
-    if parsed.train:
-        report["training"] = measure_training(parsed)
-    else:
-        report["steps_per_second"] = measure_steps(parsed)
-        report["flatness"] = measure_flatness(report["steps_per_second"])
-        if parsed.start_up:
-            report["start_up"] = measure_start_up(parsed)
-        if parsed.against:
-            report["against"] = measure_against(parsed)
+    try:
+        report.update(measure(parsed))
+    except (MeasurementError, UnknownCommitError) as error:
+        say(f"error: {error}")
+        return 2
     if parsed.json:
         print(json.dumps(report, allow_nan=False))
     else:

@@ -12,7 +12,9 @@ def print_report(report: dict[str, Any]) -> None:
     print(
         f"{machine['processor']}, {machine['num_processors']} processors, load {machine['load_average']}\n{versions}\n"
     )
-    if "training" in report:
+    if "budgets" in report:
+        print_budgets(report["budgets"])
+    elif "training" in report:
         print_training(report["training"])
     else:
         print_steps(report)
@@ -50,6 +52,22 @@ def print_steps(report: dict[str, Any]) -> None:
             one = f", with one thread {side['ratio_one_thread']:,.1f} times" if "ratio_one_thread" in side else ""
             version = side.get("version", "")
             print(f"\n{name} {version} {side['env']}: {side['steps_per_second']:,.0f} steps per second{times}{one}")
+
+
+def print_budgets(budgets: dict[str, Any]) -> None:
+    """Prints a row per comparison: medians, the median ratio with its range over the turns, and the budget."""
+    print(f"before: {budgets['commit'][:12]}; one thread: steps per second of CPU time\n")
+    width = max(len(record["what"]) for record in budgets["rows"])
+    print(f"{'what':{width}}{'before':>12}{'today':>12}  {'today/before [range]':22}{'must':18}reached")
+    for record in budgets["rows"]:
+        must = record.get("must", "")
+        if "error" in record:
+            print(f"{record['what']:{width}}  not measured: {record['error']}{f'; must {must}' if must else ''}")
+            continue
+        before, today = (f"{record[side]:,.{0 if record[side] >= 1000 else 2}f}" for side in ("before", "today"))
+        ratio = f"{record['ratio']:.2f} [{record['ratio_min']:.2f}-{record['ratio_max']:.2f}]"
+        reached = {True: "yes", False: "no", None: ""}[record.get("reached")]
+        print(f"{record['what']:{width}}{before:>12}{today:>12}  {ratio:22}{must:18}{reached}")
 
 
 def print_training(training: dict[str, Any]) -> None:

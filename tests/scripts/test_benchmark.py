@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 from loading import load_script
@@ -51,16 +52,30 @@ def test_flatness_is_the_fastest_over_the_slowest_from_256_to_65536_envs(benchma
     assert benchmark.measure_flatness(steps) == [{**common, "fastest_over_slowest": 3.0}]
 
 
-def test_start_up_is_timed_in_a_process_of_its_own(benchmark) -> None:
-    assert 0.0 < benchmark.timed(benchmark.IMPORT) < 60.0
-    assert benchmark.timed("print(2.5)") == 2.5
+def test_start_up_is_timed_in_a_process_of_its_own_from_the_imports_start(benchmark, tmp_path, monkeypatch) -> None:
+    cache = tmp_path / "own"
+    monkeypatch.setenv("DRIVESIM_CACHE_DIR", str(cache))
+    with benchmark.Side(benchmark.ROOT) as side:
+        assert side.file == benchmark.ROOT / "drivesim" / "__init__.py"
+        assert 0.0 < side.import_seconds < 60.0
+        side._ask = lambda request: {"first_step": 2.5}[request["do"]]
+        assert side.first_step("LaneKeep") == side.import_seconds + 2.5
 
 
 def test_only_a_named_cache_directory_replaces_the_users(benchmark, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("DRIVESIM_CACHE_DIR", str(tmp_path / "own"))
-    program = "import os; print(len(os.environ['DRIVESIM_CACHE_DIR']))"
-    assert benchmark.timed(program) == len(str(tmp_path / "own"))
-    assert benchmark.timed(program, tmp_path) == len(str(tmp_path))
+    (tmp_path / "drivesim.py").write_text(
+        "import os\nopen('caches', 'a').write(os.environ['DRIVESIM_CACHE_DIR'] + '\\n')"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DRIVESIM_CACHE_DIR", "the user's")
+    for cache in (None, tmp_path / "own"):
+        benchmark.Side(tmp_path, cache).close()
+    assert Path("caches").read_text().splitlines() == ["the user's", str(tmp_path / "own")]
+
+
+def test_code_from_elsewhere_is_not_measured(benchmark, tmp_path) -> None:
+    with pytest.raises(benchmark.MeasurementError, match="instead of"):
+        benchmark.Side(tmp_path)
 
 
 @pytest.mark.parametrize("peer", ["envpool", "highway-env"])
@@ -73,10 +88,14 @@ def test_a_peer_that_cannot_be_imported_is_reported_and_not_fatal(benchmark, tmp
 
 
 def test_a_ratio_compares_the_medians_of_the_fastest_batches(benchmark, monkeypatch) -> None:
+    class FakeSide:
+        ids: ClassVar = {"Highway": "drivesim/Highway-v0"}
+
+        def rate(self, env_id: str, num_envs: int, num_threads: int, seconds: float, **options: str) -> float:
+            assert (env_id, options) == ("drivesim/Highway-v0", {"observation": "grid"})
+            return num_threads * rates["drivesim", num_envs]
+
     rates = {("drivesim", 256): 900.0, ("drivesim", 1024): 1000.0, ("envpool", 64): 10.0, ("envpool", 256): 20.0}
-    monkeypatch.setattr(
-        benchmark, "stepper", lambda env, observation, size, threads: lambda _: threads * rates["drivesim", size]
-    )
     monkeypatch.setattr(
         benchmark,
         "run_peer",
@@ -86,7 +105,7 @@ def test_a_ratio_compares_the_medians_of_the_fastest_batches(benchmark, monkeypa
             else {"error": "absent"}
         ),
     )
-    report = benchmark.measure_against(benchmark.Arguments(batch_sizes=(1, 256, 1024), threads=(1, 2)))
+    report = benchmark.measure_against(FakeSide(), benchmark.Arguments(batch_sizes=(1, 256, 1024), threads=(1, 2)))
     assert report["envpool"]["ratio"] == 100.0
     assert report["envpool"]["ratio_one_thread"] == 50.0
     assert report["highway-env"] == {"error": "absent"}
