@@ -103,7 +103,7 @@ def worktrees(root: Path) -> int:
 
 @pytest.fixture
 def peer_python(tmp_path) -> Path:
-    """A Python whose EnvPool makes 10 steps per second times the lanes."""
+    """A Python whose EnvPool makes 10 steps per second times the envs."""
     python = tmp_path / "python"
     python.write_text(
         "#!/bin/sh\n"
@@ -145,7 +145,7 @@ def test_there_is_a_row_per_budget_and_scenario_that_both_sides_have(
         ("the same over EnvPool 7's HighwayFast-v0", ">= 40 EnvPools", True),
         ("LaneKeep, one thread", ">= 1.5 times", True),
         ("Highway, batch of one, unwrapped", ">= 120,000/s", True),
-        ("Highway grid, 256 to 1,024 lanes", "<= 1.3 max/min", True),
+        ("Highway grid, 256 to 1,024 envs", "<= 1.3 max/min", True),
         ("first step of Highway, nothing cached", "<= 10 s", True),
         ("first step of Intersection after it", "<= 4 s", False),  # the earlier commit has none
     ]
