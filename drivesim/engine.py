@@ -54,6 +54,15 @@ def key_of(seed: int | None) -> Array:
     return np.random.SeedSequence(seed).generate_state(2, np.uint32)
 
 
+def measure_distances(maps: Array, destination: int, goals: Array) -> None:
+    """Measure a map's (1,) distances to a destination anew, from the cells of its goals."""
+    scratch = np.zeros((1, maps["ground"].shape[1]), np.int32)
+    scratch[0, : len(goals)] = goals
+    frame = Frame(batch.FRAME)
+    frame.set(maps=maps, scratch=scratch)
+    batch.measure_map(frame.argument, destination, len(goals))
+
+
 class Engine:
     """N worlds of one configuration, with E egos each, and what can be done with all of them at once.
 

@@ -14,8 +14,8 @@ import gymnasium as gym
 import numpy as np
 
 from drivesim.core.map import CROSSWALK, LANE, OBSTACLE, PORTAL, STOP_LINE
-from drivesim.core.ways import measure_distances
-from drivesim.core.world import ABSENT, DRIVING, NOBODY, NOT_STARTED, leave
+from drivesim.core.world import ABSENT, DRIVING, NOBODY, NOT_STARTED
+from drivesim.engine import measure_distances
 from drivesim.env import DriveEnv
 from drivesim.registry import ids
 from drivesim.render.state import Record, State, distances_of, is_ring, place_of
@@ -104,8 +104,10 @@ def hidden(state: State) -> tuple[Array, Array, Array]:
 
 def take_away(world: Record, k: int) -> None:
     """Remove vehicle k with all that it has reserved."""
-    leave(world, k)
     vehicle = world["vehicles"][k]
+    occupants = world["occupants"]
+    if occupants[vehicle["cell"]] == k + 1:
+        occupants[vehicle["cell"]] = 0
     vehicle["status"] = ABSENT
     world["held"][world["held"] == k + 1] = 0
     vehicle["may_enter"] = 0
@@ -134,13 +136,10 @@ def open_up(state: State, cell: int, road: int) -> None:
     if is_ring(map):
         return
     distances = distances_of(state)
-    before = distances.copy()
-    goals = np.flatnonzero(before == 0)
-    scratch = np.zeros(len(before), np.int32)
-    scratch[: len(goals)] = goals
-    measure_distances(map, int(state.world["egos"]["goal"][0]), len(goals), scratch)
-    before[cell] = distances[cell]  # ways through it are not told: the ego does not know that it is open
-    distances[:] = before
+    opened = np.array([map])
+    measure_distances(opened, int(state.world["egos"]["goal"][0]), np.flatnonzero(distances == 0))
+    # Ways through it are not told: the ego does not know that it is open.
+    distances[cell] = distances_of(State(opened[0], state.world))[cell]
 
 
 def roads_under_obstacles(map: Record) -> dict[int, int]:

@@ -15,6 +15,7 @@ import gymnasium as gym
 
 from drivesim.core import kernel_cache
 from drivesim.observations import ENCODERS
+from drivesim.occlusion import occlusions
 
 __all__ = ["Bar", "load_kernels", "warm"]
 
@@ -66,7 +67,7 @@ def warm(ids: Sequence[str]) -> int:
 
 
 def load_kernels(env_id: str, observation: str) -> None:
-    """Compile or load what an environment needs, as a single and as a vector environment.
+    """Compile or load what an environment needs, as a single and as a vector environment, and for an x-ray.
 
     Args:
         env_id: registered.
@@ -76,6 +77,7 @@ def load_kernels(env_id: str, observation: str) -> None:
     env.reset(seed=0)
     env.step(0)
     env.unwrapped.observe()  # type: ignore[attr-defined]
+    occlusions(env)
     env.close()
     envs = gym.make_vec(env_id, num_envs=1, observation=observation)
     envs.reset(seed=0)

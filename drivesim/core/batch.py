@@ -20,6 +20,7 @@ from drivesim.core.reward import cost, is_success, price
 from drivesim.core.rng import DRAW_LEVEL_SEED, below, tick_words
 from drivesim.core.steering import has_effect
 from drivesim.core.tick import is_over, tick
+from drivesim.core.ways import measure_distances
 from drivesim.core.world import (
     ENDED,
     HAS_ENDED,
@@ -356,6 +357,14 @@ def lay_map(argument):
     """Lay map 0 with world 0, which is blank; whether it was certified."""
     frame = open_frame(argument)
     return call_lay(frame.lay, frame.maps[0], frame.worlds[0], frame.options[0], frame.scratch[0])
+
+
+@kernel
+def measure_map(argument, destination, num_goals):
+    """Measure map 0's distances to a destination, whose cells are the first ones of scratch memory 0."""
+    frame = open_frame(argument)
+    measure_distances(frame.maps[0], destination, num_goals, frame.scratch[0])
+    return 0
 
 
 @kernel
