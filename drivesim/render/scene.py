@@ -139,9 +139,13 @@ class Scene:
         num_vehicles = int(self.world["num_vehicles"])
         num_egos = int(self.world["num_egos"])
         old, new = self.before.world["vehicles"][:num_vehicles], self.world["vehicles"][:num_vehicles]
-        names = ("status", "heading", "speed", "top_speed", "acceleration", "lane_shift", "turn_now", "destination")
+        names = ("status", "heading", "speed", "top_speed", "acceleration", "lane_shift", "turn_now")
         facts = zip(
-            old["status"].tolist(), old["heading"].tolist(), *(new[name].tolist() for name in names), strict=True
+            old["status"].tolist(),
+            old["heading"].tolist(),
+            *(new[name].tolist() for name in names),
+            next_turns(self.world),
+            strict=True,
         )
         vehicles = []
         for k, (was, faced, status, heading, speed, top_speed, acceleration, shift, turn, later) in enumerate(facts):
@@ -161,3 +165,16 @@ class Scene:
                 yield piece._replace(look=Look(WAKE, level=speed), last_look=None)
             vehicles.append(piece)
         yield from reversed(vehicles)
+
+
+def next_turns(world: Record) -> list[int]:
+    """To which side each vehicle turns at the next junction: -1 left, 0 straight on or nowhere in particular, 1 right.
+
+    Destinations of the traffic are numbered by the heading in which it leaves the junction.
+    """
+    vehicles = world["vehicles"][: int(world["num_vehicles"])]
+    quarters = (vehicles["destination"] - vehicles["heading"]) & 3
+    turns = np.where(vehicles["destination"] < 0, 0, np.array((0, 1, 0, -1))[quarters])
+    num_egos = int(world["num_egos"])
+    turns[:num_egos] = world["egos"]["next_turn"][:num_egos]
+    return turns.tolist()  # type: ignore[no-any-return]
