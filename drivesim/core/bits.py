@@ -39,14 +39,14 @@ word_at = _word_of if numba.config.DISABLE_JIT else _word_at
 """`word_at(block, i)`: the eight bytes from element i of a block of bytes, the first one lowest, as an int64."""
 
 
-def _counter(count: str, shift: int) -> Any:
-    """An intrinsic that counts the zeros of a word with `count`, a method of the builder, in units of 2**shift bits."""
+def _counter(shift: int) -> Any:
+    """An intrinsic that counts the zeros below the lowest bit of a word, in units of 2**shift bits."""
 
     @intrinsic  # type: ignore[untyped-decorator]
     def counted(typing_context: Any, word: Any) -> Any:
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             value = context.cast(builder, args[0], sig.args[0], types.int64)
-            return builder.lshr(getattr(builder, count)(value, ir.Constant(ir.IntType(1), 0)), ir.Constant(_INT, shift))
+            return builder.lshr(builder.cttz(value, ir.Constant(ir.IntType(1), 0)), ir.Constant(_INT, shift))
 
         return types.int64(word), generate
 
@@ -57,17 +57,11 @@ def _zero_bytes_below(word: int) -> int:
     return next((n for n in range(WORD) if word >> 8 * n & 255), WORD)
 
 
-def _zero_bytes_above(word: int) -> int:
-    return next((n for n in range(WORD) if word >> 8 * (WORD - 1 - n) & 255), WORD)
-
-
 def _lowest_bit(word: int) -> int:
     return next(n for n in range(8 * WORD) if word >> n & 1)
 
 
-zero_bytes_below = _zero_bytes_below if numba.config.DISABLE_JIT else _counter("cttz", 3)
+zero_bytes_below = _zero_bytes_below if numba.config.DISABLE_JIT else _counter(3)
 """`zero_bytes_below(word)`: how many bytes of a word are zero, counted from the lowest up to the first that is not."""
-zero_bytes_above = _zero_bytes_above if numba.config.DISABLE_JIT else _counter("ctlz", 3)
-"""`zero_bytes_above(word)`: the same from the highest down."""
-lowest_bit = _lowest_bit if numba.config.DISABLE_JIT else _counter("cttz", 0)
+lowest_bit = _lowest_bit if numba.config.DISABLE_JIT else _counter(0)
 """`lowest_bit(word)`: the number of the lowest bit that is set in a word, which is not zero."""

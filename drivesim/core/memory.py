@@ -5,8 +5,8 @@ know no lengths: a *structure* (a map, a world) is a head of numbers followed by
 environment needs. NumPy holds structures as records of an ordinary structured type, `Structure.dtype(...)`, and that is
 what the plain interpreter works on: `world.vehicles[k].speed`. To compiled code the same line reads memory through
 pointers: a structure is the addresses of its head and its blocks, a block is the address of its first element, and
-nothing else. No lengths are checked and nothing is counted, so a leaf function costs nothing (a third faster than
-records of fixed size, and half the time to compile).
+nothing else. No lengths are checked and nothing is counted, so a leaf function costs nothing (in a trial of car
+following 338 ns a world, with records of fixed size 425, and half the time to compile).
 
     Structure   what a map or a world consists of
     Frame       all that a batch loop works on, handed over as one address
