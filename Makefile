@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
-# Set these on make's command line, as in `make train ENV=drivesim/Highway-v0`; the shell's own ENV is not meant.
-ENV = drivesim/Obstacles-v0
+# Set these on make's command line, as in `make train ENV=drivesim/Highway-v1`; the shell's own ENV is not meant.
+ENV = drivesim/Obstacles-v1
 AGENT = ppo
 SEED = 0
 WORKERS = 2

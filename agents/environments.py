@@ -17,7 +17,7 @@ __all__ = ["EnvChoice", "env_seeds", "load_kernels", "make_envs", "registered_id
 class EnvChoice:
     """An environment, and the options that stay the same for training and evaluation."""
 
-    env: str = "drivesim/Obstacles-v0"
+    env: str = "drivesim/Obstacles-v1"
     """Environment id."""
     observation: str | None = None
     """Observation kind; None takes the environment's default."""

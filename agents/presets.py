@@ -60,27 +60,27 @@ def _run(total_steps: int, **options: Any) -> TrainConfig:
 
 
 PRESETS: dict[str, dict[AgentName, Preset]] = {
-    "drivesim/Autodrive-v0": {
+    "drivesim/Autodrive-v1": {
         "dqn": Preset(_run(2_000_000, observation="grid"), _DQN),
         "pqn": Preset(_run(4_000_000, observation="grid"), _PQN),
         "ppo": Preset(_run(6_000_000, observation="grid", stop_at_success=0.998), _PLANES_PPO),
     },
-    "drivesim/LaneKeep-v0": {
+    "drivesim/LaneKeep-v1": {
         "dqn": Preset(_run(2_000_000), _DQN),
         "pqn": Preset(_run(3_000_000), _PQN),
         "ppo": Preset(_run(3_000_000), _PPO),
     },
-    "drivesim/Obstacles-v0": {
+    "drivesim/Obstacles-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(8_000_000), _SMALL_PQN),
         "ppo": Preset(_run(5_000_000), _SMALL_PPO),
     },
-    "drivesim/Highway-v0": {
+    "drivesim/Highway-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(6_000_000), _PQN),
         "ppo": Preset(_run(8_000_000, stop_at_success=0.995), replace(_PPO, lam=0.9, entropy_coefficient=0.003)),
     },
-    "drivesim/Intersection-v0": {
+    "drivesim/Intersection-v1": {
         "dqn": Preset(_run(4_000_000), _DQN),
         "pqn": Preset(_run(4_000_000), _PQN),
         "ppo": Preset(_run(4_000_000), _PPO),

@@ -1,8 +1,8 @@
 """Grid driving environments for Gymnasium: exact, fast, and measured on levels never trained on.
 
     import gymnasium as gym, drivesim
-    env = gym.make("drivesim/Obstacles-v0")
-    envs = gym.make_vec("drivesim/Highway-v0", num_envs=1024)
+    env = gym.make("drivesim/Obstacles-v1")
+    envs = gym.make_vec("drivesim/Highway-v1", num_envs=1024)
 
 Importing the package registers the environments and loads nothing heavy: neither numba nor torch nor pygame.
 """

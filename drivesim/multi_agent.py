@@ -1,6 +1,6 @@
 """Several egos in one world: worlds x egos as the envs of a vector environment.
 
-    envs = drivesim.parallel_vec_env("drivesim/Highway-v0", num_worlds=64, num_agents=8)  # 512 envs
+    envs = drivesim.parallel_vec_env("drivesim/Highway-v1", num_worlds=64, num_agents=8)  # 512 envs
     obs, infos = envs.reset(seed=0)
     obs, rewards, terminated, truncated, infos = envs.step(actions)
     learn_from = infos["is_real"]
@@ -60,7 +60,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
     """Egos that share worlds, through Gymnasium's vector interface.
 
     Args:
-        env_id: `drivesim/Highway-v0` or `drivesim/Intersection-v0`.
+        env_id: `drivesim/Highway-v1` or `drivesim/Intersection-v1`.
         num_worlds: W, 1 … 2**17.
         num_agents: A, egos in every world, 1 … 8.
         max_episode_steps: time limit of a world; None = the registered one, -1 = none.

@@ -46,11 +46,11 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("Autodrive", 0, "drivesim.scenarios.autodrive", 60, 1.9, "cross a 10 x 10 field"),
-    Entry("LaneKeep", 0, "drivesim.scenarios.lane_keep", 100, 1.7, "follow a winding road"),
-    Entry("Obstacles", 0, "drivesim.scenarios.obstacles", 100, 1.8, "find the way around what blocks the road"),
-    Entry("Highway", 0, "drivesim.scenarios.highway", 50, 1.8, "get through dense traffic in time"),
-    Entry("Intersection", 0, "drivesim.scenarios.intersection", 120, 1.8, "cross a signalised crossroads"),
+    Entry("Autodrive", 1, "drivesim.scenarios.autodrive", 60, 1.9, "cross a 10 x 10 field"),
+    Entry("LaneKeep", 1, "drivesim.scenarios.lane_keep", 100, 1.7, "follow a winding road"),
+    Entry("Obstacles", 1, "drivesim.scenarios.obstacles", 100, 1.8, "find the way around what blocks the road"),
+    Entry("Highway", 1, "drivesim.scenarios.highway", 50, 1.8, "get through dense traffic in time"),
+    Entry("Intersection", 1, "drivesim.scenarios.intersection", 120, 1.8, "cross a signalised crossroads"),
 )
 """The suite; `entries()` has those of `drivesim.register_scenario` too."""
 IDS = tuple(entry.id for entry in ENTRIES)

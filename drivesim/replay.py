@@ -1,10 +1,10 @@
 """Replays: an episode is an environment, a seed and the actions, about a byte a tick.
 
-    env = ReplayRecorder(gym.make("drivesim/Highway-v0"), folder="replays")
+    env = ReplayRecorder(gym.make("drivesim/Highway-v1"), folder="replays")
     env.reset(seed=7)                                    # drive on until the episode ends
-    replay = Replay.load("replays/Highway-v0-7-0.json")  # or env.replay, at any time
+    replay = Replay.load("replays/Highway-v1-7-0.json")  # or env.replay, at any time
     frames = [draw_frame(moment.state) for moment in moments(replay)]
-    Replay.of("drivesim/Highway-v0", {}, seed=7, actions=[3, 3, 1]).save("begin.json")
+    Replay.of("drivesim/Highway-v1", {}, seed=7, actions=[3, 3, 1]).save("begin.json")
 
 A file is JSON and holds nothing that could run. Its digest covers every observation, reward and end: on any machine,
 a replay either goes as it was recorded, to the last bit of what the driver saw and was paid, or says that it cannot.

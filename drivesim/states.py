@@ -49,8 +49,12 @@ FIXED_MAP = (
     "num_junctions",
     "num_slots",
     "num_destinations",
+    "has_goal_headings",
+    "num_passing",
+    "has_reverse",
     "steps",
     "junctions",
+    "goals",
 )
 """The same of a map."""
 LARGEST = 2**31 - 1

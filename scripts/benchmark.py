@@ -1,7 +1,7 @@
 """Measures how fast the environments are, and optionally how much faster than EnvPool's and highway-env's highway.
 
     python scripts/benchmark.py --json
-    python scripts/benchmark.py --envs drivesim/Highway-v0 --observations grid --against --peer-python PYTHON
+    python scripts/benchmark.py --envs drivesim/Highway-v1 --observations grid --against --peer-python PYTHON
     python scripts/benchmark.py --train --peer-python PYTHON
     python scripts/benchmark.py --against-commit COMMIT --peer-python PYTHON
 
@@ -67,7 +67,7 @@ class Arguments:
     """Python that has EnvPool or highway-env; for training, drivesim and Stable-Baselines3."""
     train: bool = False
     """Measure training instead, in runs of ten times `seconds`; `threads` are then the peer's to choose from."""
-    train_env: str = "drivesim/Obstacles-v0"
+    train_env: str = "drivesim/Obstacles-v1"
     """Environment id to train on."""
     train_agents: tuple[str, ...] = ("ppo", "pqn", "dqn")
     """Algorithms to train with, from their presets."""

@@ -1,10 +1,10 @@
 """Opens a window to drive in, or to watch somebody drive.
 
     python scripts/play.py                                        # choose a scenario and drive
-    python scripts/play.py --env drivesim/Highway-v0 --difficulty hard
-    python scripts/play.py --env drivesim/Intersection-v0 --demo  # the rule-based driver
+    python scripts/play.py --env drivesim/Highway-v1 --difficulty hard
+    python scripts/play.py --env drivesim/Intersection-v1 --demo  # the rule-based driver
     python scripts/play.py --watch runs/first --xray              # a trained driver, and what it looks at
-    python scripts/play.py --replay replays/Highway-v0-7-0.json
+    python scripts/play.py --replay replays/Highway-v1-7-0.json
 
 Steer with the arrow keys or WASD; all other keys are on the screen.
 """

@@ -1,7 +1,7 @@
 """Draws figures, each as PNG and SVG: learning curves, comparisons of algorithms, the traffic's flow over density.
 
 python scripts/plot.py curve runs/first
-python scripts/plot.py curve runs/results/Highway-v0__ppo__* --out plots
+python scripts/plot.py curve runs/results/Highway-v1__ppo__* --out plots
 python scripts/plot.py compare runs/results/*-v0__*__? --out plots
 python scripts/plot.py traffic --out plots
 """

@@ -2,8 +2,8 @@
 
     python scripts/record.py runs/first --formats mp4 html --xray
     python scripts/record.py runs/first --seed 7 --episodes 3 --formats gif --size 320 --no-panel
-    python scripts/record.py replays/Highway-v0-7-0.json --out films --size 1080
-    python scripts/record.py replays/Highway-v0-7-0.json --watch runs/first --formats html
+    python scripts/record.py replays/Highway-v1-7-0.json --out films --size 1080
+    python scripts/record.py replays/Highway-v1-7-0.json --watch runs/first --formats html
 
 A run's best driver drives held-out episodes; a replay is driven as it was recorded, which is verified. Files are named
 after the episode.

@@ -1,7 +1,7 @@
 """Trains a driver and compares it with simpler ones on levels it has never seen.
 
-    python scripts/train.py --env drivesim/Obstacles-v0 --seed 0 --max-seconds 60 --out runs/first
-    python scripts/train.py --agent ppo --env drivesim/LaneKeep-v0 --out runs/second
+    python scripts/train.py --env drivesim/Obstacles-v1 --seed 0 --max-seconds 60 --out runs/first
+    python scripts/train.py --agent ppo --env drivesim/LaneKeep-v1 --out runs/second
     python scripts/train.py --out runs/first --resume
 
 Every field of the run's and the algorithm's configuration is a flag; ``--help`` lists them with

@@ -1,7 +1,7 @@
 """Searches an algorithm's hyper-parameters with Optuna (Akiba et al. 2019), within agents/search_spaces.py.
 
-    python scripts/tune.py --env drivesim/Highway-v0 --agent ppo --trials 40 --max-seconds 60
-    python scripts/tune.py --env drivesim/Highway-v0 --agent ppo --trials 80 --max-seconds 60 --resume
+    python scripts/tune.py --env drivesim/Highway-v1 --agent ppo --trials 40 --max-seconds 60
+    python scripts/tune.py --env drivesim/Highway-v1 --agent ppo --trials 80 --max-seconds 60 --resume
 
 A trial is a training run; its score is the mean share of held-out episodes over its last evaluations, and of equal
 scores the one is better that reached --threshold sooner. The first trial is the preset. Trials that fall behind are

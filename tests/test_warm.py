@@ -84,7 +84,7 @@ for observation in ("grid", "features", "full_grid"):
 
 
 def test_what_was_warmed_is_loaded_by_every_kind_of_environment() -> None:
-    env_id = "drivesim/LaneKeep-v0"
+    env_id = "drivesim/LaneKeep-v1"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-m", "drivesim", "warm", env_id]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -112,18 +112,18 @@ def test_warming_where_nothing_can_be_kept_fails_at_once(tmp_path, monkeypatch, 
 
 def test_what_cannot_be_compiled_is_named_and_the_rest_is_warmed(monkeypatch, capsys) -> None:
     monkeypatch.setattr("drivesim.warm.ENCODERS", {"smell": None, "features": None})
-    assert warm(["drivesim/LaneKeep-v0"]) == 1
+    assert warm(["drivesim/LaneKeep-v1"]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert any(line.endswith("drivesim/LaneKeep-v0 features") for line in lines)
+    assert any(line.endswith("drivesim/LaneKeep-v1 features") for line in lines)
     assert any(
-        line.startswith("drivesim: drivesim/LaneKeep-v0 smell: ValueError: observation must be") for line in lines
+        line.startswith("drivesim: drivesim/LaneKeep-v1 smell: ValueError: observation must be") for line in lines
     )
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs groups of processes")
 def test_an_interrupt_ends_it_at_once(tmp_path) -> None:
     environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "drivesim", "warm", "drivesim/LaneKeep-v0"]
+    command = [sys.executable, "-m", "drivesim", "warm", "drivesim/LaneKeep-v1"]
     with subprocess.Popen(
         command,
         env=environment,

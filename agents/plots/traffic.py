@@ -1,6 +1,6 @@
 """The fundamental diagram of the traffic: flow and mean speed over density on a ring road.
 
-What is measured: ``drivesim/Highway-v0`` with one lane of 140 cells, through the public interface. All drivers set
+What is measured: ``drivesim/Highway-v1`` with one lane of 140 cells, through the public interface. All drivers set
 themselves the limit of 5 cells per tick, and the ego drives by the traffic's rule, at speeds read from the state, so
 that the ring holds one kind of driver; it is counted like any other vehicle. Rings first drive as many ticks as are
 measured, so that the start is forgotten. The mean speed is that of all vehicles in all measured ticks, and the flow is
@@ -39,7 +39,7 @@ LENGTH = 140  # cells: the longest ring that Highway allows
 MAX_VEHICLES = LENGTH // 4 + 1  # traffic on a quarter of the cells, and the ego
 LIMIT = 5  # cells per tick
 
-_ENV = "drivesim/Highway-v0"
+_ENV = "drivesim/Highway-v1"
 _FAR = 2**30  # cells to the ego's goal, which it never reaches
 _COUNTS = tuple(range(2, MAX_VEHICLES + 1, 2))
 _METRES_PER_CELL, _SECONDS_PER_TICK = 7.5, 1.0

@@ -2,8 +2,8 @@
 
 They see what a learnt driver sees, an observation and nothing else, and remember nothing from tick to tick.
 
-    driver = make_scripted("drivesim/Obstacles-v0")
-    envs = gym.make_vec("drivesim/Obstacles-v0", num_envs=64, observation=driver.observation)
+    driver = make_scripted("drivesim/Obstacles-v1")
+    envs = gym.make_vec("drivesim/Obstacles-v1", num_envs=64, observation=driver.observation)
     obs, _ = envs.reset(seed=0)
     actions = driver(obs)
 """
@@ -54,7 +54,7 @@ def make_scripted(env_id: str, max_speed: int | None = None) -> ScriptedDriver:
     """Returns the rule-based driver of a scenario.
 
     Args:
-        env_id: for example "drivesim/Obstacles-v0".
+        env_id: for example "drivesim/Obstacles-v1".
         max_speed: fastest speed, cells per tick, at least 1; None = the scenario's limit.
     """
     name = _scenario_name(env_id)
@@ -70,7 +70,7 @@ def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDrive
     """Returns a driver that only changes its speed.
 
     Args:
-        env_id: for example "drivesim/Obstacles-v0".
+        env_id: for example "drivesim/Obstacles-v1".
         reckless: speed up to the limit and brake for nothing, instead of for what is ahead.
     """
     name = _scenario_name(env_id)

@@ -20,7 +20,7 @@ from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_
 
 GROUP = 62  # vehicles to a word of bits
 LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
-LOOK_BACK_AT_EGOS = 16  # cells, among several egos: what Highway-v0 has looked back
+LOOK_BACK_AT_EGOS = 16  # cells, among several egos: what Highway-v1 has looked back
 
 
 @kernel

@@ -25,14 +25,30 @@ PORTAL = 128
 UNREACHABLE = 65535  # distance of a cell without a legal way to the destination
 ROW_SHIFT = 30
 
+# --- who may enter a junction --------------------------------------------------------------------------------------
+SIGNALS, ALL_WAY_STOP, YIELD, NO_CONTROL = 0, 1, 2, 3
+
 JUNCTION = np.dtype(
     (
         np.record,
         [
-            ("green_0", "i4"),  # ticks; north-south is axis 0, east-west axis 1
+            ("control", "i4"),  # SIGNALS … NO_CONTROL
+            ("ranks", "i4", (4,)),  # of YIELD, by the heading of an approach: 0 goes first
+            ("green_0", "i4"),  # of SIGNALS: ticks; north-south is axis 0, east-west axis 1
             ("green_1", "i4"),
             ("yellow", "i4"),
             ("all_red", "i4"),
+        ],
+    )
+)
+
+# What it takes to arrive at a destination, beside being there.
+GOAL = np.dtype(
+    (
+        np.record,
+        [
+            ("heading", "i4"),  # 1 + the heading in which a tick must end there, 0 = any
+            ("top_speed", "i4"),  # 1 + the greatest speed with which it may, 0 = any
         ],
     )
 )
@@ -52,16 +68,26 @@ MAP = Structure(
         ("num_junctions", "i4"),
         ("num_slots", "i4"),  # cells that can be reserved
         ("num_destinations", "i4"),
+        ("has_goal_headings", "i4"),  # distances depend on the heading of an ego
+        ("num_passing", "i4"),  # cells on which overtaking is allowed
+        ("has_reverse", "i4"),  # egos have a reverse gear
     ),
     blocks=(
         ("steps", "i4"),  # (4,) from a cell to the next one in each heading
         ("junctions", JUNCTION),
+        ("goals", GOAL),  # of every destination
         ("leads_to", "i4"),  # where portals are: 4 * the cell that is entered + the heading in which it is left
         ("comes_from", "i4"),  # where portals are: the portal that leads to a cell, 0 = none
-        ("distances", "u2"),  # destination by destination: moves left from every cell
+        (
+            "distances",
+            "u2",
+        ),  # destination by destination: moves left from every cell; where goals have headings, for each
+        # heading of the ego in turn
         ("ground", "u1"),  # allowed headings | kind << 4 | PORTAL
         ("lanes", "u1"),  # lane index << 4 | signed distance from its centre + 8
         ("ways", "u1"),  # destination by destination: 1 + the heading that traffic takes from every cell, 0 = no way
+        ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane, at most 255
+        ("passing", "u1"),  # the headings in which a cell may be used to overtake, one bit each
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
         ("slots", "u1"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
     ),
@@ -69,7 +95,14 @@ MAP = Structure(
 
 
 def map_dtype(
-    rows: int, cols: int, junctions: int = 0, destinations: int = 1, has_portals: bool = False, has_ways: bool = False
+    rows: int,
+    cols: int,
+    junctions: int = 0,
+    destinations: int = 1,
+    has_portals: bool = False,
+    has_ways: bool = False,
+    has_passing: bool = False,
+    has_goal_headings: bool = False,
 ) -> np.dtype[np.void]:
     """The record of a map of so many cells, which has what is asked for."""
     cells = (rows + 2) * (cols + 2)
@@ -78,12 +111,15 @@ def map_dtype(
         junctions=junctions,
         leads_to=cells if has_portals else 0,
         comes_from=cells if has_portals else 0,
-        distances=destinations * cells,
+        goals=destinations,
+        distances=destinations * cells * (4 if has_goal_headings else 1),
         ground=cells + WORD,  # so that a word may be read from every cell
         lanes=cells,
         junction=cells if junctions else 0,
         slots=cells if junctions else 0,
         ways=destinations * cells if has_ways else 0,
+        stays=destinations * cells if has_ways else 0,
+        passing=cells if has_passing else 0,
     )
 
 

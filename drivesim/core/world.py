@@ -27,6 +27,7 @@ NOT_STARTED, RUNNING, ENDED = 0, 1, 2
 
 # --- driver models of the traffic --------------------------------------------------------------------------------
 KRAUSS, NASCH, UNAWARE = 0, 1, 2
+CALM, NORMAL, HASTY = 0, 1, 2  # driver styles
 
 # --- signal colours ----------------------------------------------------------------------------------------------
 GREEN, YELLOW, RED = 0, 1, 2
@@ -54,6 +55,11 @@ VEHICLE = np.dtype(
             ("leader", "i4"),  # the vehicle that was seen, -1 = none
             ("may_enter", "i4"),  # the junction ahead: its way through it is reserved
             ("asked_at", "i4"),  # tick in which it first asked for the junction, -1 = has not
+            ("granted_at", "i4"),  # tick in which it was let in
+            ("style", "i4"),  # CALM, NORMAL, HASTY, of the traffic
+            ("dawdle", "i4"),  # its probability of dawdling in 1 / 65,536
+            ("patience", "i4"),  # ticks after which it goes first, and is let in
+            ("num_trips", "i4"),  # destinations that it has had before this one
         ],
     )
 )
@@ -79,6 +85,10 @@ EGO = np.dtype(
             ("offset", "i4"),  # |distance from the lane's centre| after this tick, cells
             ("jerk", "i4"),  # |change of acceleration| of this tick
             ("on_shoulder", "i4"),
+            ("stood_at", "i4"),  # the cell on which it last stood at the end of a tick, 0 = none since it has turned
+            ("reversed_at", "i4"),  # tick in which it last moved backwards, far negative = never
+            ("num_lane_changes", "i4"),
+            ("ticks_standing", "i4"),
             ("drive", "i4"),  # GOING, HAS_ENDED, WAS_TOLD
         ],
     )

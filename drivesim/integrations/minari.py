@@ -1,6 +1,6 @@
 """Minari datasets: the rollouts of any driver, stored so that every episode can be driven again, to the last bit.
 
-    dataset = record("drivesim/Obstacles-v0", policy, 1000, seed=0, dataset_id="obstacles/mine-v0", author="me")
+    dataset = record("drivesim/Obstacles-v1", policy, 1000, seed=0, dataset_id="obstacles/mine-v0", author="me")
     dataset = from_replays([Replay.load(path) for path in paths], "obstacles/human-v0", author="me")
     verify(minari.load_dataset("obstacles/mine-v0"))         # drives all of it and compares every number
     replays_of(dataset)[3].save("fourth.json")               # to be watched, filmed or driven in another observation

@@ -1,7 +1,7 @@
 """Several egos in one world, through PettingZoo's parallel interface.
 
 import drivesim
-env = drivesim.parallel_env("drivesim/Highway-v0", num_agents=8)
+env = drivesim.parallel_env("drivesim/Highway-v1", num_agents=8)
 observations, infos = env.reset(seed=0)
 while env.agents:
     actions = {agent: env.action_space(agent).sample(infos[agent]["action_mask"]) for agent in env.agents}
@@ -35,7 +35,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
     """Egos that share a world; the agents are `car_0`, `car_1` and so on.
 
     Args:
-        env_id: `drivesim/Highway-v0` or `drivesim/Intersection-v0`.
+        env_id: `drivesim/Highway-v1` or `drivesim/Intersection-v1`.
         num_agents: egos, 1 … 8.
         max_episode_steps: time limit; None = the registered one, -1 = none.
         render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`.

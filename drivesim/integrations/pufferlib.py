@@ -41,7 +41,7 @@ class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib ma
     """N egos, each in a world of its own, as a native environment of PufferLib 3.
 
     Args:
-        env_id: such as `"drivesim/Highway-v0"`.
+        env_id: such as `"drivesim/Highway-v1"`.
         num_envs: envs, N, which PufferLib calls agents.
         buf: the arrays to write into, by name; PufferLib passes them. None = arrays of its own.
         seed: for the first reset, if that has none; PufferLib passes it.

@@ -1,7 +1,7 @@
 """RLlib: every environment in Tune's registry, where the processes of a cluster find it.
 
 register()
-config = PPOConfig().environment("drivesim/Highway-v0", env_config={"observation": "features"})
+config = PPOConfig().environment("drivesim/Highway-v1", env_config={"observation": "features"})
 config.env_runners(gym_env_vectorize_mode="vector_entry_point", num_envs_per_env_runner=32)
 config.callbacks(on_episode_end=log_episode)
 """
@@ -45,7 +45,7 @@ def make_env(env_id: str, context: Mapping[str, Any]) -> gym.Env[Any, Any] | Vec
     """The environment of an RLlib runner: a single one, or with `num_envs` in the context a vector environment.
 
     Args:
-        env_id: such as `"drivesim/Highway-v0"`.
+        env_id: such as `"drivesim/Highway-v1"`.
         context: the options of the environment, which are RLlib's `env_config`. RLlib adds `num_envs` under
             `gym_env_vectorize_mode="vector_entry_point"`; `num_threads` is then 1 unless given, since Ray plans with
             one processor per runner, and envs get their seeds from `SpreadSeeds`.

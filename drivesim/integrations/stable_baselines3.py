@@ -2,7 +2,7 @@
 
 from stable_baselines3 import PPO
 from drivesim.integrations.stable_baselines3 import make_vec_env
-model = PPO("MlpPolicy", make_vec_env("drivesim/Obstacles-v0", n_envs=256, seed=0, observation="features"))
+model = PPO("MlpPolicy", make_vec_env("drivesim/Obstacles-v1", n_envs=256, seed=0, observation="features"))
 """
 
 from __future__ import annotations

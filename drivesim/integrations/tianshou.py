@@ -74,7 +74,7 @@ class TianshouVecEnv(BaseVectorEnv):  # type: ignore[misc]  # its types are not 
     """The equal of `tianshou.env.DummyVectorEnv` over N environments of `gym.make`, on one compiled loop.
 
     Args:
-        env_id: such as `"drivesim/Highway-v0"`.
+        env_id: such as `"drivesim/Highway-v1"`.
         num_envs: envs, N.
         **options: those of `drivesim.vector_env.DriveVectorEnv`, but for `autoreset_mode`: collectors reset the envs
             themselves.

@@ -53,7 +53,7 @@ def make_env(
     """A TorchRL environment with batch size (N,) over one native vector environment.
 
     Args:
-        env_id: such as `"drivesim/Highway-v0"`.
+        env_id: such as `"drivesim/Highway-v1"`.
         num_envs: envs, N.
         autoreset_mode: `DISABLED`, in which TorchRL resets the envs that have ended, or `SAME_STEP`. The latter is
             slower under TorchRL, and where all envs end in one step, TorchRL skips an episode of each.

@@ -171,7 +171,7 @@ class Autodrive(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v0: first release.
+    * v1: the world of many roads, see the change log. v0 was never released.
     """
 
     config = AutodriveConfig

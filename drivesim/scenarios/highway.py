@@ -156,7 +156,7 @@ class Highway(Scenario):
     Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534.
 
     ## Version history
-    * v0: first release.
+    * v1: the world of many roads, see the change log. v0 was never released.
     """
 
     config = HighwayConfig

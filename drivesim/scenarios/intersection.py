@@ -228,7 +228,7 @@ class Intersection(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v0: first release.
+    * v1: the world of many roads, see the change log. v0 was never released.
     """
 
     config = IntersectionConfig

@@ -137,7 +137,7 @@ class LaneKeep(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v0: first release.
+    * v1: the world of many roads, see the change log. v0 was never released.
     """
 
     config = LaneKeepConfig

@@ -182,7 +182,7 @@ class Obstacles(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v0: first release.
+    * v1: the world of many roads, see the change log. v0 was never released.
     """
 
     config = ObstaclesConfig

@@ -75,6 +75,10 @@ class Scenario:
     """Cells in and behind junctions, which traffic reserves."""
     has_ways: ClassVar[bool] = False
     """Whether traffic follows ways to its destinations; else it drives straight on."""
+    has_passing: ClassVar[bool] = False
+    """Whether there are cells on which overtaking is allowed."""
+    has_goal_headings: ClassVar[bool] = False
+    """Whether a goal must be reached in a heading, so that the distance to it depends on the ego's."""
     window: ClassVar[Window]
     speed_limit: ClassVar[int]
     """Speed limit, cells per tick; `lay` finds it in `options.speed_limit`."""
@@ -102,7 +106,15 @@ class Scenario:
     @classmethod
     def map_dtype(cls, level: LevelConfig) -> np.dtype[np.void]:
         """The record of a map of such a level."""
-        return map_dtype(*cls.shape(level), cls.num_junctions, cls.num_destinations, cls.has_portals, cls.has_ways)
+        return map_dtype(
+            *cls.shape(level),
+            junctions=cls.num_junctions,
+            destinations=cls.num_destinations,
+            has_portals=cls.has_portals,
+            has_ways=cls.has_ways,
+            has_passing=cls.has_passing,
+            has_goal_headings=cls.has_goal_headings,
+        )
 
     @classmethod
     def world_dtype(cls, level: LevelConfig, num_egos: int = 1) -> np.dtype[np.void]:

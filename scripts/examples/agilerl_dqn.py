@@ -14,7 +14,7 @@ from agilerl.training.train_off_policy import train_off_policy
 import drivesim  # noqa: F401  registers its ids
 from drivesim.integrations.agilerl import RealReplayBuffer, RealRows
 
-ID = "drivesim/LaneKeep-v0"
+ID = "drivesim/LaneKeep-v1"
 
 
 def train(max_steps: int = 15_000, seed: int = 0) -> tuple[float, float]:

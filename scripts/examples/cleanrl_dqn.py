@@ -1,6 +1,6 @@
 """Double DQN in one file, in the style of CleanRL: read it from top to bottom, copy it, change it.
 
-    python scripts/examples/cleanrl_dqn.py --env-id drivesim/Obstacles-v0 --difficulty easy
+    python scripts/examples/cleanrl_dqn.py --env-id drivesim/Obstacles-v1 --difficulty easy
     tensorboard --logdir runs
 
 What is stored as the successor of a step is the step's own, also where an episode ended: a SAME_STEP environment
@@ -29,7 +29,7 @@ import drivesim  # noqa: F401 (registers the environments)
 class Args:
     """Settings of a run; every field is a flag."""
 
-    env_id: str = "drivesim/LaneKeep-v0"
+    env_id: str = "drivesim/LaneKeep-v1"
     """id of the environment"""
     difficulty: str = "easy"
     """easy, medium or hard"""

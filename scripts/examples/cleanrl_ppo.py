@@ -1,6 +1,6 @@
 """PPO in one file, in the style of CleanRL: read it from top to bottom, copy it, change it.
 
-    python scripts/examples/cleanrl_ppo.py --env-id drivesim/Obstacles-v0 --difficulty easy
+    python scripts/examples/cleanrl_ppo.py --env-id drivesim/Obstacles-v1 --difficulty easy
     tensorboard --logdir runs
 
 It differs from most scripts of its kind in one point: an episode that is cut by the time limit still bootstraps, from
@@ -28,7 +28,7 @@ import drivesim  # noqa: F401 (registers the environments)
 class Args:
     """Settings of a run; every field is a flag."""
 
-    env_id: str = "drivesim/LaneKeep-v0"
+    env_id: str = "drivesim/LaneKeep-v1"
     """id of the environment"""
     difficulty: str = "easy"
     """easy, medium or hard"""

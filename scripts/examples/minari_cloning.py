@@ -15,7 +15,7 @@ from agents.evaluation import evaluate
 from agents.scripted import make_scripted
 from drivesim.integrations.minari import record, verify
 
-ID, NUM_ENVS, NUM_LEVELS = "drivesim/Obstacles-v0", 64, 2000
+ID, NUM_ENVS, NUM_LEVELS = "drivesim/Obstacles-v1", 64, 2000
 RULES = make_scripted(ID, max_speed=1)  # faster, they look further ahead than the features tell, and cannot be cloned
 SEEN, FEATURES = EnvChoice(ID, observation=RULES.observation), EnvChoice(ID, observation="features")
 

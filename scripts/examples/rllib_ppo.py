@@ -15,7 +15,7 @@ from drivesim.integrations.rllib import log_episode, register
 def train(arguments: Sequence[str] | None = None) -> list[float]:
     """The share of the latest 100 episodes that succeeded, after each iteration; NaN before the first has ended."""
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--env", default="drivesim/LaneKeep-v0", help="id of the environment")
+    parser.add_argument("--env", default="drivesim/LaneKeep-v1", help="id of the environment")
     parser.add_argument("--num-env-runners", type=int, default=2, help="processes that drive, one processor each")
     parser.add_argument("--num-envs", type=int, default=16, help="envs of each of them")
     parser.add_argument("--iterations", type=int, default=20, help="updates, each from 2,048 steps")

@@ -17,7 +17,7 @@ from sb3_contrib.common.maskable.evaluation import evaluate_policy
 
 from drivesim.integrations.stable_baselines3 import make_vec_env
 
-ENV = "drivesim/LaneKeep-v0"
+ENV = "drivesim/LaneKeep-v1"
 
 
 def success_rate(model: MaskablePPO, num_levels: int = 500) -> float:

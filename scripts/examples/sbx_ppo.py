@@ -16,7 +16,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from drivesim.integrations.stable_baselines3 import make_vec_env
 
-ENV = "drivesim/LaneKeep-v0"
+ENV = "drivesim/LaneKeep-v1"
 
 
 def success_rate(model: PPO, num_levels: int = 500) -> float:

@@ -29,7 +29,7 @@ def share_that_arrives(policy: NetworkPolicy, env_id: str, num_agents: int) -> f
 
 
 def main(
-    env: str = "drivesim/Highway-v0",
+    env: str = "drivesim/Highway-v1",
     num_agents: int = 8,  # egos in each world
     num_worlds: int = 128,
     total_steps: int = 14_000_000,  # of all egos together

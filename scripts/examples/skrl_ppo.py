@@ -15,7 +15,7 @@ from skrl.utils.model_instantiators.torch import categorical_model, deterministi
 
 import drivesim  # noqa: F401  registers its ids
 
-ID, NUM_ENVS, ROLLOUT = "drivesim/LaneKeep-v0", 64, 32
+ID, NUM_ENVS, ROLLOUT = "drivesim/LaneKeep-v1", 64, 32
 
 
 class ExactPPO(PPO):  # type: ignore[misc]  # its types are not looked at

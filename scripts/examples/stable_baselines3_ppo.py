@@ -18,7 +18,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from drivesim.integrations.stable_baselines3 import make_vec_env
 
-ENV = "drivesim/Obstacles-v0"
+ENV = "drivesim/Obstacles-v1"
 HALF = {"collision": -0.5, "off_road": -0.5}  # under full penalties a beginner first learns to park
 
 

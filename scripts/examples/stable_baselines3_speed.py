@@ -23,8 +23,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from drivesim.integrations.stable_baselines3 import make_vec_env
 
-MAKE = partial(gym.make, "drivesim:drivesim/Obstacles-v0", observation="features")
-NATIVE = partial(make_vec_env, "drivesim/Obstacles-v0", observation="features", num_threads=1)
+MAKE = partial(gym.make, "drivesim:drivesim/Obstacles-v1", observation="features")
+NATIVE = partial(make_vec_env, "drivesim/Obstacles-v1", observation="features", num_threads=1)
 CASES: list[tuple[str, int, Callable[[int], VecEnv]]] = [
     *(("make_vec_env", n, NATIVE) for n in (16, 256, 1024)),
     ("DummyVecEnv", 16, lambda n: DummyVecEnv([MAKE] * n)),

@@ -12,7 +12,7 @@ from tianshou.utils.net.common import Net
 
 from drivesim.integrations.tianshou import TianshouVecEnv
 
-ID, NUM_ENVS, NUM_TESTS = "drivesim/LaneKeep-v0", 32, 64
+ID, NUM_ENVS, NUM_TESTS = "drivesim/LaneKeep-v1", 32, 64
 
 
 def train(epochs: int = 8, seed: int = 0) -> tuple[float, float]:

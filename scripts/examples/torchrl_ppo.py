@@ -13,7 +13,7 @@ from torchrl.objectives.value import GAE
 
 from drivesim.integrations.torchrl import make_env
 
-ID, NUM_ENVS, FRAMES, EPOCHS, MINIBATCHES = "drivesim/LaneKeep-v0", 64, 2048, 4, 4
+ID, NUM_ENVS, FRAMES, EPOCHS, MINIBATCHES = "drivesim/LaneKeep-v1", 64, 2048, 4, 4
 OPTIONS = {"auto_register_policy_transforms": False}  # the network is not recurrent
 
 

@@ -51,13 +51,13 @@ RUN = TrainConfig(
 )
 CASES: dict[str, tuple[str, AgentConfig]] = {
     "dqn": (
-        "drivesim/Autodrive-v0",
+        "drivesim/Autodrive-v1",
         DQNConfig(
             num_envs=NUM_ENVS, batch_size=32, buffer_size=400, learning_starts=64, train_frequency=8, network=SMALL
         ),
     ),
     "ppo": (
-        "drivesim/Autodrive-v0",
+        "drivesim/Autodrive-v1",
         PPOConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, mask_actions=True, network=SMALL),
     ),
     "recurrent_ppo": (

@@ -110,7 +110,7 @@ def tabulate(street: range = range(SIZE), **options: Any) -> LevelTable:
         options: of the environment, beside :data:`OPTIONS`.
     """
     envs = gym.make_vec(
-        "drivesim/Autodrive-v0", num_envs=NUM_ENVS, autoreset_mode="Disabled", **OPTIONS, **options
+        "drivesim/Autodrive-v1", num_envs=NUM_ENVS, autoreset_mode="Disabled", **OPTIONS, **options
     ).unwrapped
     envs.reset(seed=0)
     starts = legal_starts(walled(envs.get_state()[:1], street), options["crossing_cars"], street)

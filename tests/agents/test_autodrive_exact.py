@@ -135,7 +135,7 @@ def table_of(level: str, reward: str) -> LevelTable:
 def own_route_length(level: str) -> int:
     """Cells from the start that the generator drew for this level, whose share a cell is worth."""
     options = {name: value for name, value in LEVELS[level].items() if name != "street"}
-    obs, _ = gym.make("drivesim/Autodrive-v0", **OPTIONS, **options).reset(seed=0)
+    obs, _ = gym.make("drivesim/Autodrive-v1", **OPTIONS, **options).reset(seed=0)
     field = Field.seen_in(obs)
     return field.distances()[field.ego[:2]]
 
@@ -179,7 +179,7 @@ def test_a_drive_in_the_environment_follows_the_table(level: str) -> None:
     """Drives of many steps: nothing that the observation does not show makes a difference."""
     table = table_of(level, "route")
     numbers = {table.obs[state].tobytes(): state for state in table.running}
-    env = gym.make("drivesim/Autodrive-v0", reward="route", **OPTIONS, **LEVELS[level])
+    env = gym.make("drivesim/Autodrive-v1", reward="route", **OPTIONS, **LEVELS[level])
     rng = np.random.default_rng(0)
     num_ends = 0
     obs, _ = env.reset(seed=0)

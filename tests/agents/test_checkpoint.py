@@ -386,7 +386,7 @@ OTHER_RUNS: list[tuple[str, TrainConfig, AgentConfig]] = [
     ("ppo", replace(RUN, agent="ppo"), replace(PPO_CONFIG, memory_size=5)),
     ("ppo", replace(RUN, agent="ppo"), replace(PPO_CONFIG, num_steps=2)),
     ("ppo", replace(RUN, agent="ppo"), replace(PPO_CONFIG, separate_critic=True)),
-    ("ppo", replace(RUN, agent="ppo", env="drivesim/Autodrive-v0"), PPO_CONFIG),
+    ("ppo", replace(RUN, agent="ppo", env="drivesim/Autodrive-v1"), PPO_CONFIG),
 ]
 
 

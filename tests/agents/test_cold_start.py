@@ -32,7 +32,7 @@ def fail():
     raise AssertionError("the loop had to compile")
 
 for mode in ("SameStep", "NextStep"):
-    run = replace(RUN, env="drivesim/LaneKeep-v0", observation="features", autoreset_mode=mode, eval_episodes=8)
+    run = replace(RUN, env="drivesim/LaneKeep-v1", observation="features", autoreset_mode=mode, eval_episodes=8)
     load_kernels(run)
     kernel_cache.before_compiling(fail)
     agent = replace(AGENT, mask_actions=True)

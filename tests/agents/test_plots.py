@@ -29,7 +29,7 @@ def write_run(
     folder: Path,
     seed: int = 0,
     *,
-    env: str = "drivesim/Highway-v0",
+    env: str = "drivesim/Highway-v1",
     agent: str = "ppo",
     success: tuple[float, ...] = (0.1, 0.5, 0.9),
     steps: tuple[int, ...] = STEPS,
@@ -150,7 +150,7 @@ class TestRuns:
         assert read_run(tmp_path / "run").curve("eval/success_rate", "seconds").x.tolist() == [99.0]
 
     def test_are_grouped_by_environment_and_algorithm(self, tmp_path: Path) -> None:
-        names = [("drivesim/Highway-v0", "ppo"), ("drivesim/Highway-v0", "dqn"), ("drivesim/LaneKeep-v0", "ppo")]
+        names = [("drivesim/Highway-v1", "ppo"), ("drivesim/Highway-v1", "dqn"), ("drivesim/LaneKeep-v1", "ppo")]
         folders = [
             write_run(tmp_path / f"{number}-{seed}", seed, env=env, agent=agent)
             for seed in (2, 0, 1)
@@ -228,14 +228,14 @@ class TestLearningCurve:
         assert not thin_lines_of(success)
         assert not success.collections
         legend = drawn[0].legends[0]
-        assert legend.get_title().get_text() == "PPO on drivesim/Highway-v0, seed 0"
+        assert legend.get_title().get_text() == "PPO on drivesim/Highway-v1, seed 0"
         assert not legend.get_frame_on()
 
     def test_of_several_seeds_is_their_mean_with_every_seed_thin(self, tmp_path: Path, drawn: list[Any]) -> None:
         runs = [write_run(tmp_path / f"{seed}", seed, success=(0.1 * seed, 0.5, 0.9)) for seed in range(3)]
         paths = plot_learning_curve(runs, tmp_path / "out")
         assert [path.name for path in paths] == [
-            "learning_curve__Highway-v0__ppo.png", "learning_curve__Highway-v0__ppo.svg",
+            "learning_curve__Highway-v1__ppo.png", "learning_curve__Highway-v1__ppo.svg",
         ]  # fmt: skip
         success, _ = drawn[0].axes
         assert lines_of(success, "held-out levels (greedy)").get_ydata() == pytest.approx([10, 50, 90])
@@ -264,7 +264,7 @@ class TestLearningCurve:
 
     def test_of_two_algorithms_is_refused(self, tmp_path: Path) -> None:
         runs = [write_run(tmp_path / "one", agent="ppo"), write_run(tmp_path / "two", agent="dqn")]
-        with pytest.raises(ValueError, match="got ppo on drivesim/Highway-v0, dqn on drivesim/Highway-v0"):
+        with pytest.raises(ValueError, match="got ppo on drivesim/Highway-v1, dqn on drivesim/Highway-v1"):
             plot_learning_curve(runs, tmp_path)
 
     @pytest.mark.parametrize(

@@ -79,15 +79,15 @@ def test_the_rule_based_driver_succeeds(env_id: str) -> None:
 
 
 def test_the_rule_based_driver_stops_at_red() -> None:
-    driver = make_scripted("drivesim/Intersection-v0")
-    config = EnvChoice("drivesim/Intersection-v0", observation=driver.observation)
+    driver = make_scripted("drivesim/Intersection-v1")
+    config = EnvChoice("drivesim/Intersection-v1", observation=driver.observation)
     ends = first_episodes(driver, config, EPISODES, 0, "test")
     assert ends["red_light"].sum() == 0
     assert ends["wrong_way"].mean() <= 0.01
 
 
 def test_on_the_highway_steering_is_what_makes_the_difference() -> None:
-    assert rule_based("drivesim/Highway-v0")["success_rate"] >= never_steering("drivesim/Highway-v0") + 0.30
+    assert rule_based("drivesim/Highway-v1")["success_rate"] >= never_steering("drivesim/Highway-v1") + 0.30
 
 
 @pytest.mark.parametrize("difficulty", ["easy", "hard"])
@@ -130,12 +130,12 @@ def test_a_driver_keeps_to_its_greatest_speed(env_id: str) -> None:
 
 
 def test_wrong_arguments_say_what_is_allowed() -> None:
-    with pytest.raises(ValueError, match=r"Obstacles-v0.*'drivesim/Obstakles-v0'"):
+    with pytest.raises(ValueError, match=r"Obstacles-v1.*'drivesim/Obstakles-v0'"):
         make_scripted("drivesim/Obstakles-v0")
-    with pytest.raises(ValueError, match=r"Obstacles-v0.*'Parking'"):
+    with pytest.raises(ValueError, match=r"Obstacles-v1.*'Parking'"):
         make_never_steering("Parking")
     with pytest.raises(ValueError, match="max_speed must be at least 1, got 0"):
-        make_scripted("drivesim/Obstacles-v0", max_speed=0)
+        make_scripted("drivesim/Obstacles-v1", max_speed=0)
 
 
 def test_the_rules_know_observations_only_and_who_chooses_them_the_speed_limit() -> None:

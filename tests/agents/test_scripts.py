@@ -57,7 +57,7 @@ def test_resume_takes_the_saved_settings_and_new_limits(run_dir: Path, capsys: p
 
 def test_errors_say_what_is_wrong_and_what_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert load_script("train").main(["--env", "drivesim/Obstakles-v0"]) == 2
-    assert "drivesim/Obstacles-v0" in capsys.readouterr().err
+    assert "drivesim/Obstacles-v1" in capsys.readouterr().err
     assert load_script("evaluate").main([str(tmp_path / "missing"), "--json"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -69,12 +69,12 @@ def test_errors_say_what_is_wrong_and_what_exists(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize("agent", AGENT_CONFIGS)
 def test_help_lists_every_setting_of_the_chosen_algorithm(agent: AgentName, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        load_script("train").main(["--agent", agent, "--env", "drivesim/LaneKeep-v0", "--help"])
+        load_script("train").main(["--agent", agent, "--env", "drivesim/LaneKeep-v1", "--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     for name in AGENT_CONFIGS[agent].__dataclass_fields__:
         assert f"--{name.replace('_', '-')}" in shown, name
-    assert "drivesim/LaneKeep-v0" in shown
+    assert "drivesim/LaneKeep-v1" in shown
     others = {name for kind in AGENT_CONFIGS.values() for name in kind.__dataclass_fields__}
     for name in others - set(AGENT_CONFIGS[agent].__dataclass_fields__):
         assert f"--{name.replace('_', '-')} " not in shown, name
@@ -101,7 +101,7 @@ def test_a_driver_with_memory_and_masks_is_trained_compared_filmed_and_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [
-        "--env", "drivesim/Autodrive-v0", "--agent", "ppo", "--num-envs", "8", "--num-steps", "8",
+        "--env", "drivesim/Autodrive-v1", "--agent", "ppo", "--num-envs", "8", "--num-steps", "8",
         "--minibatches", "2", "--memory-size", "4", "--mask-actions", "--network.hidden-sizes", "16",
         "--total-steps", "256", "--eval-episodes", "8", "--num-threads", "1", "--no-tensorboard",
         "--no-progress", "--final-episodes", "10", "--out", str(tmp_path),

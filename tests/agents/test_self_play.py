@@ -12,7 +12,7 @@ from agents.stepping import Stepper
 
 
 def test_rows_of_egos_that_wait_are_not_real_and_drives_begin_together() -> None:
-    stepper = Stepper(drivesim.parallel_vec_env("drivesim/Highway-v0", 8, 4, observation="features"))
+    stepper = Stepper(drivesim.parallel_vec_env("drivesim/Highway-v1", 8, 4, observation="features"))
     stepper.begin(list(range(8)))
     rng = np.random.default_rng(0)
     waits = np.zeros(32, np.bool_)
@@ -31,7 +31,7 @@ def test_what_an_ego_that_waits_sees_and_earns_does_not_change_the_weights() -> 
     """The same rollout twice, the second time with nonsense in the rows that are not real."""
     weights = []
     for nonsense in (False, True):
-        stepper = Stepper(drivesim.parallel_vec_env("drivesim/Highway-v0", 4, 4, observation="features"))
+        stepper = Stepper(drivesim.parallel_vec_env("drivesim/Highway-v1", 4, 4, observation="features"))
         space = stepper.envs.single_observation_space
         config = PPOConfig(num_envs=16, num_steps=64, minibatches=2)
         agent = PPO(space, stepper.envs.single_action_space, config, seed=0, total_steps=10_000)

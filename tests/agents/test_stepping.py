@@ -21,7 +21,7 @@ ENVS: dict[str, dict[str, Any]] = {
     "probes/TwoStep-v0": {},
     "probes/Truncation-v0": {},
     # So short a limit that some episodes are cut and others end in a crash.
-    "drivesim/Autodrive-v0": {"max_episode_steps": 9},
+    "drivesim/Autodrive-v1": {"max_episode_steps": 9},
 }
 MODES = list(AutoresetMode)
 NUM_ENVS = 6
@@ -102,7 +102,7 @@ def test_transitions_join_within_an_episode_and_only_there(env_id: str, mode: Au
         "probes/Cue-v0": {(True, False)},
         "probes/TwoStep-v0": {(False, False), (True, False)},
         "probes/Truncation-v0": {(False, False), (False, True)},
-        "drivesim/Autodrive-v0": {(False, False), (False, True), (True, False)},
+        "drivesim/Autodrive-v1": {(False, False), (False, True), (True, False)},
     }
     assert kinds >= expected[env_id]
 
@@ -126,7 +126,7 @@ def test_the_row_that_begins_an_episode_under_next_step_is_not_real() -> None:
     ]
 
 
-@pytest.mark.parametrize("env_id", ["probes/Truncation-v0", "drivesim/Autodrive-v0"])
+@pytest.mark.parametrize("env_id", ["probes/Truncation-v0", "drivesim/Autodrive-v1"])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_state_continues_exactly_wherever_it_was_taken(env_id: str, mode: AutoresetMode) -> None:
     """In the middle of episodes, right after an end and, under NEXT_STEP, while envs wait to begin."""

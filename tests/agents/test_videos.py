@@ -24,7 +24,7 @@ from drivesim.replay import Replay, moments
 
 @pytest.fixture(scope="module")
 def drive() -> tuple[Replay, list[Moment]]:
-    replay = Replay.of("drivesim/Highway-v0", {"num_vehicles": 3}, seed=3, actions=[3, 1, 0, 1, 2, 1, 1])
+    replay = Replay.of("drivesim/Highway-v1", {"num_vehicles": 3}, seed=3, actions=[3, 1, 0, 1, 2, 1, 1])
     return replay, list(moments(replay))
 
 

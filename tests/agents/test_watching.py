@@ -26,8 +26,8 @@ from drivesim.render.state import place_of
 from drivesim.rendering import state_of
 from drivesim.replay import Replay
 
-HIGHWAY, OBSTACLES, INTERSECTION = "drivesim/Highway-v0", "drivesim/Obstacles-v0", "drivesim/Intersection-v0"
-AUTODRIVE = "drivesim/Autodrive-v0"
+HIGHWAY, OBSTACLES, INTERSECTION = "drivesim/Highway-v1", "drivesim/Obstacles-v1", "drivesim/Intersection-v1"
+AUTODRIVE = "drivesim/Autodrive-v1"
 FEATURES = gym.spaces.Box(-1.0, 1.0, (12,), np.float32)
 SMALL = NetworkConfig(hidden_sizes=(16, 8))
 NUM_ACTIONS = 5
@@ -222,7 +222,7 @@ def test_a_driver_thinks_along_with_whoever_drove_in_its_own_observation(name: s
         assert (moments[n + 1].action, moments[n + 1].reward) == (action, reward)
     assert moments[-1].decision is None
     assert len(moments) == len(actions) + 1
-    with pytest.raises(ValueError, match="env of the driver must be that of the replay, 'drivesim/Highway-v0', got 'd"):
+    with pytest.raises(ValueError, match="env of the driver must be that of the replay, 'drivesim/Highway-v1', got 'd"):
         think_along(policy, EnvChoice(OBSTACLES), replay)
 
 

@@ -26,7 +26,7 @@ from drivesim import Action
 from drivesim.config import RewardWeights
 
 def stand(**options):
-    env = gym.make("drivesim/LaneKeep-v0", **options)
+    env = gym.make("drivesim/LaneKeep-v1", **options)
     env.reset(seed=0)
     _, reward, terminated, _, info = env.step(Action.IDLE)
     return env, reward, terminated, info
@@ -49,7 +49,7 @@ env.step(Action.FASTER)
 _, reward, _, _, info = env.step(Action.IDLE)
 assert info["honked"] and info["reward_terms"]["honked"] == 0.0 and reward > 0.0
 
-envs = gym.make_vec("drivesim/LaneKeep-v0", num_envs=2, max_episode_steps=1)
+envs = gym.make_vec("drivesim/LaneKeep-v1", num_envs=2, max_episode_steps=1)
 envs.reset(seed=0)
 assert envs.step([Action.IDLE, Action.FASTER])[4]["honked"].tolist() == [True, False]
 

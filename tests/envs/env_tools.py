@@ -15,11 +15,11 @@ from drivesim.registry import IDS
 
 OBSERVATIONS = ("grid", "features", "full_grid")
 MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
-HIGHWAY = "drivesim/Highway-v0"
-LANE_KEEP = "drivesim/LaneKeep-v0"
-OBSTACLES = "drivesim/Obstacles-v0"
-AUTODRIVE = "drivesim/Autodrive-v0"
-INTERSECTION = "drivesim/Intersection-v0"
+HIGHWAY = "drivesim/Highway-v1"
+LANE_KEEP = "drivesim/LaneKeep-v1"
+OBSTACLES = "drivesim/Obstacles-v1"
+AUTODRIVE = "drivesim/Autodrive-v1"
+INTERSECTION = "drivesim/Intersection-v1"
 assert set(IDS) >= {HIGHWAY, LANE_KEEP, OBSTACLES, AUTODRIVE, INTERSECTION}
 
 IDLE, FASTER, SLOWER = 1, 3, 4

@@ -6,7 +6,7 @@ import numpy as np
 
 from drivesim.core.world import DRIVING
 
-IDS = ("drivesim/Highway-v0", "drivesim/Intersection-v0")
+IDS = ("drivesim/Highway-v1", "drivesim/Intersection-v1")
 IDLE, FASTER = 1, 3
 
 

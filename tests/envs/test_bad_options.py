@@ -104,7 +104,7 @@ def test_a_wrong_option_of_a_batch_is_refused_with_its_name_and_its_value(option
     assert_refused(lambda: DriveVectorEnv("Highway", **options), *parts)
 
 
-@pytest.mark.parametrize("scenario", ["Motorway", "highway", None, 4, "drivesim/Highway-v0", ["Highway"]])
+@pytest.mark.parametrize("scenario", ["Motorway", "highway", None, 4, "drivesim/Highway-v1", ["Highway"]])
 def test_an_unknown_scenario_is_refused_with_those_there_are(scenario) -> None:
     for make in (DriveEnv, DriveVectorEnv, EnvConfig, entry_of, scenario_of):
         assert_refused(lambda make=make: make(scenario), "scenario", repr(scenario), "'Highway'", "'LaneKeep'")

@@ -47,7 +47,7 @@ DENSE = {"num_lanes": 2, "length": 100, "num_vehicles": 40, "slowest": 1, "faste
 
 @pytest.mark.parametrize(
     ("env_id", "options"),
-    [("drivesim/Highway-v0", {}), ("drivesim/Highway-v0", DENSE), ("drivesim/Intersection-v0", {})],
+    [("drivesim/Highway-v1", {}), ("drivesim/Highway-v1", DENSE), ("drivesim/Intersection-v1", {})],
 )
 def test_traffic_never_collides_whatever_several_egos_do(env_id, options):
     """Whoever leads may crash or arrive in any tick and be gone; the one behind must not have counted on it."""
@@ -87,7 +87,7 @@ def test_an_ego_ends_once_and_waits_for_its_world(env_id):
 
 
 def test_the_return_told_at_the_end_is_the_sum_of_the_rewards():
-    envs = make("drivesim/Highway-v0", num_worlds=8, num_agents=4, num_vehicles=10)
+    envs = make("drivesim/Highway-v1", num_worlds=8, num_agents=4, num_vehicles=10)
     envs.reset(seed=3)
     rng = np.random.default_rng(3)
     totals, seen = np.zeros(32), 0
@@ -114,8 +114,8 @@ def test_egos_start_apart_and_can_all_arrive(env_id):
 
 
 def test_worlds_are_the_same_whatever_the_number_of_worlds_and_threads():
-    few = make("drivesim/Intersection-v0", num_worlds=3, num_agents=4)
-    many = make("drivesim/Intersection-v0", num_worlds=520, num_agents=4, num_threads=2)
+    few = make("drivesim/Intersection-v1", num_worlds=3, num_agents=4)
+    many = make("drivesim/Intersection-v1", num_worlds=520, num_agents=4, num_threads=2)
     few.reset(seed=5)
     many.reset(seed=5)
     rng = np.random.default_rng(5)
@@ -127,7 +127,7 @@ def test_worlds_are_the_same_whatever_the_number_of_worlds_and_threads():
 
 def test_the_order_of_the_egos_does_not_matter():
     """Two egos change places in the record and in the actions: everything else stays as it is."""
-    envs, mirror = (make("drivesim/Highway-v0", num_worlds=1, num_agents=2, dawdle=0.0) for _ in range(2))
+    envs, mirror = (make("drivesim/Highway-v1", num_worlds=1, num_agents=2, dawdle=0.0) for _ in range(2))
     envs.reset(seed=6)
     mirror.reset(seed=6)
     state = envs.get_state()
@@ -148,7 +148,7 @@ def test_the_order_of_the_egos_does_not_matter():
 
 
 def test_state_continues_exactly():
-    envs = make("drivesim/Intersection-v0", num_worlds=3, num_agents=3)
+    envs = make("drivesim/Intersection-v1", num_worlds=3, num_agents=3)
     envs.reset(seed=7)
     rng = np.random.default_rng(7)
     for _ in range(20):
@@ -165,11 +165,11 @@ def test_state_continues_exactly():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("drivesim/Autodrive-v0", 1, 2), "env_id must be one of"),
+        (("drivesim/Autodrive-v1", 1, 2), "env_id must be one of"),
         (("Highway", 1, 2), "env_id must be one of"),
-        (("drivesim/Highway-v0", 0, 2), "num_worlds must be in"),
-        (("drivesim/Highway-v0", 1, 9), r"num_agents must be in \[1, 8\], got 9"),
-        (("drivesim/Highway-v0", 1, 1.5), "num_agents must be an integer"),
+        (("drivesim/Highway-v1", 0, 2), "num_worlds must be in"),
+        (("drivesim/Highway-v1", 1, 9), r"num_agents must be in \[1, 8\], got 9"),
+        (("drivesim/Highway-v1", 1, 1.5), "num_agents must be an integer"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):
@@ -179,8 +179,8 @@ def test_bad_arguments_are_refused(arguments, message):
 
 def test_bad_options_and_actions_are_refused():
     with pytest.raises(TypeError, match="num_lane"):
-        make("drivesim/Highway-v0", num_lane=3)
-    envs = make("drivesim/Highway-v0")
+        make("drivesim/Highway-v1", num_lane=3)
+    envs = make("drivesim/Highway-v1")
     with pytest.raises(gym.error.ResetNeeded):
         envs.step(np.zeros(16, int))
     envs.reset(seed=0)
@@ -193,7 +193,7 @@ def test_bad_options_and_actions_are_refused():
 
 
 def test_worlds_are_drawn():
-    envs = make("drivesim/Highway-v0", num_worlds=2, num_agents=3, render_mode="rgb_array")
+    envs = make("drivesim/Highway-v1", num_worlds=2, num_agents=3, render_mode="rgb_array")
     envs.reset(seed=0)
     frames = envs.render()
     assert len(frames) == 2

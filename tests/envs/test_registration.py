@@ -96,7 +96,7 @@ def plain(map, world, options, scratch) -> bool:
         ({"max_egos": 0}, ("max_egos", "0")),
         ({"num_vehicles": classmethod(lambda cls, level: 10**6)}, ("presets['easy']", "1000000 vehicles")),
         ({"name": "Road-1"}, ("name", "'Road-1'", "identifier")),
-        ({"name": "Highway"}, ("'Highway' is taken", "drivesim/Highway-v0")),
+        ({"name": "Highway"}, ("'Highway' is taken", "drivesim/Highway-v1")),
     ],
     ids=lambda value: ",".join(value)[:60],
 )

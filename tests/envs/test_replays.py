@@ -207,7 +207,7 @@ def test_options_level_and_time_limit_are_part_of_a_replay(options, limit, tmp_p
     assert replay.max_episode_steps == (None if limit == 100 else limit)
     assert not {"render_mode", "render_size", "scenario"} & set(replay.options)
     replay.check()
-    saved = tmp_path / "new" / "folder" / "Obstacles-v0-6-0.json"
+    saved = tmp_path / "new" / "folder" / "Obstacles-v1-6-0.json"
     assert saved.exists() == (limit != -1), "only finished episodes are saved"
     if limit != -1:
         assert Replay.load(saved) == replay
@@ -253,7 +253,7 @@ def test_seeds_of_every_size_are_replayed(seed, tmp_path) -> None:
     env.reset(seed=seed)
     drive(env)
     (path,) = tmp_path.iterdir()
-    assert path.name == f"Highway-v0-{int(seed)}-0.json"
+    assert path.name == f"Highway-v1-{int(seed)}-0.json"
     replay = Replay.load(path)
     assert replay == env.replay
     replay.check()
@@ -312,7 +312,7 @@ BAD_FILES = [
     ({"env_id": "drivesim/Nowhere-v0"}, "env_id"),
     ({"env_id": "os:system"}, "env_id"),
     ({"env_id": "CartPole-v1"}, "env_id"),
-    ({"env_id": ["drivesim/Highway-v0"]}, "env_id"),
+    ({"env_id": ["drivesim/Highway-v1"]}, "env_id"),
     ({"options": []}, "options"),
     ({"options": {"lanes": 3}}, "lanes"),
     ({"options": {"render_mode": "human"}}, "render_mode"),
@@ -518,7 +518,7 @@ def test_a_recorder_is_part_of_the_specification_and_can_be_copied(tmp_path) -> 
     for twin in twins:
         drive(twin)
         assert twin.replay == env.replay
-    assert [path.name for path in tmp_path.iterdir()] == ["Intersection-v0-3-0.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["Intersection-v1-3-0.json"]
 
 
 def test_registering_does_not_load_replays_and_they_load_neither_torch_nor_pygame() -> None:

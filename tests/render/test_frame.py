@@ -79,7 +79,7 @@ def test_size_is_constant_over_episodes_and_suits_video_encoders(env_id):
     ],
 )
 def test_size_suits_video_encoders_with_other_options_too(name, level):
-    env = make(f"drivesim/{name}-v0", **level)
+    env = make(f"drivesim/{name}-v1", **level)
     frames = [draw_frame(state) for seed in range(2) for state in drive(env, seed)]
     assert len({frame.shape for frame in frames}) == 1
     height, width, _ = frames[0].shape
@@ -108,7 +108,7 @@ def test_ego_is_where_the_state_says(env_id):
 
 
 def test_a_cell_of_a_small_map_is_at_a_fixed_place():
-    env = make("drivesim/Autodrive-v0")
+    env = make("drivesim/Autodrive-v1")
     for state in drive(env, seed=2):
         frame = draw_frame(state)
         if state.world["vehicles"]["status"][0] == DRIVING:  # 12 x 12 cells of 52 pixels, the map's first the second
@@ -129,7 +129,7 @@ def test_frame_changes_as_the_ego_moves(env_id):
 
 
 def test_ring_scrolls_past_an_ego_that_stays_at_its_column():
-    env = make("drivesim/Highway-v0", num_vehicles=0)
+    env = make("drivesim/Highway-v1", num_vehicles=0)
     env.reset(seed=0)
     columns, frames = set(), []
     for _ in range(24):  # once around the ring and over its seam
@@ -141,7 +141,7 @@ def test_ring_scrolls_past_an_ego_that_stays_at_its_column():
 
 
 def test_ring_shows_traffic_across_its_seam():
-    env = make("drivesim/Highway-v0", num_vehicles=1)
+    env = make("drivesim/Highway-v1", num_vehicles=1)
     env.reset(seed=0)
     state = state_of(env)
     shown = []
@@ -155,7 +155,7 @@ def test_ring_shows_traffic_across_its_seam():
 
 
 def test_tall_road_is_shown_to_its_ends():
-    env = make("drivesim/Obstacles-v0")
+    env = make("drivesim/Obstacles-v1")
     env.reset(seed=0)
     state = state_of(env)
     assert count(draw_frame(state), palette.CHECKER_DARK) == 0
@@ -167,7 +167,7 @@ def test_tall_road_is_shown_to_its_ends():
 
 
 def test_traffic_is_where_the_state_says():
-    for env_id in ("drivesim/Autodrive-v0", "drivesim/Intersection-v0"):
+    for env_id in ("drivesim/Autodrive-v1", "drivesim/Intersection-v1"):
         for state in drive(make(env_id), seed=4):
             frame = draw_frame(state)
             vehicles = state.world["vehicles"]
@@ -178,7 +178,7 @@ def test_traffic_is_where_the_state_says():
 
 @pytest.mark.parametrize("axis", ["colour_0", "colour_1"])
 def test_signals_show_their_colour(axis):
-    env = make("drivesim/Intersection-v0", num_vehicles=0)
+    env = make("drivesim/Intersection-v1", num_vehicles=0)
     env.reset(seed=0)
     state = state_of(env)
     counts = {}
@@ -191,7 +191,7 @@ def test_signals_show_their_colour(axis):
 
 
 def test_each_approach_has_its_own_colour():
-    env = make("drivesim/Intersection-v0", num_vehicles=0)
+    env = make("drivesim/Intersection-v1", num_vehicles=0)
     env.reset(seed=0)
     state = state_of(env)
     state.world["lamps"]["colour_0"][0], state.world["lamps"]["colour_1"][0] = RED, GREEN
@@ -205,7 +205,7 @@ def test_each_approach_has_its_own_colour():
 
 
 def test_brake_lights_burn_while_a_car_slows_down():
-    env = make("drivesim/Autodrive-v0")
+    env = make("drivesim/Autodrive-v1")
     env.reset(seed=0)
     state = state_of(env)
     for car in range(2):
@@ -228,7 +228,7 @@ def test_a_crashed_car_is_in_flames():
 
 
 def test_a_wreck_at_the_edge_of_the_picture_is_cut_off():
-    env = make("drivesim/Intersection-v0")
+    env = make("drivesim/Intersection-v1")
     env.reset(seed=0)
     state = state_of(env)
     state.world["vehicles"]["status"][0] = CRASHED
@@ -243,13 +243,13 @@ def test_a_wreck_at_the_edge_of_the_picture_is_cut_off():
 
 
 def test_obstacles_stand_out():
-    env = make("drivesim/Obstacles-v0")
+    env = make("drivesim/Obstacles-v1")
     env.reset(seed=0)
     frame = env.render()
     assert count(frame, palette.BARRIER) > 0
     assert count(frame, palette.BARRIER_STRIPE) > 0
     assert count(frame, palette.PARKED) > 0
-    env = make("drivesim/Obstacles-v0", num_obstacles=0, num_walls=0, num_closed=0)
+    env = make("drivesim/Obstacles-v1", num_obstacles=0, num_walls=0, num_closed=0)
     env.reset(seed=0)
     frame = env.render()
     assert count(frame, palette.BARRIER) == count(frame, palette.PARKED) == 0
@@ -274,11 +274,11 @@ def test_drawing_alters_nothing(env_id):
 
 
 def test_same_world_same_frame():
-    env = make("drivesim/Intersection-v0")
+    env = make("drivesim/Intersection-v1")
     env.reset(seed=6)
     first = env.render()
     assert (env.render() == first).all()
-    other = make("drivesim/Intersection-v0")
+    other = make("drivesim/Intersection-v1")
     other.unwrapped.set_state(env.unwrapped.get_state())
     assert (draw_frame(state_of(other)) == first).all()
 
@@ -298,7 +298,7 @@ def test_text_has_one_ego_and_one_letter_per_cell(env_id):
 
 
 def test_text_of_a_field():
-    env = gym.make("drivesim/Autodrive-v0", render_mode="ansi", num_obstacles=1, crossing_cars=1)
+    env = gym.make("drivesim/Autodrive-v1", render_mode="ansi", num_obstacles=1, crossing_cars=1)
     env.reset(seed=8)
     state = state_of(env)
     lines = env.render().splitlines()
@@ -311,7 +311,7 @@ def test_text_of_a_field():
 
 
 def test_text_shows_signals_and_route():
-    env = gym.make("drivesim/Intersection-v0", render_mode="ansi", num_vehicles=0)
+    env = gym.make("drivesim/Intersection-v1", render_mode="ansi", num_vehicles=0)
     env.reset(seed=0)
     state = state_of(env)
     state.world["lamps"]["colour_0"][0], state.world["lamps"]["colour_1"][0] = GREEN, RED
@@ -323,7 +323,7 @@ def test_text_shows_signals_and_route():
 
 
 def test_the_goal_that_is_shown_is_that_of_ego_0():
-    env = gym.make("drivesim/Intersection-v0", distance=8, num_vehicles=0)
+    env = gym.make("drivesim/Intersection-v1", distance=8, num_vehicles=0)
     env.reset(seed=0)
     state = state_of(env)
     for goal, (row, col) in enumerate(((6, 15), (15, 23), (23, 14), (14, 6))):  # northbound, eastbound, …
@@ -341,7 +341,7 @@ def test_importing_the_renderer_loads_neither_pygame_nor_torch():
 
 
 def test_wrappers_collect_a_frame_per_step():
-    env = gym.wrappers.RenderCollection(make("drivesim/Obstacles-v0"))
+    env = gym.wrappers.RenderCollection(make("drivesim/Obstacles-v1"))
     env.reset(seed=0)
     for _ in range(4):
         env.step(FASTER)
@@ -350,7 +350,7 @@ def test_wrappers_collect_a_frame_per_step():
     assert all(frame.shape == frames[0].shape and frame.dtype == np.uint8 for frame in frames)
 
 
-@pytest.mark.parametrize("env_id", ["drivesim/Obstacles-v0", "drivesim/Intersection-v0"])
+@pytest.mark.parametrize("env_id", ["drivesim/Obstacles-v1", "drivesim/Intersection-v1"])
 def test_vector_environment_gives_the_frames_of_its_envs(env_id):
     envs = gym.make_vec(env_id, num_envs=3, render_mode="rgb_array")
     envs.reset(seed=10)

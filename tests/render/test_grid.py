@@ -36,7 +36,7 @@ def test_every_world_has_its_place(env_id, num_envs, columns):
 
 
 def test_more_columns_than_worlds_are_as_many_as_worlds():
-    scenes = scenes_of("drivesim/Autodrive-v0", 3)
+    scenes = scenes_of("drivesim/Autodrive-v1", 3)
     assert (draw_grid(scenes, size=600, columns=20) == draw_grid(scenes, size=600, columns=3)).all()
 
 
@@ -50,13 +50,13 @@ def test_columns_make_the_picture_most_like_a_square():
 
 
 def test_of_very_many_worlds_the_first_are_shown():
-    few = scenes_of("drivesim/Autodrive-v0", MOST_WORLDS)
+    few = scenes_of("drivesim/Autodrive-v1", MOST_WORLDS)
     more = [*few, few[0]]
     assert (draw_grid(few, size=800) == draw_grid(more, size=800)).all()
 
 
 def test_vector_environment_draws_its_worlds_in_one_picture():
-    envs = gym.make_vec("drivesim/LaneKeep-v0", num_envs=4, render_size=512)
+    envs = gym.make_vec("drivesim/LaneKeep-v1", num_envs=4, render_size=512)
     with pytest.raises(gym.error.ResetNeeded):
         envs.unwrapped.render_grid()
     envs.reset(seed=0)
@@ -83,4 +83,4 @@ def test_size_of_the_pictures_can_be_chosen(size):
 def test_a_bad_size_is_refused(size):
     for make in (gym.make, lambda env_id, **options: gym.make_vec(env_id, num_envs=2, **options)):
         with pytest.raises((TypeError, ValueError), match="render_size must be"):
-            make("drivesim/Autodrive-v0", render_size=size)
+            make("drivesim/Autodrive-v1", render_size=size)

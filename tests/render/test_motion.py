@@ -79,12 +79,12 @@ def test_the_test_sees_overlaps():
 @pytest.mark.parametrize(
     ("env_id", "options"),
     [
-        ("drivesim/Highway-v0", {"difficulty": "hard"}),
-        ("drivesim/Highway-v0", {"length": 60, "num_lanes": 5, "num_vehicles": 40, "slowest": 1, "fastest": 5}),
-        ("drivesim/Intersection-v0", {"difficulty": "hard"}),
-        ("drivesim/Autodrive-v0", {"difficulty": "hard"}),
-        ("drivesim/Obstacles-v0", {}),
-        ("drivesim/LaneKeep-v0", {}),
+        ("drivesim/Highway-v1", {"difficulty": "hard"}),
+        ("drivesim/Highway-v1", {"length": 60, "num_lanes": 5, "num_vehicles": 40, "slowest": 1, "fastest": 5}),
+        ("drivesim/Intersection-v1", {"difficulty": "hard"}),
+        ("drivesim/Autodrive-v1", {"difficulty": "hard"}),
+        ("drivesim/Obstacles-v1", {}),
+        ("drivesim/LaneKeep-v1", {}),
     ],
 )
 def test_traffic_never_overlaps_between_two_ticks(env_id, options):
@@ -130,7 +130,7 @@ def test_nothing_jumps(env_id):
 
 
 def test_a_world_of_another_episode_is_left_out_of_account():
-    env = gym.make("drivesim/Highway-v0")
+    env = gym.make("drivesim/Highway-v1")
     env.reset(seed=0)
     first = state_of(env)
     env.step(3)
@@ -151,11 +151,11 @@ def test_a_world_of_another_episode_is_left_out_of_account():
 @pytest.mark.parametrize(
     ("env_id", "periods"),
     [
-        ("drivesim/Highway-v0", (0, 100)),
-        ("drivesim/Intersection-v0", (30, 30)),
-        ("drivesim/Autodrive-v0", (0, 10)),
-        ("drivesim/Obstacles-v0", (0, 0)),
-        ("drivesim/LaneKeep-v0", (0, 0)),
+        ("drivesim/Highway-v1", (0, 100)),
+        ("drivesim/Intersection-v1", (30, 30)),
+        ("drivesim/Autodrive-v1", (0, 10)),
+        ("drivesim/Obstacles-v1", (0, 0)),
+        ("drivesim/LaneKeep-v1", (0, 0)),
     ],
 )
 def test_a_map_goes_on_with_its_other_side_where_portals_lead_there(env_id, periods):
@@ -165,7 +165,7 @@ def test_a_map_goes_on_with_its_other_side_where_portals_lead_there(env_id, peri
 
 
 def test_traffic_that_leaves_the_map_comes_in_on_its_other_side():
-    env = gym.make("drivesim/Intersection-v0", num_vehicles=20)
+    env = gym.make("drivesim/Intersection-v1", num_vehicles=20)
     env.reset(seed=0)
     before = state_of(env)
     crossed = 0
@@ -184,7 +184,7 @@ def test_traffic_that_leaves_the_map_comes_in_on_its_other_side():
 
 
 def test_vehicles_are_shown_as_they_were_until_the_tick_is_over():
-    env = gym.make("drivesim/Obstacles-v0")
+    env = gym.make("drivesim/Obstacles-v1")
     env.reset(seed=0)
     before = state_of(env)
     terminated = False

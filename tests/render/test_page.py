@@ -25,7 +25,7 @@ from drivesim.render.state import State
 from drivesim.render.tiles import ground_picture
 from drivesim.render.view import view_of
 
-OBSTACLES, HIGHWAY = "drivesim/Obstacles-v0", "drivesim/Highway-v0"
+OBSTACLES, HIGHWAY = "drivesim/Obstacles-v1", "drivesim/Highway-v1"
 SHARES = (0.0, 0.1, 0.25, 0.4, 0.5, 0.75, 0.99, 1.0)
 
 

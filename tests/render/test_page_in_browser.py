@@ -23,7 +23,7 @@ from drivesim.render.page import write_page
 from drivesim.render.scene import Scene
 from drivesim.render.view import view_of
 
-OBSTACLES, HIGHWAY, CROSSING = "drivesim/Obstacles-v0", "drivesim/Highway-v0", "drivesim/Intersection-v0"
+OBSTACLES, HIGHWAY, CROSSING = "drivesim/Obstacles-v1", "drivesim/Highway-v1", "drivesim/Intersection-v1"
 TICKS_PER_SECOND = 5.0
 NONE, MINUS, TIMES = "\u2013", "\u2212", "\u00d7"  # a dash and signs
 

@@ -12,7 +12,7 @@ from drivesim.rendering import state_of
 @pytest.mark.parametrize("heading", range(4))
 @pytest.mark.parametrize(("quarters", "side"), [(0, 0), (1, 1), (2, 0), (3, -1)])
 def test_traffic_indicates_to_which_side_its_destination_lies(heading, quarters, side) -> None:
-    env = gym.make("drivesim/Intersection-v0")
+    env = gym.make("drivesim/Intersection-v1")
     env.reset(seed=0)
     state = state_of(env)
     state.world["vehicles"]["heading"][1] = heading
@@ -23,7 +23,7 @@ def test_traffic_indicates_to_which_side_its_destination_lies(heading, quarters,
 
 
 def test_nobody_indicates_anything_on_a_road_without_junctions() -> None:
-    env = gym.make("drivesim/Highway-v0")
+    env = gym.make("drivesim/Highway-v1")
     env.reset(seed=0)
     cars = [piece.look for piece in Scene(state_of(env)).pieces if piece.look.kind in (CAR, TRUCK)]
     assert len(cars) == 22

@@ -42,7 +42,7 @@ def press(*keys):
         pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
 
 
-def drive(env_id="drivesim/Obstacles-v0", seed=0, ticks=8, **options):
+def drive(env_id="drivesim/Obstacles-v1", seed=0, ticks=8, **options):
     """Moments of a drive straight on."""
     env = gym.make(env_id, **options)
     env.reset(seed=seed)
@@ -284,7 +284,7 @@ def test_every_environment_runs_in_a_window(env_id, monkeypatch):
 
 def test_closing_the_window_lets_the_environment_go_on(monkeypatch):
     monkeypatch.setattr("drivesim.rendering.RENDER_FPS", QUICK)
-    env = gym.make("drivesim/Highway-v0", render_mode="human")
+    env = gym.make("drivesim/Highway-v1", render_mode="human")
     env.reset(seed=0)
     pygame.event.post(pygame.event.Event(pygame.QUIT))
     env.step(1)
@@ -298,7 +298,7 @@ def test_closing_the_window_lets_the_environment_go_on(monkeypatch):
 @pytest.mark.parametrize("num_envs", [1, 6])
 def test_vector_environment_shows_its_envs_in_a_window(num_envs, monkeypatch):
     monkeypatch.setattr("drivesim.rendering.RENDER_FPS", QUICK)
-    envs = gym.make_vec("drivesim/Obstacles-v0", num_envs=num_envs, render_mode="human")
+    envs = gym.make_vec("drivesim/Obstacles-v1", num_envs=num_envs, render_mode="human")
     envs.reset(seed=0)
     for _ in range(60):  # over the end of episodes
         envs.step(np.full(num_envs, 3))
@@ -311,7 +311,7 @@ def test_vector_environment_shows_its_envs_in_a_window(num_envs, monkeypatch):
 
 def test_environment_with_a_window_can_be_copied_and_pickled(monkeypatch):
     monkeypatch.setattr("drivesim.rendering.RENDER_FPS", QUICK)
-    env = gym.make("drivesim/LaneKeep-v0", render_mode="human")
+    env = gym.make("drivesim/LaneKeep-v1", render_mode="human")
     env.reset(seed=0)
     twin = copy.deepcopy(env.unwrapped)
     other = pickle.loads(pickle.dumps(env.unwrapped))
@@ -325,8 +325,8 @@ def test_pictures_and_text_load_no_pygame():
     program = (
         "import sys, gymnasium as gym, drivesim\n"
         "for mode in ('rgb_array', 'ansi'):\n"
-        "    env = gym.make('drivesim/Autodrive-v0', render_mode=mode); env.reset(seed=0); env.render()\n"
-        "envs = gym.make_vec('drivesim/Autodrive-v0', num_envs=2, render_mode='rgb_array')\n"
+        "    env = gym.make('drivesim/Autodrive-v1', render_mode=mode); env.reset(seed=0); env.render()\n"
+        "envs = gym.make_vec('drivesim/Autodrive-v1', num_envs=2, render_mode='rgb_array')\n"
         "envs.reset(seed=0); envs.render(); envs.unwrapped.render_grid()\n"
         "print([m for m in ('pygame', 'torch') if m in sys.modules])"
     )

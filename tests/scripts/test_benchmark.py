@@ -28,7 +28,7 @@ def benchmark(monkeypatch) -> ModuleType:
 
 
 def test_the_report_is_one_json_object_with_a_record_per_combination(benchmark, capsys) -> None:
-    arguments = ["--envs", "drivesim/LaneKeep-v0", "--observations", "features", "--batch-sizes", "1", "256", "512"]
+    arguments = ["--envs", "drivesim/LaneKeep-v1", "--observations", "features", "--batch-sizes", "1", "256", "512"]
     assert benchmark.main([*arguments, "--threads", "1", "2", "--quick", "--no-start-up", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     measured = [(record["num_envs"], record["num_threads"]) for record in report["steps_per_second"]]
@@ -40,9 +40,9 @@ def test_the_report_is_one_json_object_with_a_record_per_combination(benchmark, 
 
 
 def test_the_table_names_what_was_measured(benchmark, capsys) -> None:
-    arguments = ["--envs", "drivesim/LaneKeep-v0", "--observations", "features", "--batch-sizes", "1"]
+    arguments = ["--envs", "drivesim/LaneKeep-v1", "--observations", "features", "--batch-sizes", "1"]
     assert benchmark.main([*arguments, "--threads", "1", "--quick", "--no-start-up"]) == 0
-    assert "drivesim/LaneKeep-v0        features" in capsys.readouterr().out
+    assert "drivesim/LaneKeep-v1        features" in capsys.readouterr().out
 
 
 def test_flatness_is_the_fastest_over_the_slowest_from_256_to_65536_envs(benchmark) -> None:
@@ -89,10 +89,10 @@ def test_a_peer_that_cannot_be_imported_is_reported_and_not_fatal(benchmark, tmp
 
 def test_a_ratio_compares_the_medians_of_the_fastest_batches(benchmark, monkeypatch) -> None:
     class FakeSide:
-        ids: ClassVar = {"Highway": "drivesim/Highway-v0"}
+        ids: ClassVar = {"Highway": "drivesim/Highway-v1"}
 
         def rate(self, env_id: str, num_envs: int, num_threads: int, seconds: float, **options: str) -> float:
-            assert (env_id, options) == ("drivesim/Highway-v0", {"observation": "grid"})
+            assert (env_id, options) == ("drivesim/Highway-v1", {"observation": "grid"})
             return num_threads * rates["drivesim", num_envs]
 
     rates = {("drivesim", 256): 900.0, ("drivesim", 1024): 1000.0, ("envpool", 64): 10.0, ("envpool", 256): 20.0}
@@ -149,7 +149,7 @@ def test_training_is_reported_per_algorithm_and_a_missing_peer_is_a_note(benchma
     report = json.loads(capsys.readouterr().out)
     assert report["machine"]["load_average"] >= 0.0
     training = report["training"]
-    assert (training["env"], training["observation"]) == ("drivesim/Obstacles-v0", "features")
+    assert (training["env"], training["observation"]) == ("drivesim/Obstacles-v1", "features")
     assert [record["agent"] for record in training["agents"]] == ["ppo", "pqn", "dqn"]
     for record in training["agents"]:
         assert record["steps_per_second"] > 0
@@ -177,7 +177,7 @@ def test_the_table_of_training_names_the_rates_the_ratio_and_the_note(benchmark,
 
 
 def test_the_rate_is_that_of_the_log_points_after_learning_began(training, small, monkeypatch) -> None:
-    config, agent_config = training.configure("drivesim/Obstacles-v0", "dqn", (16,), 1)  # 2048 steps per log point
+    config, agent_config = training.configure("drivesim/Obstacles-v1", "dqn", (16,), 1)  # 2048 steps per log point
     agent_config = replace(agent_config, learning_starts=2049)
     monkeypatch.setattr(training, "read_metrics", lambda path, name: ([], steps_read(path, name)))
     seen: list[int] = []
@@ -194,8 +194,8 @@ def test_the_rate_is_that_of_the_log_points_after_learning_began(training, small
 
 def test_trained_is_the_preset_on_features_after_its_exploration_phase(training) -> None:
     for agent in ("pqn", "dqn"):
-        config, agent_config = training.configure("drivesim/Autodrive-v0", agent, (), 0)
-        preset = training.preset_for("drivesim/Autodrive-v0", agent)
+        config, agent_config = training.configure("drivesim/Autodrive-v1", agent, (), 0)
+        preset = training.preset_for("drivesim/Autodrive-v1", agent)
         assert isinstance(agent_config, DQNConfig | PQNConfig)
         assert agent_config == replace(preset.agent, epsilon_start=preset.agent.epsilon_end)
         assert config.observation == "features"
@@ -225,7 +225,7 @@ def test_the_peer_gets_our_envs_rewards_and_network_and_the_ratio_is_to_it(train
         runs = [{"adapter": "native", "num_threads": 1, "steps_per_second": 2.0}]
         return {"versions": {"stable_baselines3": "2"}, "runs": runs}
 
-    config, agent_config = training.configure("drivesim/Obstacles-v0", "dqn", (16, 16), 1)
+    config, agent_config = training.configure("drivesim/Obstacles-v1", "dqn", (16, 16), 1)
     options = {"peer_threads": (1, 2), "repetitions": 2, "seconds": 0.01, "quick": True}
     record = training.measure_agent(config, agent_config, ask_peer=ask, **options)
     assert record["ratio"] == record["steps_per_second"] / 2

@@ -15,7 +15,7 @@ from agents.export import export_run as exporting
 from agents.export.numpy_form import NumpyForm
 
 TRAIN = [
-    "--env", "drivesim/LaneKeep-v0", "--agent", "ppo", "--observation", "features", "--num-envs", "8", "--num-steps",
+    "--env", "drivesim/LaneKeep-v1", "--agent", "ppo", "--observation", "features", "--num-envs", "8", "--num-steps",
     "8", "--minibatches", "2", "--memory-size", "8", "--network.hidden-sizes", "16", "--eval-episodes", "8",
     "--num-threads", "1", "--no-tensorboard", "--no-progress", "--final-episodes", "8", "--total-steps", "512",
 ]  # fmt: skip
@@ -43,7 +43,7 @@ def test_a_trained_driver_becomes_checked_files_and_one_json_object(
         load_script("export").main([str(run_dir), "--out", str(out), "--int8", "--observations", "390", "--json"]) == 0
     )
     report = json.loads(capsys.readouterr().out)
-    assert report["environment"] == "drivesim/LaneKeep-v0"
+    assert report["environment"] == "drivesim/LaneKeep-v1"
     assert report["run"].startswith("tiny")
     assert report["observations"] == 400  # 20 envs, 20 steps
     forms: dict[str, dict[str, Any]] = {record["form"]: record for record in report["forms"]}
@@ -59,7 +59,7 @@ def test_a_trained_driver_becomes_checked_files_and_one_json_object(
             assert record["disagreements"] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
     docstring = (out / "policy.py").read_text().split('"""')[1]
-    for said in ("drivesim/LaneKeep-v0", "observation=features", "float32 (69,)", "tiny, best checkpoint", "held-out"):
+    for said in ("drivesim/LaneKeep-v1", "observation=features", "float32 (69,)", "tiny, best checkpoint", "held-out"):
         assert said in docstring
     assert str(run_dir.parent) not in docstring
 

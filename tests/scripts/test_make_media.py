@@ -27,12 +27,12 @@ def test_the_pictures_move_and_hold_all_frames(tmp_path) -> None:
 
 
 def test_drives_follow_one_another_without_end() -> None:
-    driver = make_scripted("drivesim/Autodrive-v0")
-    config = EnvChoice(env="drivesim/Autodrive-v0", observation=driver.observation)
+    driver = make_scripted("drivesim/Autodrive-v1")
+    config = EnvChoice(env="drivesim/Autodrive-v1", observation=driver.observation)
     frames = list(islice(make_media.drives(driver, config, 0, 128), 300))  # more than one drive can last
     assert len({frame.shape for frame in frames}) == 1
 
 
 def test_missing_runs_are_said_in_a_line(tmp_path, capsys) -> None:
     assert make_media.main(["--runs", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
-    assert "Autodrive-v0__ppo__0" in capsys.readouterr().err
+    assert "Autodrive-v1__ppo__0" in capsys.readouterr().err

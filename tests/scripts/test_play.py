@@ -54,7 +54,7 @@ def test_keys_drive_the_car(wasd, keys, tmp_path):
     keys(*(steering[action] for action in wanted), *repeat(steering[FASTER], 30), ENTER)
     arguments = [
         "--env",
-        "drivesim/LaneKeep-v0",
+        "drivesim/LaneKeep-v1",
         "--wait",
         "--episodes",
         "1",
@@ -87,7 +87,7 @@ def run(arguments):
 
 def test_without_a_key_the_ego_drives_on(keys, tmp_path):
     keys(UP, None, None, DOWN, *repeat(None, 60), ENTER)
-    arguments = ["--env", "drivesim/Highway-v0", "--episodes", "1", "--save", str(tmp_path / "saved"), *QUICK]
+    arguments = ["--env", "drivesim/Highway-v1", "--episodes", "1", "--save", str(tmp_path / "saved"), *QUICK]
     assert run(arguments) == 0
     actions = the_replay(tmp_path / "saved").actions
     assert actions.count(FASTER) == actions.count(SLOWER) == 1
@@ -96,7 +96,7 @@ def test_without_a_key_the_ego_drives_on(keys, tmp_path):
 
 def test_an_environment_without_idle_waits_for_keys(keys, tmp_path):
     keys(UP, *repeat(None, 50), pygame.K_RIGHT, *repeat(UP, 30), ENTER)
-    arguments = ["--env", "drivesim/Autodrive-v0", "--episodes", "1", "--save", str(tmp_path / "saved"), *QUICK]
+    arguments = ["--env", "drivesim/Autodrive-v1", "--episodes", "1", "--save", str(tmp_path / "saved"), *QUICK]
     assert run(arguments) == 0
     assert the_replay(tmp_path / "saved").actions[:3] == (2, 1, 2)
 
@@ -117,16 +117,16 @@ def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path):
     crash = [UP] * 12
     steps = chain(crash, [pygame.K_r], crash, [ENTER], crash, [pygame.K_v, pygame.K_m, pygame.K_ESCAPE])
     said = keys(*steps)
-    assert run(["--env", "drivesim/LaneKeep-v0", "--wait", "--save", str(tmp_path / "saved"), *QUICK]) == 0
+    assert run(["--env", "drivesim/LaneKeep-v1", "--wait", "--save", str(tmp_path / "saved"), *QUICK]) == 0
     scores = [banner for banner in said if banner[0].startswith("you: off road after")]
     assert len({banner[:2] for banner in scores}) == 2  # the second time it was the same level
     assert all(banner[1].startswith("rules: arrived after") for banner in scores)
     assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == [
-        "LaneKeep-v0-0-0.json",
-        "LaneKeep-v0-1-0.json",
+        "LaneKeep-v1-0-0.json",
+        "LaneKeep-v1-1-0.json",
     ]
-    assert [path.name for path in (tmp_path / "replays").iterdir()] == ["LaneKeep-v0-1-0.json"]
-    assert any("saved as replays/LaneKeep-v0-1-0.json" in banner for banner in said)
+    assert [path.name for path in (tmp_path / "replays").iterdir()] == ["LaneKeep-v1-1-0.json"]
+    assert any("saved as replays/LaneKeep-v1-1-0.json" in banner for banner in said)
     assert said[-1][0].startswith("> drivesim/")  # the menu
 
 
@@ -140,7 +140,7 @@ def test_rules_drive_every_environment(env_id, keys, tmp_path):
 
 
 def test_replay_is_shown_to_its_end(keys, tmp_path, monkeypatch):
-    replay = Replay.of("drivesim/Obstacles-v0", {"difficulty": "easy"}, seed=5, actions=[1, 3, 1, 4])
+    replay = Replay.of("drivesim/Obstacles-v1", {"difficulty": "easy"}, seed=5, actions=[1, 3, 1, 4])
     replay.save(tmp_path / "drive.json")
     ticks = []
     show = Window.show

@@ -10,7 +10,7 @@ from drivesim.replay import Replay
 from scripts import record, train
 
 TRAIN = [
-    "--env", "drivesim/LaneKeep-v0", "--agent", "pqn", "--observation", "features", "--num-envs", "8",
+    "--env", "drivesim/LaneKeep-v1", "--agent", "pqn", "--observation", "features", "--num-envs", "8",
     "--network.hidden-sizes", "16", "--eval-episodes", "8", "--num-threads", "1", "--no-tensorboard", "--no-progress",
     "--final-episodes", "8", "--total-steps", "1024",
 ]  # fmt: skip
@@ -26,7 +26,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def replay(tmp_path: Path) -> Path:
     path = tmp_path / "drive.json"
-    Replay.of("drivesim/LaneKeep-v0", {"observation": "grid"}, seed=1, actions=[3, 1, 1, 1]).save(path)
+    Replay.of("drivesim/LaneKeep-v1", {"observation": "grid"}, seed=1, actions=[3, 1, 1, 1]).save(path)
     return path
 
 
@@ -38,7 +38,7 @@ def test_training_leaves_replay_film_and_page(run_dir):
     assert {"episode.json", "episode.gif", "episode.html", "learning_curve.png", "learning_curve.svg"} <= set(
         names(run_dir)
     )
-    assert Replay.load(run_dir / "episode.json").env_id == "drivesim/LaneKeep-v0"
+    assert Replay.load(run_dir / "episode.json").env_id == "drivesim/LaneKeep-v1"
 
 
 def test_run_becomes_films_of_as_many_episodes_as_asked_for(run_dir, tmp_path, capsys):

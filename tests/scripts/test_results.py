@@ -333,9 +333,9 @@ def test_wrong_arguments_are_refused_by_name(results) -> None:
 
 @pytest.mark.slow
 def test_several_workers_make_all_runs(results, tmp_path, capfd) -> None:
-    command = ["--envs", "drivesim/LaneKeep-v0", "--agents", "dqn", "ppo", "--seeds", "0", "--quick"]
+    command = ["--envs", "drivesim/LaneKeep-v1", "--agents", "dqn", "ppo", "--seeds", "0", "--quick"]
     assert results.main([*command, "--workers", "2", "--episodes", "20", "--out", str(tmp_path)]) == 0
     found = records(tmp_path)
-    assert {found[f"LaneKeep-v0__{agent}__0"]["workers"] for agent in ("dqn", "ppo")} == {2}
-    assert found["LaneKeep-v0__rule-based"]["success_rate"] > 0.9
+    assert {found[f"LaneKeep-v1__{agent}__0"]["workers"] for agent in ("dqn", "ppo")} == {2}
+    assert found["LaneKeep-v1__rule-based"]["success_rate"] > 0.9
     assert "2 runs at a time" in capfd.readouterr().out

@@ -25,7 +25,7 @@ from agilerl.training.train_off_policy import train_off_policy
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.integrations.agilerl import RealReplayBuffer, RealRows
 
-AUTODRIVE, LANE_KEEP = "drivesim/Autodrive-v0", "drivesim/LaneKeep-v0"
+AUTODRIVE, LANE_KEEP = "drivesim/Autodrive-v1", "drivesim/LaneKeep-v1"
 NUM_ENVS, NUM_STEPS, NUM_AGENTS, LIMIT, SEED = 5, 40, 2, 6, 3
 OPTIONS = {"observation": "features", "max_episode_steps": LIMIT}
 

@@ -23,7 +23,7 @@ from agents import targets
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts" / "examples"
 NAMES = ("cleanrl_ppo", "cleanrl_dqn")
-ID, LIMIT, NUM_ENVS, NUM_STEPS, GAMMA = "drivesim/LaneKeep-v0", 4, 6, 40, 0.9
+ID, LIMIT, NUM_ENVS, NUM_STEPS, GAMMA = "drivesim/LaneKeep-v1", 4, 6, 40, 0.9
 LEFT, FASTER = 0, 3
 
 

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
-ID, LIMIT, NUM_ENVS = "drivesim/LaneKeep-v0", 9, 3
+ID, LIMIT, NUM_ENVS = "drivesim/LaneKeep-v1", 9, 3
 VICTIMS = (("fork", 0), ("fork", 1), ("fork", 2), ("spawn", 0), ("forkserver", 0))  # context and env
 MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 IDLE = np.ones(NUM_ENVS, np.int64)

@@ -21,7 +21,7 @@ from gymnasium.wrappers import vector
 
 import drivesim  # noqa: F401 (registers the environments)
 
-ID, LIMIT, SEED, NUM_ENVS, NUM_STEPS = "drivesim/LaneKeep-v0", 9, 5, 4, 120
+ID, LIMIT, SEED, NUM_ENVS, NUM_STEPS = "drivesim/LaneKeep-v1", 9, 5, 4, 120
 NEXT_STEP, SAME_STEP, DISABLED = AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED
 MODES = (NEXT_STEP, SAME_STEP, DISABLED)
 NEEDS = {  # packages that Gymnasium does not install by itself

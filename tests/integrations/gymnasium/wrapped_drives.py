@@ -10,7 +10,7 @@ import numpy as np
 
 import drivesim  # noqa: F401 (registers the environments)
 
-ID, LIMIT, SEED, NUM_STEPS = "drivesim/LaneKeep-v0", 9, 5, 200
+ID, LIMIT, SEED, NUM_STEPS = "drivesim/LaneKeep-v1", 9, 5, 200
 FRAMES = {"render_mode": "rgb_array"}
 
 

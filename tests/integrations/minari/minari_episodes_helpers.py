@@ -10,9 +10,9 @@ import numpy as np
 
 from drivesim.replay import Replay, ReplayRecorder
 
-OBSTACLES = "drivesim/Obstacles-v0"
-HIGHWAY = "drivesim/Highway-v0"
-INTERSECTION = "drivesim/Intersection-v0"
+OBSTACLES = "drivesim/Obstacles-v1"
+HIGHWAY = "drivesim/Highway-v1"
+INTERSECTION = "drivesim/Intersection-v1"
 ABOUT = {
     "algorithm_name": "random",
     "author": {"A. Author", "B. Author"},

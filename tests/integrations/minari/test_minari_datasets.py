@@ -261,7 +261,7 @@ def test_a_dataset_says_who_drove_and_what_to_install(root) -> None:
     metadata = dataset.storage.metadata
     assert {name: metadata[name] for name in ABOUT} == {**ABOUT, "author_email": {ABOUT["author_email"]}}
     assert metadata["requirements"] == [f"drivesim=={__version__}"]
-    assert "6 episodes of drivesim/Obstacles-v0" in metadata["description"]
+    assert "6 episodes of drivesim/Obstacles-v1" in metadata["description"]
     assert "ref_max_score" not in metadata
     assert list(minari.list_local_datasets()) == ["test/small-v0"]
     assert files_in(root) == [

@@ -39,7 +39,7 @@ def refused(policy: object = None, **changes: object) -> None:
         (
             {"env_id": "CartPole-v1"},
             ValueError,
-            r"env_id must be one of .*'drivesim/Obstacles-v0'.*, got 'CartPole-v1'",
+            r"env_id must be one of .*'drivesim/Obstacles-v1'.*, got 'CartPole-v1'",
         ),
         ({"env_id": 3}, TypeError, "env_id must be one of"),
         ({"policy": 3}, TypeError, r"policy must be a function from observations \(N, \*obs_shape\).*, got 3"),

@@ -28,7 +28,7 @@ def test_the_page_works_as_written(tmp_path, monkeypatch) -> None:
     folder.mkdir()
     replays = human_replays(OBSTACLES, [{"seed": 5}, {}])
     for replay in replays:
-        replay.save(folder / f"Obstacles-v0-5-{replay.episode}.json")
+        replay.save(folder / f"Obstacles-v1-5-{replay.episode}.json")
     run_block(second, "minari.md", between, names)
     assert replays_of(minari.load_dataset("obstacles/human-v0")) == replays
 

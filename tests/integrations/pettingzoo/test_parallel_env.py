@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     from pettingzoo.test import api_test, parallel_api_test, render_test
 from pettingzoo.utils import parallel_to_aec
 
-IDS = ("drivesim/Highway-v0", "drivesim/Intersection-v0")
+IDS = ("drivesim/Highway-v1", "drivesim/Intersection-v1")
 
 
 def hasty(env, rng):
@@ -37,7 +37,7 @@ def test_interface_holds_one_agent_after_the_other_too(env_id):
 
 def test_pictures_are_as_the_library_wants_them():
     def env(render_mode=None):
-        return parallel_to_aec(drivesim.parallel_env("drivesim/Highway-v0", 2, render_mode=render_mode))
+        return parallel_to_aec(drivesim.parallel_env("drivesim/Highway-v1", 2, render_mode=render_mode))
 
     render_test(env, custom_tests={"ansi": lambda text: isinstance(text, str), "human": lambda _: True})
 
@@ -114,7 +114,7 @@ def test_egos_are_the_envs_of_the_vector_form(env_id):
 
 
 def test_an_ego_that_has_ended_never_comes_back():
-    env = drivesim.parallel_env("drivesim/Intersection-v0", 6)
+    env = drivesim.parallel_env("drivesim/Intersection-v1", 6)
     rng = np.random.default_rng(2)
     for seed in range(10):
         env.reset(seed=seed)
@@ -128,7 +128,7 @@ def test_an_ego_that_has_ended_never_comes_back():
 
 
 def test_a_level_can_be_played_again_and_a_state_continued():
-    env = drivesim.parallel_env("drivesim/Highway-v0", 3)
+    env = drivesim.parallel_env("drivesim/Highway-v1", 3)
     first, infos = env.reset(seed=0)
     again, _ = env.reset(options={"level_seed": infos["car_0"]["level_seed"]})
     assert all((first[agent] == again[agent]).all() for agent in first)
@@ -156,7 +156,7 @@ def test_a_level_can_be_played_again_and_a_state_continued():
     ],
 )
 def test_bad_actions_move_nobody(actions, message):
-    env = drivesim.parallel_env("drivesim/Highway-v0", 2)
+    env = drivesim.parallel_env("drivesim/Highway-v1", 2)
     with pytest.raises(gym.error.ResetNeeded):
         env.step({})
     env.reset(seed=0)
@@ -168,7 +168,7 @@ def test_bad_actions_move_nobody(actions, message):
 
 
 def test_bad_seeds_and_levels_change_nothing():
-    env = drivesim.parallel_env("drivesim/Highway-v0", 2)
+    env = drivesim.parallel_env("drivesim/Highway-v1", 2)
     env.reset(seed=0)
     state = env.get_state()
     for arguments in ({"seed": -1}, {"seed": 1.5}, {"options": {"level_seed": -1}}):

@@ -15,7 +15,7 @@ from docs_blocks import run_library_page
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.env import INFO_KEYS
 
-HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v0", "drivesim/LaneKeep-v0", "drivesim/Obstacles-v0"
+HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v1", "drivesim/LaneKeep-v1", "drivesim/Obstacles-v1"
 NUM_ENVS, LIMIT, SEED = 6, 12, 2**40
 ODDS = (0.05, 0.4, 0.05, 0.3, 0.2)  # keep many cars on the road until their time is up
 

@@ -26,7 +26,7 @@ from drivesim.registry import IDS
 # RLlib registers every environment that it makes in a process under one and the same name.
 pytestmark = pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-single-agent-env:UserWarning")
 
-HIGHWAY, LANE_KEEP = "drivesim/Highway-v0", "drivesim/LaneKeep-v0"
+HIGHWAY, LANE_KEEP = "drivesim/Highway-v1", "drivesim/LaneKeep-v1"
 NUM_ENVS = 5
 OPTIONS = {"observation": "features", "max_episode_steps": 12}
 

@@ -22,7 +22,7 @@ from skrl.utils.model_instantiators.torch import categorical_model, deterministi
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.vector_env import DriveVectorEnv
 
-AUTODRIVE, HIGHWAY, LANE_KEEP = "drivesim/Autodrive-v0", "drivesim/Highway-v0", "drivesim/LaneKeep-v0"
+AUTODRIVE, HIGHWAY, LANE_KEEP = "drivesim/Autodrive-v1", "drivesim/Highway-v1", "drivesim/LaneKeep-v1"
 NUM_ENVS, SEED = 8, 3
 ODDS = (0.05, 0.4, 0.05, 0.3, 0.2)  # keep many cars on the road until their time is up
 

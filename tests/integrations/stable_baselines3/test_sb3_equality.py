@@ -16,10 +16,10 @@ from drivesim.integrations.stable_baselines3 import make_vec_env
 NUM_ENVS = 5
 NUM_STEPS = 2000
 CASES = {  # id, options, time limit: short enough that all three ways of ending occur
-    "obstacles": ("drivesim/Obstacles-v0", {"observation": "features"}, 12),
-    "highway": ("drivesim/Highway-v0", {"observation": "grid", "difficulty": "hard"}, 9),
-    "intersection": ("drivesim/Intersection-v0", {"observation": "full_grid", "reward": "shaped"}, 15),
-    "autodrive": ("drivesim/Autodrive-v0", {"observation": "grid", "split": "test", "num_levels": 9}, 8),
+    "obstacles": ("drivesim/Obstacles-v1", {"observation": "features"}, 12),
+    "highway": ("drivesim/Highway-v1", {"observation": "grid", "difficulty": "hard"}, 9),
+    "intersection": ("drivesim/Intersection-v1", {"observation": "full_grid", "reward": "shaped"}, 15),
+    "autodrive": ("drivesim/Autodrive-v1", {"observation": "grid", "split": "test", "num_levels": 9}, 8),
 }
 
 
@@ -80,7 +80,7 @@ def test_ten_thousand_transitions_equal_those_of_the_loop_over_single_environmen
 
 
 def test_the_cost_of_every_step_equals_that_of_the_loop() -> None:
-    env_id, options = "drivesim/Intersection-v0", {"observation": "features", "reward": "cost"}
+    env_id, options = "drivesim/Intersection-v1", {"observation": "features", "reward": "cost"}
     batch, loop = make_vec_env(env_id, NUM_ENVS, seed=1, **options), single_envs(env_id, **options)
     loop.seed(1)
     batch.reset()
@@ -99,7 +99,7 @@ def test_the_cost_of_every_step_equals_that_of_the_loop() -> None:
 
 @pytest.mark.parametrize("options", [{"level_seed": 42}, [{"level_seed": 3}, {}, {}, {"level_seed": 5}, {}]], ids=repr)
 def test_options_reach_the_next_reset_only_and_equal_those_of_the_loop(options) -> None:
-    env_id = "drivesim/Obstacles-v0"
+    env_id = "drivesim/Obstacles-v1"
     batch, loop = make_vec_env(env_id, NUM_ENVS), single_envs(env_id)
     for seed in (5, None, 6):
         for venv in (batch, loop):
@@ -117,7 +117,7 @@ def test_options_reach_the_next_reset_only_and_equal_those_of_the_loop(options) 
 
 
 def test_seeding_equals_that_of_the_loop_and_holds_for_one_reset() -> None:
-    batch, loop = make_vec_env("drivesim/Highway-v0", 3, seed=11), single_envs("drivesim/Highway-v0", 3)
+    batch, loop = make_vec_env("drivesim/Highway-v1", 3, seed=11), single_envs("drivesim/Highway-v1", 3)
     loop.seed(11)
     first = batch.reset()
     assert np.array_equal(first, loop.reset())
@@ -139,7 +139,7 @@ WRAPPERS = {
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_wrappers_of_the_library_see_the_same_around_either(wrapper) -> None:
-    env_id, options = "drivesim/Obstacles-v0", {"observation": "features", "max_episode_steps": 10}
+    env_id, options = "drivesim/Obstacles-v1", {"observation": "features", "max_episode_steps": 10}
     batch = WRAPPERS[wrapper](make_vec_env(env_id, NUM_ENVS, seed=2, **options))
     loop = WRAPPERS[wrapper](single_envs(env_id, **options))
     loop.seed(2)

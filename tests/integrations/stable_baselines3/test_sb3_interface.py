@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecTranspo
 from drivesim.integrations.stable_baselines3 import SB3VecEnv, make_vec_env
 from drivesim.registry import IDS
 
-HIGHWAY, OBSTACLES = "drivesim/Highway-v0", "drivesim/Obstacles-v0"
+HIGHWAY, OBSTACLES = "drivesim/Highway-v1", "drivesim/Obstacles-v1"
 FASTER, LEFT = 3, 0
 
 
@@ -178,7 +178,7 @@ def test_planes_keep_their_order_where_the_guess_of_the_axes_is_switched_off() -
 
 
 def test_another_environment_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"env_id must be .*Obstacles-v0.*got 'CartPole-v1'"):
+    with pytest.raises(ValueError, match=r"env_id must be .*Obstacles-v1.*got 'CartPole-v1'"):
         make_vec_env("CartPole-v1")
     with pytest.raises(gym.error.NameNotFound, match="Obstacle"):
         make_vec_env("drivesim/Obstacle-v0")

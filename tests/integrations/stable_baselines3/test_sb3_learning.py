@@ -15,8 +15,8 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
 
 from drivesim.integrations.stable_baselines3 import make_vec_env
 
-OBSTACLES = "drivesim/Obstacles-v0"
-PROBE = {"env_id": "drivesim/Autodrive-v0", "observation": "features", "num_levels": 1}
+OBSTACLES = "drivesim/Obstacles-v1"
+PROBE = {"env_id": "drivesim/Autodrive-v1", "observation": "features", "num_levels": 1}
 ONE_WAY = {**PROBE, "crossing_cars": 0, "num_obstacles": 1, "reward_weights": {"collision": -0.5, "off_road": -0.5}}
 OPTIMAL_RETURN = 2.0  # the whole route, and 1 on arrival; nothing is worth more
 GAMMA = 0.9
@@ -175,7 +175,7 @@ def test_runs_from_the_same_seed_end_with_the_same_weights() -> None:
 
 @pytest.mark.parametrize("observation", ["grid", "full_grid"])
 def test_planes_can_be_learnt_from(observation) -> None:
-    venv = make_vec_env("drivesim/Highway-v0", 4, observation=observation)
+    venv = make_vec_env("drivesim/Highway-v1", 4, observation=observation)
     PPO("MlpPolicy", venv, n_steps=16, batch_size=32, device="cpu").learn(128)
 
 

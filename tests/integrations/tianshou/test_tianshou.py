@@ -20,7 +20,7 @@ from tianshou.env import DummyVectorEnv
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.integrations.tianshou import TianshouVecEnv
 
-HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v0", "drivesim/LaneKeep-v0", "drivesim/Obstacles-v0"
+HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v1", "drivesim/LaneKeep-v1", "drivesim/Obstacles-v1"
 NUM_ENVS, LIMIT = 5, 12
 FIELDS = ("obs", "act", "rew", "terminated", "truncated", "obs_next")
 TABLE = np.random.default_rng(0).choice(5, 997, p=(0.05, 0.4, 0.05, 0.3, 0.2))  # keeps many cars on the road

@@ -18,7 +18,7 @@ from torchrl.envs.transforms import ActionMask
 
 from drivesim.integrations.torchrl import make_env
 
-HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v0", "drivesim/LaneKeep-v0", "drivesim/Obstacles-v0"
+HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v1", "drivesim/LaneKeep-v1", "drivesim/Obstacles-v1"
 NUM_ENVS = 6
 ODDS = (0.05, 0.4, 0.05, 0.3, 0.2)  # keep many cars on the road until their time is up
 
