@@ -2,7 +2,7 @@
 
 A world is one record: `world.vehicles[k].speed` is a plain memory access when compiled and works in the interpreter
 as well. Cloning a world is copying it, saving it is its bytes, comparing is ``==``. Everything but the running sum of
-rewards is an integer, and all but the occupants of cells are wide enough for arithmetic in either.
+rewards is an integer; what is counted or added up is wide enough for arithmetic in either.
 """
 
 import numpy as np
@@ -46,20 +46,17 @@ VEHICLE = np.dtype(
             ("next_speed", "i4"),  # decided in the speeds phase, taken over before the advance
             ("acceleration", "i4"),  # cells per tick², of the last tick
             ("top_speed", "i4"),  # the fastest this driver ever goes, cells per tick
-            ("status", "i4"),  # ABSENT, DRIVING, ARRIVED, CRASHED
-            ("next_status", "i4"),  # the status it takes at the end of this sub-step, 0 = stays
-            ("lane_shift", "i4"),  # change of lane decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
-            ("turn_now", "i4"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
             ("destination", "i4"),  # of the traffic: to which it follows the map's ways, -1 = it drives straight on
             ("stopping_room", "i4"),  # within which it must be able to stop, seen when steering was decided: cells
             ("leader", "i4"),  # the vehicle that was seen, -1 = none
-            ("may_enter", "i4"),  # the junction ahead: its way through it is reserved
             ("asked_at", "i4"),  # tick in which it first asked for the junction, -1 = has not
-            ("granted_at", "i4"),  # tick in which it was let in
-            ("style", "i4"),  # CALM, NORMAL, HASTY, of the traffic
-            ("dawdle", "i4"),  # its probability of dawdling in 1 / 65,536
-            ("patience", "i4"),  # ticks after which it goes first, and is let in
-            ("num_trips", "i4"),  # destinations that it has had before this one
+            ("status", "u1"),  # ABSENT, DRIVING, ARRIVED, CRASHED
+            ("next_status", "u1"),  # the status it takes at the end of this sub-step, 0 = stays
+            ("lane_shift", "i1"),  # change of lane decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
+            ("turn_now", "i1"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
+            ("may_enter", "u1"),  # the junction ahead: its way through it is reserved
+            ("style", "u1"),  # CALM, NORMAL, HASTY, of the traffic
+            ("num_trips", "u2"),  # destinations that it has had before this one, modulo 65,536
         ],
     )
 )
@@ -85,6 +82,7 @@ EGO = np.dtype(
             ("offset", "i4"),  # |distance from the lane's centre| after this tick, cells
             ("jerk", "i4"),  # |change of acceleration| of this tick
             ("on_shoulder", "i4"),
+            ("granted_at", "i4"),  # tick in which its turn at a junction began
             ("stood_at", "i4"),  # the cell on which it last stood at the end of a tick, 0 = none since it has turned
             ("reversed_at", "i4"),  # tick in which it last moved backwards, far negative = never
             ("num_lane_changes", "i4"),
