@@ -170,8 +170,14 @@ def give_back(map, world, k):
     withdraw(map, world, k)
     for j in range(world.num_vehicles):
         other = world.vehicles[j]
-        if j != k and other.status == DRIVING and other.may_enter != 0 and is_within(map, other.cell):
+        if j == k or other.status != DRIVING or other.may_enter == 0:
+            continue
+        if is_within(map, other.cell):
             hold_cells(map, world, j, other.cell, other.heading, True)
+        else:
+            _, entry = entry_ahead(map, world, j)
+            if entry >= 0:
+                hold_cells(map, world, j, next_cell(map, entry, other.heading), other.heading, True)
 
 
 @kernel
