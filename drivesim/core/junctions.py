@@ -15,16 +15,14 @@ from drivesim.core.map import (
     WEST,
     allows,
     give_slot,
+    heading_on,
     kind,
     next_cell,
     next_cell_for_ego,
     turned,
-    way_from,
 )
-from drivesim.core.rng import DRAW_TURN, below, tick_words
 from drivesim.core.world import DRIVING, GREEN, RED, UNAWARE, YELLOW, withdraw
 
-SPLIT_TURNS = 3  # traffic goes left, straight on and right with equal probability
 YIELD_DISTANCE = 10  # cells from the line within which a car that must be yielded to counts as approaching
 
 
@@ -100,13 +98,6 @@ def is_first_at_line(map, world, cell, heading, distance):
         if world.occupants[cell] != 0:
             return False
     return True
-
-
-@kernel
-def heading_on(map, destination, cell, heading):
-    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
-    way = way_from(map, destination, cell)
-    return way if way >= 0 else heading
 
 
 @kernel
@@ -271,16 +262,6 @@ def grant_junctions(map, world, options):
             return
         hold_way(map, world, best, best_line)
         waiting -= 1
-
-
-@kernel
-def next_destination(world, k):
-    """Where vehicle k, which has left a junction, goes at the next one: left, straight on or right.
-
-    The destinations of a map with junctions are numbered by the heading in which a way leaves them.
-    """
-    turn = below(tick_words(world, DRAW_TURN, k)[0], SPLIT_TURNS) - 1
-    return turned(world.vehicles[k].heading, -turn if world.is_mirrored != 0 else turn)
 
 
 @kernel
