@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.following import STALE
-from drivesim.core.map import EDGE, IS_DESTINATION, PORTAL, WAY
+from drivesim.core.map import CHANGE_LEFT, CHANGE_RIGHT, EDGE, IS_DESTINATION, PORTAL, WAY
 from drivesim.core.world import (
     ABSENT,
     CRASHED,
@@ -177,7 +177,7 @@ def check_maps(maps: Array, model: Array) -> None:
     require((ground >> 4 & 7 == EDGE) == border, "ground")
     require(ground[:, border] == EDGE << 4, "ground")
     require(behind == 0, "ground")
-    require_ranges(maps, {"ways": (0, 2 * IS_DESTINATION - 1)})
+    require_ranges(maps, {"ways": (0, WAY | IS_DESTINATION | CHANGE_LEFT | CHANGE_RIGHT)})
     require(maps["ways"] & WAY <= 4, "ways", "the way of one of four headings or none")
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:

@@ -223,6 +223,8 @@ def pass_braking_on(map, world):
 def choose_speeds(map, world, options, is_fresh):
     """Decide the next speed of all traffic from positions after steering and the old speeds.
 
+    Returns whether anybody stands with nothing but the road before it, and may have to be let in.
+
     With `is_fresh`, what steering saw ahead still holds, but for those that it left STALE, and is not looked up again.
 
     Reads   the map, world.vehicles (positions, old speeds), world.occupants
@@ -231,6 +233,7 @@ def choose_speeds(map, world, options, is_fresh):
     word_0 = word_1 = word_2 = word_3 = 0
     group = -1
     is_exposed = False
+    any_stands = False
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
@@ -266,5 +269,7 @@ def choose_speeds(map, world, options, is_fresh):
             dawdles = (word >> 16 * (k & 1)) & 0xFFFF < options.dawdle
             chosen -= dawdles & may_dawdle & (chosen > 0)
         vehicle.next_speed = chosen
+        any_stands |= (speed == 0) & (chosen == 0) & (vehicle.leader < 0)
     if is_exposed:
         pass_braking_on(map, world)
+    return any_stands
