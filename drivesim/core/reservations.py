@@ -11,22 +11,15 @@ from drivesim.core.map import (
     allows,
     cell_behind,
     give_slot,
+    heading_on,
     is_within,
     junction_ahead,
     kind,
     next_cell,
-    way_from,
 )
 from drivesim.core.world import DRIVING, withdraw
 
 ENTRY_SIGHT = 22  # cells: whoever has been let in sees its entry
-
-
-@kernel
-def heading_on(map, destination, cell, heading):
-    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
-    way = way_from(map, destination, cell)
-    return way if way >= 0 else heading
 
 
 @kernel
@@ -251,7 +244,7 @@ def ticks_to_pass(map, world, k, entry):
 
 @kernel
 def release_passed(map, world, k):
-    """After the advance, traffic vehicle k gives back the cells that it has passed; whether it has reached its exit."""
+    """After the advance, traffic vehicle k gives back the cells that it has passed; at its exit, its turn."""
     vehicle = world.vehicles[k]
     cell = vehicle.cell
     for _ in range(vehicle.speed):
@@ -262,8 +255,7 @@ def release_passed(map, world, k):
         # Crosswalks that belong to no junction need no reservation.
         if map.slots[before] != 0 and is_within(map, before) and not is_within(map, cell):
             withdraw(map, world, k)
-            return True
-    return False
+            return
 
 
 @kernel

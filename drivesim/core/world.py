@@ -57,7 +57,9 @@ VEHICLE = np.dtype(
             ("turn_now", "i1"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
             ("may_enter", "u1"),  # the junction ahead: its way through it is reserved
             ("style", "u1"),  # CALM, NORMAL, HASTY, of the traffic
-            ("num_trips", "u2"),  # destinations that it has had before this one, modulo 65,536
+            ("has_arrived", "u1"),  # it has passed its destination, and drives on until it can take the next one
+            ("let_in", "u1"),  # ticks for which it counts as one who was let in
+            ("num_trips", "i4"),  # destinations that it has had before this one
         ],
     )
 )
@@ -181,6 +183,34 @@ def place(world, k, cell, heading, speed, top_speed):
     vehicle.asked_at = -1
     vehicle.destination = -1
     enter(world, k, cell)
+
+
+@kernel
+def swap(world, a, b):
+    """Let two vehicles that have just been placed take each other's number."""
+    first = world.vehicles[a]
+    second = world.vehicles[b]
+    first.cell, second.cell = second.cell, first.cell
+    first.heading, second.heading = second.heading, first.heading
+    first.speed, second.speed = second.speed, first.speed
+    first.top_speed, second.top_speed = second.top_speed, first.top_speed
+    first.destination, second.destination = second.destination, first.destination
+    first.status, second.status = second.status, first.status
+    first.style, second.style = second.style, first.style
+    enter(world, a, first.cell)
+    enter(world, b, second.cell)
+
+
+@kernel
+def number_in_reading_order(world):
+    """Number the traffic that has just been placed by its cells, row by row; egos keep their numbers."""
+    for a in range(world.num_egos, world.num_vehicles):
+        first = a
+        for b in range(a + 1, world.num_vehicles):
+            if world.vehicles[b].cell < world.vehicles[first].cell:
+                first = b
+        if first != a:
+            swap(world, a, first)
 
 
 @kernel
