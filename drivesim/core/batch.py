@@ -54,6 +54,8 @@ def episode_record(flags):
                 ("mean_lane_offset", "f8"),
                 ("mean_speed", "f8"),
                 ("mean_abs_jerk", "f8"),
+                ("num_lane_changes", "i8"),
+                ("ticks_standing", "i8"),
                 ("episode_length", "i8"),
                 ("episode_return", "f8"),
                 ("level_seed", "i8"),
@@ -197,6 +199,8 @@ def describe_episode(map, world, k, episode):
     episode.mean_lane_offset = ego.offset_sum / (ticks * max(1, map.half_lane))
     episode.mean_speed = ego.speed_sum / ticks
     episode.mean_abs_jerk = ego.jerk_sum / ticks
+    episode.num_lane_changes = ego.num_lane_changes
+    episode.ticks_standing = ego.ticks_standing
     episode.episode_length = ego.ticks
     episode.episode_return = ego.return_sum
     episode.level_seed = world.level_seed

@@ -8,6 +8,7 @@ from drivesim.core.event_table import (
     EVENT_ARRIVED,
     EVENT_AT_FAULT,
     EVENT_COLLISION,
+    EVENT_CUT_IN,
     EVENT_FAILED_TO_YIELD,
     EVENT_HARSH,
     EVENT_LANE_CHANGE,
@@ -17,10 +18,10 @@ from drivesim.core.event_table import (
     EVENT_RED_LIGHT,
     EVENT_SPEEDING,
     EVENT_WRONG_WAY,
+    EVENTS_CRASHING,
     EVENTS_ENDING,
-    EVENTS_FAILING,
 )
-from drivesim.core.following import braking_distance
+from drivesim.core.following import braking_distance, is_safe
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
@@ -33,6 +34,7 @@ from drivesim.core.map import (
     UNREACHABLE,
     YIELD,
     allows,
+    cell_behind_for_ego,
     distance_from,
     headings,
     is_destination,
@@ -52,7 +54,9 @@ from drivesim.core.world import (
     DRIVING,
     HAS_ENDED,
     RED,
+    TOP_SPEED,
     leave,
+    occupant_of,
 )
 
 LEADER_SIGHT = 12  # cells within which who drives straight ahead of an ego is its leader
@@ -116,6 +120,24 @@ def note_lane_change(map, world, k, before, after):
     """Ego k has moved sideways from cell `before` to cell `after`."""
     if lane_index(map, before) != lane_index(map, after):
         world.egos[k].events |= EVENT_LANE_CHANGE
+        world.egos[k].num_lane_changes += 1
+
+
+@kernel
+def note_cut_in(map, world, k):
+    """Ego k has moved sideways: has it left another ego behind it no safe speed? Traffic tells itself, in `follow`."""
+    vehicle = world.vehicles[k]
+    cell = vehicle.cell
+    for gap in range(braking_distance(TOP_SPEED)):
+        cell = cell_behind_for_ego(map, cell, vehicle.heading)
+        other = occupant_of(world, cell)
+        if other < 0 and kind(map, cell) != EDGE:
+            continue
+        if 0 <= other < world.num_egos and other != k:
+            follower = world.vehicles[other]
+            if follower.heading == vehicle.heading and not is_safe(follower.speed, gap, vehicle.speed):
+                world.egos[k].cut_in_at = world.tick
+        break
 
 
 @kernel
@@ -190,8 +212,11 @@ def measure_drive(map, world, k):
         ego.events |= EVENT_HARSH
     if vehicle.speed > map.speed_limit:
         ego.events |= EVENT_SPEEDING
+    if ego.cut_in_at == world.tick:
+        ego.events |= EVENT_CUT_IN
     if vehicle.speed == 0:
         ego.stood_at = vehicle.cell
+        ego.ticks_standing += 1
     ego.on_shoulder = 0
     ego.offset = map.half_lane
     if ego.events & EVENT_OFF_ROAD == 0:
@@ -210,7 +235,7 @@ def measure_drive(map, world, k):
         ego.remaining = 0
     if ego.events & EVENTS_ENDING != 0 and vehicle.status == DRIVING:
         leave(world, k)
-        vehicle.status = ARRIVED if ego.events & EVENTS_FAILING == 0 else CRASHED
+        vehicle.status = ARRIVED if ego.events & EVENTS_CRASHING == 0 else CRASHED
     ego.events_seen |= ego.events
     if vehicle.status != DRIVING:
         ego.drive = HAS_ENDED

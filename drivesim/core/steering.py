@@ -1,6 +1,6 @@
 """Steering of the egos: what an action does to heading, lane and speed."""
 
-from drivesim.core.events import collide, enter_cell, enter_junction, note_lane_change
+from drivesim.core.events import collide, enter_cell, enter_junction, note_cut_in, note_lane_change
 from drivesim.core.jit import kernel
 from drivesim.core.map import EDGE, LEFT_SIDE, RIGHT_SIDE, allows, cell_beside, kind, turned
 from drivesim.core.world import (
@@ -119,6 +119,11 @@ def steer_egos(map, world, options, actions, action_0):
                     note_lane_change(map, world, k, before, target)
                     if vehicle.next_status == 0:
                         enter(world, k, target)
+        if world.num_egos > 1:
+            for k in range(world.num_egos):
+                vehicle = world.vehicles[k]
+                if vehicle.status == DRIVING and vehicle.next_status == 0 and vehicle.lane_shift != 0:
+                    note_cut_in(map, world, k)
         for k in range(world.num_vehicles):
             if world.vehicles[k].status == DRIVING and world.vehicles[k].next_status != 0:
                 leave_world(map, world, k)

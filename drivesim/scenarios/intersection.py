@@ -201,8 +201,9 @@ class Intersection(Scenario):
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 2, times 0.9
-    when the acceleration changes by 2; + 1 on arrival, - 1 on a collision or for leaving the road, - 0.5 for leaving
-    the stop line into the junction on red.
+    when the acceleration changes by 2; - 0.4 over the whole time limit, shared among its ticks; + 1 on arrival, - 1 on
+    a collision or for leaving the road, - 0.5 for entering the junction on red, - 0.1 for failing to yield and per
+    tick the wrong way.
 
     ## Starting state
     The ego on a uniform approach, 10 to 13 cells before the stop line, at rest. Its exit is to the left in 45 % of
@@ -215,7 +216,7 @@ class Intersection(Scenario):
     4. Truncation: after 120 steps.
 
     ## Info
-    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived. `red_light` tells a red light run.
+    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived, and not on red.
 
     ## Arguments
     | Name           | Type | Default                     | Unit     | Meaning                        |

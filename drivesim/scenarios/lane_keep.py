@@ -109,9 +109,9 @@ class LaneKeep(Scenario):
     either side; plane 2 is the distance from the lane's centre. `"features"` has the lane's bends as `bend_1 … 8`.
 
     ## Rewards
-    `reward="route"`: the share of the route gained in this tick, times 1 on the lane's centre down to 0.5 on its
-    edge, times 0.5 above the speed limit of 3, times 0.9 when the acceleration changes by 2; + 1 on arrival, - 1 for
-    leaving the road.
+    `reward="route"`: the share of the route gained in this tick, times 1 on the lane's centre down to 0.85 on its
+    edge, times 0.5 above the speed limit of 3, times 0.9 when the acceleration changes by 2; - 0.4 over the whole time
+    limit, shared among its ticks; + 1 on arrival, - 1 for leaving the road.
 
     ## Starting state
     On the southernmost row, at most one cell off the centre, heading north, speed 0. The centre starts uniformly
