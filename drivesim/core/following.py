@@ -61,9 +61,10 @@ def look(map, world, k, cell, distance):
 
     Looks at most `distance` cells along k's own path. The gap is the number of free cells, the stopping room the cells
     within which k has to be able to stop: the gap and the leader's braking distance, none for whatever does not drive
-    in k's heading, and a cell less behind an ego with a reverse gear; a line, a crosswalk or a turn behind the leader, who need not stop there, may leave less. Without a
-    vehicle in the way the third value is -1. A path that is free for all of `distance` gives (distance, distance,
-    -1), which is enough to decide any speed that `distance` was taken for.
+    in k's heading, and a cell less behind an ego with a reverse gear; a line, a crosswalk or a turn behind the leader,
+    who need not stop there, may leave less. Without a vehicle in the way the third value is -1. A path that is free for
+    all of `distance` gives (distance, distance, -1), or a cell more, which is enough to decide any speed that
+    `distance` was taken for.
 
     Whoever crashes leaves the world at once and brakes for nobody; so does an ego that arrives. While the drive of
     others goes on, nobody can count on a leader's braking alone: among several egos, the room is that of everybody
@@ -80,6 +81,8 @@ def look(map, world, k, cell, distance):
                 leader = found * occupant_of(world, cell + 1 + gap) - (1 - found)
                 other = world.vehicles[max(leader, 0)]
                 return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
+    if map.has_reverse != 0:
+        distance += 1  # a cell before an ego stays free
     return walk(map, world, k, cell, distance)
 
 

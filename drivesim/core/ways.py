@@ -50,7 +50,8 @@ def measure_distances(map, destination, num_goals, scratch):
     legal way leads to the destination stay UNREACHABLE.
 
     The places that are searched are cells, whatever the heading of an ego; a move that only some headings have counts
-    for all then. Where goals have headings, places are pairs of a cell and a heading, and the distances are exact.
+    for all then. Where goals have headings, places are pairs of a cell and a heading, and the distances are exact, but
+    that a turn backwards counts as if the ego were in reverse gear already.
 
     Args:
         map: painted, with what it takes to arrive; its distances to this destination are overwritten.

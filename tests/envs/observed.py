@@ -90,10 +90,10 @@ class Scene:
         layers = np.array([road["distances"][[begin + place for place in places]] for begin in first])
         routes = layers[self.ego.heading % len(headings)].tolist()
         self.cells = [
-            Cell(
-                *divmod(n, self.cols), b >> 4 & 7, b & 15, (lane & 15) - 8, route, is_goal, cars.get(n), walkers[n]
+            Cell(*divmod(n, self.cols), b >> 4 & 7, b & 15, (lane & 15) - 8, route, is_goal, cars.get(n), walkers[n])
+            for n, (b, lane, route, is_goal) in enumerate(
+                zip(bits, lanes, routes, (layers == 0).any(axis=0), strict=True)
             )
-            for n, (b, lane, route, is_goal) in enumerate(zip(bits, lanes, routes, (layers == 0).any(axis=0), strict=True))
         ]
         self.turn = int(ego["next_turn"])
         self.remaining, self.route_length = int(ego["remaining"]), int(ego["route_length"])
