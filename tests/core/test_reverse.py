@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 from drivesim.core import world as w
 from drivesim.core.batch import describe_actions
 from drivesim.core.following import look
-from drivesim.core.map import CROSSWALK, EAST, NORTH, SOUTH, WEST
+from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST
 from drivesim.core.pedestrians import car_is_too_near
+from drivesim.render.motion import MIDDLE, ways
+from drivesim.render.planned_route import planned_route
+from drivesim.render.scene import Scene
+from drivesim.render.sprites import EGO
+from drivesim.render.state import State
 
 BEHIND = {NORTH: (1, 0), EAST: (0, -1), SOUTH: (-1, 0), WEST: (0, 1)}
 OPEN = "+ + +\n+ E +\n+ + +"
@@ -165,6 +170,43 @@ class TestPedestrians:
     def test_without_the_gear_it_cannot(self) -> None:
         situation = from_ascii("> w E > >", WALK, E=Car(EAST))
         assert not car_is_too_near(situation.map, situation.world, situation.cell(0, 1))
+
+
+class TestPictures:
+    def test_a_reversing_car_is_shown_on_its_way_back(self) -> None:
+        rows, cols = ways(*states(from_ascii("> > E >", reverse=True, E=Car(EAST)), SLOWER))
+        np.testing.assert_allclose(rows[0], [0, 0, 0])
+        np.testing.assert_allclose(cols[0], [2, 2 - MIDDLE, 1])
+
+    def test_nobody_is_shown_to_give_way_to_one_that_backs_up(self) -> None:
+        words = "> a E > >\n> > F > >\n> > > > >"
+        situation = from_ascii(words, reverse=True, E=Car(EAST), F=Car(EAST, 1), a=Car(EAST, 0, 0))
+        before, after = states(situation, SLOWER, RIGHT)  # somebody changes lane, so that followers are held back
+        _, cols = ways(before, after)
+        np.testing.assert_allclose(cols[situation.names.index("a")], [1, 1, 1])
+
+    def test_brakes_shine_for_slowing_down_in_either_gear(self) -> None:
+        for speed, action, shines in ((1, SLOWER, True), (0, SLOWER, False), (-1, FASTER, True), (0, FASTER, False)):
+            situation = from_ascii("> > E > >", reverse=True, E=Car(EAST, speed))
+            before, after = states(situation, action)
+            looks = [piece.look for piece in Scene(after, before).pieces if piece.look.kind == EGO]
+            assert [look.brakes for look in looks] == [shines]
+
+    def test_the_planned_route_leads_backwards_too(self) -> None:
+        situation = from_ascii("G> > > E", {"G>": (LANE, 1 << EAST)}, goal=(EAST, 0), reverse=True, E=Car(EAST))
+        assert planned_route(state_of(situation)) == [(0.0, 2.0, 3.0), (0.0, 1.0, 3.0)]
+
+
+def state_of(situation):
+    """What is drawn of a situation."""
+    return State(situation.maps.copy()[0], situation.worlds.copy()[0])
+
+
+def states(situation, *actions):
+    """What is drawn before and after a tick."""
+    before = state_of(situation)
+    situation.play(*actions)
+    return before, state_of(situation)
 
 
 def mask_of(situation):

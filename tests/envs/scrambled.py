@@ -179,7 +179,7 @@ def add_vehicles(road: Any, world: Any, rng: np.random.Generator) -> None:
     cells = rng.choice(free, count, replace=False, p=np.where(near, 0.5 / near.sum(), 0.5 / (~near).sum()))
     for vehicle, cell in zip(world["vehicles"][1 : 1 + count], cells.tolist(), strict=True):
         vehicle["cell"] = cell
-        vehicle["heading"], vehicle["speed"] = rng.integers(4), rng.integers(6)
+        vehicle["heading"], vehicle["speed"] = rng.integers(4), rng.integers(-1, 6)
         vehicle["status"] = rng.choice((DRIVING, ABSENT, ARRIVED, CRASHED), p=(0.85, 0.05, 0.05, 0.05))
 
 
