@@ -45,14 +45,13 @@ from drivesim.core.map import (
     next_cell_for_ego,
 )
 from drivesim.core.pedestrians import is_crossed, meets_pedestrian
-from drivesim.core.reservations import cells_to_entry
+from drivesim.core.reservations import cells_to_entry, leave_world
 from drivesim.core.world import (
     ARRIVED,
     CRASHED,
     DRIVING,
     HAS_ENDED,
     RED,
-    leave,
 )
 
 LEADER_SIGHT = 12  # cells within which who drives straight ahead of an ego is its leader
@@ -190,7 +189,7 @@ def comes_too_late(map, world, k, s, heading):
             or map.junctions[s].ranks[other.heading] >= map.junctions[s].ranks[heading]
         ):
             continue
-        needed = braking_distance(other.speed)
+        needed = braking_distance(max(other.speed, 0))
         distance, entry = cells_to_entry(map, other.cell, other.heading, -1, needed)
         if entry >= 0 and distance < needed and junction_ahead(map, entry, other.heading) == s:
             return True
@@ -232,8 +231,8 @@ def measure_drive(map, world, k):
     if vehicle.status == DRIVING and has_arrived(map, world, k, vehicle.cell, True):
         ego.events |= EVENT_ARRIVED
     if ego.events & EVENTS_ENDING != 0 and vehicle.status == DRIVING:
-        leave(world, k)
-        vehicle.status = ARRIVED if ego.events & EVENTS_FAILING == 0 else CRASHED
+        vehicle.next_status = ARRIVED if ego.events & EVENTS_FAILING == 0 else CRASHED
+        leave_world(map, world, k)
     ego.events_seen |= ego.events
     if vehicle.status != DRIVING:
         ego.drive = HAS_ENDED

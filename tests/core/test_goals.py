@@ -7,7 +7,18 @@ from ascii_map import FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivesim.core.map import ALL_HEADINGS, EAST, LANE, NORTH, SOUTH, UNREACHABLE, WEST, distance_from, is_destination
+from drivesim.core.map import (
+    ALL_HEADINGS,
+    EAST,
+    LANE,
+    NO_CONTROL,
+    NORTH,
+    SOUTH,
+    UNREACHABLE,
+    WEST,
+    distance_from,
+    is_destination,
+)
 
 LANES = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
 EASTBOUND = {"G>": (LANE, 1 << EAST)}
@@ -69,6 +80,13 @@ class TestArrival:
         situation = from_ascii(". G> >\n. E .\n. ^ .", EASTBOUND, E=Car(NORTH, 1))
         assert situation.play(IDLE) == {"wrong_way"}
         assert situation.is_driving("E")
+
+    def test_who_arrives_where_a_tick_ends_holds_nothing_any_more(self) -> None:
+        box = {"row": 0, "col": 1, "height": 1, "width": 1, "control": NO_CONTROL}
+        situation = from_ascii("E G> > >", EASTBOUND, signals=[box], goal=(EAST, 0), E=Car(EAST, 1))
+        situation.play(IDLE)
+        assert situation.play(SLOWER) == {"arrived"}
+        assert situation.held_by("E") == set()
 
     def test_who_crashes_on_a_goal_has_not_arrived(self) -> None:
         words = "E > G> b"
