@@ -24,6 +24,7 @@ from drivesim.core.ways import measure_distances
 from drivesim.core.world import (
     ENDED,
     HAS_ENDED,
+    NEVER,
     RUNNING,
     WAS_TOLD,
     WORLD,
@@ -34,7 +35,6 @@ NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
 BY_OPTIONS, BY_LEVEL = 0, 1  # one map for all worlds, or one for each
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
 TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
-NEVER = -1_000_000  # ticks
 
 FLAGS = tuple(event.name for event in EVENTS if Effect.IN_INFO in event.effects)
 NUM_FLAGS = len(FLAGS)
@@ -82,7 +82,7 @@ DETAIL = np.dtype(
 )
 
 
-# What the loops call by address. Each takes scratch memory, int32, at least twice as long as the map has cells.
+# What the loops call by address. Each takes scratch memory, int32, at least four times as long as the map has cells.
 _MAP, _WORLD, _OPTIONS = StructureType(MAP), StructureType(WORLD), BlockType(OPTIONS).element
 SCRATCH = BlockType("i4")
 LAY = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
@@ -114,7 +114,7 @@ FRAME = FrameType(
     truncations_out=BlockType("?"),  # (N * E,)
     details_out=BlockType(DETAIL),  # (N * E,)
     final_obs_out=RowsType("u1"),  # (N * E, size), written under SAME_STEP where an episode ends
-    scratch=RowsType("i4"),  # (number of ranges, cells), for each range its own
+    scratch=RowsType("i4"),  # (number of ranges, 4 * cells), for each range its own
 )
 open_frame = opener(FRAME)
 call_lay, call_populate, call_encode = LAY.call, POPULATE.call, ENCODE.call
@@ -141,8 +141,9 @@ def begin_drives(map, world):
         ego.cut_in_at = NEVER
         if world.vehicles[k].speed == 0:
             ego.stood_at = world.vehicles[k].cell
+        ego.reversed_at = NEVER
         if not is_ring(map):
-            ego.remaining = distance_from(map, ego.goal, world.vehicles[k].cell)
+            ego.remaining = distance_from(map, ego.goal, world.vehicles[k].cell, world.vehicles[k].heading)
         ego.remaining_before = ego.remaining
         ego.route_length = max(1, ego.remaining)
     world.stage = RUNNING

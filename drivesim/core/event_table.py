@@ -74,7 +74,7 @@ EVENT_AT_FAULT = _row(
     None,
     _NONE,
     Effect.IN_INFO,
-    "On driving into somebody or something, or on being hit within 5 ticks of cutting in too closely.",
+    "On driving into somebody or something, or on being hit within 5 ticks of cutting in too closely or of backing up.",
 )
 EVENT_PEDESTRIAN_HIT = _row("pedestrian_hit", -1.0, _ENDS, _CRASH, "On hitting a pedestrian.")
 EVENT_OFF_ROAD = _row("off_road", -1.0, _ENDS, _CRASH, "On leaving the road or the map.")
@@ -83,7 +83,7 @@ EVENT_RAN_STOP = _row(
     "ran_stop",
     -0.5,
     _RULES,
-    _BREACH | Effect.FAILS, 
+    _BREACH | Effect.FAILS,
     "On entering an all-way stop from where it has not stood.",
 )
 EVENT_WRONG_WAY = _row("wrong_way", -0.1, _RULES, _BREACH, "Per tick in a cell that does not allow the heading.")

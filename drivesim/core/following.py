@@ -64,15 +64,17 @@ def look(map, world, k, cell, distance):
 
     Looks at most `distance` cells along k's own path. The gap is the number of free cells, the stopping room the cells
     within which k has to be able to stop: the gap and the leader's braking distance, none for whatever does not drive
-    in k's heading; a line, a crosswalk or a turn behind the leader, who need not stop there, may leave less. Without a
-    vehicle in the way the third value is -1. A path that is free for all of `distance` gives (distance, distance,
-    -1), which is enough to decide any speed that `distance` was taken for.
+    in k's heading, and a cell less behind an ego with a reverse gear; a line, a crosswalk or a turn behind the leader,
+    who need not stop there, may leave less. Without a vehicle in the way the third value is -1. A path that is free for
+    all of `distance` gives (distance, distance, -1), or a cell more, which is enough to decide any speed that
+    `distance` was taken for.
 
     Whoever crashes leaves the world at once and brakes for nobody; so does an ego that arrives. While the drive of
     others goes on, nobody can count on a leader's braking alone: among several egos, the room is that of everybody
     ahead, which is also enough if whoever leads leaves the world in this tick.
     """
-    if world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1 and map.num_junctions == 0:
+    is_open = map.num_junctions + map.has_reverse == 0
+    if is_open and world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1:
         # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead,
         # which cannot be predicted (with the two loops of `steer_traffic`, 383 ns a tick of Highway instead of 698).
         if map.ground[cell] == PLAIN_EAST & 255:
@@ -82,6 +84,8 @@ def look(map, world, k, cell, distance):
                 leader = found * occupant_of(world, cell + 1 + gap) - (1 - found)
                 other = world.vehicles[max(leader, 0)]
                 return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
+    if map.has_reverse != 0:
+        distance += 1  # a cell before an ego stays free
     return walk(map, world, k, cell, distance)
 
 
@@ -111,7 +115,10 @@ def walk(map, world, k, cell, distance):
         if occupant >= 0 and sees:
             seen = n - 1
             if occupant == k or world.vehicles[occupant].heading == heading:
-                seen += braking_distance(world.vehicles[occupant].speed)
+                if map.has_reverse != 0 and occupant < world.num_egos:
+                    seen = room_behind_ego(world, occupant, seen)
+                else:
+                    seen += braking_distance(world.vehicles[occupant].speed)
             if gap < 0:
                 gap = n - 1
                 room = seen
@@ -130,6 +137,15 @@ def walk(map, world, k, cell, distance):
     if gap < 0:
         gap = room
     return gap, room, leader
+
+
+@kernel
+def room_behind_ego(world, k, gap):
+    """The stopping room `gap` cells behind an ego with a reverse gear: it may back into one of them.
+
+    So one cell more stays free than behind others, also while it drives: the room must not shrink when it stands.
+    """
+    return max(gap - 1 + braking_distance(max(world.vehicles[k].speed, 0)), 0)
 
 
 @kernel

@@ -165,6 +165,14 @@ def paint(map, cell, kind, mask, lane, offset):
 
 
 @kernel
+def paint_passing(map, cell, mask):
+    """Let egos use a painted cell to overtake, in the headings of `mask`, one bit each; traffic never does."""
+    if map.passing[cell] == 0 and mask != 0:
+        map.num_passing += 1
+    map.passing[cell] = mask
+
+
+@kernel
 def open_portal(map, cell, heading, target):
     """Let `heading` lead from `cell` to `target`, and nowhere else; a cell is a portal in one heading at most."""
     map.ground[cell] = map.ground[cell] | PORTAL
@@ -228,6 +236,14 @@ def kind(map, cell):
 def allows(map, cell, heading):
     """Whether a cell may be driven in `heading`."""
     return map.ground[cell] >> heading & 1 == 1
+
+
+@kernel
+def may_drive(map, cell, heading):
+    """Whether an ego may drive a cell in `heading`: where that is allowed to everybody, or to overtake."""
+    if allows(map, cell, heading):
+        return True
+    return map.num_passing > 0 and map.passing[cell] >> heading & 1 == 1
 
 
 @kernel
@@ -382,12 +398,30 @@ def ends_trip(map, destination, cell):
 
 
 @kernel
-def distance_from(map, destination, cell):
-    """Moves from a cell to a destination, UNREACHABLE if no legal way leads there."""
-    return int(map.distances[destination * (map.rows + 2) * map.width + cell])
+def num_layers(map):
+    """How many distances there are from a cell to a destination: one, or one for each heading of an ego."""
+    return 4 if map.has_goal_headings != 0 else 1
+
+
+@kernel
+def distances_begin(map, destination, heading):
+    """Where the distances to a destination begin in `map.distances`, for an ego of this heading."""
+    layer = destination
+    if map.has_goal_headings != 0:
+        layer = 4 * destination + heading
+    return layer * (map.rows + 2) * map.width
+
+
+@kernel
+def distance_from(map, destination, cell, heading):
+    """Moves from a cell to a destination for an ego of this heading, UNREACHABLE if no legal way leads there."""
+    return int(map.distances[distances_begin(map, destination, heading) + cell])
 
 
 @kernel
 def is_destination(map, destination, cell):
-    """Whether a cell is (one of) the cells of a destination."""
-    return map.distances[destination * (map.rows + 2) * map.width + cell] == 0
+    """Whether a cell is (one of) the cells of a destination, in whatever heading it has to be reached."""
+    for heading in range(num_layers(map)):
+        if map.distances[distances_begin(map, destination, heading) + cell] == 0:
+            return True
+    return False

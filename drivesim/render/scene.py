@@ -156,7 +156,8 @@ class Scene:
             body = palette.EGO if k < num_egos else palette.TRAFFIC[k % len(palette.TRAFFIC)]
             kind = EGO if k < num_egos else TRUCK if top_speed <= TRUCK_SPEED else CAR
             wreck = Look(WRECK, body)
-            piece = self._piece(Look(kind, body, acceleration < 0, shift or turn or later), k)
+            brakes = abs(speed) < abs(speed - acceleration)
+            piece = self._piece(Look(kind, body, brakes, shift or turn or later), k)
             turns = (heading - faced + 2) % 4 - 2
             piece = piece._replace(turn=float(faced), turns=float(turns), leans=LEAN * shift if turns == 0 else 0.0)
             if was == CRASHED or (status == CRASHED and not self.moves):

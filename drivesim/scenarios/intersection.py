@@ -160,7 +160,7 @@ def populate(map, world, options, scratch):
     world.num_vehicles = egos + options.level[AT.num_vehicles]
     for k in range(egos, world.num_vehicles):
         world.vehicles[k].speed = fastest_start(map, world, k, 2)
-    route = distance_from(map, goal, start)
+    route = distance_from(map, goal, start, approach)
     return route != UNREACHABLE and 3 * (route + cycle) <= 2 * options.certified_within
 
 

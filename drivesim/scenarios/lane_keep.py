@@ -72,7 +72,7 @@ def populate(map, world, options, scratch):
     start = cell_at(map, options.level[AT.length] - 1, centre + level_below(world, DRAW_EGO, 0, 3) - 1)
     place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
-    route = distance_from(map, 0, start)
+    route = distance_from(map, 0, start, NORTH)
     return route != UNREACHABLE and 3 * route <= 2 * options.certified_within
 
 

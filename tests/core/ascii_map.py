@@ -35,6 +35,7 @@ from drivesim.core.map import (
     WEST,
     open_portal,
     paint,
+    paint_passing,
     set_size,
     turned,
 )
@@ -178,15 +179,16 @@ def lane_number(mask: int, row: int, col: int) -> int:
     return row & 15 if mask in (1 << EAST, 1 << WEST) else 0
 
 
-def draw(map: Any, words: list[list[str]], ground: dict[str, tuple[int, int]]) -> list[int]:
-    """Paint a map from words, whose (kind, mask) `ground` tells; the cells of the goal."""
+def draw(map: Any, words: list[list[str]], ground: dict[str, tuple[int, ...]]) -> list[int]:
+    """Paint a map from words, whose (kind, mask) or (kind, mask, passing) `ground` tells; the cells of the goal."""
     set_size(map, len(words), len(words[0]))
     goals = []
     for row, line in enumerate(words):
         for col, word in enumerate(line):
-            kind, mask = ground[word]
+            kind, mask, *passing = ground[word]
             paint(map, cell_of(map, row, col), kind, mask, lane_number(mask, row, col), 0)
-            if word == "G":
+            paint_passing(map, cell_of(map, row, col), *passing or (0,))
+            if word.startswith("G"):
                 goals.append(cell_of(map, row, col))
     return goals
 
@@ -227,20 +229,22 @@ def exits_of(map: Any) -> list[list[int]]:
 
 def from_ascii(
     drawing: str,
-    legend: dict[str, tuple[int, int]] | None = None,
+    legend: dict[str, tuple[int, ...]] | None = None,
     options: dict[str, Any] | None = None,
     signals: list[dict[str, int]] | None = None,
     pedestrians: list[tuple[int, int, int, int]] | None = None,
     is_periodic: bool = False,
     is_ring: bool = False,
     fields: dict[str, int] | None = None,
+    goal: tuple[int | None, int | None] | None = None,
+    reverse: bool = False,
     **cars: Car,
 ) -> Situation:
     """Make a drawn map and its world.
 
     Args:
         drawing: rows of words, see the module.
-        legend: further words: (kind, mask).
+        legend: further words: (kind, mask), or (kind, mask, headings to overtake in); those with G first are goals.
         options: fields of OPTIONS that differ from `options_of()`.
         signals: of each junction the box (row, col, height, width) of its cells, and its timing:
             fields of JUNCTION, and `cycle_start`.
@@ -248,6 +252,8 @@ def from_ascii(
         is_periodic: traffic that leaves the map comes back on the other side; egos do not.
         is_ring: egos do so too, eastward, and cover a distance, as on Highway.
         fields: fields of the map or of the world, such as `half_lane=2`.
+        goal: the heading and the top speed that the goal asks for, None = any; distances are then those per heading.
+        reverse: egos have a reverse gear.
         **cars: by their letters; capital letters are egos.
     """
     maps, worlds = np.zeros(1, ROOMY_MAP), np.zeros(1, ROOMY_WORLD)
@@ -262,6 +268,10 @@ def from_ascii(
                 line[col] = cars[word].on or LANE_OF[cars[word].heading]
     goals = draw(map, words, {**GROUND, **(legend or {})})
     map.speed_limit = 5
+    map.has_reverse = int(reverse)
+    if goal is not None:
+        map.has_goal_headings = 1
+        maps["goals"]["heading"], maps["goals"]["top_speed"] = (0 if term is None else 1 + term for term in goal)
     if is_periodic or is_ring:
         join_sides(map)
     if is_ring:
@@ -279,7 +289,7 @@ def from_ascii(
             world.egos[k].goal = turned(car.heading, car.next_turn)
     for s, signal in enumerate(signals or []):
         add_junction(maps, worlds, s, **signal)
-    scratch = np.zeros(2 * len(map.ground), np.int32)
+    scratch = np.zeros(4 * len(map.ground), np.int32)
     for heading, exits in enumerate(exits_of(map)):
         scratch[: len(exits)] = exits
         measure_ways(map, heading, len(exits), scratch)
