@@ -27,6 +27,7 @@ from drivesim.core.world import (
     RUNNING,
     WAS_TOLD,
     WORLD,
+    number_in_reading_order,
 )
 
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
@@ -173,6 +174,7 @@ def start_episode(frame, i, level_seed, scratch):
             if not call_lay(frame.lay, map, world, options, scratch):
                 continue
         if call_populate(frame.populate, map, world, options, scratch):
+            number_in_reading_order(world)
             begin_drives(map, world)
             return True
     return False
