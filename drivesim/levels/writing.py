@@ -40,6 +40,7 @@ class Writer:
         self.num_egos = int(self.world["num_egos"])
         self.ground = self.map["ground"].tolist()
         self.junction = self.map["junction"].tolist() if self.map["num_junctions"] else [0] * len(self.ground)
+        self.passing = self.map["passing"].tolist() if self.map["num_passing"] else [0] * len(self.ground)
         self.steps = self.map["steps"].tolist()
         self.goals = self.goals_of()
         self.classes: dict[tuple[int, ...], str] = {}
@@ -100,7 +101,7 @@ class Writer:
             control=self.line_control(cell) if kind == STOP_LINE else UNSAID,
             is_portal=bits & PORTAL != 0,
             junction=junction if self.junction[cell] else UNSAID,
-            is_passing=bool(self.map["num_passing"]) and bool(self.map["passing"][cell]),
+            is_passing=self.passing[cell] != 0,
             goals=self.goals.get(cell, 0),
             **self.who.get(cell, {}),
         )
