@@ -8,7 +8,7 @@ rewards is an integer; what is counted or added up is wide enough for arithmetic
 import numpy as np
 
 from drivesim.core.jit import kernel
-from drivesim.core.memory import WORD, Structure
+from drivesim.core.memory import WORD, Structure, swap
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4
@@ -187,31 +187,17 @@ def place(world, k, cell, heading, speed, top_speed):
 
 
 @kernel
-def swap(world, a, b):
-    """Let two vehicles that have just been placed take each other's number."""
-    first = world.vehicles[a]
-    second = world.vehicles[b]
-    first.cell, second.cell = second.cell, first.cell
-    first.heading, second.heading = second.heading, first.heading
-    first.speed, second.speed = second.speed, first.speed
-    first.top_speed, second.top_speed = second.top_speed, first.top_speed
-    first.destination, second.destination = second.destination, first.destination
-    first.status, second.status = second.status, first.status
-    first.style, second.style = second.style, first.style
-    enter(world, a, first.cell)
-    enter(world, b, second.cell)
-
-
-@kernel
 def number_in_reading_order(world):
-    """Number the traffic that has just been placed by its cells, row by row; egos keep their numbers."""
-    for a in range(world.num_egos, world.num_vehicles):
-        first = a
-        for b in range(a + 1, world.num_vehicles):
-            if world.vehicles[b].cell < world.vehicles[first].cell:
-                first = b
-        if first != a:
-            swap(world, a, first)
+    """Number the traffic by its cells, whatever the order in which it was placed, so that a text can tell it."""
+    for k in range(world.num_egos, world.num_vehicles):
+        first = k
+        for other in range(k + 1, world.num_vehicles):
+            if world.vehicles[other].cell < world.vehicles[first].cell:
+                first = other
+        if first != k:
+            swap(world.vehicles, k, first)
+            world.occupants[world.vehicles[first].cell] = first + 1
+            world.occupants[world.vehicles[k].cell] = k + 1
 
 
 @kernel
