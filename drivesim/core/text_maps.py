@@ -1,7 +1,7 @@
 """The map of a level that is given as a text: its ground, portals, junctions and what their lines say."""
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import junction_of, number_slots
+from drivesim.core.reservations import number_slots
 from drivesim.core.map import (
     ALL_HEADINGS,
     EDGE,
