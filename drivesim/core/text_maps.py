@@ -16,6 +16,7 @@ from drivesim.core.map import (
     cell_at,
     col_of,
     headings,
+    junction_of,
     kind,
     lane_number,
     next_cell,
