@@ -26,7 +26,10 @@ ALLOWED = {
         "pygame",
         "drivesim.core.event_table",
         "drivesim.core.map",
+        "drivesim.core.texts",
         "drivesim.core.world",
+        "drivesim.levels.alphabet",
+        "drivesim.levels.ground",
         "drivesim.render",
     },
 }

@@ -1,7 +1,7 @@
 """The alphabet of levels: what stands on a cell, in one word.
 
 A word is a ground, then who stands there. One alphabet serves texts of levels, the drawings in docstrings and tests,
-and the render mode `"ansi"`.
+and the render mode `"ansi"`::
 
     .         verge                          #         obstacle
     ^ > v <   lane in that heading           ^>  +     lane in two headings, in all four
@@ -12,7 +12,7 @@ and the render mode `"ansi"`.
     /^        lane on which the other heading may be used to overtake
     @^        lane that leads on elsewhere on the map
 
-`@`, `*` and `/` go together with each other and, in this order, before the sign of a kind: `@/^`, `*=^`.
+`@`, `*` and `/` go together with each other and, in this order, before the sign of a kind: `@/^`, `*=^`::
 
     G  G3     cell of the destination 0, 3   E  E3     ego 0, 3
     a2        vehicle of the class a, with speed 2
@@ -207,3 +207,10 @@ def class_name(number: int) -> str:
         number, letter = divmod(number - 1, len(CLASS_LETTERS))
         letters = CLASS_LETTERS[letter] + letters
     return letters
+
+
+def aligned(words: list[list[str]]) -> str:
+    """A table of words, its columns in line."""
+    widths = [max(len(line[col]) for line in words) for col in range(len(words[0]))]
+    lines = (" ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)) for line in words)
+    return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -20,9 +20,9 @@ from records import ROOMY_MAP, ROOMY_WORLD, frame_of, rows_and_cols, tick_worlds
 from drivesim.core import event_table
 from drivesim.core import world as w
 from drivesim.core.batch import begin_drives
-from drivesim.core.map import ALL_HEADINGS, JUNCTION, PORTAL, paint_passing, turned
+from drivesim.core.map import ALL_HEADINGS, JUNCTION, PORTAL, SIGNALS, STOP_LINE, paint_passing, turned
 from drivesim.core.options import OPTIONS
-from drivesim.core.texts import A_VEHICLE, AN_EGO
+from drivesim.core.texts import A_VEHICLE, AN_EGO, UNSAID
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import withdraw
 from drivesim.levels.alphabet import ARROWS, Word, class_name, read_word, word_text
@@ -206,7 +206,9 @@ def from_ascii(
     places = {word: (row, col) for row, line in enumerate(rows) for col, word in enumerate(line) if word in cars}
     names = [name for name in cars if name.isupper()]
     names += sorted((name for name in cars if name.islower()), key=places.__getitem__)
-    shown = {name: Word(kind, headings=mask) for name, (kind, mask, *_) in (legend or {}).items()}
+    shown = {}
+    for name, (kind, mask, *_) in (legend or {}).items():
+        shown[name] = Word(kind, mask, SIGNALS if kind == STOP_LINE else UNSAID)
     for k, name in enumerate(names):
         car = cars[name]
         on = car.on or ARROWS[car.heading]

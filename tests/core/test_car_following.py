@@ -147,7 +147,8 @@ class TestWhatADriverSees:
 
     def test_may_be_a_lane_that_it_is_not_in(self) -> None:
         situation = from_ascii("^ ^\n^ ^\n^ ^\n^ b\n^ ^\na ^", a=self.A, b=Car(NORTH, 3))
-        assert look(situation.map, situation.world, 0, situation.cell(5, 1), FAR) == (1, 1 + 3, 1)
+        a, b = situation.names.index("a"), situation.names.index("b")
+        assert look(situation.map, situation.world, a, situation.cell(5, 1), FAR) == (1, 1 + 3, b)
 
 
 LANES = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
@@ -220,7 +221,8 @@ def test_a_driver_sees_the_same_in_every_heading(
             cell = int(vehicle.cell) + int(situation.map.steps[heading]) * (n + 2)
             if word == "line" and 0 <= cell < len(situation.map.junction):
                 situation.map.num_junctions = situation.map.junction[cell] = 1
-        answers.append(look(situation.map, situation.world, k, vehicle.cell, distance))
+        gap, room, leader = look(situation.map, situation.world, k, vehicle.cell, distance)
+        answers.append((gap, room, situation.names[leader] if leader >= 0 else None))
     assert answers == [answers[0]] * 4
 
 
