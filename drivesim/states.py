@@ -113,7 +113,7 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str, d
 
     Args:
         states: (M,) of the environment's type.
-        model: (1,) a state of a level generated from the environment's options.
+        model: (1,) the world of a level with the environment's options.
         model_map: (1,) its map.
         scenario: its name, for the message.
         driver_model: KRAUSS, NASCH or UNAWARE.
@@ -122,16 +122,15 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str, d
         ValueError: naming the first env that is refused, and the field.
     """
     require_ranges(states["world"], {"stage": HEAD_RANGES["stage"]})
-    require(states["world"]["scenario"] == model["world"]["scenario"], "scenario", scenario)
-    is_blank = states["world"]["stage"] == NOT_STARTED
-    if is_blank.any():  # nothing of it is ever read
-        states = np.where(is_blank, model, states)
+    require(states["world"]["scenario"] == model["scenario"], "scenario", scenario)
+    is_blank = states["world"]["stage"] == NOT_STARTED  # nothing of it is ever read
+    worlds = np.where(is_blank, model, states["world"])
     maps = model_map
     if "map" in (states.dtype.names or ()):
-        maps = states["map"]
+        maps = np.where(is_blank, model_map, states["map"])
         check_maps(maps, model_map)
-    check_worlds(states["world"], model["world"], model_map)
-    check_ways(states["world"], maps, border_of(model_map), driver_model)
+    check_worlds(worlds, model, model_map)
+    check_ways(worlds, maps, border_of(model_map), driver_model)
 
 
 def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
@@ -284,9 +283,21 @@ def require(holds: Array, field: str, allowed: str = "") -> None:
     """Refuse the first world for which not everything in `holds` (M, …) is true.
 
     Raises:
-        ValueError: naming it and the field.
+        StateError: naming it and the field.
     """
     if not holds.all():
-        number = int(np.argwhere(~holds)[0][0])
+        raise StateError(int(np.argwhere(~holds)[0][0]), field, allowed)
+
+
+class StateError(ValueError):
+    """A state that is none of the environment."""
+
+    def __init__(self, number: int, field: str, allowed: str) -> None:
         must_be = f": must be {allowed}" if allowed else ""
-        raise ValueError(f"state is not of this environment: {field} of env {number} of those to be restored{must_be}")
+        super().__init__(f"state is not of this environment: {field} of env {number} of those to be restored{must_be}")
+        self._facts = number, field, allowed
+
+    def of(self, rows: Array) -> StateError:
+        """The same of a state that is number `rows[n]` (M,) of all, where here it is number n."""
+        number, field, allowed = self._facts
+        return StateError(int(rows[number]), field, allowed)

@@ -62,7 +62,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
     ) -> None:
         entry, self.config, num_egos = multi_agent_config(env_id, num_agents, options)
         max_steps = checked_time_limit(max_episode_steps, entry.max_episode_steps)
-        self._engine = Engine(self.config, 1, batch.DISABLED, max_steps, num_egos=num_egos)
+        self._engine = Engine(self.config, 1, batch.DISABLED, self.config.max_steps(max_steps), num_egos=num_egos)
         self.render_mode = checked_render_mode(render_mode)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
         self.metadata = {

@@ -1,4 +1,4 @@
-"""`"full_grid"`: the whole map as codes, uint8 (rows, cols), north up.
+"""`"full_grid"`: the whole map as codes, uint8 (rows, cols), north up; where levels differ in size, of the largest.
 
 | code                      | meaning                                                            |
 |---------------------------|--------------------------------------------------------------------|
@@ -16,7 +16,18 @@ from gymnasium import spaces
 
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import colour_for, line_junction
-from drivesim.core.map import LANE, STOP_LINE, cell_at, col_of, headings, is_destination, is_ring, kind, row_of
+from drivesim.core.map import (
+    LANE,
+    OFF_ROAD,
+    STOP_LINE,
+    cell_at,
+    col_of,
+    headings,
+    is_destination,
+    is_ring,
+    kind,
+    row_of,
+)
 from drivesim.core.world import CROSSING, DRIVING
 from drivesim.observations.encoder import Encoder, Window
 
@@ -59,9 +70,9 @@ def code_of(map, world, k, cell):
 
 
 @kernel
-def index_of(map, cell):
+def index_of(map, options, cell):
     """Where a cell stands in the observation."""
-    return row_of(map, cell) * map.cols + col_of(map, cell)
+    return row_of(map, cell) * options.cols + col_of(map, cell)
 
 
 @kernel
@@ -72,22 +83,25 @@ def encode(map, world, k, options, scratch, out):
         map: the map.
         world: the world.
         k: the ego that is shown as such.
-        options: unused.
+        options: the rows and columns of the largest map.
         scratch: unused.
-        out: uint8 (rows * cols,).
+        out: uint8 (rows * cols,); beyond the map it is off the road.
     """
+    if map.rows < options.rows or map.cols < options.cols:
+        for n in range(options.rows * options.cols):
+            out[n] = OFF_ROAD
     for row in range(map.rows):
         for col in range(map.cols):
-            out[row * map.cols + col] = code_of(map, world, k, cell_at(map, row, col))
+            out[row * options.cols + col] = code_of(map, world, k, cell_at(map, row, col))
     for p in range(world.num_people):
         if world.people[p].status == CROSSING:
-            out[index_of(map, world.people[p].cell)] = PEDESTRIAN
+            out[index_of(map, options, world.people[p].cell)] = PEDESTRIAN
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status == DRIVING and j != k:
-            out[index_of(map, vehicle.cell)] = VEHICLE + 6 * vehicle.heading + vehicle.speed
+            out[index_of(map, options, vehicle.cell)] = VEHICLE + 6 * vehicle.heading + vehicle.speed
     ego = world.vehicles[k]
-    out[index_of(map, ego.cell)] = EGO + 6 * ego.heading + ego.speed
+    out[index_of(map, options, ego.cell)] = EGO + 6 * ego.heading + ego.speed
     return 0
 
 

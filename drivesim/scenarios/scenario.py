@@ -66,7 +66,10 @@ class Scenario:
     populate: ClassVar[Callable[..., Any]]
     """Kernel that fills a blank world, or refuses the draw, `core.batch.POPULATE`."""
     maps_by: ClassVar[int] = BY_OPTIONS
-    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own."""
+    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own; BY_LIBRARY: levels are given, as texts,
+    and neither `lay` nor `populate` nor a shape is."""
+    level: ClassVar[str]
+    """BY_LIBRARY: the text of the level that there is if none is given."""
     has_portals: ClassVar[bool] = False
     """Whether the road leads from one end of the map to another."""
     num_junctions: ClassVar[int] = 0
