@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from drivesim.checks import chosen, real, whole
-from drivesim.core.batch import BY_LIBRARY
 from drivesim.core.event_table import HEADS
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import FACTORS, PRICES, TERMS
@@ -19,7 +18,7 @@ from drivesim.levels.library import Library, canonical_texts, library_of
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import Encoder
 from drivesim.registry import entry_of, scenario_of
-from drivesim.scenarios.scenario import LevelConfig, Scenario
+from drivesim.scenarios.scenario import ACTIONS_WITHOUT_IDLE, LevelConfig, Scenario
 
 REWARDS = {name: number for number, name in enumerate(HEADS)}
 DRIVER_MODELS = {"krauss": KRAUSS, "nasch": NASCH, "unaware": UNAWARE}
@@ -127,8 +126,9 @@ class EnvConfig:
         elif not isinstance(weights, RewardWeights):
             raise TypeError(f"reward_weights must be a RewardWeights or a dict, got {weights!r}")
         if self.traffic is None:
-            own = next(name for name, model in DRIVER_MODELS.items() if model == scenario.driver_model)
-            object.__setattr__(self, "traffic", self.head.get("traffic", own))
+            own_model = self.head.get("traffic", scenario.driver_model)
+            own = next(name for name, model in DRIVER_MODELS.items() if model == own_model)
+            object.__setattr__(self, "traffic", own)
         chosen("traffic", self.traffic, DRIVER_MODELS)
         if self.dawdle is None:
             own_dawdle = self.head["dawdle"] / CERTAIN if "dawdle" in self.head else scenario.dawdle
@@ -150,7 +150,7 @@ class EnvConfig:
     def _take_levels(self) -> None:
         """Read given levels, if the scenario takes any, and refuse what is said of generated ones."""
         own = self.scenario_class
-        if own.maps_by != BY_LIBRARY:
+        if own.generates_levels():
             if self.levels is not None:
                 raise TypeError(f"unexpected keyword argument 'levels': {self.scenario} generates its levels")
             return
@@ -186,14 +186,19 @@ class EnvConfig:
         own = self.level_max_steps
         return min(wanted or own, own) if own else wanted
 
-    def to_head(self) -> dict[str, Any]:
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the actions in their order."""
+        own = self.scenario_class.actions
+        return ACTIONS_WITHOUT_IDLE if self.head.get("has_idle") == 0 else own
+
+    def to_head(self) -> dict[str, int]:
         """What the head of a level's text says of the environment, so that it is driven there as here."""
-        scenario = self.scenario_class
+        record = self.to_options(0)[0]
         return {
             "max_steps": self.level_max_steps or entry_of(self.scenario).max_episode_steps,
-            "traffic": self.traffic,
-            "dawdle": round(float(self.dawdle or 0.0) * CERTAIN),
-            "top_speed": self.head.get("top_speed", scenario.top_speed),
+            "traffic": int(record["driver_model"]),
+            **{name: int(record[name]) for name in ("has_idle", "top_speed", "dawdle")},
         }
 
     def spec_kwargs(self, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -251,7 +256,7 @@ class EnvConfig:
         options = np.zeros(1, OPTIONS)
         record = options[0]
         record["num_egos"] = num_egos
-        record["has_idle"] = "IDLE" in scenario.actions
+        record["has_idle"] = "IDLE" in self.actions
         record["speed_limit"] = scenario.speed_limit
         record["top_speed"] = self.head.get("top_speed", scenario.top_speed)
         record["driver_model"] = DRIVER_MODELS[str(self.traffic)]

@@ -22,7 +22,7 @@ from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
 from drivesim.observations import ENCODERS
 from drivesim.registry import entry_of, scenario_of
-from drivesim.states import StateError, check_state, check_states, occupants_of, require
+from drivesim.states import StateError, check_state, check_states, occupants_of
 
 Array = np.ndarray[Any, Any]
 
@@ -43,10 +43,9 @@ def bindings_of(scenario: str, observation: str) -> Bindings:
     """Compile, or load, a scenario's generator and an observation's encoder."""
     road, encoder = scenario_of(scenario), ENCODERS[observation]
     encoder_arguments = (*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
-    is_drawn = road.maps_by != batch.BY_LIBRARY
     return Bindings(
-        lay=batch.LAY.address_of(road.lay) if is_drawn else 0,
-        populate=batch.POPULATE.address_of(road.populate) if is_drawn else 0,
+        lay=batch.LAY.address_of(road.lay) if road.generates_levels() else 0,
+        populate=batch.POPULATE.address_of(road.populate) if road.generates_levels() else 0,
         encode=batch.ENCODE.address_of(encoder.encode, *encoder_arguments),
     )
 
@@ -88,8 +87,8 @@ class Engine:
         self.map_shape = config.map_shape
         self.num_egos = num_egos
         self.num_rows = num_worlds * num_egos
-        self.num_actions = len(scenario.actions)
-        self.actions = scenario.actions
+        self.actions = config.actions
+        self.num_actions = len(self.actions)
         self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(scenario.window, *self.map_shape)
         self._obs_size = int(np.prod(self.obs_shape))
         self.options = config.to_options(max_steps, num_egos)
@@ -305,27 +304,19 @@ class Engine:
         return write(maps[0], worlds[0], **self.config.to_head())
 
     def get_state(self) -> Array:
-        """A copy of all worlds, (N,) records.
-
-        Their fields are `world` and, where each level lays its own map, `map`; where levels are given, `levels` says
-        which these are.
-        """
+        """A copy of all worlds, (N,) records with the field `world` and, where each level has its own map, `map`."""
         state = np.zeros(self.num_worlds, self.state_dtype)
         state["world"] = self.worlds
-        if "map" in self.state_dtype.names:
+        if self.has_own_maps:
             state["map"] = self.maps
-        if self.config.library is not None:
-            state["levels"] = self.config.library.digest
         return state
 
     @cached_property
     def state_dtype(self) -> np.dtype[np.void]:
         """The type of a state."""
         fields: list[tuple[str, Any]] = [("world", self.worlds.dtype)]
-        if self.maps_by == batch.BY_LEVEL:
+        if self.has_own_maps:
             fields.append(("map", self.maps.dtype))
-        if self.maps_by == batch.BY_LIBRARY:
-            fields.append(("levels", np.dtype(np.int64)))
         return np.dtype((np.record, fields))
 
     def set_state(self, state: Any, mask: Any) -> None:
@@ -337,10 +328,8 @@ class Engine:
         state, mask = check_state(state, mask, self.num_worlds, self.state_dtype)
         chosen = state[mask]
         library = self.config.library
-        numbers = np.zeros(len(chosen), np.int64)  # of their levels, as far as these differ in size
-        if library is not None:
-            require(chosen["levels"] == library.digest, "levels", "the same")
-            numbers = chosen["world"]["level_seed"] % len(library.texts)
+        num_sizes = 1 if library is None else len(library.texts)
+        numbers = chosen["world"]["level_seed"] % num_sizes
         for number in np.unique(numbers).tolist():
             rows = np.flatnonzero(numbers == number)
             maps, worlds = self._model(number)
@@ -352,9 +341,7 @@ class Engine:
             raise ValueError("state holds an ended episode, which a SAME_STEP environment cannot continue")
         self.worlds[mask] = chosen["world"]
         self.worlds["occupants"][mask] = occupants_of(chosen["world"])
-        if library is not None:
-            self.maps[mask] = library.maps[numbers]
-        elif self.has_own_maps:
+        if self.has_own_maps:
             self.maps[mask] = chosen["map"]
 
     def fork(self, index: int, num: int, rekey: bool) -> Array:

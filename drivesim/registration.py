@@ -89,7 +89,7 @@ def check_scenario(scenario: type[Scenario], max_episode_steps: int) -> None:
         TypeError, ValueError: naming it.
     """
     name = scenario.__name__
-    required = [*REQUIRED, *(LIBRARY if scenario.maps_by == BY_LIBRARY else GENERATOR)]
+    required = [*REQUIRED, *(GENERATOR if scenario.generates_levels() else LIBRARY)]
     missing = [attribute for attribute in required if not hasattr(scenario, attribute)]
     if "shape" in required and getattr(scenario.shape, "__func__", None) is Scenario.__dict__["shape"].__func__:
         missing.append("shape")
@@ -127,7 +127,7 @@ def check_scenario(scenario: type[Scenario], max_episode_steps: int) -> None:
             raise ValueError(f"{name}.presets[{difficulty!r}]: {error}") from error
         whole(f"rows of {name}.shape", rows, 1, LARGEST_OPTION)
         whole(f"columns of {name}.shape", cols, 1, LARGEST_OPTION)
-    if scenario.maps_by == BY_LIBRARY:
+    if not scenario.generates_levels():
         canonical_texts(scenario.level)
 
 

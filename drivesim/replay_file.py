@@ -75,7 +75,7 @@ class Replay:
         if not isinstance(self.options, Mapping):
             raise TypeError(f"options must be a dict of keyword arguments of gym.make, got {self.options!r}")
         clean: dict[str, Any] = {"options": jsonable(dict(self.options))}
-        scenario = config_of(self.entry, clean["options"]).scenario_class
+        num_actions = len(config_of(self.entry, clean["options"]).actions)
         clean["seed"] = seed_of(self.seed)
         clean["episode"] = whole("episode", self.episode, 0, MAX_COUNT)
         if self.level_seed is not None:
@@ -86,8 +86,8 @@ class Replay:
             if limit == 0:
                 raise ValueError("max_episode_steps must be None, -1 or at least 1, got 0")
         if isinstance(self.actions, (str, bytes)) or not isinstance(self.actions, Iterable):
-            raise TypeError(f"actions must be integers in [0, {len(scenario.actions) - 1}], got {self.actions!r}")
-        highest = len(scenario.actions) - 1
+            raise TypeError(f"actions must be integers in [0, {num_actions - 1}], got {self.actions!r}")
+        highest = num_actions - 1
         clean["actions"] = tuple(whole(f"actions[{n}]", action, 0, highest) for n, action in enumerate(self.actions))
         if 0 <= limit < len(clean["actions"]):
             raise ValueError(f"actions must stop at the time limit of {limit} ticks, got {len(clean['actions'])}")

@@ -9,7 +9,6 @@ A string with a line break is a text, any other a path or a pattern of paths; a 
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,14 +50,6 @@ class Library:
         """Most rows and most columns of a map."""
         return int(self.maps["rows"].max()), int(self.maps["cols"].max())
 
-    @property
-    def digest(self) -> int:
-        """63 bits of the SHA-256 of all texts: what a state holds of them."""
-        sha = hashlib.sha256()
-        for text in self.texts:
-            sha.update(hashlib.sha256(text.encode()).digest())
-        return int.from_bytes(sha.digest()[:8], "little") >> 1
-
 
 def canonical_texts(levels: Any) -> tuple[str, ...]:
     """The canonical texts of given levels.
@@ -74,11 +65,11 @@ def canonical_texts(levels: Any) -> tuple[str, ...]:
     found = [read(text, name) for name, text in named]
     first = _shared(found[0])
     for (name, _), level in zip(named, found, strict=True):
-        for what, value in _shared(level).items() ^ first.items():
-            raise ValueError(
-                f"levels of one environment must have the same {what}, got {first[what]} in {named[0][0]} and "
-                f"{_shared(level)[what]} in {name}"
-            )
+        other = _shared(level)
+        for what in sorted(first.keys() | other.keys()):
+            if first.get(what) != other.get(what):
+                values = f"{first.get(what)} in {named[0][0]} and {other.get(what)} in {name}"
+                raise ValueError(f"levels of one environment must have the same {what}, got {values}")
     return tuple(write(level.maps[0], level.worlds[0], **level.options) for level in found)
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from drivesim.core.batch import BY_OPTIONS
+from drivesim.core.batch import BY_LIBRARY, BY_OPTIONS
 from drivesim.core.map import map_dtype
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
@@ -95,6 +95,11 @@ class Scenario:
     max_egos: ClassVar[int] = 1
     actions: ClassVar[tuple[str, ...]] = ACTIONS
     """`ACTIONS`, or `ACTIONS_WITHOUT_IDLE`."""
+
+    @classmethod
+    def generates_levels(cls) -> bool:
+        """Whether there is a generator, with difficulties and splits; else levels are given, as texts."""
+        return cls.maps_by != BY_LIBRARY
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:
