@@ -27,6 +27,7 @@ from drivesim.core.world import (
     RUNNING,
     WAS_TOLD,
     WORLD,
+    number_in_reading_order,
 )
 
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
@@ -173,7 +174,10 @@ def begin_level(frame, i, scratch):
         erase(frame.maps, i)
         if not call_lay(frame.lay, map, world, options, scratch):
             return False
-    return call_populate(frame.populate, map, world, options, scratch)
+    if not call_populate(frame.populate, map, world, options, scratch):
+        return False
+    number_in_reading_order(world)
+    return True
 
 
 @kernel

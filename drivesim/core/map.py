@@ -161,6 +161,19 @@ def paint(map, cell, kind, mask, lane, offset):
 
 
 @kernel
+def lane_number(mask, row, col):
+    """The number of the lane of a cell with the headings `mask`, unless a road numbers its lanes otherwise.
+
+    Lanes run along their headings: a column of a north-south road, a row of an east-west one; of open ground, 0.
+    """
+    if mask == 1 << NORTH or mask == 1 << SOUTH:
+        return col & 15
+    if mask == 1 << EAST or mask == 1 << WEST:
+        return row & 15
+    return 0
+
+
+@kernel
 def open_portal(map, cell, heading, target):
     """Let `heading` lead from `cell` to `target`, and nowhere else; a cell is a portal in one heading at most."""
     map.ground[cell] = map.ground[cell] | PORTAL

@@ -364,6 +364,27 @@ def _erase(typing_context: Any, batch: Any, i: Any) -> Any:
     return types.none(batch, i), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _swap(typing_context: Any, block: Any, i: Any, j: Any) -> Any:
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = sig.args[0].size
+        first, second = (_at(builder, args[0], builder.mul(n, ir.Constant(_INT, size))) for n in args[1:])
+        between = cgutils.alloca_once(builder, ir.IntType(8), size)
+        for target, source in ((between, first), (first, second), (second, between)):
+            cgutils.raw_memmove(builder, target, source, ir.Constant(_INT, size), 1)
+        return context.get_dummy_value()
+
+    return types.none(block, types.int64, types.int64), generate
+
+
+def _swap_records(block: Any, i: int, j: int) -> None:
+    block[[i, j]] = block[[j, i]]
+
+
+swap = _swap_records if numba.config.DISABLE_JIT else _swap
+"""`swap(block, i, j)`: exchange two elements of a block."""
+
+
 def _erase_record(batch: Any, i: int) -> None:
     batch[i] = np.zeros((), batch.dtype)
 

@@ -8,7 +8,7 @@ rewards is an integer; what is counted or added up is wide enough for arithmetic
 import numpy as np
 
 from drivesim.core.jit import kernel
-from drivesim.core.memory import WORD, Structure
+from drivesim.core.memory import WORD, Structure, swap
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4
@@ -180,6 +180,20 @@ def place(world, k, cell, heading, speed, top_speed):
     vehicle.asked_at = -1
     vehicle.destination = -1
     enter(world, k, cell)
+
+
+@kernel
+def number_in_reading_order(world):
+    """Number the traffic by its cells, whatever the order in which it was placed, so that a text can tell it."""
+    for k in range(world.num_egos, world.num_vehicles):
+        first = k
+        for other in range(k + 1, world.num_vehicles):
+            if world.vehicles[other].cell < world.vehicles[first].cell:
+                first = other
+        if first != k:
+            swap(world.vehicles, k, first)
+            world.occupants[world.vehicles[first].cell] = first + 1
+            world.occupants[world.vehicles[k].cell] = k + 1
 
 
 @kernel

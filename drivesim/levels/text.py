@@ -1,38 +1,30 @@
-"""Levels as texts."""
+"""Levels as texts: the alphabet is that of `drivesim.levels.alphabet`, the head's keys those of `drivesim.levels.head`.
+
+    speed_limit = 2
+    a.top_speed = 2
+
+    .  v   ^  .
+    .  va1 ^  .
+    .  v   ^G0 .
+    .  v   ^E0 .
+
+A text is a head of lines `key = value`, a blank line, and a table of words; a table alone is a text as well. Rows and
+columns are those of the map; vehicles are numbered in reading order, the egos before them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from drivesim.levels.building import Level, build, tight
+from drivesim.levels.faults import LevelError
+from drivesim.levels.head import OPTIONS
+from drivesim.levels.reading import split
+from drivesim.levels.writing import Writer
 
-
-@dataclass(frozen=True)
-class Level:
-    """A level: a map, a world at tick 0 on it, and the options that its head gives."""
-
-    maps: Array
-    """MAP (1,), of the least size that holds the road."""
-    worlds: Array
-    """WORLD (1,), of the least size that holds its inhabitants: tick 0, key 0, NOT_STARTED."""
-    options: dict[str, Any]
-    """Options of the environment, such as `max_steps`, by the names that they have in the head."""
-    num_egos: int
-    """Egos, the first of the vehicles."""
-
-
-class LevelError(ValueError):
-    """A text that is no level."""
-
-    def __init__(self, message: str, line: int, column: int) -> None:
-        super().__init__(message)
-        self.line = line
-        """From 1."""
-        self.column = column
-        """From 1, in characters."""
+__all__ = ["Level", "LevelError", "read", "write"]
 
 
 def read(text: str, name: str = "text") -> Level:
@@ -43,17 +35,32 @@ def read(text: str, name: str = "text") -> Level:
         name: of the text, for messages.
 
     Raises:
-        LevelError: where it is none.
+        TypeError: if it is no text.
+        LevelError: where it is no level; line and column are those of what is wrong.
     """
-    raise NotImplementedError
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str, got {text!r}")
+    try:
+        return build(split(text))
+    except LevelError as error:
+        raise LevelError(error.message, error.line, error.column, name) from None
 
 
-def write(map: Any, world: Any, **head: Any) -> str:
-    """The canonical text of a level.
+def write(map: Any, world: Any, **head: int) -> str:
+    """The canonical text of a level: `read` gives the same map and world, to the byte, but for who and when it is.
 
     Args:
-        map: MAP record.
-        world: WORLD record at tick 0.
-        **head: options of the environment, such as `max_steps`.
+        map: a MAP record.
+        world: a WORLD record at tick 0, of an episode that has begun or has not.
+        **head: options of the environment, such as `max_steps`, by the names in `drivesim.levels.head.OPTIONS`.
+
+    Raises:
+        TypeError: for an option that is none.
+        ValueError: if there is something that no text can say, such as a tick beyond 0.
     """
-    raise NotImplementedError
+    for name in head:
+        if name not in OPTIONS:
+            raise TypeError(f"{name!r} is no option of a head; there are {[*OPTIONS]}")
+    if world["tick"] != 0:
+        raise ValueError(f"a level is written at tick 0, got tick {world['tick']}")
+    return Writer(*tight(np.array([map], map.dtype), np.array([world], world.dtype)), head).text()

@@ -70,10 +70,11 @@ def lay(map, world, options, scratch):
             paint(map, cell_at(map, row, col), LANE, ALL_HEADINGS, 0, 0)
     stream, heading = stream_of(world)
     west_end, east_end = cell_at(map, stream, 0), cell_at(map, stream, SIZE - 1)
-    if heading == EAST:
-        open_portal(map, east_end, EAST, west_end)
-    else:
-        open_portal(map, west_end, WEST, east_end)
+    if options.level[AT.crossing_cars] > 0:
+        if heading == EAST:
+            open_portal(map, east_end, EAST, west_end)
+        else:
+            open_portal(map, west_end, WEST, east_end)
     start = start_of(map, world)
     for n in range(options.level[AT.num_obstacles]):
         row = 1 + level_below(world, DRAW_OBSTACLES, 2 * n, SIZE - 2)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.map import EAST, LANE, cell_at, next_cell, open_portal, paint, set_size
+from drivesim.core.map import EAST, LANE, cell_at, lane_number, next_cell, open_portal, paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
@@ -46,7 +46,7 @@ def lay(map, world, options, scratch):
     map.speed_limit = options.speed_limit
     for lane in range(lanes):
         for col in range(length):
-            paint(map, cell_at(map, 1 + lane, col), LANE, EAST_ONLY, lane, 0)
+            paint(map, cell_at(map, 1 + lane, col), LANE, EAST_ONLY, lane_number(EAST_ONLY, 1 + lane, col), 0)
         open_portal(map, cell_at(map, 1 + lane, length - 1), EAST, cell_at(map, 1 + lane, 0))
     return True
 

@@ -15,11 +15,14 @@ from drivesim.core.map import (
     STOP_LINE,
     UNREACHABLE,
     cell_at,
+    col_of,
     distance_from,
     has_several_headings,
     headings,
+    lane_number,
     open_portal,
     paint,
+    row_of,
     set_size,
     turned,
 )
@@ -76,7 +79,8 @@ def lay(map, world, options, scratch):
             cell = lane_cell(map, heading, n)
             mask = headings(map, cell)
             where = STOP_LINE if n == BOX - 1 and mask == 0 else LANE
-            paint(map, cell, where, mask | 1 << heading, heading, 0)
+            mask |= 1 << heading
+            paint(map, cell, where, mask, lane_number(mask, row_of(map, cell), col_of(map, cell)), 0)
         open_portal(map, lane_cell(map, heading, SIZE - 1), heading, lane_cell(map, heading, 0))
     map.num_junctions = 1
     junction = map.junctions[0]

@@ -13,6 +13,7 @@ from drivesim.core.map import (
     cell_at,
     distance_from,
     kind,
+    lane_number,
     paint,
     set_size,
 )
@@ -51,7 +52,7 @@ def lay_row(map, row, lanes):
     """A row of free road: lanes and a shoulder; the goal's row has none."""
     for col in range(1, lanes + 2):
         where = SHOULDER if col == lanes + 1 and row > 0 else LANE
-        paint(map, cell_at(map, row, col), where, NORTH_ONLY, col, 0)
+        paint(map, cell_at(map, row, col), where, NORTH_ONLY, lane_number(NORTH_ONLY, row, col), 0)
 
 
 @kernel
@@ -59,7 +60,7 @@ def block(map, row, col):
     """Put an obstacle on a road cell; anything else stays what it is."""
     cell = cell_at(map, row, col)
     if kind(map, cell) == LANE or kind(map, cell) == SHOULDER:
-        paint(map, cell, OBSTACLE, 0, col, 0)
+        paint(map, cell, OBSTACLE, 0, 0, 0)
 
 
 @kernel
