@@ -195,11 +195,12 @@ class EnvConfig:
     def to_head(self) -> dict[str, int]:
         """What the head of a level's text says of the environment, so that it is driven there as here."""
         record = self.to_options(0)[0]
-        return {
-            "max_steps": self.level_max_steps or entry_of(self.scenario).max_episode_steps,
-            "traffic": int(record["driver_model"]),
-            **{name: int(record[name]) for name in ("has_idle", "top_speed", "dawdle")},
-        }
+        head = {name: int(record[name]) for name in ("has_idle", "top_speed", "dawdle")}
+        head |= {"traffic": int(record["driver_model"]), "max_steps": entry_of(self.scenario).max_episode_steps}
+        if self.library is None:
+            return head
+        own = {"traffic": self.scenario_class.driver_model, "dawdle": round(self.scenario_class.dawdle * CERTAIN)}
+        return self.head | {name: head[name] for name in own if head[name] != self.head.get(name, own[name])}
 
     def spec_kwargs(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments of `gym.make` in terms of JSON, and with levels as texts, whatever files they came from."""

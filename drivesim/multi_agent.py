@@ -200,6 +200,16 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         self._engine.set_state(state, mask)
         self._is_started = self._engine.is_started
 
+    def level_text(self) -> tuple[str, ...]:
+        """The levels of the running episodes as texts, one per world; as in `drivesim.env.DriveEnv.level_text`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if not self._is_started:
+            raise gym.error.ResetNeeded("call reset() before level_text()")
+        return tuple(self._engine.level_text(world) for world in range(self.num_worlds))
+
     def observe(self) -> Array:
         """The observations (W * A, *obs_shape) of the state as it is, without a step.
 

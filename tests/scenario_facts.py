@@ -25,11 +25,12 @@ class Facts:
     """Cells per tick at which the careful driver still arrives in time."""
 
 
-EMPTY_LEVEL = """max_steps = 80
-#
-. . . G
-. . . ^
-E > > ^
+EMPTY_LEVEL = """max_steps = 120
+
+.  .  . . . . . . . . . . . . . . . . . . ^G
+^> >  > > > > > > > > > > > > > > > > > ^>
+^  .  . . . . . . . . . . . . . . . . . .
+^E .  . . . . . . . . . . . . . . . . . .
 """
 FACTS = {
     "Autodrive": Facts(

@@ -174,6 +174,16 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
             infos[agent] = info
         return infos
 
+    def level_text(self) -> str:
+        """The running episode's level as a text; as in `drivesim.env.DriveEnv.level_text`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if not self._engine.is_started:
+            raise gym.error.ResetNeeded("call reset() before level_text()")
+        return self._engine.level_text(0)
+
     def get_state(self) -> Array:
         """A copy of the world, (1,) records, with all that a continuation needs."""
         return self._engine.get_state()
