@@ -128,7 +128,10 @@ def check_scenario(scenario: type[Scenario], max_episode_steps: int) -> None:
         whole(f"rows of {name}.shape", rows, 1, LARGEST_OPTION)
         whole(f"columns of {name}.shape", cols, 1, LARGEST_OPTION)
     if not scenario.generates_levels():
-        canonical_texts(scenario.level)
+        try:
+            canonical_texts(scenario.level)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}.level: {error}") from error
 
 
 def check_options(name: str, config: Any) -> None:

@@ -182,10 +182,18 @@ def check_maps(maps: Array, model: Array) -> None:
         require((maps["junction"] == 0) | (maps["slots"] > 0), "slots", "above 0 in a junction")
     if model["num_portals"][0] == 0:
         require(ground & PORTAL == 0, "ground")
-        return
-    require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
-    is_portal = ground & PORTAL != 0
-    require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
+    else:
+        require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
+        is_portal = ground & PORTAL != 0
+        require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
+    inside = np.flatnonzero(~border)
+    for destination in range(num_ways(model)):
+        ways = maps["ways"][:, destination * len(border) + inside]
+        map_of, n = np.nonzero(ways)
+        ahead = cells_ahead(maps, map_of, inside[n], ways[map_of, n] - 1)
+        leaves = np.zeros(ways.shape, np.bool_)
+        leaves[map_of, n] = border[ahead]
+        require(~leaves, "ways", "those of cells of the map to each other")
 
 
 def check_ways(worlds: Array, maps: Array, is_border: Array, driver_model: int) -> None:
