@@ -54,6 +54,7 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
     window = window or config.scenario_class.window
     options = config.to_options(max_steps=0)
     options["ahead"], options["behind"], options["beside"] = window.ahead, window.behind, window.beside
+    options["rows"], options["cols"] = maps["rows"][0], maps["cols"][0]
     shape, dtype = config.encoder.shape_and_dtype(window, int(maps["rows"][0]), int(maps["cols"][0]))
     obs = np.zeros((len(worlds), *shape), dtype)
     frame = Frame(batch.FRAME)
