@@ -207,3 +207,10 @@ def class_name(number: int) -> str:
         number, letter = divmod(number - 1, len(CLASS_LETTERS))
         letters = CLASS_LETTERS[letter] + letters
     return letters
+
+
+def aligned(words: list[list[str]]) -> str:
+    """A table of words, its columns in line."""
+    widths = [max(len(line[col]) for line in words) for col in range(len(words[0]))]
+    lines = (" ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)) for line in words)
+    return "\n".join(line.rstrip() for line in lines) + "\n"

@@ -57,15 +57,25 @@ def build(text: Split) -> Level:
     vehicles, people = egos + text.count(A_VEHICLE), text.count(A_WALKER)
     slots = MAX_SLOTS if junctions else 0
     worlds = np.zeros(1, world_dtype(rows, cols, vehicles, egos, people, junctions, slots))
+    build_into(text, record, maps, worlds)
+    facts.check_junctions(int(maps["num_junctions"][0]))
+    return Level(*tight(maps, worlds), facts.options(), egos)
+
+
+def build_into(text: Split, record: Array, maps: Array, worlds: Array) -> None:
+    """Build the level of a text, whose TEXT (1,) is `record`, into blank records (1,) with room for it.
+
+    Raises:
+        LevelError: where it is none.
+    """
+    rows, cols = text.tokens.shape
     fault = np.zeros(3, np.int32)
-    frame = Frame(BUILDING)
     scratch = np.zeros(4 * (rows + 2) * (cols + 2), np.int32)
+    frame = Frame(BUILDING)
     frame.set(texts=record, maps=maps, worlds=worlds, scratch=scratch, fault_out=fault)
     if build_level(frame.argument) != FINE:
         word = word_at(text, int(fault[1]), int(fault[2]))
         raise LevelError(FAULTS[int(fault[0])].format(word=word), int(fault[1]), int(fault[2]))
-    facts.check_junctions(int(maps["num_junctions"][0]))
-    return Level(*tight(maps, worlds), facts.options(), egos)
 
 
 def word_at(text: Split, line: int, column: int) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from drivesim.core.map import ALL_HEADINGS, NO_CONTROL, PORTAL, SIGNALS, STOP_LINE
+from drivesim.core.map import PORTAL, SIGNALS
 from drivesim.core.memory import Array
 from drivesim.core.texts import A_VEHICLE, A_WALKER, ALL_RED_TICKS, AN_EGO, GREEN_TICKS, UNSAID, YELLOW_TICKS
 from drivesim.core.world import DRIVING, NOT_STARTED
 from drivesim.levels import head as keys
-from drivesim.levels.alphabet import Word, class_name, word_text
+from drivesim.levels.alphabet import aligned, class_name, word_text
 from drivesim.levels.building import Level, begun, build
 from drivesim.levels.faults import LevelError
+from drivesim.levels.ground import Ground
 from drivesim.levels.head import line_text
 from drivesim.levels.reading import split
 
@@ -35,34 +37,13 @@ class Writer:
         self.maps, self.worlds = maps, worlds
         self.map, self.world = maps[0], worlds[0]
         self.options = options
-        self.rows, self.cols = int(self.map["rows"]), int(self.map["cols"])
-        self.width = int(self.map["width"])
+        self.ground = Ground(self.map)
+        self.rows, self.cols, self.width = self.ground.rows, self.ground.cols, self.ground.width
         self.num_egos = int(self.world["num_egos"])
-        self.ground = self.map["ground"].tolist()
-        self.junction = self.map["junction"].tolist() if self.map["num_junctions"] else [0] * len(self.ground)
-        self.steps = self.map["steps"].tolist()
-        self.goals = self.goals_of()
         self.classes: dict[tuple[int, ...], str] = {}
         self.who = dict(self.inhabitants())
 
     # --- the cells -----------------------------------------------------------------------------------------------
-
-    def goals_of(self) -> dict[int, int]:
-        """Of which destinations a cell is one, a bit each."""
-        num = int(self.map["num_destinations"])
-        cells = (self.rows + 2) * self.width
-        distances = self.map["distances"]
-        goals: dict[int, int] = {}
-        for destination in range(num):
-            layers = distances.reshape(num, -1, cells)[destination]
-            for cell in np.flatnonzero((layers == 0).any(axis=0)).tolist():
-                goals[cell] = goals.get(cell, 0) | 1 << destination
-        return goals
-
-    def only_heading(self, cell: int) -> int:
-        """The heading of a cell that has one, else UNSAID."""
-        mask = self.ground[cell] & ALL_HEADINGS
-        return {1: 0, 2: 1, 4: 2, 8: 3}.get(mask, UNSAID)
 
     def inhabitants(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Cells, and what a word says of who stands there; classes are numbered on the way.
@@ -81,7 +62,7 @@ class Writer:
         for vehicle in traffic:
             cell, heading = int(vehicle["cell"]), int(vehicle["heading"])
             facts = (
-                UNSAID if heading == self.only_heading(cell) else heading,
+                UNSAID if heading == self.ground.only_heading(cell) else heading,
                 *(int(vehicle[name]) for name in ("top_speed", "style", "destination")),
             )
             name = self.classes.setdefault(facts, class_name(len(self.classes)))
@@ -91,32 +72,7 @@ class Writer:
 
     def word(self, cell: int, has_numbers: bool) -> str:
         """The word of a cell; its junction with its number, if `has_numbers`."""
-        bits = self.ground[cell]
-        kind = bits >> 4 & 7
-        junction = self.junction[cell] if has_numbers else min(self.junction[cell], 0)
-        word = Word(
-            kind=kind,
-            headings=bits & ALL_HEADINGS,
-            control=self.line_control(cell) if kind == STOP_LINE else UNSAID,
-            is_portal=bits & PORTAL != 0,
-            junction=junction if self.junction[cell] else UNSAID,
-            is_passing=bool(self.map["num_passing"]) and bool(self.map["passing"][cell]),
-            goals=self.goals.get(cell, 0),
-            **self.who.get(cell, {}),
-        )
-        return word_text(word)
-
-    def line_control(self, cell: int) -> int:
-        """The control that the line on a cell shows: that of the junction behind it; SIGNALS if there is none."""
-        for heading in range(4):
-            if self.ground[cell] >> heading & 1:
-                ahead = cell + self.steps[heading]
-                if self.ground[cell] & PORTAL and self.map["leads_to"][cell] & 3 == heading:
-                    ahead = int(self.map["leads_to"][cell]) >> 2
-                if self.junction[ahead]:
-                    control = int(self.map["junctions"]["control"][self.junction[ahead] - 1])
-                    return SIGNALS if control == NO_CONTROL else control
-        return SIGNALS
+        return word_text(replace(self.ground.word(cell, has_numbers), **self.who.get(cell, {})))
 
     def table(self, has_numbers: bool) -> str:
         """The table of words, its columns in line."""
@@ -124,9 +80,7 @@ class Writer:
             [self.word((row + 1) * self.width + col + 1, has_numbers) for col in range(self.cols)]
             for row in range(self.rows)
         ]
-        widths = [max(len(line[col]) for line in words) for col in range(self.cols)]
-        lines = (" ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)) for line in words)
-        return "\n".join(line.rstrip() for line in lines) + "\n"
+        return aligned(words)
 
     # --- the head ------------------------------------------------------------------------------------------------
 
@@ -138,7 +92,7 @@ class Writer:
         head["is_mirrored"] = int(self.world["is_mirrored"])
         num_goals = int(self.map["num_destinations"])
         facts = self.map["goals"][:num_goals]
-        found = max(self.goals.values(), default=0).bit_length()
+        found = max(self.ground.goals.values(), default=0).bit_length()
         head["num_destinations"] = num_goals if num_goals != found else UNSAID
         has_headings = int(self.map["has_goal_headings"])
         head["has_goal_headings"] = has_headings if has_headings != (facts["heading"] > 0).any() else UNSAID
@@ -160,7 +114,7 @@ class Writer:
         for k in range(self.num_egos):
             heading = int(vehicles["heading"][k])
             facts = {
-                "heading": UNSAID if heading == self.only_heading(int(vehicles["cell"][k])) else heading,
+                "heading": UNSAID if heading == self.ground.only_heading(int(vehicles["cell"][k])) else heading,
                 "speed": int(vehicles["speed"][k]),
                 "top_speed": int(vehicles["top_speed"][k]),
                 "goal": int(egos["goal"][k]),

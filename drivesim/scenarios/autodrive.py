@@ -117,17 +117,24 @@ class Autodrive(Scenario):
     the northern edge. One row is crossed by up to three cars that keep their speed whatever happens.
 
     ```text
-    G G G G G G G G G G      G  goal
-    . . # . . . . . . .      #  obstacle
-    . . . . . # . . . .      .  open ground
-    . . . . . . . . . .
-    > . . > . . > . . .      >  crossing car
-    . . . . . . . . . .
-    . # . . . . . # . .
-    . . . . # . . . . .
-    . . # . . . . . . .
-    . . E . . . . . . .      E  ego
+    speed_limit = 2
+    egos.heading = [0]
+    a.heading = "east"
+
+    +G0 +G0 +G0 +G0 +G0 +G0 +G0 +G0 +G0 +G0
+    +   +   #   +   +   +   +   +   +   +
+    +   +   +   +   +   #   +   +   +   +
+    +   +   +   +   +   +   +   +   +   +
+    +a1 +   +   +a1 +   +   +a1 +   +   @+
+    +   +   +   +   +   +   +   +   +   +
+    +   #   +   +   +   +   +   #   +   +
+    +   +   +   +   #   +   +   +   +   +
+    +   +   #   +   +   +   +   +   +   +
+    +   +   +E0 +   +   +   +   +   +   +
     ```
+
+    In the words of `drivesim.levels.alphabet`: `+` open ground, `#` obstacle, `a1` crossing car with
+    speed 1, `@+` where the stream leads on at the other side, `E0` the ego, `G0` its goal.
 
     ## Actions
     `Discrete(4)`: there is no IDLE; at top speed FASTER holds it, above speed 1 so do LEFT and RIGHT.

@@ -96,12 +96,18 @@ class Highway(Scenario):
     itself its own limit. The time is set so that whoever stays behind the car ahead mostly runs out of it.
 
     ```text
-    ................................      .  verge
-    > > > 2 > > > > > 3 > > > 2 > >      >  lane
-    > > > > > E > > 1 > > > > > > >      E  ego, 1-5 traffic and its speed
-    > > 3 > > > > 2 > > > > > 2 > >
-    ................................
+    ring_cols = 14
+    a.top_speed = 3
+
+    .   . . .   . . .   . . . .   . . .
+    >   > > >a2 > > >   > > > >a2 > > @>
+    >   > > >   > > >E0 > > > >   > > @>
+    >   > > >a3 > > >   > > > >   > > @>
+    .   . . .   . . .   . . . .   . . .
     ```
+
+    In the words of `drivesim.levels.alphabet`: `.` verge, `>` lane, `@>` one that leads on at its other
+    end, `E0` the ego, `a2` traffic with speed 2.
 
     ## Actions
     `Discrete(5)`.

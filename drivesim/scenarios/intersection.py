@@ -176,15 +176,20 @@ class Intersection(Scenario):
     through the junction (`drivesim.core.junctions`) and comes back at the other side when it leaves the map.
 
     ```text
-    . . . v ^ . . .      v ^ < >  one-way lanes     .  off-road
-    . . . v ^ . . .
-    . . . = ^ . . .      =  stop line
-    < < < + + = < <      +  junction cell, two headings allowed
-    > > = + + > > G      G  goal on the given exit
-    . . . v = . . .
-    . . . v ^ . . .
-    . . . v E . . .      E  ego
+    speed_limit = 2
+
+    .  . .  v   @^  .  .   .
+    .  . .  v   ^   .  .   .
+    .  . .  |v  ^   .  .   .
+    @< < <  *v< *^< |< <   <
+    >  > |> *v> *^> >  >G0 @>
+    .  . .  v   |^  .  .   .
+    .  . .  v   ^   .  .   .
+    .  . .  @v  ^E0 .  .   .
     ```
+
+    In the words of `drivesim.levels.alphabet`: `^` lane, `*^>` cell of the junction with two headings,
+    `|^` stop line of its signal, `@^` end of the map, `E0` the ego, `G0` its goal.
 
     ## Actions
     `Discrete(5)`.

@@ -85,13 +85,17 @@ class LaneKeep(Scenario):
     carried off the lane. Arriving is not enough, the mean distance from the centre counts.
 
     ```text
-    . . . G G G G G . .      G  goal
-    . . . ^ ^ ^ ^ ^ . .      ^  lane, one way
-    . . ^ ^ ^ ^ ^ . . .      .  off-road
-    . ^ ^ ^ ^ ^ . . . .
-    . ^ ^ ^ ^ ^ . . . .
-    . . ^ ^ E ^ ^ . . .      E  ego
+    speed_limit = 3
+    half_lane = 2
+
+    .   .   ^G0 ^G0 ^G0 ^G0 ^G0 .   .
+    .   .   ^   ^   ^   ^   ^   .   .
+    .   ^   ^   ^   ^   ^   .   .   .
+    ^   ^   ^   ^   ^   .   .   .   .
+    .   ^   ^   ^E0 ^   ^   .   .   .
     ```
+
+    In the words of `drivesim.levels.alphabet`: `^` lane, one way, `.` off-road, `E0` the ego, `G0` its goal.
 
     ## Actions
     `Discrete(5)`.

@@ -126,15 +126,20 @@ class Obstacles(Scenario):
     a wrong lane must be left in time, and a fast car may see the opening too late.
 
     ```text
-    . G G G G G G .      G  goal
-    . ^ ^ ^ ^ ^ : .      ^  lane, one way    :  shoulder
-    . # # ^ # # # .      #  obstacle: a wall with one opening
-    . ^ ^ ^ ^ ^ : .
-    . ^ # # # ^ : .      a dead end: the lane between two fences
-    . ^ # ^ # ^ : .
-    . ^ # ^ # ^ # .
-    . ^ ^ E ^ ^ : .      E  ego              .  off-road
+    speed_limit = 3
+
+    . ^G0 ^G0 ^G0 ^G0 ^G0 ^G0 .
+    . ^   ^   ^   ^   ^   :^  .
+    . #   #   ^   #   #   #   .
+    . ^   ^   ^   ^   ^   :^  .
+    . ^   #   #   #   ^   :^  .
+    . ^   #   ^   #   ^   :^  .
+    . ^   #   ^   #   ^   #   .
+    . ^   ^   ^E0 ^   ^   :^  .
     ```
+
+    In the words of `drivesim.levels.alphabet`: `^` lane, one way, `:^` shoulder, `#` obstacle, in the
+    third row a wall with one opening, below it a dead end between two fences, `E0` the ego, `G0` its goal.
 
     ## Actions
     `Discrete(5)`.

@@ -145,7 +145,8 @@ class TestWhatADriverSees:
 
     def test_may_be_a_lane_that_it_is_not_in(self) -> None:
         situation = from_ascii("^ ^\n^ ^\n^ ^\n^ b\n^ ^\na ^", a=self.A, b=Car(NORTH, 3))
-        assert look(situation.map, situation.world, 0, situation.cell(5, 1), FAR) == (1, 1 + 3, 1)
+        a, b = situation.names.index("a"), situation.names.index("b")
+        assert look(situation.map, situation.world, a, situation.cell(5, 1), FAR) == (1, 1 + 3, b)
 
 
 LANES = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
@@ -214,7 +215,8 @@ def test_a_driver_sees_the_same_in_every_heading(
             step = int(situation.map.steps[heading])
             situation.worlds["people"][0, 0] = int(vehicle.cell) + step * (1 + words.index("zebra")), EAST, CROSSING
             situation.world.num_people = 1
-        answers.append(look(situation.map, situation.world, k, vehicle.cell, distance))
+        gap, room, leader = look(situation.map, situation.world, k, vehicle.cell, distance)
+        answers.append((gap, room, situation.names[leader] if leader >= 0 else None))
     assert answers == [answers[0]] * 4
 
 
