@@ -297,11 +297,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         return self._engine.fork(index, num, rekey)
 
     def level_text(self) -> tuple[str, ...]:
-        """The levels of the running episodes as texts, one per env; as in `drivesim.env.DriveEnv.level_text`.
-
-        Raises:
-            gymnasium.error.ResetNeeded: before the first reset.
-        """
+        """The levels of the running episodes as texts, one per env; as `drivesim.env.DriveEnv.level_text`."""
         self._check_started("level_text")
         return tuple(self._engine.level_text(i) for i in range(self.num_envs))
 

@@ -41,8 +41,8 @@ class Custom(Scenario):
     and its replays hold the texts. With L levels, level n is the one of number n modulo L; n is drawn for every
     episode, from the first `num_levels` if that is given, and `reset(options={"level_seed": n})` plays it. All levels
     of one environment have the same number of egos, time limit and other options of the environment in their heads;
-    their maps may differ in size. `difficulty` and `split` are refused: nothing is generated. Without `levels=` there is
-    one level, with signals, a crosswalk and bends.
+    their maps may differ in size. `difficulty` and `split` are refused: nothing is generated. Without `levels=` there
+    is one level, with signals, a crosswalk and bends.
 
     What is wrong with a text is an error, a `ValueError`, that names line and column.
 
