@@ -90,9 +90,9 @@ def hidden(state: State) -> tuple[Array, Array, Array]:
     for k in np.flatnonzero(is_driving).tolist():
         if vehicles["cell"][k] in copy_of:
             take_away(worlds[copy_of[vehicles["cell"][k]]], k)
-    for p in np.flatnonzero(is_walking)[::-1].tolist():
+    for p in np.flatnonzero(is_walking).tolist():
         if people["cell"][p] in copy_of:
-            take_pedestrian_away(worlds[copy_of[people["cell"][p]]], p)
+            worlds[copy_of[people["cell"][p]]]["people"]["status"][p] = NOBODY
     for cell in cells[~is_moving[cells]].tolist():
         changed = State(maps[copy_of[cell]], worlds[copy_of[cell]])
         if cell in roads:
@@ -111,12 +111,6 @@ def take_away(world: Record, k: int) -> None:
     vehicle["status"] = ABSENT
     world["held"][world["held"] == k + 1] = 0
     vehicle["may_enter"] = 0
-
-
-def take_pedestrian_away(world: Record, p: int) -> None:
-    """Remove pedestrian p; the last one takes its number."""
-    world["num_people"] -= 1
-    world["people"][p] = world["people"][world["num_people"]]
 
 
 def make_verge(state: State, cell: int) -> None:

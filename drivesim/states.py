@@ -123,7 +123,7 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str, d
 
     Args:
         states: (M,) of the environment's type.
-        model: (1,) a state of a level generated from the environment's options.
+        model: (1,) the world of a level with the environment's options.
         model_map: (1,) its map.
         scenario: its name, for the message.
         driver_model: KRAUSS, NASCH or UNAWARE.
@@ -132,16 +132,15 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str, d
         ValueError: naming the first env that is refused, and the field.
     """
     require_ranges(states["world"], {"stage": HEAD_RANGES["stage"]})
-    require(states["world"]["scenario"] == model["world"]["scenario"], "scenario", scenario)
-    is_blank = states["world"]["stage"] == NOT_STARTED
-    if is_blank.any():  # nothing of it is ever read
-        states = np.where(is_blank, model, states)
+    require(states["world"]["scenario"] == model["scenario"], "scenario", scenario)
+    is_blank = states["world"]["stage"] == NOT_STARTED  # nothing of it is ever read
+    worlds = np.where(is_blank, model, states["world"])
     maps = model_map
     if "map" in (states.dtype.names or ()):
-        maps = states["map"]
+        maps = np.where(is_blank, model_map, states["map"])
         check_maps(maps, model_map)
-    check_worlds(states["world"], model["world"], model_map)
-    check_ways(states["world"], maps, border_of(model_map), driver_model)
+    check_worlds(worlds, model, model_map)
+    check_ways(worlds, maps, border_of(model_map), driver_model)
 
 
 def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
@@ -202,10 +201,18 @@ def check_maps(maps: Array, model: Array) -> None:
         require((maps["junction"] == 0) | (maps["slots"] > 0), "slots", "above 0 in a junction")
     if model["num_portals"][0] == 0:
         require(ground & PORTAL == 0, "ground")
-        return
-    require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
-    is_portal = ground & PORTAL != 0
-    require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
+    else:
+        require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
+        is_portal = ground & PORTAL != 0
+        require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
+    inside = np.flatnonzero(~border)
+    for destination in range(num_ways(model)):
+        ways = maps["ways"][:, destination * len(border) + inside]
+        map_of, n = np.nonzero(ways)
+        ahead = cells_ahead(maps, map_of, inside[n], ways[map_of, n] - 1)
+        leaves = np.zeros(ways.shape, np.bool_)
+        leaves[map_of, n] = border[ahead]
+        require(~leaves, "ways", "those of cells of the map to each other")
 
 
 def check_ways(worlds: Array, maps: Array, is_border: Array, driver_model: int) -> None:
@@ -303,9 +310,21 @@ def require(holds: Array, field: str, allowed: str = "") -> None:
     """Refuse the first world for which not everything in `holds` (M, …) is true.
 
     Raises:
-        ValueError: naming it and the field.
+        StateError: naming it and the field.
     """
     if not holds.all():
-        number = int(np.argwhere(~holds)[0][0])
+        raise StateError(int(np.argwhere(~holds)[0][0]), field, allowed)
+
+
+class StateError(ValueError):
+    """A state that is none of the environment."""
+
+    def __init__(self, number: int, field: str, allowed: str) -> None:
         must_be = f": must be {allowed}" if allowed else ""
-        raise ValueError(f"state is not of this environment: {field} of env {number} of those to be restored{must_be}")
+        super().__init__(f"state is not of this environment: {field} of env {number} of those to be restored{must_be}")
+        self._facts = number, field, allowed
+
+    def of(self, rows: Array) -> StateError:
+        """The same of a state that is number `rows[n]` (M,) of all, where here it is number n."""
+        number, field, allowed = self._facts
+        return StateError(int(rows[number]), field, allowed)

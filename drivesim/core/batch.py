@@ -13,7 +13,7 @@ from drivesim.core.event_table import BITS, EVENTS, EVENTS_ENDING, REWARD_COST, 
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import update_signals
 from drivesim.core.map import MAP, distance_from, is_ring
-from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, erase, opener
+from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, copy, erase, opener
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import cost, is_success, price
@@ -32,7 +32,7 @@ from drivesim.core.world import (
 )
 
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
-BY_OPTIONS, BY_LEVEL = 0, 1  # one map for all worlds, or one for each
+BY_OPTIONS, BY_LEVEL, BY_LIBRARY = 0, 1, 2  # one map for all worlds; one for each; one for each, from given levels
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
 TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
 
@@ -98,7 +98,10 @@ FRAME = FrameType(
     "batch",
     worlds=BatchType(WORLD),  # (N,), changed in place
     maps=BatchType(MAP),  # (N,), or one map that is everybody's
-    maps_by=int,  # BY_OPTIONS, BY_LEVEL
+    maps_by=int,  # BY_OPTIONS, BY_LEVEL, BY_LIBRARY
+    library_maps=BatchType(MAP),  # (L,) under BY_LIBRARY: the given levels
+    library_worlds=BatchType(WORLD),  # (L,) at tick 0, of no env
+    library_size=int,  # L
     options=BlockType(OPTIONS),  # (1,)
     lay=int,  # bindings
     populate=int,
@@ -150,6 +153,40 @@ def begin_drives(map, world):
 
 
 @kernel
+def begin_level(frame, i, scratch):
+    """Lay and populate the level of world i, which is blank but for its identity; false if it is not certified.
+
+    Of a library, level n is number n modulo its size, and only what makes it the level of this env stays as it is.
+    """
+    map = frame.maps[i]
+    world = frame.worlds[i]
+    options = frame.options[0]
+    if frame.maps_by == BY_LIBRARY:
+        key_0 = world.key_0
+        key_1 = world.key_1
+        episode = world.episode
+        level_seed = world.level_seed
+        scenario = world.scenario
+        n = level_seed % frame.library_size
+        copy(frame.library_maps, n, frame.maps, i)
+        copy(frame.library_worlds, n, frame.worlds, i)
+        world.key_0 = key_0
+        world.key_1 = key_1
+        world.episode = episode
+        world.level_seed = level_seed
+        world.scenario = scenario
+        return True
+    if frame.maps_by == BY_LEVEL:
+        erase(frame.maps, i)
+        if not call_lay(frame.lay, map, world, options, scratch):
+            return False
+    if not call_populate(frame.populate, map, world, options, scratch):
+        return False
+    number_in_reading_order(world)
+    return True
+
+
+@kernel
 def start_episode(frame, i, level_seed, scratch):
     """Begin the next episode of world i; false if no level could be certified.
 
@@ -175,12 +212,7 @@ def start_episode(frame, i, level_seed, scratch):
             seed = draw_level_seed(world, options)
         world.level_seed = seed
         world.attempt = attempt
-        if frame.maps_by == BY_LEVEL:
-            erase(frame.maps, i)
-            if not call_lay(frame.lay, map, world, options, scratch):
-                continue
-        if call_populate(frame.populate, map, world, options, scratch):
-            number_in_reading_order(world)
+        if begin_level(frame, i, scratch):
             begin_drives(map, world)
             return True
     return False

@@ -391,3 +391,25 @@ def _erase_record(batch: Any, i: int) -> None:
 
 erase = _erase_record if numba.config.DISABLE_JIT else _erase
 """`erase(batch, i)`: set structure i of a batch to zero."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _copy(typing_context: Any, source: Any, i: Any, target: Any, j: Any) -> Any:
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        addresses = []
+        for n in (0, 2):
+            fields = cgutils.create_struct_proxy(sig.args[n])(context, builder, args[n])
+            index = context.cast(builder, args[n + 1], sig.args[n + 1], types.int64)
+            addresses.append(_at(builder, fields.first, builder.mul(index, fields.stride)))
+        cgutils.raw_memcpy(builder, addresses[1], addresses[0], fields.size, 1)
+        return context.get_dummy_value()
+
+    return types.none(source, i, target, j), generate
+
+
+def _copy_record(source: Any, i: int, target: Any, j: int) -> None:
+    target[j] = source[i]
+
+
+copy = _copy_record if numba.config.DISABLE_JIT else _copy
+"""`copy(source, i, target, j)`: make structure j of a batch that of number i in another batch of the same lengths."""

@@ -31,6 +31,8 @@ OPTIONS = np.dtype(
             ("beside", "i4"),
             ("weights", WEIGHTS),
             ("speed_limit", "i4"),  # cells per tick, of the scenario's road
+            ("rows", "i4"),  # of the largest map
+            ("cols", "i4"),
             ("level", "i4", (MAX_LEVEL_OPTIONS,)),  # the scenario's own, `scenarios.scenario.option_indices` says where
         ],
     )

@@ -86,7 +86,7 @@ class Writer:
 
     def base(self) -> dict[str, Any]:
         """What the head says without regard to what would follow, but for junctions and lanes."""
-        head: dict[str, Any] = {name: int(value) for name, value in self.options.items()}
+        head: dict[str, Any] = {name: int(self.options[name]) for name in keys.OPTIONS if name in self.options}
         for name in ("speed_limit", "half_lane", "ring_rows", "ring_cols", "has_reverse"):
             head[name] = int(self.map[name])
         head["is_mirrored"] = int(self.world["is_mirrored"])

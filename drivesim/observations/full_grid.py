@@ -1,4 +1,4 @@
-"""`"full_grid"`: the whole map as codes, uint8 (rows, cols), north up.
+"""`"full_grid"`: the whole map as codes, uint8 (rows, cols), north up; where levels differ in size, of the largest.
 
 | code                          | meaning                                                            |
 |-------------------------------|--------------------------------------------------------------------|
@@ -18,6 +18,7 @@ from drivesim.core.jit import kernel
 from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     LANE,
+    OFF_ROAD,
     STOP_LINE,
     cell_at,
     col_of,
@@ -77,9 +78,9 @@ def motion_of(vehicle):
 
 
 @kernel
-def index_of(map, cell):
+def index_of(map, options, cell):
     """Where a cell stands in the observation."""
-    return row_of(map, cell) * map.cols + col_of(map, cell)
+    return row_of(map, cell) * options.cols + col_of(map, cell)
 
 
 @kernel
@@ -90,22 +91,25 @@ def encode(map, world, k, options, scratch, out):
         map: the map.
         world: the world.
         k: the ego that is shown as such.
-        options: unused.
+        options: the rows and columns of the largest map.
         scratch: unused.
-        out: uint8 (rows * cols,).
+        out: uint8 (rows * cols,); beyond the map it is off the road.
     """
+    if map.rows < options.rows or map.cols < options.cols:
+        for n in range(options.rows * options.cols):
+            out[n] = OFF_ROAD
     for row in range(map.rows):
         for col in range(map.cols):
-            out[row * map.cols + col] = code_of(map, world, k, cell_at(map, row, col))
+            out[row * options.cols + col] = code_of(map, world, k, cell_at(map, row, col))
     for p in range(world.num_people):
         if world.people[p].status == CROSSING:
-            out[index_of(map, world.people[p].cell)] = PEDESTRIAN
+            out[index_of(map, options, world.people[p].cell)] = PEDESTRIAN
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status == DRIVING and j != k:
-            out[index_of(map, vehicle.cell)] = VEHICLE + motion_of(vehicle)
+            out[index_of(map, options, vehicle.cell)] = VEHICLE + motion_of(vehicle)
     ego = world.vehicles[k]
-    out[index_of(map, ego.cell)] = EGO + motion_of(ego)
+    out[index_of(map, options, ego.cell)] = EGO + motion_of(ego)
     return 0
 
 

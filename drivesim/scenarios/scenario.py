@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from drivesim.core.batch import BY_OPTIONS
+from drivesim.core.batch import BY_LIBRARY, BY_OPTIONS
 from drivesim.core.map import map_dtype
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
@@ -66,7 +66,10 @@ class Scenario:
     populate: ClassVar[Callable[..., Any]]
     """Kernel that fills a blank world, or refuses the draw, `core.batch.POPULATE`."""
     maps_by: ClassVar[int] = BY_OPTIONS
-    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own."""
+    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own; BY_LIBRARY: levels are given, as texts,
+    and neither `lay` nor `populate` nor a shape is."""
+    level: ClassVar[str]
+    """BY_LIBRARY: the text of the level that there is if none is given."""
     has_portals: ClassVar[bool] = False
     """Whether the road leads from one end of the map to another."""
     num_junctions: ClassVar[int] = 0
@@ -94,6 +97,11 @@ class Scenario:
     max_egos: ClassVar[int] = 1
     actions: ClassVar[tuple[str, ...]] = ACTIONS
     """`ACTIONS`, or `ACTIONS_WITHOUT_IDLE`."""
+
+    @classmethod
+    def generates_levels(cls) -> bool:
+        """Whether there is a generator, with difficulties and splits; else levels are given, as texts."""
+        return cls.maps_by != BY_LIBRARY
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from env_tools import (
     AUTODRIVE,
+    CUSTOM,
     HIGHWAY,
     IDS,
     INTERSECTION,
@@ -229,6 +230,16 @@ def test_a_portal_to_the_border_is_refused(cell) -> None:
         state["map"]["leads_to"][portal] = 4 * cell + (state["map"]["leads_to"][portal] & 3)
 
     assert_refused_by_name(AUTODRIVE, "leads_to", write)
+
+
+@pytest.mark.parametrize("value", [1, 3, 5])
+def test_a_way_that_leads_over_the_edge_is_refused(value) -> None:
+    def write(state: Any) -> None:
+        state["map"]["ways"][22 + 1 if value == 1 else 14 * 22 + 1] = (
+            value  # the first cell, or the first of the last row
+        )
+
+    assert_refused_by_name(CUSTOM, "ways", write)
 
 
 @pytest.mark.parametrize("env_id", [OBSTACLES, LANE_KEEP])
