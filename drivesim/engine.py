@@ -81,6 +81,7 @@ class Engine:
     ) -> None:
         scenario = config.scenario_class
         level = config.level_config
+        scenario.check_traffic(level, num_egos)
         self.config = config
         self.num_worlds = num_worlds
         self.autoreset = autoreset
