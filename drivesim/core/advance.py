@@ -5,12 +5,13 @@ is a collision. Traffic among itself cannot collide (see `following`), so only e
 """
 
 from drivesim.core.bits import word_at, zero_bytes_below
-from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
+from drivesim.core.events import collide, ends_drive, enter_cell, enter_junction
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import junction_of, next_destination
+from drivesim.core.junctions import next_destination
 from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
 from drivesim.core.memory import WORD
-from drivesim.core.world import DRIVING, enter, leave, leave_world, withdraw
+from drivesim.core.reservations import release_passed
+from drivesim.core.world import DRIVING, enter, leave, leave_world
 
 SUB_STEPS = 5
 PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
@@ -158,6 +159,7 @@ def sweep(map, world, any_portal):
             if vehicle.status == DRIVING:
                 n = entered(vehicle.speed, sub_step)
                 if n > entered(vehicle.speed, sub_step - 1):
+                    note_junctions(map, world, k, n, n)
                     enter_cell(map, world, k, cell_ahead(map, world, k, n))
         for k in range(world.num_vehicles):
             if world.vehicles[k].status == DRIVING and world.vehicles[k].next_status != 0:
@@ -165,27 +167,16 @@ def sweep(map, world, any_portal):
 
 
 @kernel
-def note_lines(map, world, k):
-    """Note the stop lines that ego k leaves on its way through this tick."""
-    vehicle = world.vehicles[k]
-    before = vehicle.cell
-    for _ in range(vehicle.speed):
-        if kind(map, before) == EDGE:
+def note_junctions(map, world, k, first, last):
+    """Note what it means for ego k to enter its first … last cell of this tick, beside what `enter_cell` notes."""
+    heading = world.vehicles[k].heading
+    before = cell_ahead(map, world, k, first - 1)
+    for n in range(first, last + 1):
+        cell = cell_ahead(map, world, k, n)
+        if kind(map, cell) == EDGE:
             return
-        leave_line(map, world, k, before)
-        before = next_cell_for_ego(map, before, vehicle.heading)
-
-
-@kernel
-def leaves_junction(map, world, k):
-    """Whether traffic vehicle k reaches the cell behind its junction, the last that it has reserved, in this tick."""
-    vehicle = world.vehicles[k]
-    cell = vehicle.cell
-    for _ in range(vehicle.speed):
-        cell = next_cell(map, cell, vehicle.heading)
-        if map.slots[cell] != 0 and junction_of(map, cell) < 0 and world.held[map.slots[cell] - 1] == k + 1:
-            return True
-    return False
+        enter_junction(map, world, k, before, cell, heading)
+        before = cell
 
 
 @kernel
@@ -206,20 +197,19 @@ def advance(map, world):
             vehicle.speed = vehicle.next_speed
             vehicle.next_cell = end_of_way(map, world, k)
             any_portal = any_portal or passes_portal(map, vehicle)
-    if map.num_junctions > 0:
-        for k in range(world.num_egos):
-            if world.vehicles[k].status == DRIVING:
-                note_lines(map, world, k)
     if is_eventful(map, world, any_portal):
         sweep(map, world, any_portal)
+    elif map.num_junctions > 0 or world.num_people > 0:
+        for k in range(world.num_egos):
+            if world.vehicles[k].status == DRIVING:
+                note_junctions(map, world, k, 1, world.vehicles[k].speed)
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
             leave(world, k)
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
-            if k >= world.num_egos and vehicle.may_enter != 0 and leaves_junction(map, world, k):
-                withdraw(map, world, k)
+            if k >= world.num_egos and vehicle.may_enter != 0 and release_passed(map, world, k):
                 vehicle.destination = next_destination(world, k)
             count_cells(map, world, k, vehicle.speed)
             enter(world, k, vehicle.next_cell)

@@ -135,6 +135,8 @@ def begin_drives(map, world):
     for k in range(world.num_egos):
         ego = world.egos[k]
         ego.cut_in_at = NEVER
+        if world.vehicles[k].speed == 0:
+            ego.stood_at = world.vehicles[k].cell
         if not is_ring(map):
             ego.remaining = distance_from(map, ego.goal, world.vehicles[k].cell)
         ego.remaining_before = ego.remaining

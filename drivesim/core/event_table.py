@@ -78,14 +78,15 @@ EVENT_AT_FAULT = _row(
 )
 EVENT_PEDESTRIAN_HIT = _row("pedestrian_hit", -1.0, _ENDS, _CRASH, "On hitting a pedestrian.")
 EVENT_OFF_ROAD = _row("off_road", -1.0, _ENDS, _CRASH, "On leaving the road or the map.")
-EVENT_RED_LIGHT = _row("red_light", -0.5, _RULES, _BREACH, "On leaving a stop line into the junction on red.")
+EVENT_RED_LIGHT = _row("red_light", -0.5, _RULES, _BREACH, "On entering a junction on red.")
+EVENT_RAN_STOP = _row("ran_stop", -0.5, _RULES, _BREACH, "On entering an all-way stop from where it has not stood.")
 EVENT_WRONG_WAY = _row("wrong_way", 0.0, _RULES, _BREACH, "Per tick in a cell that does not allow the heading.")
 EVENT_FAILED_TO_YIELD = _row(
     "failed_to_yield",
     0.0,
     _RULES,
     Effect.COSTS,
-    "On entering a junction whose cells somebody else has reserved.",
+    "On entering a cell of a junction that somebody else has reserved, or a crosswalk with somebody on it.",
 )
 EVENT_SPEEDING = _row("speeding", -0.02, _SHAPED, Effect.COSTS | Effect.MILD, "Per tick above the speed limit.")
 EVENT_LANE_CHANGE = _row("lane_change", None, _NONE, Effect.MILD, "On crossing a lane's boundary.")

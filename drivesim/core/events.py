@@ -13,30 +13,39 @@ from drivesim.core.event_table import (
     EVENT_LANE_CHANGE,
     EVENT_OFF_ROAD,
     EVENT_PEDESTRIAN_HIT,
+    EVENT_RAN_STOP,
     EVENT_RED_LIGHT,
     EVENT_SPEEDING,
     EVENT_WRONG_WAY,
     EVENTS_ENDING,
     EVENTS_FAILING,
 )
+from drivesim.core.following import braking_distance
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for, is_held_by_others, line_junction
+from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
+    ALL_WAY_STOP,
+    CROSSWALK,
     EDGE,
     OBSTACLE,
     OFF_ROAD,
     SHOULDER,
     UNREACHABLE,
+    YIELD,
     allows,
     distance_from,
     headings,
     is_destination,
     is_ring,
+    junction_ahead,
+    junction_of,
     kind,
     lane_index,
     lane_offset,
+    next_cell_for_ego,
 )
-from drivesim.core.pedestrians import meets_pedestrian
+from drivesim.core.pedestrians import is_crossed, meets_pedestrian
+from drivesim.core.reservations import cells_to_entry
 from drivesim.core.world import (
     ARRIVED,
     CRASHED,
@@ -46,6 +55,7 @@ from drivesim.core.world import (
     leave,
 )
 
+LEADER_SIGHT = 12  # cells within which who drives straight ahead of an ego is its leader
 BLAME_TICKS = 5  # for this long after cutting in, a collision is the fault of who cut in
 
 
@@ -109,16 +119,63 @@ def note_lane_change(map, world, k, before, after):
 
 
 @kernel
-def leave_line(map, world, k, line):
-    """Ego k drives straight on from a cell: over a line, past a red light, into somebody's right of way?"""
+def enter_junction(map, world, k, before, cell, heading):
+    """Ego k moves in `heading` from one cell into another: past a control, into somebody's right of way?
+
+    Whatever cell it comes from, the approach in its heading is what counts, so that no control can be driven around.
+    """
+    ego = world.egos[k]
+    s = junction_of(map, cell)
+    if s >= 0 and s != junction_of(map, before):
+        if colour_for(map, world, s, heading) == RED:
+            ego.events |= EVENT_RED_LIGHT
+        if map.junctions[s].control == ALL_WAY_STOP and ego.stood_at != before:
+            ego.events |= EVENT_RAN_STOP
+        if comes_too_late(map, world, k, s, heading):
+            ego.events |= EVENT_FAILED_TO_YIELD
+        ego.stood_at = 0
+    if map.num_slots > 0 and is_taken(map, world, k, cell):
+        ego.events |= EVENT_FAILED_TO_YIELD
+    if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, heading):
+        ego.events |= EVENT_FAILED_TO_YIELD
+
+
+@kernel
+def is_taken(map, world, k, cell):
+    """Whether a cell is reserved for somebody whom ego k does not just follow."""
+    holder = int(world.held[map.slots[cell] - 1]) - 1 if map.slots[cell] != 0 else -1
+    if holder < 0 or holder == k:
+        return False
+    other = world.vehicles[holder]
     vehicle = world.vehicles[k]
-    s = line_junction(map, line, vehicle.heading)
-    if s < 0:
-        return
-    if colour_for(world, s, vehicle.heading) == RED:
-        world.egos[k].events |= EVENT_RED_LIGHT
-    if is_held_by_others(map, world, k, line, vehicle.heading, world.egos[k].goal):
-        world.egos[k].events |= EVENT_FAILED_TO_YIELD
+    ahead = vehicle.cell
+    for _ in range(LEADER_SIGHT):
+        ahead = next_cell_for_ego(map, ahead, vehicle.heading)
+        if ahead == other.cell:
+            return other.heading != vehicle.heading
+        if kind(map, ahead) == EDGE:
+            break
+    return True
+
+
+@kernel
+def comes_too_late(map, world, k, s, heading):
+    """Whether somebody who goes first at junction s can no longer stop before it."""
+    if map.junctions[s].control != YIELD:
+        return False
+    for j in range(world.num_egos):
+        other = world.vehicles[j]
+        if (
+            j == k
+            or other.status != DRIVING
+            or map.junctions[s].ranks[other.heading] >= map.junctions[s].ranks[heading]
+        ):
+            continue
+        needed = braking_distance(other.speed)
+        distance, entry = cells_to_entry(map, other.cell, other.heading, -1, needed)
+        if entry >= 0 and distance < needed and junction_ahead(map, entry, other.heading) == s:
+            return True
+    return False
 
 
 @kernel
@@ -133,6 +190,8 @@ def measure_drive(map, world, k):
         ego.events |= EVENT_HARSH
     if vehicle.speed > map.speed_limit:
         ego.events |= EVENT_SPEEDING
+    if vehicle.speed == 0:
+        ego.stood_at = vehicle.cell
     ego.on_shoulder = 0
     ego.offset = map.half_lane
     if ego.events & EVENT_OFF_ROAD == 0:

@@ -17,9 +17,10 @@ from drivesim.core.map import (
     EAST,
     EDGE,
     LANE,
-    STOP_LINE,
     allows,
     has_several_headings,
+    junction_ahead,
+    junction_of,
     kind,
     next_cell,
     way_from,
@@ -68,7 +69,7 @@ def look(map, world, k, cell, distance):
     others goes on, nobody can count on a leader's braking alone: among several egos, the room is that of everybody
     ahead, which is also enough if whoever leads leaves the world in this tick.
     """
-    if world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1:
+    if world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1 and map.num_junctions == 0:
         # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead,
         # which cannot be predicted (with the two loops of `steer_traffic`, 383 ns a tick of Highway instead of 698).
         if map.ground[cell] == PLAIN_EAST & 255:
@@ -94,7 +95,8 @@ def walk(map, world, k, cell, distance):
     before = cell
     for n in range(1, distance + 1):
         cell = next_cell(map, before, heading)
-        if map.ground[cell] == plain and map.ground[before] == plain and world.occupants[cell] == 0:
+        is_plain = map.ground[cell] == plain and map.ground[before] == plain and junction_of(map, cell) < 0
+        if is_plain and world.occupants[cell] == 0:
             if room <= n:
                 break
             before = cell
@@ -133,8 +135,8 @@ def is_closed(map, world, k, before, cell, sees):
     vehicle = world.vehicles[k]
     if kind(map, cell) == EDGE:
         return True
-    if kind(map, before) == STOP_LINE and vehicle.may_enter == 0 and allows(map, before, vehicle.heading):
-        return True  # a red stop line, or a junction not granted
+    if vehicle.may_enter == 0 and junction_ahead(map, before, vehicle.heading) >= 0:
+        return True  # a junction not granted
     if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, vehicle.heading):
         return True
     return sees and world.occupants[cell] == 0 and not allows(map, cell, vehicle.heading)

@@ -78,18 +78,15 @@ MAP = Structure(
         ("goals", GOAL),  # of every destination
         ("leads_to", "i4"),  # where portals are: 4 * the cell that is entered + the heading in which it is left
         ("comes_from", "i4"),  # where portals are: the portal that leads to a cell, 0 = none
-        (
-            "distances",
-            "u2",
-        ),  # destination by destination: moves left from every cell; where goals have headings, for each
-        # heading of the ego in turn
+        # destination by destination: moves left from every cell; where goals have headings, for each heading of the ego
+        ("distances", "u2"),
+        ("slots", "u2"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
         ("ground", "u1"),  # allowed headings | kind << 4 | PORTAL
         ("lanes", "u1"),  # lane index << 4 | signed distance from its centre + 8
         ("ways", "u1"),  # destination by destination: 1 + the heading that traffic takes from every cell, 0 = no way
         ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane, at most 255
         ("passing", "u1"),  # the headings in which a cell may be used to overtake, one bit each
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
-        ("slots", "u1"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
     ),
 )
 
@@ -234,6 +231,14 @@ def has_several_headings(map, cell):
 
 
 @kernel
+def junction_of(map, cell):
+    """The junction that a cell belongs to, -1 = none."""
+    if map.num_junctions == 0:
+        return -1
+    return int(map.junction[cell]) - 1
+
+
+@kernel
 def lane_index(map, cell):
     """Number of the lane that a cell belongs to."""
     return map.lanes[cell] >> 4
@@ -267,6 +272,23 @@ def next_cell_for_ego(map, cell, heading):
     if is_ring(map):
         return next_cell(map, cell, heading)
     return cell + map.steps[heading]
+
+
+@kernel
+def is_within(map, cell):
+    """Whether traffic passes a cell without a stop: one of a junction, or of a crosswalk."""
+    return junction_of(map, cell) >= 0 or kind(map, cell) == CROSSWALK
+
+
+@kernel
+def junction_ahead(map, cell, heading):
+    """The junction into which `heading` leads from an entry, over crosswalks too; -1 if a cell is no entry."""
+    if map.num_junctions == 0 or is_within(map, cell) or not allows(map, cell, heading):
+        return -1
+    cell = next_cell(map, cell, heading)
+    while kind(map, cell) == CROSSWALK and allows(map, cell, heading) and junction_of(map, cell) < 0:
+        cell = next_cell(map, cell, heading)
+    return junction_of(map, cell) if allows(map, cell, heading) else -1
 
 
 @kernel

@@ -1,6 +1,6 @@
 """Steering of the egos: what an action does to heading, lane and speed."""
 
-from drivesim.core.events import collide, enter_cell, note_lane_change
+from drivesim.core.events import collide, enter_cell, enter_junction, note_lane_change
 from drivesim.core.jit import kernel
 from drivesim.core.map import EDGE, LEFT_SIDE, RIGHT_SIDE, allows, cell_beside, kind, turned
 from drivesim.core.world import (
@@ -79,6 +79,8 @@ def judge_side_step(map, world, k):
             if other != k and rival.status == DRIVING and rival.lane_shift != 0:
                 if side_cell(map, rival) == target:
                     collide(world, k, other, True, True)
+    if kind(map, target) != EDGE:
+        enter_junction(map, world, k, world.vehicles[k].cell, target, world.vehicles[k].heading)
     enter_cell(map, world, k, target)
 
 

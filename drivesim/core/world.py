@@ -31,6 +31,7 @@ CALM, NORMAL, HASTY = 0, 1, 2  # driver styles
 
 # --- signal colours ----------------------------------------------------------------------------------------------
 GREEN, YELLOW, RED = 0, 1, 2
+NO_LIGHT = -1  # of a junction without signals
 
 # --- pedestrians -------------------------------------------------------------------------------------------------
 NOBODY, WAITING, CROSSING = 0, 1, 2

@@ -15,8 +15,19 @@ import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for, line_junction
-from drivesim.core.map import LANE, STOP_LINE, cell_at, col_of, headings, is_destination, is_ring, kind, row_of
+from drivesim.core.junctions import colour_for
+from drivesim.core.map import (
+    LANE,
+    STOP_LINE,
+    cell_at,
+    col_of,
+    headings,
+    is_destination,
+    is_ring,
+    junction_ahead,
+    kind,
+    row_of,
+)
 from drivesim.core.world import CROSSING, DRIVING
 from drivesim.observations.encoder import Encoder, Window
 
@@ -52,9 +63,9 @@ def code_of(map, world, k, cell):
     if where == LANE and only >= 0:
         return ONE_WAY + only
     if where == STOP_LINE and only >= 0:
-        s = line_junction(map, cell, only)
-        if s >= 0 and colour_for(world, s, only) != 0:
-            return 7 + colour_for(world, s, only)
+        s = junction_ahead(map, cell, only)
+        if s >= 0 and colour_for(map, world, s, only) > 0:
+            return 7 + colour_for(map, world, s, only)
     return where
 
 

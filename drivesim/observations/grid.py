@@ -9,8 +9,8 @@
 | 4     | `vehicle`         | 55 + 40 · speed of the vehicle here, the ego included                              |
 | 5     | `vehicle_heading` | 64 as mine, 128 to my right, 192 towards me, 255 to my left                        |
 | 6     | `pedestrian`      | 255 a pedestrian on the crosswalk, 128 one who waits beside it                     |
-| 7     | `signal`          | stop line: 64 not for me or without a light, 128 green, 192 yellow, 255 red;       |
-|       |                   | crosswalk: 32                                                                      |
+| 7     | `signal`          | stop line: 64 not for me or of no junction, 80 give way, 96 stop, 128 green, 192   |
+|       |                   | yellow, 255 red; crosswalk: 32                                                     |
 | 8     | `route`           | 128 + 8 · (moves to the goal saved by being here), clipped to 1 … 255; 0 no way    |
 | 9     | `own_speed`       | 51 · my speed, everywhere                                                          |
 
@@ -22,13 +22,15 @@ import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for, line_junction
+from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
+    ALL_WAY_STOP,
     CROSSWALK,
     EDGE,
     OBSTACLE,
     PARKING_BAY,
     SHOULDER,
+    SIGNALS,
     STOP_LINE,
     UNREACHABLE,
     allows,
@@ -38,6 +40,7 @@ from drivesim.core.map import (
     col_of,
     headings,
     is_ring,
+    junction_ahead,
     kind,
     lane_offset,
     next_cell,
@@ -177,11 +180,14 @@ def sign_at(map, world, cell, heading):
     """What the plane of signals shows of a stop line or a crosswalk to somebody of a heading."""
     if kind(map, cell) == CROSSWALK:
         return 32
-    s = line_junction(map, cell, heading)
+    s = junction_ahead(map, cell, heading)
     if s < 0:
         return 64
-    colour = colour_for(world, s, heading)
-    return 128 if colour == GREEN else (192 if colour == YELLOW else 255)
+    control = map.junctions[s].control
+    if control == SIGNALS:
+        colour = colour_for(map, world, s, heading)
+        return 128 if colour == GREEN else (192 if colour == YELLOW else 255)
+    return 96 if control == ALL_WAY_STOP else 80
 
 
 @kernel

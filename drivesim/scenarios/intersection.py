@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import number_slots
 from drivesim.core.map import (
     EAST,
     LANE,
@@ -23,6 +22,7 @@ from drivesim.core.map import (
     set_size,
     turned,
 )
+from drivesim.core.reservations import number_slots
 from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place

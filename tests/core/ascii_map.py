@@ -20,7 +20,6 @@ from records import ROOMY_MAP, ROOMY_WORLD, frame_of, rows_and_cols, tick_worlds
 from drivesim.core import event_table
 from drivesim.core import world as w
 from drivesim.core.batch import begin_drives
-from drivesim.core.junctions import number_slots
 from drivesim.core.map import (
     ALL_HEADINGS,
     CROSSWALK,
@@ -40,6 +39,7 @@ from drivesim.core.map import (
     turned,
 )
 from drivesim.core.options import OPTIONS
+from drivesim.core.reservations import number_slots
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place, withdraw
 

@@ -122,10 +122,18 @@ class Scene:
         return self.lamps[number - 1] if number else None
 
     def colour(self, line: Cell) -> int | None:
-        """The light of a stop line, for the heading in which one drives over it; None if no junction follows."""
+        """The light of a stop line, for the heading in which one drives over it; None if no junction follows.
+
+        Crosswalks in between belong to the junction. In a junction, and where it may not be reached, there is no line.
+        """
         heading = ONE_WAY[line.mask]
-        signal = self.junction(self.at(line.row + STEPS[heading][0], line.col + STEPS[heading][1]))
-        return None if signal is None else signal[f"colour_{heading % 2}"]
+        cell = self.at(line.row + STEPS[heading][0], line.col + STEPS[heading][1])
+        while cell is not None and cell.kind == CROSSWALK and cell.allows(heading) and self.junction(cell) is None:
+            cell = self.at(cell.row + STEPS[heading][0], cell.col + STEPS[heading][1])
+        signal = self.junction(cell)
+        if signal is None or not cell.allows(heading) or self.junction(line) is not None:
+            return None
+        return signal[f"colour_{heading % 2}"]
 
     def saved(self, cell: Cell) -> int | None:
         """Moves to the goal that the ego saves by being on a cell; None without a way from there."""

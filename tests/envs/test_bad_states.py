@@ -123,7 +123,12 @@ CORRUPTIONS = [
     *(("vehicles.speed", 6), ("vehicles.speed", -1), ("vehicles.heading", 4), ("vehicles.heading", -1)),
     *(("vehicles.top_speed", 99), ("vehicles.top_speed", -1), ("egos.next_turn", 2), ("egos.next_turn", -2)),
     *(("vehicles.status", 4), ("vehicles.status", 255), ("vehicles.next_status", CRASHED)),
-    *(("vehicles.may_enter", 1), ("vehicles.may_enter", 255), ("vehicles.destination", 0), ("vehicles.destination", -2)),
+    *(
+        ("vehicles.may_enter", 1),
+        ("vehicles.may_enter", 255),
+        ("vehicles.destination", 0),
+        ("vehicles.destination", -2),
+    ),
     *(("vehicles.leader", -3), ("vehicles.leader", 23), ("egos.goal", -1), ("egos.goal", 1), ("egos.drive", 3)),
     *(("egos.drive", -1), ("egos.route_length", 0), ("egos.route_length", -4)),
 ]
