@@ -8,6 +8,9 @@ with `gap` free cells and a leader of speed u the state is safe when
 
 Taking the largest v' in {v-1, v, v+1} with v'(v'+1)/2 <= gap + u(u-1)/2 keeps (I) from tick to tick, whatever the
 leader does within the same limits. Lane changes keep it too: they are only made where (I) holds for both new pairs.
+
+Only egos can break (I): one cuts in, or is gone all at once from between two others. Who then has no safe speed left
+brakes as hard as it takes, to at most `gap`, and so does whoever follows. So no two traffic vehicles ever meet.
 """
 
 from drivesim.core.bits import word_at, zero_bytes_below
@@ -162,21 +165,60 @@ def fastest_start(map, world, k, wish):
 
 
 @kernel
-def follow(world, k):
+def follow(map, world, k):
     """The speed that car following allows vehicle k in this tick, before dawdling.
 
-    If none is allowed somebody cut in: brake by exactly 1, and remember who left no safe speed.
+    If none is allowed somebody cut in: drive no further than to him, and remember who left no safe speed.
     """
     vehicle = world.vehicles[k]
     speed = vehicle.speed
     top_speed = vehicle.top_speed
     room = vehicle.stopping_room
-    if braking_distance(speed) > room and 0 <= vehicle.leader < world.num_egos:
-        world.egos[vehicle.leader].cut_in_at = world.tick
+    if braking_distance(speed) > room:
+        if 0 <= vehicle.leader < world.num_egos:
+            world.egos[vehicle.leader].cut_in_at = world.tick
+        gap, _, _ = look(map, world, k, vehicle.cell, speed - 1)
+        return min(speed - 1, gap)
     # Sums of truth values rather than branches: nothing here can be predicted (a quarter faster in dense traffic).
     may_keep = (speed <= top_speed) & (speed * (speed + 1) // 2 <= room)
     may_speed_up = (speed + 1 <= top_speed) & ((speed + 1) * (speed + 2) // 2 <= room)
     return max(speed - 1 + may_keep + may_speed_up, 0)
+
+
+@kernel
+def bound_by_traffic(map, world, k):
+    """The greatest speed, up to the chosen one, at which vehicle k stays behind the traffic ahead at its chosen one.
+
+    Egos are overlooked: they may be gone before k comes to where they are.
+    """
+    vehicle = world.vehicles[k]
+    cell = vehicle.cell
+    for gap in range(vehicle.next_speed):
+        cell = next_cell(map, cell, vehicle.heading)
+        other = occupant_of(world, cell)
+        if other == k:
+            break
+        if other >= world.num_egos:
+            ahead = world.vehicles[other]
+            return min(vehicle.next_speed, gap + (ahead.heading == vehicle.heading) * ahead.next_speed)
+    return vehicle.next_speed
+
+
+@kernel
+def pass_braking_on(map, world):
+    """Let nobody run into who brakes harder than (I) expects: slow down whoever follows, and so on up the lane.
+
+    Speeds only fall, to the greatest ones that fit together, whatever the order in which vehicles are looked at.
+    """
+    any_slower = True
+    while any_slower:
+        any_slower = False
+        for k in range(world.num_egos, world.num_vehicles):
+            vehicle = world.vehicles[k]
+            if vehicle.status == DRIVING:
+                bound = bound_by_traffic(map, world, k)
+                any_slower = any_slower or bound < vehicle.next_speed
+                vehicle.next_speed = bound
 
 
 @kernel
@@ -190,6 +232,7 @@ def choose_speeds(map, world, options, is_fresh):
     """
     word_0 = word_1 = word_2 = word_3 = 0
     group = -1
+    is_exposed = False
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
@@ -206,7 +249,8 @@ def choose_speeds(map, world, options, is_fresh):
         else:
             if not is_fresh or vehicle.leader == STALE:
                 look_ahead(map, world, k)
-            chosen = follow(world, k)
+            chosen = follow(map, world, k)
+            is_exposed |= (chosen < speed - 1) | ((vehicle.leader >= 0) & (vehicle.leader < world.num_egos))
             may_dawdle = chosen >= speed and not has_several_headings(map, vehicle.cell)
         if vehicle.turn_now != 0:
             chosen = min(chosen, 1)
@@ -224,3 +268,5 @@ def choose_speeds(map, world, options, is_fresh):
             dawdles = (word >> 16 * (k & 1)) & 0xFFFF < options.dawdle
             chosen -= dawdles & may_dawdle & (chosen > 0)
         vehicle.next_speed = chosen
+    if is_exposed:
+        pass_braking_on(map, world)

@@ -20,7 +20,6 @@ from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_
 
 GROUP = 62  # vehicles to a word of bits
 LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
-LOOK_BACK_AT_EGOS = 16  # cells, among several egos: what Highway-v1 has looked back
 
 
 @kernel
@@ -41,7 +40,7 @@ def followers_are_safe(map, world, k, cell):
     """
     vehicle = world.vehicles[k]
     heading = vehicle.heading
-    for n in range(1, (LOOK_BACK if world.num_egos <= 1 else LOOK_BACK_AT_EGOS) + 1):
+    for n in range(1, LOOK_BACK + 1):
         cell = cell_behind(map, cell, heading)
         if not allows(map, cell, heading):
             return True

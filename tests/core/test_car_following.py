@@ -49,16 +49,16 @@ def test_the_speed_is_the_greatest_that_leaves_a_safe_state_whatever_the_leader_
         vehicle.speed, vehicle.stopping_room = speed, room
         wishes = [wish for wish in (speed - 1, speed, speed + 1) if 0 <= wish <= top_speed]
         # After a tick at `wish`, `room - wish` is left; the leader has used up its part of it already.
-        assert follow(situation.world, 0) == max(wish for wish in wishes if sum(range(wish + 1)) <= room)
+        assert follow(situation.map, situation.world, 0) == max(wish for wish in wishes if sum(range(wish + 1)) <= room)
 
 
-def test_whoever_was_cut_in_on_brakes_by_exactly_1() -> None:
-    situation = from_ascii("^\na", a=Car(NORTH, 0))
-    vehicle = situation.vehicle("a")
-    for speed, room in itertools.product(range(1, TOP_SPEED + 1), range(FAR)):
-        if braking_distance(speed) > room:
-            vehicle.speed, vehicle.stopping_room = speed, room
-            assert follow(situation.world, 0) == speed - 1
+@pytest.mark.parametrize("gap", range(TOP_SPEED))
+def test_whoever_was_cut_in_on_brakes_by_1_or_as_hard_as_it_takes_to_stay_behind(gap) -> None:
+    for speed in range(2, TOP_SPEED + 1):
+        situation = from_ascii("^\nb\n" + "^\n" * gap + "a", a=Car(NORTH, speed), b=Car(NORTH, 0))
+        if sum(range(speed)) > gap:
+            situation.vehicle("a").stopping_room = gap
+            assert follow(situation.map, situation.world, situation.names.index("a")) == min(speed - 1, gap)
 
 
 def seen(drawing, distance=FAR, legend=None, pedestrians=None, entered=None, **cars):
