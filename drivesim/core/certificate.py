@@ -7,7 +7,7 @@ have, straight on without one, and into the lanes beside. What must hold, each w
   enough to stop behind whoever is ahead.
 - No two portals lead to one cell.
 - From wherever traffic comes, its way leads on to every destination that it may have, if need be by a change of lane,
-  and never turns back on the spot. A junction's ways lead out of it, to a cell that is in no other junction.
+  and never turns back on the spot. Ways through junctions and crosswalks lead out of them.
 - Outside junctions every cell has at most one predecessor over all ways; lane changes apart, for they keep (I).
 - Who is unaware never looks, so nobody's way may cross his, in junctions neither, and all in one lane drive at one
   speed. On open ground no more is asked: Autodrive's stream drives straight on along one row, whatever the headings
@@ -30,19 +30,19 @@ from drivesim.core.cycles import (
     PASSED,
     QUEUE,
     full_cycle,
-    is_storage,
     lane_beside,
     size_of,
 )
 from drivesim.core.following import braking_distance, look, reach_of
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import junction_of
 from drivesim.core.map import (
     LEFT_SIDE,
     PORTAL,
     RIGHT_SIDE,
     allows,
     is_destination,
+    is_within,
+    junction_of,
     next_cell,
     way_from,
 )
@@ -58,7 +58,6 @@ REASONS = (
     "from {cell} no way leads on to a destination that traffic may have there",
     "traffic turns back on the spot at {cell}",
     "a way never leaves junctions and crosswalks from {cell} on",
-    "a way leads straight from one junction into another one at {cell}",
     "several ways lead to {cell}, which is outside junctions",
     "the ways of unaware traffic cross at {cell}",
     "unaware traffic of different speeds drives in the lane of {cell}",
@@ -75,7 +74,6 @@ REASONS = (
     NO_WAY_ON,
     TURNS_BACK,
     NEVER_STANDS,
-    INTO_JUNCTION,
     WAYS_MEET,
     UNAWARE_CROSSES,
     UNAWARE_SPEEDS,
@@ -207,9 +205,7 @@ def follow_ways(map, world, options, drawn, scratch):
                 target = next_cell(map, cell, heading)
                 if heading_to(map, aim, target) == (heading + 2) & 3:
                     return TURNS_BACK, target
-                if junction_of(map, cell) >= 0 and junction_of(map, target) not in (-1, junction_of(map, cell)):
-                    return INTO_JUNCTION, target
-                leaves = junction_of(map, cell) >= 0 and junction_of(map, target) < 0
+                leaves = is_within(map, cell) and not is_within(map, target)
                 has_passed = 1 << aim if leaves else passed & 1 << aim
                 tail = spread(num_cells, scratch, target, aims & 1 << aim, has_passed, tail)
             for side in (LEFT_SIDE, RIGHT_SIDE):
@@ -231,7 +227,7 @@ def check_standing(map, scratch):
             cell = start
             while True:
                 known = (scratch[AIMS * num_cells + cell] | scratch[PASSED * num_cells + cell]) >> aim & 1 == 1
-                if not known or is_storage(map, cell):
+                if not known or not is_within(map, cell):
                     break
                 if scratch[MARKS * num_cells + cell] == mark:
                     return NEVER_STANDS, cell

@@ -5,14 +5,14 @@ many numbers as the map has cells.
 """
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import junction_of
 from drivesim.core.map import (
-    CROSSWALK,
     LANE,
     LEFT_SIDE,
     RIGHT_SIDE,
     cell_beside,
     headings,
+    is_within,
+    junction_of,
     kind,
     next_cell,
 )
@@ -49,12 +49,6 @@ def lane_beside(map, cell, side):
 
 
 @kernel
-def is_storage(map, cell):
-    """Whether traffic may stand on a cell."""
-    return junction_of(map, cell) < 0 and kind(map, cell) != CROSSWALK
-
-
-@kernel
 def reach_on(map, scratch, start, cell, mark, limit, tail, depth):
     """Reach what lies ahead of a cell: (tail, depth, whether that closes a cycle through `start`)."""
     num_cells = size_of(map)
@@ -72,7 +66,7 @@ def reach_on(map, scratch, start, cell, mark, limit, tail, depth):
                 return tail, depth, True
             if scratch[MARKS * num_cells + target] >= mark:
                 continue
-            if not is_storage(map, target):
+            if is_within(map, target):
                 depth += 1
                 scratch[QUEUE * num_cells + num_cells - depth] = target
                 scratch[MARKS * num_cells + target] = mark + storage
@@ -126,7 +120,7 @@ def full_cycle(map, scratch, num_vehicles):
     worst = 0
     runs = 0
     for start in range(num_cells):
-        if scratch[PASSED * num_cells + start] != 0 and is_storage(map, start):
+        if scratch[PASSED * num_cells + start] != 0 and not is_within(map, start):
             runs += 1
             storage = smallest_cycle(map, scratch, start, runs * STORED, limit)
             if storage > 0:

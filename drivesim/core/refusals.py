@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.certificate import CYCLE_IS_FULL, REASONS, certify
-from drivesim.core.cycles import BEFORE, NUM_PLANES, is_storage, size_of
+from drivesim.core.cycles import BEFORE, NUM_PLANES, size_of
 from drivesim.core.jit import kernel
-from drivesim.core.map import MAP, cell_at, col_of, row_of
+from drivesim.core.map import MAP, cell_at, col_of, is_within, row_of
 from drivesim.core.memory import BatchType, BlockType, Frame, FrameType, opener
 from drivesim.core.options import OPTIONS
 from drivesim.core.world import WORLD
@@ -50,7 +50,7 @@ def describe(map: Any, reason: int, cell: int, scratch: Any) -> str:
     storage = 0
     if reason == CYCLE_IS_FULL:
         cycle = cycle_of(map, cell, scratch)
-        storage = sum(bool(is_storage(map, int(cell_at(map, row, col)))) for row, col in cycle)
+        storage = sum(not is_within(map, int(cell_at(map, row, col))) for row, col in cycle)
     return REASONS[reason].format(cell=place_of(map, cell), cycle=cycle, storage=storage)
 
 

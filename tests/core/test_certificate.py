@@ -228,10 +228,13 @@ def test_a_crosswalk_stores_nobody() -> None:
     assert answer(from_ascii("a = = >", is_periodic=True, a=Car(EAST)))[0] == laws.FINE
 
 
-def test_a_way_never_leads_straight_from_one_junction_into_another() -> None:
+def test_junctions_that_touch_are_passed_as_one_and_store_nobody() -> None:
     boxes = [{"row": 0, "col": col, "height": 1, "width": 1, "green_0": 9, "green_1": 9} for col in (1, 2)]
-    situation = from_ascii("a > > > >", is_periodic=True, a=Car(EAST), signals=boxes)
-    assert answer(situation)[:2] == (laws.INTO_JUNCTION, (0, 2))
+    situation = from_ascii("a > > b", is_periodic=True, a=Car(EAST), b=Car(EAST), signals=boxes)
+    reason, _, cycle = answer(situation)
+    assert (reason, len(cycle)) == (laws.CYCLE_IS_FULL, 4)
+    assert "fewer than the 2 cells" in refused(situation)
+    assert answer(from_ascii("a > > >", is_periodic=True, a=Car(EAST), signals=boxes))[0] == laws.FINE
 
 
 def test_the_ways_of_unaware_traffic_never_cross_and_all_of_a_lane_drive_at_one_speed() -> None:
