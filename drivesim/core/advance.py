@@ -10,8 +10,8 @@ from drivesim.core.jit import kernel
 from drivesim.core.junctions import next_destination
 from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
 from drivesim.core.memory import WORD
-from drivesim.core.reservations import release_passed
-from drivesim.core.world import DRIVING, enter, leave, leave_world
+from drivesim.core.reservations import leave_world, release_passed
+from drivesim.core.world import DRIVING, enter, leave
 
 SUB_STEPS = 5
 PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)

@@ -320,12 +320,15 @@ def grant_junctions(map, world, options):
         if distance < 0:
             continue
         s = junction_ahead(map, entry, vehicle.heading)
+        is_first = is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance)
         if vehicle.may_enter != 0:
             is_over = map.junctions[s].control == SIGNALS and colour_for(map, world, s, vehicle.heading) != GREEN
-            if is_over or must_give_way(map, world, k, s, entry, True):
+            if is_over or not is_first or must_give_way(map, world, k, s, entry, True):
                 if braking_distance(vehicle.speed) <= distance:
                     give_back(map, world, k)
-        elif is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+        elif not is_first:
+            vehicle.asked_at = -1  # who let it by has been held back
+        else:
             must_stand = map.junctions[s].control == ALL_WAY_STOP
             if vehicle.asked_at < 0 and (not must_stand or (distance == 0 and vehicle.speed == 0)):
                 vehicle.asked_at = world.tick

@@ -17,7 +17,7 @@ from drivesim.core.map import (
     next_cell,
     way_from,
 )
-from drivesim.core.world import DRIVING, withdraw
+from drivesim.core.world import DRIVING, leave, withdraw
 
 
 @kernel
@@ -166,12 +166,30 @@ def let_in(map, world, k, entry):
 
 @kernel
 def give_back(map, world, k):
-    """Vehicle k, which has not entered, gives its turn back; those ahead on the same way hold their cells again."""
+    """Vehicle k gives back all that it has reserved; those ahead on the same way hold their cells again."""
     withdraw(map, world, k)
     for j in range(world.num_vehicles):
         other = world.vehicles[j]
-        if j != k and other.status == DRIVING and other.may_enter != 0 and is_within(map, other.cell):
+        if j == k or other.status != DRIVING or other.may_enter == 0:
+            continue
+        if is_within(map, other.cell):
             hold_cells(map, world, j, other.cell, other.heading, True)
+        else:
+            _, entry = entry_ahead(map, world, j)
+            if entry >= 0:
+                hold_cells(map, world, j, next_cell(map, entry, other.heading), other.heading, True)
+
+
+@kernel
+def leave_world(map, world, k):
+    """Take vehicle k, which has crashed or arrived, out of the traffic."""
+    leave(world, k)
+    vehicle = world.vehicles[k]
+    vehicle.status = vehicle.next_status
+    vehicle.next_status = 0
+    if vehicle.may_enter != 0:
+        give_back(map, world, k)
+    vehicle.asked_at = -1
 
 
 @kernel

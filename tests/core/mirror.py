@@ -82,6 +82,8 @@ def mirrored_worlds(maps: np.ndarray, worlds: np.ndarray, is_upside_down: bool =
         has_way = vehicles["destination"] >= 0
         vehicles["destination"][has_way] = headings[vehicles["destination"][has_way]]
         worlds["egos"]["next_turn"][i] *= -1
+        stood_at = worlds["egos"]["stood_at"][i]
+        worlds["egos"]["stood_at"][i] = np.where(stood_at > 0, flip[stood_at], 0)
         people = worlds["people"][i, : worlds["num_people"][i]]
         people["cell"] = flip[people["cell"]]
         people["heading"] = headings[people["heading"]]

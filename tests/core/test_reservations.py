@@ -7,7 +7,8 @@ from levels import levels, without_ego
 from records import tick_all
 
 from drivesim.core.map import NORTH, STOP_LINE, WEST
-from drivesim.core.world import CRASHED, DRIVING, leave_world
+from drivesim.core.reservations import leave_world
+from drivesim.core.world import CRASHED, DRIVING
 
 DIFFICULTIES = ("easy", "medium", "hard")
 REACH = 3  # cells before the line within which traffic at the limit of 2 asks
@@ -28,18 +29,26 @@ def around(map):
 
 
 def assert_well_held(map, is_near, worlds):
-    """Who holds anything drives and is around the junction; who is in the junction holds its cell; the holders."""
+    """Who holds anything drives and is around the junction; where somebody is in it, he or a follower holds the cell.
+
+    Returns the numbers of holders and of those inside.
+    """
     vehicles, held = worlds["vehicles"], worlds["held"]
     world, slot = np.nonzero(held)
     holder = held[world, slot] - 1
     assert (vehicles["status"][world, holder] == DRIVING).all()
     assert (vehicles["may_enter"][world, holder] == 1).all()
-    assert (holder >= worlds["num_egos"][world]).all()
+    is_traffic = holder >= worlds["num_egos"][world]
+    world, holder = world[is_traffic], holder[is_traffic]
     assert is_near[vehicles["heading"][world, holder], vehicles["cell"][world, holder]].all()
     is_inside = (vehicles["status"] == DRIVING) & (map.junction[vehicles["cell"]] > 0)
     is_inside &= np.arange(vehicles.shape[1]) >= worlds["num_egos"][:, None]
     world, k = np.nonzero(is_inside)
-    assert (held[world, map.slots[vehicles["cell"][world, k]] - 1] == k + 1).all()
+    holder = held[world, map.slots[vehicles["cell"][world, k]] - 1].astype(int) - 1
+    assert (holder >= 0).all()
+    is_follower = holder != k
+    assert is_follower.mean() < 0.5
+    assert (vehicles["may_enter"][world, holder][is_follower] == 1).all()
     return len(holder), len(world)
 
 
