@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.following import STALE
-from drivesim.core.map import EDGE, PORTAL
+from drivesim.core.map import EDGE, IS_DESTINATION, PORTAL, WAY
 from drivesim.core.world import (
     ABSENT,
     CRASHED,
@@ -74,6 +74,8 @@ RANGES = {
         "status": (ABSENT, CRASHED),
         "next_status": (0, 0),  # between two ticks nobody is about to leave the world
         "may_enter": (0, 1),
+        "has_arrived": (0, 1),
+        "num_trips": (0, 2**30 - 1),
     },
     "people": {"heading": (0, 3), "status": (NOBODY, CROSSING)},
     "egos": {"drive": (GOING, WAS_TOLD), "route_length": (1, LARGEST), "next_turn": (-1, 1)},
@@ -175,7 +177,8 @@ def check_maps(maps: Array, model: Array) -> None:
     require((ground >> 4 & 7 == EDGE) == border, "ground")
     require(ground[:, border] == EDGE << 4, "ground")
     require(behind == 0, "ground")
-    require_ranges(maps, {"ways": (0, 4)})
+    require_ranges(maps, {"ways": (0, 2 * IS_DESTINATION - 1)})
+    require(maps["ways"] & WAY <= 4, "ways", "the way of one of four headings or none")
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:
         require_ranges(maps, {"junction": (0, num_junctions), "slots": (0, int(model["num_slots"][0]))})

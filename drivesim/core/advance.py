@@ -7,10 +7,10 @@ is a collision. Traffic among itself cannot collide (see `following`), so only e
 from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.events import collide, ends_drive, enter_cell, enter_junction
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import next_destination
 from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
 from drivesim.core.memory import WORD
 from drivesim.core.reservations import leave_world, release_passed
+from drivesim.core.trips import note_arrival
 from drivesim.core.world import DRIVING, enter, leave
 
 SUB_STEPS = 5
@@ -209,7 +209,9 @@ def advance(map, world):
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
-            if k >= world.num_egos and vehicle.may_enter != 0 and release_passed(map, world, k):
-                vehicle.destination = next_destination(world, k)
+            if k >= world.num_egos and vehicle.may_enter != 0:
+                release_passed(map, world, k)
+            if k >= world.num_egos and vehicle.destination >= 0:
+                note_arrival(map, vehicle)
             count_cells(map, world, k, vehicle.speed)
             enter(world, k, vehicle.next_cell)

@@ -40,7 +40,7 @@ from drivesim.core.map import (
     PORTAL,
     RIGHT_SIDE,
     allows,
-    is_destination,
+    ends_trip,
     is_within,
     junction_of,
     next_cell,
@@ -86,22 +86,32 @@ NUM_AIMS = STRAIGHT_ON + 4
 
 
 @kernel
-def has_ways_to(map, destination):
-    """Whether ways lead to a destination from anywhere; else traffic knows nothing of it."""
+def reachable_aims(map):
+    """The destinations to which ways lead from anywhere, one bit each; traffic knows nothing of others."""
     num_cells = size_of(map)
-    for cell in range(num_cells):
-        if map.ways[destination * num_cells + cell] != 0:
-            return True
-    return False
+    aims = 0
+    for destination in range(map.num_destinations):
+        for cell in range(num_cells):
+            if way_from(map, destination, cell) >= 0:
+                aims |= 1 << destination
+                break
+    return aims
 
 
 @kernel
-def aim_of(map, world, options, k):
-    """What traffic vehicle k is heading for."""
+def first_aims(world, options, k, drawn):
+    """What traffic vehicle k may be heading for at the start: its destination, without ways to it any of `drawn`."""
     vehicle = world.vehicles[k]
-    if options.driver_model == UNAWARE or vehicle.destination < 0 or not has_ways_to(map, vehicle.destination):
-        return STRAIGHT_ON + int(vehicle.heading)
-    return int(vehicle.destination)
+    if options.driver_model == UNAWARE or drawn == 0:
+        return 1 << STRAIGHT_ON + int(vehicle.heading)
+    return drawn & 1 << int(vehicle.destination) or drawn
+
+
+@kernel
+def aims_after(map, destination, drawn):
+    """What traffic may be heading for when it has passed a destination, of `drawn`."""
+    following = map.goals[destination].next
+    return drawn if following == 0 else drawn & int(following)
 
 
 @kernel
@@ -135,7 +145,7 @@ def check_portals(map):
 
 
 @kernel
-def check_start(map, world, options, k):
+def check_start(map, world, options, k, drawn):
     """Whether traffic vehicle k starts where it may, and can stop: (reason, cell)."""
     vehicle = world.vehicles[k]
     if map.half_lane > 0:
@@ -148,8 +158,10 @@ def check_start(map, world, options, k):
         _, room, _ = look(map, world, k, vehicle.cell, reach_of(vehicle))
         if braking_distance(vehicle.speed) > room:
             return TOO_FAST, vehicle.cell
-    if heading_to(map, aim_of(map, world, options, k), vehicle.cell) == (vehicle.heading + 2) & 3:
-        return TURNS_BACK, vehicle.cell
+    aims = first_aims(world, options, k, drawn)
+    for aim in range(NUM_AIMS):
+        if aims >> aim & 1 == 1 and heading_to(map, aim, vehicle.cell) == (vehicle.heading + 2) & 3:
+            return TURNS_BACK, vehicle.cell
     return FINE, 0
 
 
@@ -171,7 +183,7 @@ def spread(num_cells, scratch, cell, aims, passed, tail):
 def follow_ways(map, world, options, drawn, scratch):
     """Note for every cell what traffic may be heading for there: (reason, cell).
 
-    Who has passed a destination takes one of `drawn` for the next, there or later.
+    Who has passed a destination takes one of those that may follow it, of `drawn`, there or later.
     """
     num_cells = size_of(map)
     for n in range(NUM_PLANES * num_cells):
@@ -179,8 +191,7 @@ def follow_ways(map, world, options, drawn, scratch):
     tail = 0
     for k in range(world.num_egos, world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
-            aim = aim_of(map, world, options, k)
-            tail = spread(num_cells, scratch, world.vehicles[k].cell, 1 << aim, 0, tail)
+            tail = spread(num_cells, scratch, world.vehicles[k].cell, first_aims(world, options, k, drawn), 0, tail)
     head = 0
     while head < tail:
         cell = int(scratch[QUEUE * num_cells + head % num_cells])
@@ -189,10 +200,10 @@ def follow_ways(map, world, options, drawn, scratch):
         aims = int(scratch[AIMS * num_cells + cell])
         passed = int(scratch[PASSED * num_cells + cell])
         for aim in range(map.num_destinations):
-            if aims >> aim & 1 == 1 and is_destination(map, aim, cell):
+            if aims >> aim & 1 == 1 and ends_trip(map, aim, cell):
                 passed |= 1 << aim
-        if passed != 0:
-            aims |= drawn
+            if passed >> aim & 1 == 1:
+                aims |= aims_after(map, aim, drawn)
         scratch[AIMS * num_cells + cell] = aims
         scratch[PASSED * num_cells + cell] = passed
         for aim in range(NUM_AIMS):
@@ -205,9 +216,7 @@ def follow_ways(map, world, options, drawn, scratch):
                 target = next_cell(map, cell, heading)
                 if heading_to(map, aim, target) == (heading + 2) & 3:
                     return TURNS_BACK, target
-                leaves = is_within(map, cell) and not is_within(map, target)
-                has_passed = 1 << aim if leaves else passed & 1 << aim
-                tail = spread(num_cells, scratch, target, aims & 1 << aim, has_passed, tail)
+                tail = spread(num_cells, scratch, target, aims & 1 << aim, passed & 1 << aim, tail)
             for side in (LEFT_SIDE, RIGHT_SIDE):
                 beside = lane_beside(map, cell, side)
                 if options.driver_model != UNAWARE and beside >= 0 and heading_to(map, aim, beside) >= 0:
@@ -306,22 +315,20 @@ def certify(map, world, options, scratch):
     if reason != FINE:
         return reason, cell
     num_vehicles = 0
-    any_traffic = False
+    first = -1  # of the traffic
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
             num_vehicles += 1
-            if k >= world.num_egos:
-                any_traffic = True
-                reason, cell = check_start(map, world, options, k)
-                if reason != FINE:
-                    return reason, cell
-    if not any_traffic:
+            if k >= world.num_egos and first < 0:
+                first = k
+    if first < 0:
         return FINE, 0
-    drawn = 0
-    if world.vehicles[world.num_egos].destination >= 0:
-        for destination in range(map.num_destinations):
-            if has_ways_to(map, destination):
-                drawn |= 1 << destination
+    drawn = reachable_aims(map) if world.vehicles[first].destination >= 0 else 0
+    for k in range(first, world.num_vehicles):
+        if world.vehicles[k].status == DRIVING:
+            reason, cell = check_start(map, world, options, k, drawn)
+            if reason != FINE:
+                return reason, cell
     reason, cell = follow_ways(map, world, options, drawn, scratch)
     if reason != FINE:
         return reason, cell

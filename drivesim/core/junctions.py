@@ -47,10 +47,8 @@ from drivesim.core.reservations import (
     let_in,
     ticks_to_pass,
 )
-from drivesim.core.rng import DRAW_TURN, below, tick_words
 from drivesim.core.world import DRIVING, GREEN, NO_LIGHT, RED, UNAWARE, YELLOW
 
-SPLIT_TURNS = 3  # traffic goes left, straight on and right with equal probability
 YIELD_DISTANCE = 10  # cells from the entry within which an ego that must be yielded to counts as approaching
 PATIENCE = 20  # ticks after which whoever has waited goes first
 TURN_TICKS = 3  # for which an ego that stands at the entry keeps its turn
@@ -350,13 +348,3 @@ def grant_junctions(map, world, options):
             return
         let_in(map, world, best, best_entry)
         waiting -= 1
-
-
-@kernel
-def next_destination(world, k):
-    """Where vehicle k, which has left a junction, goes at the next one: left, straight on or right.
-
-    The destinations of a map with junctions are numbered by the heading in which a way leaves them.
-    """
-    turn = below(tick_words(world, DRAW_TURN, k)[0], SPLIT_TURNS) - 1
-    return turned(world.vehicles[k].heading, -turn if world.is_mirrored != 0 else turn)

@@ -16,6 +16,7 @@ from drivesim.core.map import (
     turned,
     way_from,
 )
+from drivesim.core.trips import plan_trip
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_of
 
 GROUP = 62  # vehicles to a word of bits
@@ -118,6 +119,8 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = 0
             if vehicle.status != DRIVING:
                 continue
+            if vehicle.destination >= 0:
+                plan_trip(map, world, k)
             vehicle.turn_now = turn_here(map, options, vehicle)
             if vehicle.turn_now != 0:
                 any_turn = True

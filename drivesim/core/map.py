@@ -22,6 +22,10 @@ OFF_ROAD, LANE, SHOULDER, OBSTACLE, CROSSWALK, STOP_LINE, PARKING_BAY, EDGE = 0,
 ALL_HEADINGS = 15
 PORTAL = 128
 
+# --- the way from a cell: bits 0-2 are 1 + the heading that traffic takes, 0 = no way ------------------------------
+WAY = 7
+IS_DESTINATION = 8
+
 UNREACHABLE = 65535  # distance of a cell without a legal way to the destination
 ROW_SHIFT = 30
 
@@ -49,6 +53,7 @@ GOAL = np.dtype(
         [
             ("heading", "i4"),  # 1 + the heading in which a tick must end there, 0 = any
             ("top_speed", "i4"),  # 1 + the greatest speed with which it may, 0 = any
+            ("next", "i4"),  # destinations that traffic may have after this one, one bit each, 0 = any
         ],
     )
 )
@@ -83,7 +88,7 @@ MAP = Structure(
         ("slots", "u2"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
         ("ground", "u1"),  # allowed headings | kind << 4 | PORTAL
         ("lanes", "u1"),  # lane index << 4 | signed distance from its centre + 8
-        ("ways", "u1"),  # destination by destination: 1 + the heading that traffic takes from every cell, 0 = no way
+        ("ways", "u1"),  # destination by destination: the way from every cell | IS_DESTINATION
         ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane, at most 255
         ("passing", "u1"),  # the headings in which a cell may be used to overtake, one bit each
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
@@ -349,7 +354,20 @@ def way_from(map, destination, cell):
     """The heading that traffic takes from a cell to its destination, -1 where there is no way or no destination."""
     if destination < 0:
         return -1
-    return int(map.ways[destination * (map.rows + 2) * map.width + cell]) - 1
+    return int(map.ways[destination * (map.rows + 2) * map.width + cell] & WAY) - 1
+
+
+@kernel
+def heading_on(map, destination, cell, heading):
+    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
+    way = way_from(map, destination, cell)
+    return way if way >= 0 else heading
+
+
+@kernel
+def ends_trip(map, destination, cell):
+    """Whether a cell is (one of) the cells of a destination of the traffic."""
+    return map.ways[destination * (map.rows + 2) * map.width + cell] & IS_DESTINATION != 0
 
 
 @kernel

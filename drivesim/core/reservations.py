@@ -11,20 +11,13 @@ from drivesim.core.map import (
     allows,
     cell_behind,
     give_slot,
+    heading_on,
     is_within,
     junction_ahead,
     kind,
     next_cell,
-    way_from,
 )
 from drivesim.core.world import DRIVING, leave, withdraw
-
-
-@kernel
-def heading_on(map, destination, cell, heading):
-    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
-    way = way_from(map, destination, cell)
-    return way if way >= 0 else heading
 
 
 @kernel

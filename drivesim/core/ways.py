@@ -1,7 +1,17 @@
 """Ways to a destination: the least number of moves at speed 1 from every cell, and the heading that traffic takes."""
 
 from drivesim.core.jit import kernel
-from drivesim.core.map import LEFT_SIDE, RIGHT_SIDE, UNREACHABLE, allows, cell_behind, cell_beside, turned
+from drivesim.core.map import (
+    IS_DESTINATION,
+    LEFT_SIDE,
+    RIGHT_SIDE,
+    UNREACHABLE,
+    WAY,
+    allows,
+    cell_behind,
+    cell_beside,
+    turned,
+)
 
 
 @kernel
@@ -68,6 +78,8 @@ def measure_ways(map, destination, num_goals, scratch):
     base = destination * num_cells
     for cell in range(num_cells):
         map.ways[base + cell] = 0
+    for n in range(num_goals):
+        map.ways[base + scratch[n]] = IS_DESTINATION
     head = 0
     tail = num_goals
     while head < tail:
@@ -75,11 +87,11 @@ def measure_ways(map, destination, num_goals, scratch):
         head += 1
         for heading in range(4):
             origin = cell_behind(map, cell, heading)
-            if allows(map, cell, heading) and allows(map, origin, heading) and map.ways[base + origin] == 0:
-                map.ways[base + origin] = heading + 1
-                is_goal = False
-                for n in range(num_goals):
-                    is_goal = is_goal or scratch[n] == origin
-                if not is_goal:
+            if not allows(map, cell, heading) or not allows(map, origin, heading):
+                continue
+            known = map.ways[base + origin]
+            if known & WAY == 0:
+                map.ways[base + origin] = known | (heading + 1)
+                if known == 0:
                     scratch[tail] = origin
                     tail += 1

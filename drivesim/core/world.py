@@ -57,7 +57,9 @@ VEHICLE = np.dtype(
             ("turn_now", "i1"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
             ("may_enter", "u1"),  # the junction ahead: its way through it is reserved
             ("style", "u1"),  # CALM, NORMAL, HASTY, of the traffic
-            ("num_trips", "u2"),  # destinations that it has had before this one, modulo 65,536
+            ("has_arrived", "u1"),  # it has passed its destination, and drives on until it can take the next one
+            ("let_in", "u1"),  # ticks for which it counts as one who was let in
+            ("num_trips", "i4"),  # destinations that it has had before this one
         ],
     )
 )

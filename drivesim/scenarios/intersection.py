@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
+    ALL_HEADINGS,
     EAST,
     LANE,
     LEFT_SIDE,
@@ -91,6 +92,7 @@ def lay(map, world, options, scratch):
         scratch[0] = lane_cell(map, heading, BOX + 1 + options.level[AT.distance])
         measure_distances(map, heading, 1, scratch)
         measure_ways(map, heading, 1, scratch)
+        map.goals[heading].next = ALL_HEADINGS & ~(1 << turned(heading, 2))  # nobody turns back
     return True
 
 

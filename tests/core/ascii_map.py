@@ -208,7 +208,7 @@ def join_sides(map: Any) -> None:
 def exits_of(map: Any) -> list[list[int]]:
     """For each heading the cells of one-way lanes in it that begin behind a junction, a corner or a crossing.
 
-    They are the destinations of the traffic, numbered as `next_destination` draws them: by heading.
+    They are the destinations of the traffic, numbered by heading.
     """
     exits: list[list[int]] = [[], [], [], []]
     ground, junction, steps = map.ground.tolist(), map.junction.tolist(), map.steps.tolist()
@@ -283,6 +283,7 @@ def from_ascii(
     for heading, exits in enumerate(exits_of(map)):
         scratch[: len(exits)] = exits
         measure_ways(map, heading, len(exits), scratch)
+        map.goals[heading].next = 1 << heading  # so that a car's first destination is its only one
     for k, name in enumerate(names):
         if name.islower():
             world.vehicles[k].destination = turned(cars[name].heading, cars[name].next_turn)

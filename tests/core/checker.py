@@ -220,7 +220,7 @@ def turns_at(map, vehicle, cell):
     """Whether a vehicle's way to its destination leads to another heading from a cell."""
     if vehicle.destination < 0:
         return False
-    way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + cell])
+    way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + cell]) & 7
     return way != 0 and way - 1 != vehicle.heading
 
 

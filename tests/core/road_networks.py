@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from drivesim.core.certificate import CYCLE_IS_FULL, FINE, certify
 from drivesim.core.cycles import NUM_PLANES
 from drivesim.core.map import (
+    ALL_HEADINGS,
     ALL_WAY_STOP,
     CROSSWALK,
     EAST,
@@ -28,6 +29,7 @@ from drivesim.core.map import (
     WEST,
     YIELD,
     is_within,
+    turned,
 )
 from drivesim.core.refusals import cycle_of
 
@@ -237,10 +239,8 @@ def traffic(
             is_periodic=True,
             **{name: car for name, (_, _, car) in cars.items()},
         )
-        size = (int(situation.map.rows) + 2) * int(situation.map.width)
-        ways = situation.map.ways[: 4 * size].reshape(4, size)
-        has_ways = ways.any(axis=1)
-        ways[~has_ways] = ways[has_ways.argmax()]  # where nothing leads to in one heading, another one will do
+        for heading in range(4):  # and after one destination, any that does not lead back at once
+            situation.map.goals[heading].next = ALL_HEADINGS & ~(1 << turned(heading, 2))
         return situation
 
     places = draw(st.permutations(free_lanes(fill({}))))[:most]

@@ -122,6 +122,7 @@ CORRUPTIONS = [
     *(("vehicles.cell", 204), ("vehicles.cell", 815), ("vehicles.cell", 816), ("vehicles.cell", -MOST - 1)),
     *(("vehicles.speed", 6), ("vehicles.speed", -1), ("vehicles.heading", 4), ("vehicles.heading", -1)),
     *(("vehicles.top_speed", 99), ("vehicles.top_speed", -1), ("egos.next_turn", 2), ("egos.next_turn", -2)),
+    *(("vehicles.has_arrived", 2), ("vehicles.num_trips", -1), ("vehicles.num_trips", 2**30)),
     *(("vehicles.status", 4), ("vehicles.status", 255), ("vehicles.next_status", CRASHED)),
     *(
         ("vehicles.may_enter", 1),
