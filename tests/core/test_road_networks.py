@@ -29,7 +29,7 @@ def play(situation: Situation, ticks: int) -> dict[str, int]:
 
 
 @given(data=st.data(), network=networks(), dawdle=st.sampled_from([0.0, 0.1, 0.3]))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_traffic_of_any_network_breaks_no_rule_and_keeps_moving(data, network, dawdle) -> None:
     options = {"dawdle": round(dawdle * 65536)}
     situation = data.draw(traffic(network, options=options))
