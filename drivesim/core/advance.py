@@ -9,9 +9,9 @@ from drivesim.core.events import collide, ends_drive, enter_cell, enter_junction
 from drivesim.core.jit import kernel
 from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
 from drivesim.core.memory import WORD
-from drivesim.core.reservations import leave_world, release_passed
+from drivesim.core.reservations import hold_ways, release_passed
 from drivesim.core.trips import note_arrival
-from drivesim.core.world import DRIVING, enter, leave
+from drivesim.core.world import DRIVING, enter, leave, leave_world
 
 SUB_STEPS = 5
 PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
@@ -215,3 +215,5 @@ def advance(map, world):
                 note_arrival(map, vehicle)
             count_cells(map, world, k, vehicle.speed)
             enter(world, k, vehicle.next_cell)
+    if map.num_junctions > 0:
+        hold_ways(map, world)

@@ -134,14 +134,14 @@ def enter_junction(map, world, k, before, cell, heading):
         if comes_too_late(map, world, k, s, heading):
             ego.events |= EVENT_FAILED_TO_YIELD
         ego.stood_at = 0
-    if map.num_slots > 0 and is_taken(map, world, k, cell):
+    if map.num_slots > 0 and is_reserved(map, world, k, cell):
         ego.events |= EVENT_FAILED_TO_YIELD
     if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, heading):
         ego.events |= EVENT_FAILED_TO_YIELD
 
 
 @kernel
-def is_taken(map, world, k, cell):
+def is_reserved(map, world, k, cell):
     """Whether a cell is reserved for somebody whom ego k does not just follow."""
     holder = int(world.held[map.slots[cell] - 1]) - 1 if map.slots[cell] != 0 else -1
     if holder < 0 or holder == k:

@@ -3,7 +3,6 @@
 from drivesim.core.events import collide, enter_cell, enter_junction, note_lane_change
 from drivesim.core.jit import kernel
 from drivesim.core.map import EDGE, LEFT_SIDE, RIGHT_SIDE, allows, cell_beside, kind, turned
-from drivesim.core.reservations import leave_world
 from drivesim.core.world import (
     ACTION_FASTER,
     ACTION_LEFT,
@@ -12,6 +11,7 @@ from drivesim.core.world import (
     DRIVING,
     enter,
     leave,
+    leave_world,
     occupant_of,
 )
 

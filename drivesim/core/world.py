@@ -193,3 +193,13 @@ def withdraw(map, world, k):
             world.held[slot] = 0
     world.vehicles[k].may_enter = 0
     world.vehicles[k].asked_at = -1
+
+
+@kernel
+def leave_world(map, world, k):
+    """Take vehicle k, which has crashed or arrived, out of the traffic."""
+    leave(world, k)
+    withdraw(map, world, k)
+    vehicle = world.vehicles[k]
+    vehicle.status = vehicle.next_status
+    vehicle.next_status = 0

@@ -18,7 +18,7 @@ FAULTS = (
     "drives where its heading is not allowed",
     "runs a red light",
     "is in a junction without having reserved the cell",
-    "is where somebody who does not follow it has reserved, or has reserved a cell and may not enter",
+    "has reserved a cell and may not enter",
     "could not stop behind its leader",
     "could not stop at its line",
     "is not the occupant of its cell, or of another one",
@@ -183,34 +183,14 @@ def check_path(map, world, k, notes, faults):
 
 
 @kernel
-def follows(map, world, k, cell):
-    """Whether the way of vehicle k leads over a cell within its sight."""
-    vehicle = world.vehicles[k]
-    heading = vehicle.heading
-    at = vehicle.cell
-    for _ in range(3 * SIGHT):
-        if vehicle.destination >= 0:
-            way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + at]) & 7
-            heading = way - 1 if way != 0 else heading
-        at = walked(map, at, heading, 1)
-        if at == cell:
-            return True
-    return False
-
-
-@kernel
 def check_claims(map, world, k, faults):
-    """In a junction a cell is held by whoever is on it, or by one who follows; who holds anything may enter."""
+    """A vehicle in a junction holds its cell; nobody is on what another one holds; who holds anything may enter."""
     if map.num_junctions == 0:
         return
     vehicle = world.vehicles[k]
     slot = int(map.slots[vehicle.cell]) - 1
-    if slot >= 0:
-        holder = int(world.held[slot]) - 1
-        if holder < 0 and junction_at(map, vehicle.cell) >= 0:
-            faults[UNRESERVED] += 1
-        if holder >= 0 and holder != k and not follows(map, world, holder, vehicle.cell):
-            faults[CLAIMS] += 1
+    if junction_at(map, vehicle.cell) >= 0 and world.held[slot] != k + 1:
+        faults[UNRESERVED] += 1
     for n in range(map.num_slots):
         if world.held[n] == k + 1 and vehicle.may_enter == 0:
             faults[CLAIMS] += 1
