@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.following import STALE
-from drivesim.core.map import EDGE, IS_DESTINATION, PORTAL, WAY
+from drivesim.core.map import CHANGE_LEFT, CHANGE_RIGHT, EDGE, IS_DESTINATION, PORTAL, WAY
 from drivesim.core.world import (
     ABSENT,
+    CALM,
     CRASHED,
     CROSSING,
     DRIVING,
     ENDED,
     GOING,
     GREEN,
+    HASTY,
     KRAUSS,
     NOBODY,
     NOT_STARTED,
@@ -74,6 +76,7 @@ RANGES = {
         "status": (ABSENT, CRASHED),
         "next_status": (0, 0),  # between two ticks nobody is about to leave the world
         "may_enter": (0, 1),
+        "style": (CALM, HASTY),
         "has_arrived": (0, 1),
         "num_trips": (0, 2**30 - 1),
     },
@@ -177,7 +180,7 @@ def check_maps(maps: Array, model: Array) -> None:
     require((ground >> 4 & 7 == EDGE) == border, "ground")
     require(ground[:, border] == EDGE << 4, "ground")
     require(behind == 0, "ground")
-    require_ranges(maps, {"ways": (0, 2 * IS_DESTINATION - 1)})
+    require_ranges(maps, {"ways": (0, WAY | IS_DESTINATION | CHANGE_LEFT | CHANGE_RIGHT)})
     require(maps["ways"] & WAY <= 4, "ways", "the way of one of four headings or none")
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:

@@ -27,6 +27,7 @@ from drivesim.core.world import (
     RUNNING,
     WAS_TOLD,
     WORLD,
+    number_in_reading_order,
 )
 
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
@@ -86,7 +87,8 @@ LAY = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
 """`lay(map, world, options, scratch) -> bool`: paint a blank map, reading nothing of the world but its level seed and
 attempt; false if the draw is refused."""
 POPULATE = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
-"""`populate(map, world, options, scratch) -> bool`: fill a blank world; false if the level cannot be certified."""
+"""`populate(map, world, options, scratch) -> bool`: fill a blank world; false if the level cannot be certified.
+The traffic is numbered in reading order afterwards, whatever the order in which it was placed."""
 ENCODE = Binding(types.int64, _MAP, _WORLD, types.int64, _OPTIONS, SCRATCH, BlockType("u1"))
 """`encode(map, world, k, options, scratch, out)`: write all of ego k's observation, flattened, and return 0."""
 
@@ -175,6 +177,7 @@ def start_episode(frame, i, level_seed, scratch):
             if not call_lay(frame.lay, map, world, options, scratch):
                 continue
         if call_populate(frame.populate, map, world, options, scratch):
+            number_in_reading_order(world)
             begin_drives(map, world)
             return True
     return False

@@ -225,6 +225,8 @@ def pass_braking_on(map, world):
 def choose_speeds(map, world, options, is_fresh):
     """Decide the next speed of all traffic from positions after steering and the old speeds.
 
+    Returns whether anybody stands with nothing but the road before it, and may have to be let in.
+
     With `is_fresh`, what steering saw ahead still holds, but for those that it left STALE, and is not looked up again.
 
     Reads   the map, world.vehicles (positions, old speeds), world.occupants
@@ -233,6 +235,7 @@ def choose_speeds(map, world, options, is_fresh):
     word_0 = word_1 = word_2 = word_3 = 0
     group = -1
     is_exposed = False
+    any_stands = False
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
@@ -254,7 +257,8 @@ def choose_speeds(map, world, options, is_fresh):
             may_dawdle = chosen >= speed and not has_several_headings(map, vehicle.cell)
         if vehicle.turn_now != 0:
             chosen = min(chosen, 1)
-        if options.dawdle > 0:
+        dawdle = options.dawdle + options.more_dawdle[vehicle.style]
+        if dawdle > 0:
             if k >> 3 != group:
                 group = k >> 3
                 word_0, word_1, word_2, word_3 = tick_words(world, DRAW_DAWDLE, group)
@@ -265,8 +269,10 @@ def choose_speeds(map, world, options, is_fresh):
                 word = word_2
             elif (k >> 1) & 3 == 3:
                 word = word_3
-            dawdles = (word >> 16 * (k & 1)) & 0xFFFF < options.dawdle
+            dawdles = (word >> 16 * (k & 1)) & 0xFFFF < dawdle
             chosen -= dawdles & may_dawdle & (chosen > 0)
         vehicle.next_speed = chosen
+        any_stands |= (speed == 0) & (chosen == 0) & (vehicle.leader < 0)
     if is_exposed:
         pass_braking_on(map, world)
+    return any_stands

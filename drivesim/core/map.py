@@ -25,6 +25,8 @@ PORTAL = 128
 # --- the way from a cell: bits 0-2 are 1 + the heading that traffic takes, 0 = no way ------------------------------
 WAY = 7
 IS_DESTINATION = 8
+CHANGE_LEFT, CHANGE_RIGHT = 16, 32  # a change of lane to that side leads nearer, and this lane does not lead there
+FOR_EVER = 255  # a stay without an end
 
 UNREACHABLE = 65535  # distance of a cell without a legal way to the destination
 ROW_SHIFT = 30
@@ -88,8 +90,8 @@ MAP = Structure(
         ("slots", "u2"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
         ("ground", "u1"),  # allowed headings | kind << 4 | PORTAL
         ("lanes", "u1"),  # lane index << 4 | signed distance from its centre + 8
-        ("ways", "u1"),  # destination by destination: the way from every cell | IS_DESTINATION
-        ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane, at most 255
+        ("ways", "u1"),  # destination by destination: the way from every cell | IS_DESTINATION | CHANGE_…
+        ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane
         ("passing", "u1"),  # the headings in which a cell may be used to overtake, one bit each
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
     ),
@@ -347,6 +349,15 @@ def cell_towards(map, cell, heading, ahead, right):
     if not is_on_map(map, row, col):
         return -1
     return cell_at(map, row, col)
+
+
+@kernel
+def are_parallel(map, cell, beside):
+    """Whether traffic may change from one cell to another beside it: both are plain lanes of one heading."""
+    mask = headings(map, cell)
+    if mask == 0 or mask & (mask - 1) != 0 or headings(map, beside) != mask:
+        return False
+    return kind(map, cell) == LANE and kind(map, beside) == LANE
 
 
 @kernel

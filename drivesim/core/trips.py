@@ -1,7 +1,7 @@
 """Where traffic goes: one destination after the other, each with a way that leads there from where it is taken.
 
-Which one a vehicle has as its n-th is a function of key, episode, vehicle and n alone: not of the tick, nor of who is in
-its way.
+Which one a vehicle has as its n-th is a function of key, episode, vehicle and n alone: not of the tick, nor of who
+is in its way.
 """
 
 from drivesim.core.following import reach_of
@@ -85,7 +85,7 @@ def ways_agree(map, vehicle, destination):
 
 @kernel
 def plan_trip(map, world, k):
-    """Let traffic vehicle k take its next destination if it has passed the present one, or the nearest if it lost its way.
+    """Let traffic vehicle k take its next destination behind the present one, the nearest where it has lost its way.
 
     Only where the new way begins like the old one, or at rest: it has made sure that it can stop before what it saw
     there. And only while it has reserved no cells, which lie on the old way.

@@ -2,14 +2,19 @@
 
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
+    CHANGE_LEFT,
+    CHANGE_RIGHT,
+    FOR_EVER,
     IS_DESTINATION,
     LEFT_SIDE,
     RIGHT_SIDE,
     UNREACHABLE,
     WAY,
     allows,
+    are_parallel,
     cell_behind,
     cell_beside,
+    next_cell,
     turned,
 )
 
@@ -64,15 +69,17 @@ def measure_distances(map, destination, num_goals, scratch):
 
 @kernel
 def measure_ways(map, destination, num_goals, scratch):
-    """Fill the map's ways to a destination: a shortest one from every cell, through portals too, without lane changes.
+    """Fill the map's ways and stays to a destination: shortest ways, through portals too, without lane changes.
 
-    Traffic that has come to its destination drives on, so that a way leads on from there as well.
+    Where none leads there without a change of lane, the way is that of the lane, and the stay is how many more cells of
+    it may be driven before going on would make the rest longer. Elsewhere it is FOR_EVER. Traffic that has come to its
+    destination drives on, so that a way leads on from there as well.
 
     Args:
         map: painted, its portals open; its ways to this destination are overwritten.
         destination: its number.
         num_goals: cells of the destination.
-        scratch: int32, as long as the map has cells; the first `num_goals` are those of the destination.
+        scratch: int32, twice as long as the map has cells; the first `num_goals` are those of the destination.
     """
     num_cells = (map.rows + 2) * map.width
     base = destination * num_cells
@@ -95,3 +102,69 @@ def measure_ways(map, destination, num_goals, scratch):
                 if known == 0:
                     scratch[tail] = origin
                     tail += 1
+    for cell in range(num_cells):
+        map.stays[base + cell] = FOR_EVER if map.ways[base + cell] != 0 else 0
+    measure_stays(map, base, num_goals, scratch)
+
+
+@kernel
+def measure_stays(map, base, num_goals, scratch):
+    """Fill ways and stays where a change of lane is needed, by breadth-first search backward over changes as well.
+
+    Args:
+        map: its ways without changes of lane are there, its stays FOR_EVER along them and 0 elsewhere.
+        base: where those of the destination begin.
+        num_goals: cells of the destination.
+        scratch: as in `measure_ways`; its second half takes 1 + the moves from every cell, 0 = not found yet.
+    """
+    num_cells = (map.rows + 2) * map.width
+    for cell in range(num_cells):
+        scratch[num_cells + cell] = 0
+    for n in range(num_goals):
+        scratch[num_cells + scratch[n]] = 1
+    head = 0
+    tail = num_goals
+    while head < tail:
+        cell = scratch[head]
+        head += 1
+        if map.stays[base + cell] != FOR_EVER:
+            settle(map, base, cell, scratch)
+        for heading in range(4):
+            if not allows(map, cell, heading):
+                continue
+            origin = cell_behind(map, cell, heading)
+            if allows(map, origin, heading):
+                tail = find(map, base, cell, origin, heading, scratch, tail)
+            for side in (LEFT_SIDE, RIGHT_SIDE):
+                beside = cell_beside(map, cell, heading, side)
+                if are_parallel(map, cell, beside):
+                    tail = find(map, base, cell, beside, heading, scratch, tail)
+
+
+@kernel
+def find(map, base, cell, origin, heading, scratch, tail):
+    """Count the moves from a cell that one move leads from to `cell`, unless it is found already; the new tail."""
+    num_cells = (map.rows + 2) * map.width
+    if scratch[num_cells + origin] == 0:
+        scratch[num_cells + origin] = scratch[num_cells + cell] + 1
+        if map.ways[base + origin] & WAY == 0:
+            map.ways[base + origin] = map.ways[base + origin] | (heading + 1)
+        scratch[tail] = origin
+        tail += 1
+    return tail
+
+
+@kernel
+def settle(map, base, cell, scratch):
+    """The stay of a cell whose lane does not lead to the destination, and the sides to which a change leads nearer."""
+    num_cells = (map.rows + 2) * map.width
+    moves = scratch[num_cells + cell]
+    heading = int(map.ways[base + cell] & WAY) - 1
+    ahead = next_cell(map, cell, heading)
+    if allows(map, ahead, heading) and 0 < scratch[num_cells + ahead] < moves:
+        map.stays[base + cell] = min(map.stays[base + ahead] + 1, FOR_EVER - 1)
+    for side in (LEFT_SIDE, RIGHT_SIDE):
+        beside = cell_beside(map, cell, heading, side)
+        if are_parallel(map, cell, beside) and 0 < scratch[num_cells + beside] < moves:
+            change = CHANGE_LEFT if side == LEFT_SIDE else CHANGE_RIGHT
+            map.ways[base + cell] = map.ways[base + cell] | change

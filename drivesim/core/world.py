@@ -182,7 +182,36 @@ def place(world, k, cell, heading, speed, top_speed):
     vehicle.status = DRIVING
     vehicle.asked_at = -1
     vehicle.destination = -1
+    vehicle.style = NORMAL
     enter(world, k, cell)
+
+
+@kernel
+def swap(world, a, b):
+    """Let two vehicles that have just been placed take each other's number."""
+    first = world.vehicles[a]
+    second = world.vehicles[b]
+    first.cell, second.cell = second.cell, first.cell
+    first.heading, second.heading = second.heading, first.heading
+    first.speed, second.speed = second.speed, first.speed
+    first.top_speed, second.top_speed = second.top_speed, first.top_speed
+    first.destination, second.destination = second.destination, first.destination
+    first.status, second.status = second.status, first.status
+    first.style, second.style = second.style, first.style
+    enter(world, a, first.cell)
+    enter(world, b, second.cell)
+
+
+@kernel
+def number_in_reading_order(world):
+    """Number the traffic that has just been placed by its cells, row by row; egos keep their numbers."""
+    for a in range(world.num_egos, world.num_vehicles):
+        first = a
+        for b in range(a + 1, world.num_vehicles):
+            if world.vehicles[b].cell < world.vehicles[first].cell:
+                first = b
+        if first != a:
+            swap(world, a, first)
 
 
 @kernel

@@ -279,7 +279,7 @@ def from_ascii(
             world.egos[k].goal = turned(car.heading, car.next_turn)
     for s, signal in enumerate(signals or []):
         add_junction(maps, worlds, s, **signal)
-    scratch = np.zeros(len(map.ground), np.int32)
+    scratch = np.zeros(2 * len(map.ground), np.int32)
     for heading, exits in enumerate(exits_of(map)):
         scratch[: len(exits)] = exits
         measure_ways(map, heading, len(exits), scratch)

@@ -134,7 +134,8 @@ def check_steering(map, world, k, notes, owner_before, driver_model):
         beside = before + map.steps[(heading + side) % 4]
         if walked(map, beside, heading, vehicle.speed) == vehicle.cell:
             notes[START, k] = beside
-            return owner_before[beside] == 0 and notes[SPEED_BEFORE, k] > 0
+            was_free = owner_before[beside] == 0 or world.vehicles[owner_before[beside] - 1].lane_shift != 0
+            return was_free and (notes[SPEED_BEFORE, k] > 0 or vehicle.let_in > 0)  # from rest, only in a zipper
     return False
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from drivesim.core.map import EAST, NORTH, PORTAL, SOUTH, WAY, WEST
+from drivesim.core.map import CHANGE_LEFT, CHANGE_RIGHT, EAST, IS_DESTINATION, NORTH, PORTAL, SOUTH, WAY, WEST
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 MIRRORED_ACTIONS = np.array([RIGHT, IDLE, LEFT, FASTER, SLOWER])
@@ -53,7 +53,11 @@ def mirrored_maps(maps: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
     reflected = np.concatenate([[0], 1 + headings])  # of 1 + heading
     for destination in range(maps["ways"].shape[1] // maps["lanes"].shape[1]):
         ways = maps["ways"][:, destination * size + flip]
-        maps["ways"][:, destination * size : (destination + 1) * size] = ways - (ways & WAY) + reflected[ways & WAY]
+        left, right = ways & CHANGE_LEFT, ways & CHANGE_RIGHT
+        changes = left // CHANGE_LEFT * CHANGE_RIGHT + right // CHANGE_RIGHT * CHANGE_LEFT
+        image = (ways & IS_DESTINATION) + changes + reflected[ways & WAY]
+        maps["ways"][:, destination * size : (destination + 1) * size] = image
+        maps["stays"][:, destination * size : (destination + 1) * size] = maps["stays"][:, destination * size + flip]
     ground[:] = mirrored_ground(ground, headings)
     maps["lanes"] = mirrored_lanes(maps["lanes"])
     is_portal = ground & PORTAL != 0
