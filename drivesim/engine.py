@@ -81,6 +81,8 @@ class Engine:
         num_egos: int = 1,
     ) -> None:
         scenario = config.scenario_class
+        if not config.levels:  # those of given levels are checked when they are read
+            scenario.check_traffic(config.level_config, num_egos)
         self.config = config
         self.num_worlds = num_worlds
         self.autoreset = autoreset

@@ -195,6 +195,12 @@ class Highway(Scenario):
         return 1 + level.num_vehicles
 
     @classmethod
+    def storage(cls, level: LevelConfig) -> int:
+        """The length of the ring: all could gather in one lane."""
+        assert isinstance(level, HighwayConfig)
+        return level.length
+
+    @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
         """Beside map and vehicles: the limits must be in order and the distance must be coverable in time."""
         super().check_fit(level, max_episode_steps)

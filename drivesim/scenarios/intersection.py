@@ -275,6 +275,11 @@ class Intersection(Scenario):
         return 1 + level.num_vehicles
 
     @classmethod
+    def storage(cls, level: LevelConfig) -> int:
+        """The cells of a lane beside the junction: it leads on from one edge of the map to the other."""
+        return SIZE - 2
+
+    @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
         """Beside map and vehicles: the way and one cycle of the signal must fit into two thirds of the time."""
         super().check_fit(level, max_episode_steps)

@@ -114,6 +114,11 @@ class Scenario:
         return 1
 
     @classmethod
+    def storage(cls, level: LevelConfig) -> int | None:
+        """Cells of the smallest cycle of the traffic, see `core.certificate`; None = there is none that could fill."""
+        return None
+
+    @classmethod
     def map_dtype(cls, level: LevelConfig) -> np.dtype[np.void]:
         """The record of a map of such a level."""
         return map_dtype(
@@ -138,3 +143,15 @@ class Scenario:
         count = cls.num_vehicles(level)
         if count > MAX_VEHICLES:
             raise ValueError(f"{count} vehicles do not fit: at most {MAX_VEHICLES}, the ego included")
+        cls.check_traffic(level, num_egos=1)
+
+    @classmethod
+    def check_traffic(cls, level: LevelConfig, num_egos: int) -> None:
+        """Refuse more vehicles than can drive without ever standing for good, egos included."""
+        storage = cls.storage(level)
+        count = cls.num_vehicles(level) - 1 + num_egos
+        if storage is not None and count >= storage:
+            raise ValueError(
+                f"num_vehicles must leave a free cell on the smallest cycle of the road, which has {storage}, "
+                f"but there are {count} with the {'ego' if num_egos == 1 else f'{num_egos} egos'}"
+            )

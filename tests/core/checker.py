@@ -43,7 +43,8 @@ FAULTS = (
 
 SIGHT = 16  # cells; 15 are needed to stop from speed 6
 NASCH, UNAWARE = 1, 2
-DRIVING, OFF_ROAD, OBSTACLE, STOP_LINE, EDGE = 1, 0, 3, 5, 7
+SIGNALS = 0
+DRIVING, OFF_ROAD, OBSTACLE, EDGE = 1, 0, 3, 7
 PORTAL = 128
 
 # Beside the record: where every vehicle was before the tick, when it moved last, and scratch.
@@ -168,7 +169,7 @@ def check_sub_steps(map, world, notes, owners, faults):
 
 @kernel
 def check_path(map, world, k, notes, faults):
-    """Every cell of the way allows the heading; no line is left into a junction on red."""
+    """Every cell of the way allows the heading; no junction is entered on red."""
     vehicle = world.vehicles[k]
     left = -1
     for n in range(vehicle.speed + 1):
@@ -176,7 +177,7 @@ def check_path(map, world, k, notes, faults):
         if mask_of(map, cell) >> vehicle.heading & 1 == 0:
             faults[ASTRAY] += 1
         s = junction_at(map, cell)
-        if n > 0 and s >= 0 and kind_at(map, left) == STOP_LINE:
+        if n > 0 and s >= 0 and junction_at(map, left) < 0 and map.junctions[s].control == SIGNALS:
             if is_red(map.junctions[s], world.lamps[s], vehicle.heading, world.tick - 1):
                 faults[RED_LIGHT] += 1
         left = cell
@@ -216,7 +217,7 @@ def check_safety(map, world, k, owner, faults):
     for n in range(1, SIGHT):
         here = cell
         cell = walked(map, here, heading, 1)
-        is_line = is_before_line and kind_at(map, here) == STOP_LINE
+        is_line = is_before_line and junction_at(map, here) < 0 and junction_at(map, cell) >= 0
         if is_line and needed > n - 1:
             faults[UNSAFE_LINE] += 1
         if owner[cell] != 0:
