@@ -58,8 +58,8 @@ def end_of_way(map, world, k):
     vehicle = world.vehicles[k]
     if map.num_portals == 0 and k >= world.num_egos:
         return vehicle.cell + vehicle.speed * map.steps[vehicle.heading]
-    if vehicle.heading == EAST and zero_bytes_below(word_at(map.ground, vehicle.cell) & PORTALS) >= vehicle.speed >= 0:
-        if k >= world.num_egos or is_ring(map):
+    if vehicle.heading == EAST and zero_bytes_below(word_at(map.ground, vehicle.cell) & PORTALS) >= vehicle.speed:
+        if k >= world.num_egos or (is_ring(map) and vehicle.speed >= 0):
             return vehicle.cell + vehicle.speed
     return cell_ahead(map, world, k, abs(vehicle.speed))
 

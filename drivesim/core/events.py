@@ -102,11 +102,18 @@ def has_arrived(map, world, k, cell, ends_tick):
     A goal is reached on entering one of its cells; one with a heading or a top speed when a tick ends there with them.
     No cell is a goal in a heading in which it is driven the wrong way. On a ring, the goal is no cell.
     """
-    vehicle = world.vehicles[k]
-    destination = world.egos[k].goal
-    if is_ring(map) or not is_destination(map, destination, cell) or not may_drive(map, cell, vehicle.heading):
+    if is_ring(map) or not is_destination(map, world.egos[k].goal, cell):
         return False
-    goal = map.goals[destination]
+    return meets_terms(map, world, k, cell, ends_tick)
+
+
+@kernel
+def meets_terms(map, world, k, cell, ends_tick):
+    """`has_arrived`, on a cell of ego k's goal."""
+    vehicle = world.vehicles[k]
+    if not may_drive(map, cell, vehicle.heading):
+        return False
+    goal = map.goals[world.egos[k].goal]
     has_terms = goal.heading != 0 or goal.top_speed != 0
     if not has_terms or not ends_tick:
         return has_terms == ends_tick
@@ -250,12 +257,12 @@ def measure_drive(map, world, k):
             distance = distance_from(map, ego.goal, cell, vehicle.heading)
             if distance != UNREACHABLE:
                 ego.remaining = distance
+            if distance == 0 and vehicle.status == DRIVING and has_arrived(map, world, k, cell, True):
+                ego.events |= EVENT_ARRIVED
     ego.offset_sum += ego.offset
     if is_ring(map) and ego.remaining <= 0 and vehicle.status == DRIVING:
         ego.events |= EVENT_ARRIVED
         ego.remaining = 0
-    if vehicle.status == DRIVING and has_arrived(map, world, k, vehicle.cell, True):
-        ego.events |= EVENT_ARRIVED
     if ego.events & EVENTS_ENDING != 0 and vehicle.status == DRIVING:
         vehicle.next_status = ARRIVED if ego.events & EVENTS_CRASHING == 0 else CRASHED
         leave_world(map, world, k)

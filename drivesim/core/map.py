@@ -252,11 +252,18 @@ def allows(map, cell, heading):
 
 
 @kernel
+def headings_of_ego(map, cell):
+    """The mask of the headings in which an ego may drive a cell: those allowed to everybody, and those to overtake."""
+    mask = headings(map, cell)
+    if map.num_passing > 0:
+        mask |= map.passing[cell]
+    return mask
+
+
+@kernel
 def may_drive(map, cell, heading):
-    """Whether an ego may drive a cell in `heading`: where that is allowed to everybody, or to overtake."""
-    if allows(map, cell, heading):
-        return True
-    return map.num_passing > 0 and map.passing[cell] >> heading & 1 == 1
+    """Whether an ego may drive a cell in `heading`."""
+    return headings_of_ego(map, cell) >> heading & 1 == 1
 
 
 @kernel
@@ -434,7 +441,9 @@ def distance_from(map, destination, cell, heading):
 @kernel
 def is_destination(map, destination, cell):
     """Whether a cell is (one of) the cells of a destination, in whatever heading it has to be reached."""
-    for heading in range(num_layers(map)):
-        if map.distances[distances_begin(map, destination, heading) + cell] == 0:
+    if map.has_goal_headings == 0:
+        return map.distances[destination * (map.rows + 2) * map.width + cell] == 0
+    for heading in range(4):
+        if distance_from(map, destination, cell, heading) == 0:
             return True
     return False

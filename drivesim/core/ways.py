@@ -15,6 +15,7 @@ from drivesim.core.map import (
     cell_behind,
     cell_beside,
     distances_begin,
+    headings_of_ego,
     may_drive,
     next_cell,
     num_layers,
@@ -34,17 +35,30 @@ def reach_back(map, base, place, distance, scratch, tail):
 
 @kernel
 def mark_goals(map, destination, num_goals, scratch):
-    """Give the places at which a drive to a destination ends the distance 0, all others none."""
+    """Give the places at which a drive to a destination ends the distance 0, all others none, and queue them.
+
+    Returns how many they are.
+    """
     num_cells = (map.rows + 2) * map.width
-    for layer in range(num_layers(map)):
-        base = distances_begin(map, destination, layer)
-        for cell in range(num_cells):
-            map.distances[base + cell] = UNREACHABLE
-        wanted = map.goals[destination].heading - 1
+    layers = num_layers(map)
+    base = distances_begin(map, destination, 0)
+    for place in range(layers * num_cells):
+        map.distances[base + place] = UNREACHABLE
+    if layers == 1:
         for n in range(num_goals):
-            cell = scratch[n]
-            if map.has_goal_headings == 0 or (may_drive(map, cell, layer) and (wanted < 0 or wanted == layer)):
-                map.distances[base + cell] = 0
+            map.distances[base + scratch[n]] = 0
+        return num_goals
+    wanted = map.goals[destination].heading - 1
+    for n in range(num_goals):
+        for heading in range(4):
+            if may_drive(map, scratch[n], heading) and (wanted < 0 or wanted == heading):
+                map.distances[base + heading * num_cells + scratch[n]] = 0
+    tail = 0
+    for place in range(layers * num_cells):
+        if map.distances[base + place] == 0:
+            scratch[tail] = place
+            tail += 1
+    return tail
 
 
 @kernel
@@ -67,16 +81,11 @@ def measure_distances(map, destination, num_goals, scratch):
         scratch: int32, as long as the map has distances to a destination; the first `num_goals` are the cells of the
             destination.
     """
-    mark_goals(map, destination, num_goals, scratch)
+    tail = mark_goals(map, destination, num_goals, scratch)
     num_cells = (map.rows + 2) * map.width
     layers = num_layers(map)
     base = distances_begin(map, destination, 0)
     num_ways = 2 if map.has_reverse != 0 else 1
-    tail = 0
-    for place in range(layers * num_cells):
-        if map.distances[base + place] == 0:
-            scratch[tail] = place
-            tail += 1
     head = 0
     while head < tail:
         place = scratch[head]
@@ -84,8 +93,11 @@ def measure_distances(map, destination, num_goals, scratch):
         distance = map.distances[base + place] + 1
         layer = place // num_cells if layers > 1 else 0
         cell = place - layer * num_cells
+        arriving = headings_of_ego(map, cell)
+        if layers > 1:
+            arriving &= 1 << layer
         for heading in range(4):
-            if (layers > 1 and heading != layer) or not may_drive(map, cell, heading):
+            if arriving >> heading & 1 == 0:
                 continue
             for way in range(num_ways):  # ahead, backwards
                 origin = cell - (1 - 2 * way) * map.steps[heading]

@@ -221,8 +221,9 @@ def encode(map, world, k, options, scratch, out):
         out[n] = 0
     mark_road(map, world, k, options, num_cells, out)
     mark_moving(map, world, k, options, num_cells, out)
+    own_speed = 42 * (world.vehicles[k].speed + 1)
     for n in range(9 * num_cells, 10 * num_cells):
-        out[n] = 42 * (world.vehicles[k].speed + 1)
+        out[n] = own_speed
     return 0
 
 
