@@ -127,8 +127,9 @@ class Highway(Scenario):
     lanes to either side. Ten cells behind show every follower that a change of lane could hurt.
 
     ## Rewards
-    `reward="route"`: the share of the distance gained in this tick, times 0.9 when the acceleration changes by 2,
-    times 0.95 across a lane's boundary; + 1 for covering it, - 1 on a collision or for leaving the road.
+    `reward="route"`: the share of the distance gained in this tick, times 0.9 when the acceleration changes by 2;
+    - 0.01 on crossing a lane's boundary, - 0.05 per tick in which somebody behind has no safe speed left, - 0.4 over
+    the whole time limit, shared among its ticks; + 1 for covering it, - 1 on a collision or for leaving the road.
 
     ## Starting state
     The ego at column 0 of a uniform lane, at speed 3 or as fast as it could stop from. Traffic in uniform free
