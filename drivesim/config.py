@@ -13,6 +13,7 @@ from drivesim.checks import chosen, real, whole
 from drivesim.core.event_table import HEADS
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import FACTORS, PRICES, TERMS
+from drivesim.core.styles import DAWDLES
 from drivesim.core.world import KRAUSS, NASCH, UNAWARE
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import Encoder
@@ -95,6 +96,8 @@ class EnvConfig:
     """Probability with which traffic dawdles in a tick; None = the scenario's own."""
     level: dict[str, int] = field(default_factory=dict)
     """Level options that replace the difficulty's."""
+    is_dawdle_chosen: bool = field(init=False, repr=False, compare=False, default=False)
+    """Whether `dawdle` was given, which then is that of all driver styles."""
 
     def __post_init__(self) -> None:
         """Check every option and fill in the scenario's own."""
@@ -123,16 +126,15 @@ class EnvConfig:
             own = next(name for name, model in DRIVER_MODELS.items() if model == scenario.driver_model)
             object.__setattr__(self, "traffic", own)
         chosen("traffic", self.traffic, DRIVER_MODELS)
+        object.__setattr__(self, "is_dawdle_chosen", self.dawdle is not None)
         if self.dawdle is None:
             object.__setattr__(self, "dawdle", scenario.dawdle)
         object.__setattr__(self, "dawdle", real("dawdle", self.dawdle, 0.0, 1.0, "in [0, 1]"))
         names = [option.name for option in fields(scenario.config)]
         for name in self.level:
             if name not in names:
-                allowed = [
-                    *names,
-                    *(option.name for option in fields(EnvConfig) if option.name not in ("scenario", "level")),
-                ]
+                own = [option.name for option in fields(EnvConfig) if option.init]
+                allowed = [*names, *(other for other in own if other not in ("scenario", "level"))]
                 # TorchRL's GymEnv goes by Python's own words for it.
                 refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
                 raise TypeError(f"{refused}; there are {allowed}")
@@ -170,6 +172,9 @@ class EnvConfig:
         record["top_speed"] = scenario.top_speed
         record["driver_model"] = DRIVER_MODELS[str(self.traffic)]
         record["dawdle"] = round(float(self.dawdle or 0.0) * 65536)
+        if not self.is_dawdle_chosen:
+            record["more_dawdle"] = [round(float(self.dawdle or 0.0) * (share - 1.0) * 65536) for share in DAWDLES]
+        record["styles"] = scenario.styles
         record["test_split"] = self.split == "test"
         record["num_levels"] = self.num_levels or 0
         record["certified_within"] = entry_of(self.scenario).max_episode_steps

@@ -249,7 +249,7 @@ def config_of(entry: Entry, options: dict[str, Any]) -> EnvConfig:
     Raises:
         TypeError, ValueError: as `EnvConfig`.
     """
-    names = {option.name for option in fields(EnvConfig)} - {"scenario", "level"}
+    names = {option.name for option in fields(EnvConfig) if option.init} - {"scenario", "level"}
     chosen_options = {name: value for name, value in options.items() if name in names}
     level = {name: value for name, value in options.items() if name not in names}
     return EnvConfig(scenario=entry.name, level=level, **chosen_options)

@@ -16,12 +16,14 @@ from drivesim.core.following import STALE
 from drivesim.core.map import ALL_HEADINGS, CHANGE_LEFT, CHANGE_RIGHT, EDGE, IS_DESTINATION, PORTAL, WAY
 from drivesim.core.world import (
     ABSENT,
+    CALM,
     CRASHED,
     CROSSING,
     DRIVING,
     ENDED,
     GOING,
     GREEN,
+    HASTY,
     KRAUSS,
     NEVER,
     NOBODY,
@@ -72,6 +74,7 @@ RANGES = {
         "status": (ABSENT, CRASHED),
         "next_status": (0, 0),  # between two ticks nobody is about to leave the world
         "may_enter": (0, 1),
+        "style": (CALM, HASTY),
         "has_arrived": (0, 1),
         "num_trips": (0, 2**30 - 1),
     },

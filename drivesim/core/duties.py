@@ -1,8 +1,8 @@
 """Duties: who must change lane because his own does not lead where he goes, or ends.
 
 A duty begins `DUTY` cells before the last one from which a change still leads there. Where a lane ends, who has not
-been able to change waits, and the next follower on the other lane who can brakes by 1 in every tick until he is in.
-It is done like a zipper: nobody has to let in a second one before he has passed.
+been able to change waits, and the next follower on the other lane who can brakes by 1 in every tick until he is in. As
+in a zipper, nobody has to let in a second one before he has passed.
 """
 
 from drivesim.core.following import braking_distance

@@ -273,7 +273,8 @@ def choose_speeds(map, world, options, is_fresh):
             may_dawdle = chosen >= speed and not has_several_headings(map, vehicle.cell)
         if vehicle.turn_now != 0:
             chosen = min(chosen, 1)
-        if options.dawdle > 0:
+        dawdle = options.dawdle + options.more_dawdle[vehicle.style]
+        if dawdle > 0:
             if k >> 3 != group:
                 group = k >> 3
                 word_0, word_1, word_2, word_3 = tick_words(world, DRAW_DAWDLE, group)
@@ -284,7 +285,7 @@ def choose_speeds(map, world, options, is_fresh):
                 word = word_2
             elif (k >> 1) & 3 == 3:
                 word = word_3
-            dawdles = (word >> 16 * (k & 1)) & 0xFFFF < options.dawdle
+            dawdles = (word >> 16 * (k & 1)) & 0xFFFF < dawdle
             chosen -= dawdles & may_dawdle & (chosen > 0)
         vehicle.next_speed = chosen
         any_stands |= (speed == 0) & (chosen == 0) & (vehicle.leader < 0)

@@ -24,6 +24,7 @@ from drivesim.core.map import (
     turned,
     way_from,
 )
+from drivesim.core.styles import LEAST_GAIN
 from drivesim.core.trips import plan_trip
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_of
 
@@ -103,7 +104,7 @@ def wants_lane(map, world, k, side):
     if has_way(map, vehicle) and stay_from(map, vehicle.destination, cell) < DUTY:
         return False
     _, room, _ = look(map, world, k, cell, reach_of(vehicle))
-    if room <= vehicle.stopping_room or braking_distance(vehicle.speed) > room:
+    if room < vehicle.stopping_room + LEAST_GAIN[vehicle.style] or braking_distance(vehicle.speed) > room:
         return False
     return followers_are_safe(map, world, k, cell)
 

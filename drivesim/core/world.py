@@ -183,6 +183,7 @@ def place(world, k, cell, heading, speed, top_speed):
     vehicle.status = DRIVING
     vehicle.asked_at = -1
     vehicle.destination = -1
+    vehicle.style = NORMAL
     enter(world, k, cell)
 
 

@@ -28,6 +28,7 @@ from drivesim.core.map import (
 )
 from drivesim.core.reservations import number_slots
 from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
+from drivesim.core.styles import draw_style
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
@@ -156,6 +157,7 @@ def populate(map, world, options, scratch):
             if world.occupants[cell] == 0 and not has_several_headings(map, cell):
                 found = True
                 place(world, egos + n, cell, heading, 0, 2)
+                draw_style(world, options, egos + n)
                 turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
                 world.vehicles[egos + n].destination = turned(heading, turn)
                 break
@@ -163,7 +165,7 @@ def populate(map, world, options, scratch):
             return False
     world.num_vehicles = egos + options.level[AT.num_vehicles]
     for k in range(egos, world.num_vehicles):
-        world.vehicles[k].speed = fastest_start(map, world, k, 2)
+        world.vehicles[k].speed = fastest_start(map, world, k, world.vehicles[k].top_speed)
     route = distance_from(map, goal, start, approach)
     return route != UNREACHABLE and 3 * (route + cycle) <= 2 * options.certified_within
 

@@ -87,6 +87,8 @@ class Scenario:
     driver_model: ClassVar[int] = KRAUSS
     dawdle: ClassVar[float] = 0.0
     """Probability with which traffic dawdles."""
+    styles: ClassVar[tuple[int, int, int]] = (0, 1, 0)
+    """Weights of calm, normal and hasty drivers in the traffic, for a `populate` that draws them: `core.styles`."""
     observation: ClassVar[str] = "grid"
     """The default observation."""
     max_egos: ClassVar[int] = 1

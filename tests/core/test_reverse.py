@@ -92,6 +92,12 @@ class TestGear:
         assert situation.at("E") == (0, (col - ticks) % 8)
         assert situation.ego().remaining == before + ticks
 
+    def test_and_so_it_does_for_who_crashes_on_the_way(self) -> None:
+        situation = from_ascii("> a E >", is_ring=True, reverse=True, E=Car(EAST), a=Car(EAST, 0, 0))
+        before = int(situation.ego().remaining)
+        assert "collision" in situation.play(SLOWER)
+        assert situation.ego().remaining == before + 1
+
 
 class TestFault:
     def test_backing_into_somebody_is_the_egos(self) -> None:
