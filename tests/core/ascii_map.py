@@ -206,9 +206,10 @@ def from_ascii(
     places = {word: (row, col) for row, line in enumerate(rows) for col, word in enumerate(line) if word in cars}
     names = [name for name in cars if name.isupper()]
     names += sorted((name for name in cars if name.islower()), key=places.__getitem__)
-    shown = {}
-    for name, (kind, mask, *_) in (legend or {}).items():
-        shown[name] = Word(kind, mask, SIGNALS if kind == STOP_LINE else UNSAID)
+    shown = {
+        name: Word(kind, mask, SIGNALS if kind == STOP_LINE else UNSAID)
+        for name, (kind, mask, *_) in (legend or {}).items()
+    }
     for k, name in enumerate(names):
         car = cars[name]
         on = car.on or ARROWS[car.heading]
