@@ -73,8 +73,8 @@ def look(map, world, k, cell, distance):
     others goes on, nobody can count on a leader's braking alone: among several egos, the room is that of everybody
     ahead, which is also enough if whoever leads leaves the world in this tick.
     """
-    is_open = map.num_junctions + map.has_reverse == 0
-    if is_open and world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1:
+    is_simple = world.num_egos <= 1 and map.num_junctions == 0 and map.has_reverse == 0
+    if world.vehicles[k].heading == EAST and distance <= WORD and is_simple:
         # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead,
         # which cannot be predicted (with the two loops of `steer_traffic`, 383 ns a tick of Highway instead of 698).
         if map.ground[cell] == PLAIN_EAST & 255:
@@ -115,10 +115,10 @@ def walk(map, world, k, cell, distance):
         if occupant >= 0 and sees:
             seen = n - 1
             if occupant == k or world.vehicles[occupant].heading == heading:
+                seen += braking_distance(max(world.vehicles[occupant].speed, 0))
                 if map.has_reverse != 0 and occupant < world.num_egos:
-                    seen = room_behind_ego(world, occupant, seen)
-                else:
-                    seen += braking_distance(world.vehicles[occupant].speed)
+                    # It may back into a cell. Also while it drives: the room must not shrink when it stands.
+                    seen = max(seen - 1, 0)
             if gap < 0:
                 gap = n - 1
                 room = seen
@@ -137,15 +137,6 @@ def walk(map, world, k, cell, distance):
     if gap < 0:
         gap = room
     return gap, room, leader
-
-
-@kernel
-def room_behind_ego(world, k, gap):
-    """The stopping room `gap` cells behind an ego with a reverse gear: it may back into one of them.
-
-    So one cell more stays free than behind others, also while it drives: the room must not shrink when it stands.
-    """
-    return max(gap - 1 + braking_distance(max(world.vehicles[k].speed, 0)), 0)
 
 
 @kernel
