@@ -133,8 +133,8 @@ class EnvConfig:
         names = [option.name for option in fields(scenario.config)]
         for name in self.level:
             if name not in names:
-                own = [option.name for option in fields(EnvConfig) if option.init]
-                allowed = [*names, *(other for other in own if other not in ("scenario", "level"))]
+                others = [option.name for option in fields(EnvConfig) if option.init]
+                allowed = [*names, *(other for other in others if other not in ("scenario", "level"))]
                 # TorchRL's GymEnv goes by Python's own words for it.
                 refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
                 raise TypeError(f"{refused}; there are {allowed}")
