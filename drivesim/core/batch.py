@@ -407,12 +407,3 @@ def measure_map(argument, destination, num_goals):
     frame = open_frame(argument)
     measure_distances(frame.maps[0], destination, num_goals, frame.scratch[0])
     return 0
-
-
-@kernel
-def first_out_of_range(actions, num_actions):
-    """Index of the first action outside [0, num_actions), -1 = none."""
-    for i in range(actions.shape[0]):
-        if actions[i] < 0 or actions[i] >= num_actions:
-            return i
-    return -1

@@ -142,3 +142,12 @@ def steer_egos(map, world, options, actions, action_0):
         if vehicle.status == DRIVING and vehicle.turn_now != 0:
             vehicle.heading = turned(vehicle.heading, vehicle.turn_now)
             world.egos[k].next_turn = 0
+
+
+@kernel
+def first_out_of_range(actions, num_actions):
+    """Index of the first action outside [0, num_actions), -1 = none."""
+    for i in range(actions.shape[0]):
+        if actions[i] < 0 or actions[i] >= num_actions:
+            return i
+    return -1
