@@ -83,7 +83,7 @@ EVENT_RAN_STOP = _row(
     "ran_stop",
     -0.5,
     _RULES,
-    _BREACH | Effect.FAILS, 
+    _BREACH | Effect.FAILS,
     "On entering an all-way stop from where it has not stood.",
 )
 EVENT_WRONG_WAY = _row("wrong_way", -0.1, _RULES, _BREACH, "Per tick in a cell that does not allow the heading.")

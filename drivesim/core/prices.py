@@ -41,7 +41,12 @@ _of_events = [
 PRICES = (
     Price("progress", 1.0, "Times the share of the route gained or lost in a tick.", ("route", "shaped", "cost")),
     *(price for price in _of_events if price.heads != _SHAPED),
-    Price("time", -0.4, "Times the share of the registered time limit that a tick takes: all of it is paid for once.", ("route", "shaped")),
+    Price(
+        "time",
+        -0.4,
+        "Per tick, times its share of the registered time limit: the whole limit costs this much.",
+        ("route", "shaped"),
+    ),
     Price("offset_factor", 0.85, "Gains at the lane's edge are worth this share, on its centre 1, in between linear."),
     Price("speeding_factor", 0.5, "Gains above the speed limit are worth this share."),
     Price("harsh_factor", 0.9, "Gains in a tick in which the acceleration changed by 2 or more are worth this share."),
