@@ -29,7 +29,7 @@ class Entry:
     max_episode_steps: int
     """Time limit in ticks; levels are certified to be solvable within two thirds of it."""
     reward_threshold: float
-    """Mean return of a driver that has solved it: above a slow legal driver's, below the rule-based one's at full speed."""
+    """Mean return of a driver that has solved it: above a slow legal driver's, below the rule-based one's."""
     summary: str
     """The task, in half a line."""
     namespace: str = "drivesim"

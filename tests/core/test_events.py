@@ -5,11 +5,12 @@ import itertools
 import pytest
 from ascii_map import EVENTS, FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
 
-from drivesim.core.event_table import BITS, EVENT_ARRIVED
+from drivesim.core.event_table import BITS, EVENT_ARRIVED, EVENT_COLLISION, EVENT_RED_LIGHT
 from drivesim.core.event_table import EVENTS as EVENT_ROWS
+from drivesim.core.events import measure_drive
 from drivesim.core.map import EAST, LANE, NORTH, SHOULDER, SOUTH, WEST
 from drivesim.core.reward import is_success
-from drivesim.core.world import ARRIVED, CROSSING, GREEN, RED, WAITING, YELLOW
+from drivesim.core.world import ARRIVED, CRASHED, CROSSING, GREEN, RED, WAITING, YELLOW
 
 # A crossroads of single lanes with its junction of 2 x 2 cells; the ego comes from the south.
 AT_THE_LINE = """
@@ -313,6 +314,13 @@ class TestBreach:
         assert {"arrived", "red_light"} <= situation.play(IDLE)
         assert situation.vehicle("E").status == ARRIVED
         assert not is_success(situation.map, situation.world, 0)
+
+    @pytest.mark.parametrize(("event", "status"), [(EVENT_RED_LIGHT, ARRIVED), (EVENT_COLLISION, CRASHED)])
+    def test_is_no_crash_where_a_distance_is_the_goal(self, event, status) -> None:
+        situation = from_ascii("E > > >", is_ring=True, E=Car(EAST, 1))
+        situation.ego().events, situation.ego().remaining = event, 0
+        measure_drive(situation.map, situation.world, 0)
+        assert situation.vehicle("E").status == status
 
     @pytest.mark.parametrize("event", ["red_light", "ran_stop", "collision"])
     def test_of_a_control_fails_a_drive_like_an_accident(self, event) -> None:
