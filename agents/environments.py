@@ -10,7 +10,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-__all__ = ["EnvChoice", "env_seeds", "load_kernels", "make_envs", "registered_ids"]
+from drivesim.levels.library import canonical_texts
+from drivesim.registry import entries, scenario_of
+
+__all__ = ["EnvChoice", "env_seeds", "generates_levels", "load_kernels", "make_envs", "registered_ids"]
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,30 @@ class EnvChoice:
     reward_weights: dict[str, float] = field(default_factory=dict)
     """Weights of the reward that differ from the environment's while training; evaluation always pays
     the default reward."""
+    levels: tuple[str, ...] = ()
+    """Levels of your own, for drivesim/Custom-v1: texts, files, or patterns of files; kept as texts."""
 
-    def options(self) -> dict[str, Any]:
-        """Returns the keyword arguments for ``gym.make``, without those left to the default."""
-        options = {"observation": self.observation, "difficulty": self.difficulty}
+    def __post_init__(self) -> None:
+        """Reads the levels."""
+        if self.levels:
+            object.__setattr__(self, "levels", canonical_texts(self.levels))
+
+    def options(self, split: str | None = None) -> dict[str, Any]:
+        """Returns the keyword arguments for ``gym.make``, without those left to the default.
+
+        Args:
+            split: stream of levels; left out where levels are given, for there is but one.
+        """
+        options = {"observation": self.observation, "difficulty": self.difficulty, "levels": list(self.levels) or None}
+        if generates_levels(self.env):
+            options["split"] = split
         return {name: value for name, value in options.items() if value is not None}
+
+
+def generates_levels(env_id: str) -> bool:
+    """Whether an environment has a generator of levels, with difficulties and splits; else its levels are given."""
+    scenario = next((scenario_of(entry.name) for entry in entries() if entry.id == env_id), None)
+    return scenario is None or scenario.generates_levels()
 
 
 def make_envs(
@@ -53,7 +75,7 @@ def make_envs(
         autoreset_mode: value of ``gymnasium.vector.AutoresetMode``.
     """
     require_registered(config.env)
-    options = config.options()
+    options = config.options(split)
     if reward_weights:
         options["reward_weights"] = dict(reward_weights)
     return gym.make_vec(
@@ -61,7 +83,6 @@ def make_envs(
         num_envs=num_envs,
         autoreset_mode=autoreset_mode,  # as a string, which JSON can hold
         copy=False,
-        split=split,
         **options,
     )
 

@@ -13,6 +13,7 @@ from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig
 from agents.run_folder import config_from_dict, read_config
 from agents.validation import check_at_least, check_choice
+from drivesim.levels.library import are_texts
 
 __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs"]
 
@@ -60,6 +61,7 @@ class TrainConfig(EnvChoice):
 
     def __post_init__(self) -> None:
         """Checks every field."""
+        super().__post_init__()
         check_at_least(self, 1, "total_steps", "log_interval", "eval_interval", "eval_episodes", "keep_checkpoints")
         check_at_least(self, 0, "seed", "num_threads", "checkpoint_seconds")
         check_choice(self, "agent", "autoreset_mode")
@@ -99,6 +101,9 @@ def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:
         ValueError: its configuration is none, or of another version.
     """
     record = read_config(folder)
+    levels = record["train"].get("levels") or ()
+    if not are_texts(levels):
+        raise ValueError(f"{folder / 'config.json'}: levels must be texts, got {str(levels)[:80]}")
     try:
         config = config_from_dict(TrainConfig, record["train"])
         return config, config_from_dict(AGENT_CONFIGS[config.agent], record["agent"])

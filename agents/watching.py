@@ -47,7 +47,7 @@ def watch(
         xray: whether the decisions tell which cells matter.
     """
     require_registered(config.env)
-    with contextlib.closing(ReplayRecorder(gym.make(config.env, split=split, **config.options()))) as env:
+    with contextlib.closing(ReplayRecorder(gym.make(config.env, **config.options(split)))) as env:
         obs, _ = env.reset(seed=seed)
         if isinstance(policy, NetworkPolicy):
             policy.begin()

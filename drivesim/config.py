@@ -13,11 +13,13 @@ from drivesim.checks import chosen, real, whole
 from drivesim.core.event_table import HEADS
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import FACTORS, PRICES, TERMS
+from drivesim.core.styles import DAWDLES
 from drivesim.core.world import KRAUSS, NASCH, UNAWARE
+from drivesim.levels.library import Library, canonical_texts, library_of
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import Encoder
 from drivesim.registry import entry_of, scenario_of
-from drivesim.scenarios.scenario import LevelConfig, Scenario
+from drivesim.scenarios.scenario import ACTIONS_WITHOUT_IDLE, LevelConfig, Scenario
 
 REWARDS = {name: number for number, name in enumerate(HEADS)}
 DRIVER_MODELS = {"krauss": KRAUSS, "nasch": NASCH, "unaware": UNAWARE}
@@ -25,6 +27,7 @@ DIFFICULTIES = ("easy", "medium", "hard")
 SPLITS = ("train", "test")
 LARGEST = sys.float_info.max
 MAX_LEVELS = 2**31 - 1
+CERTAIN = 65536  # a probability of 1, where kernels read it
 T = TypeVar("T")
 
 
@@ -95,6 +98,11 @@ class EnvConfig:
     """Probability with which traffic dawdles in a tick; None = the scenario's own."""
     level: dict[str, int] = field(default_factory=dict)
     """Level options that replace the difficulty's."""
+    levels: Any = None
+    """Of a scenario that has no generator: its levels as `drivesim.levels.library` takes them, kept as a tuple of
+    canonical texts; None = the scenario's own."""
+    is_dawdle_chosen: bool = field(init=False, repr=False, compare=False, default=False)
+    """Whether `dawdle` was given, which then is that of all driver styles."""
 
     def __post_init__(self) -> None:
         """Check every option and fill in the scenario's own."""
@@ -106,6 +114,7 @@ class EnvConfig:
         chosen("difficulty", self.difficulty, DIFFICULTIES)
         chosen("split", self.split, SPLITS)
         chosen("reward", self.reward, REWARDS)
+        self._take_levels()
         if self.num_levels is not None:
             object.__setattr__(self, "num_levels", whole("num_levels", self.num_levels, 1, MAX_LEVELS))
         weights = self.reward_weights
@@ -120,23 +129,86 @@ class EnvConfig:
         elif not isinstance(weights, RewardWeights):
             raise TypeError(f"reward_weights must be a RewardWeights or a dict, got {weights!r}")
         if self.traffic is None:
-            own = next(name for name, model in DRIVER_MODELS.items() if model == scenario.driver_model)
+            own_model = self.head.get("traffic", scenario.driver_model)
+            own = next(name for name, model in DRIVER_MODELS.items() if model == own_model)
             object.__setattr__(self, "traffic", own)
         chosen("traffic", self.traffic, DRIVER_MODELS)
+        object.__setattr__(self, "is_dawdle_chosen", self.dawdle is not None)
         if self.dawdle is None:
-            object.__setattr__(self, "dawdle", scenario.dawdle)
+            own_dawdle = self.head["dawdle"] / CERTAIN if "dawdle" in self.head else scenario.dawdle
+            object.__setattr__(self, "dawdle", own_dawdle)
         object.__setattr__(self, "dawdle", real("dawdle", self.dawdle, 0.0, 1.0, "in [0, 1]"))
         names = [option.name for option in fields(scenario.config)]
+        hidden = ("scenario", "level") if self.levels else ("scenario", "level", "levels")
         for name in self.level:
             if name not in names:
-                allowed = [
-                    *names,
-                    *(option.name for option in fields(EnvConfig) if option.name not in ("scenario", "level")),
-                ]
+                own = [option.name for option in fields(EnvConfig) if option.init and option.name not in hidden]
+                allowed = [*names, *own]
                 # TorchRL's GymEnv goes by Python's own words for it.
                 refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
                 raise TypeError(f"{refused}; there are {allowed}")
         scenario.check_fit(self.level_config, entry_of(self.scenario).max_episode_steps)
+
+    def _take_levels(self) -> None:
+        """Read given levels, if the scenario takes any, and refuse what is said of generated ones."""
+        own = self.scenario_class
+        if own.generates_levels():
+            if self.levels is not None:
+                raise TypeError(f"unexpected keyword argument 'levels': {self.scenario} generates its levels")
+            return
+        for name, default in (("difficulty", "medium"), ("split", "train")):
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"{name} must be {default!r}, got {getattr(self, name)!r}: the levels of {self.scenario} are "
+                    f"given, not generated; choose them with levels="
+                )
+        object.__setattr__(self, "levels", canonical_texts(own.level if self.levels is None else self.levels))
+        if self.level_max_steps > entry_of(self.scenario).max_episode_steps:
+            longest = entry_of(self.scenario).max_episode_steps
+            raise ValueError(f"levels must have max_steps of at most {longest}, got {self.level_max_steps}")
+
+    @property
+    def library(self) -> Library | None:
+        """The given levels; None where they are generated."""
+        return None if self.levels is None else library_of(self.levels)
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """What the heads of given levels say of the environment; nothing where levels are generated."""
+        library = self.library
+        return {} if library is None else library.options
+
+    @property
+    def level_max_steps(self) -> int:
+        """The time limit that given levels have of their own, ticks; 0 = none."""
+        return int(self.head.get("max_steps", 0))
+
+    def max_steps(self, wanted: int) -> int:
+        """The time limit of episodes for which `wanted` ticks (0 = no limit) are asked: a level's own always holds."""
+        own = self.level_max_steps
+        return min(wanted or own, own) if own else wanted
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the actions in their order."""
+        own = self.scenario_class.actions
+        return ACTIONS_WITHOUT_IDLE if self.head.get("has_idle") == 0 else own
+
+    def to_head(self) -> dict[str, int]:
+        """What the head of a level's text says of the environment, so that it is driven there as here."""
+        record = self.to_options(0)[0]
+        head = {name: int(record[name]) for name in ("has_idle", "top_speed", "dawdle")}
+        head |= {"traffic": int(record["driver_model"]), "max_steps": entry_of(self.scenario).max_episode_steps}
+        if self.library is None:
+            return head
+        own = {"traffic": self.scenario_class.driver_model, "dawdle": round(self.scenario_class.dawdle * CERTAIN)}
+        return self.head | {name: head[name] for name in own if head[name] != self.head.get(name, own[name])}
+
+    def spec_kwargs(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Keyword arguments of `gym.make` in terms of JSON, and with levels as texts, whatever files they came from."""
+        if kwargs.get("levels") is not None:
+            kwargs = {**kwargs, "levels": self.levels}
+        return {name: jsonable(value) for name, value in kwargs.items()}
 
     @property
     def scenario_class(self) -> type[Scenario]:
@@ -159,17 +231,42 @@ class EnvConfig:
             values[name] = whole(name, value, metadata["low"], metadata["high"])
         return scenario.config(**values)
 
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """Rows and columns of the largest map."""
+        library = self.library
+        return self.scenario_class.shape(self.level_config) if library is None else library.shape
+
+    def dtypes(self, num_egos: int) -> tuple[np.dtype[np.void], np.dtype[np.void]]:
+        """The records of a map and of a world with so many egos.
+
+        Raises:
+            ValueError: if given levels have another number of them.
+        """
+        library, scenario, level = self.library, self.scenario_class, self.level_config
+        if library is None:
+            return scenario.map_dtype(level), scenario.world_dtype(level, num_egos)
+        if library.num_egos != num_egos:
+            raise ValueError(
+                f"levels must have {num_egos} egos, got {library.num_egos}: gym.make and gym.make_vec drive one, "
+                f"drivesim.parallel_env and drivesim.parallel_vec_env as many as num_agents says"
+            )
+        return library.maps.dtype, library.worlds.dtype
+
     def to_options(self, max_steps: int, num_egos: int = 1) -> np.ndarray[Any, Any]:
         """The record (shape (1,)) that the kernels read; `max_steps` 0 = the batch applies no time limit."""
         scenario = self.scenario_class
         options = np.zeros(1, OPTIONS)
         record = options[0]
         record["num_egos"] = num_egos
-        record["has_idle"] = "IDLE" in scenario.actions
+        record["has_idle"] = "IDLE" in self.actions
         record["speed_limit"] = scenario.speed_limit
-        record["top_speed"] = scenario.top_speed
+        record["top_speed"] = self.head.get("top_speed", scenario.top_speed)
         record["driver_model"] = DRIVER_MODELS[str(self.traffic)]
-        record["dawdle"] = round(float(self.dawdle or 0.0) * 65536)
+        record["dawdle"] = round(float(self.dawdle or 0.0) * CERTAIN)
+        if not self.is_dawdle_chosen:
+            record["more_dawdle"] = [round(float(self.dawdle or 0.0) * (share - 1.0) * CERTAIN) for share in DAWDLES]
+        record["styles"] = scenario.styles
         record["test_split"] = self.split == "test"
         record["num_levels"] = self.num_levels or 0
         record["certified_within"] = entry_of(self.scenario).max_episode_steps
@@ -177,6 +274,7 @@ class EnvConfig:
         record["reward"] = REWARDS[self.reward]
         record["ahead"] = scenario.window.ahead
         record["behind"] = scenario.window.behind
+        record["rows"], record["cols"] = self.map_shape
         record["beside"] = scenario.window.beside
         weights = asdict(self.reward_weights)
         paid = [price.name for price in PRICES if self.reward in price.heads]

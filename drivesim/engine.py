@@ -19,9 +19,10 @@ from drivesim.config import EnvConfig
 from drivesim.core import batch
 from drivesim.core.memory import BlockType, Frame
 from drivesim.core.world import ENDED, NOT_STARTED
+from drivesim.levels.text import write
 from drivesim.observations import ENCODERS
 from drivesim.registry import entry_of, scenario_of
-from drivesim.states import check_state, check_states, occupants_of
+from drivesim.states import StateError, check_state, check_states, occupants_of
 
 Array = np.ndarray[Any, Any]
 
@@ -43,8 +44,8 @@ def bindings_of(scenario: str, observation: str) -> Bindings:
     road, encoder = scenario_of(scenario), ENCODERS[observation]
     encoder_arguments = (*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
     return Bindings(
-        lay=batch.LAY.address_of(road.lay),
-        populate=batch.POPULATE.address_of(road.populate),
+        lay=batch.LAY.address_of(road.lay) if road.generates_levels() else 0,
+        populate=batch.POPULATE.address_of(road.populate) if road.generates_levels() else 0,
         encode=batch.ENCODE.address_of(encoder.encode, *encoder_arguments),
     )
 
@@ -56,7 +57,7 @@ def key_of(seed: int | None) -> Array:
 
 def measure_distances(maps: Array, destination: int, goals: Array) -> None:
     """Measure a map's (1,) distances to a destination anew, from the cells of its goals."""
-    scratch = np.zeros((1, maps["ground"].shape[1]), np.int32)
+    scratch = np.zeros((1, 4 * maps["ground"].shape[1]), np.int32)
     scratch[0, : len(goals)] = goals
     frame = Frame(batch.FRAME)
     frame.set(maps=maps, scratch=scratch)
@@ -80,27 +81,31 @@ class Engine:
         num_egos: int = 1,
     ) -> None:
         scenario = config.scenario_class
-        level = config.level_config
+        if not config.levels:  # those of given levels are checked when they are read
+            scenario.check_traffic(config.level_config, num_egos)
         self.config = config
         self.num_worlds = num_worlds
         self.autoreset = autoreset
-        self.map_shape = scenario.shape(level)
+        self.map_shape = config.map_shape
         self.num_egos = num_egos
         self.num_rows = num_worlds * num_egos
-        self.num_actions = len(scenario.actions)
-        self.actions = scenario.actions
+        self.actions = config.actions
+        self.num_actions = len(self.actions)
         self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(scenario.window, *self.map_shape)
         self._obs_size = int(np.prod(self.obs_shape))
         self.options = config.to_options(max_steps, num_egos)
-        self.has_own_maps = scenario.maps_by == batch.BY_LEVEL
-        self.worlds = np.zeros(num_worlds, scenario.world_dtype(level, num_egos))
+        self.maps_by = scenario.maps_by
+        self.has_own_maps = self.maps_by != batch.BY_OPTIONS
+        map_dtype, world_dtype = config.dtypes(num_egos)
+        self.worlds = np.zeros(num_worlds, world_dtype)
         self.worlds["episode"] = -1
         self.worlds["scenario"] = entry_of(config.scenario).number
-        self.maps = np.zeros(num_worlds if self.has_own_maps else 1, scenario.map_dtype(level))
+        self.maps = np.zeros(num_worlds if self.has_own_maps else 1, map_dtype)
         self.details = np.zeros(self.num_rows, batch.DETAIL)
         num_threads = max(1, min(num_threads, num_worlds // MIN_WORLDS_PER_THREAD))
         bounds = np.linspace(0, num_worlds, num_threads + 1).astype(int).tolist()
         self._ranges = list(pairwise(bounds))
+        self._models: dict[int, tuple[Array, Array]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._pool_pid = 0
         self._bind()
@@ -126,12 +131,12 @@ class Engine:
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
-        self._scratch = np.zeros((len(self._ranges), 2 * num_cells), np.int32)
+        self._scratch = np.zeros((len(self._ranges), 4 * num_cells), np.int32)
         self._frame = Frame(batch.FRAME)
         self._frame.set(
             worlds=self.worlds,
             maps=self.maps if self.has_own_maps else np.broadcast_to(self.maps, self.num_worlds),
-            maps_by=batch.BY_LEVEL if self.has_own_maps else batch.BY_OPTIONS,
+            maps_by=self.maps_by,
             options=self.options,
             lay=bindings.lay,
             populate=bindings.populate,
@@ -141,6 +146,9 @@ class Engine:
             details_out=self.details,
             scratch=self._scratch,
         )
+        library = self.config.library
+        if library is not None:
+            self._frame.set(library_maps=library.maps, library_worlds=library.worlds, library_size=len(library.texts))
 
     @property
     def is_started(self) -> bool:
@@ -280,15 +288,25 @@ class Engine:
 
     # --- states ------------------------------------------------------------------------------------------------------
 
-    @cached_property
-    def _model(self) -> Array:
-        """A state (1,) of a level with these options, to compare others with."""
+    def _level(self, level_seed: int) -> tuple[Array, Array]:
+        """A level of these options at tick 0: its map and its world, (1,) each; the env's key is of no matter to it."""
         other = Engine(self.config, 1, batch.DISABLED, num_egos=self.num_egos)
-        other.reset(np.ones(1, np.bool_), np.zeros(1, np.int64), other.empty_obs())
-        return other.get_state()
+        other.reset(np.ones(1, np.bool_), np.array([level_seed], np.int64), other.empty_obs())
+        return other.maps, other.worlds
+
+    def _model(self, number: int) -> tuple[Array, Array]:
+        """Map and world (1,) of a level with these options, to compare others with; of given ones of that number."""
+        if number not in self._models:
+            self._models[number] = self._level(number)
+        return self._models[number]
+
+    def level_text(self, index: int) -> str:
+        """The level of world `index` at tick 0 as a text."""
+        maps, worlds = self._level(int(self.worlds["level_seed"][index]))
+        return write(maps[0], worlds[0], **self.config.to_head())
 
     def get_state(self) -> Array:
-        """A copy of all worlds, (N,) records with the field `world` and, where each level lays its own map, `map`."""
+        """A copy of all worlds, (N,) records with the field `world` and, where each level has its own map, `map`."""
         state = np.zeros(self.num_worlds, self.state_dtype)
         state["world"] = self.worlds
         if self.has_own_maps:
@@ -311,9 +329,16 @@ class Engine:
         """
         state, mask = check_state(state, mask, self.num_worlds, self.state_dtype)
         chosen = state[mask]
-        model = self._model
-        model_map = model["map"] if self.has_own_maps else self.maps
-        check_states(chosen, model, model_map, self.config.scenario, int(self.options["driver_model"][0]))
+        library = self.config.library
+        num_sizes = 1 if library is None else len(library.texts)
+        numbers = chosen["world"]["level_seed"] % num_sizes
+        for number in np.unique(numbers).tolist():
+            rows = np.flatnonzero(numbers == number)
+            maps, worlds = self._model(number)
+            try:
+                check_states(chosen[rows], worlds, maps, self.config.scenario, int(self.options["driver_model"][0]))
+            except StateError as error:
+                raise error.of(rows) from None
         if self.autoreset == batch.SAME_STEP and (chosen["world"]["stage"] == ENDED).any():
             raise ValueError("state holds an ended episode, which a SAME_STEP environment cannot continue")
         self.worlds[mask] = chosen["world"]

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, checked_seed, whole
-from drivesim.config import EnvConfig, RewardWeights, jsonable
+from drivesim.config import EnvConfig, RewardWeights
 from drivesim.core.batch import DISABLED, EPISODE, TEST_SPLIT
 from drivesim.core.prices import TERMS
 from drivesim.core.world import RUNNING
@@ -39,6 +39,8 @@ class DriveEnv(gym.Env[Array, int]):
         reward_weights: a `RewardWeights`, or a dict of those that differ from the default.
         traffic: `"krauss"`, `"nasch"` or `"unaware"`; None = the scenario's own driver model.
         dawdle: probability with which traffic dawdles; None = the scenario's own.
+        levels: only where levels are given: the text of a level, a path, a pattern of paths, or a list of these; see
+            `drivesim.scenarios.custom.Custom`.
         **level: level options of the scenario, replacing the difficulty's.
 
     `reset(seed=s)` starts episode 0 of s, every further reset its next episode;
@@ -66,6 +68,7 @@ class DriveEnv(gym.Env[Array, int]):
         reward_weights: RewardWeights | dict[str, float] | None = None,
         traffic: str | None = None,
         dawdle: float | None = None,
+        levels: Any = None,
         **level: int,
     ) -> None:
         self.render_mode = checked_render_mode(render_mode)
@@ -80,8 +83,9 @@ class DriveEnv(gym.Env[Array, int]):
             traffic=traffic,
             dawdle=dawdle,
             level=level,
+            levels=levels,
         )
-        self._engine = Engine(self.config, num_worlds=1, autoreset=DISABLED)
+        self._engine = Engine(self.config, num_worlds=1, autoreset=DISABLED, max_steps=self.config.level_max_steps)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry_of(scenario).id)
         self._is_human = self._renderer.is_human
         box = self.config.encoder.space(self.config.scenario_class.window, *self._engine.map_shape)
@@ -106,7 +110,7 @@ class DriveEnv(gym.Env[Array, int]):
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
         if spec is not None:
-            spec.kwargs = jsonable(spec.kwargs)
+            spec.kwargs = self.config.spec_kwargs(spec.kwargs)
         self._spec = spec
 
     @property
@@ -169,7 +173,7 @@ class DriveEnv(gym.Env[Array, int]):
         self._needs_reset = terminated
         if self._is_human:
             self._renderer.show(action, self._rewards.item())
-        return self._obs[0].copy(), self._rewards.item(), terminated, False, self._info()
+        return self._obs[0].copy(), self._rewards.item(), terminated, self._truncations.item(), self._info()
 
     def _info(self) -> dict[str, Any]:
         """The `info` of a reset or step."""
@@ -207,6 +211,17 @@ class DriveEnv(gym.Env[Array, int]):
         self._check_open()
         self._engine.set_state(state, mask)
         self._needs_reset = self._engine.worlds["stage"][0] != RUNNING
+
+    def level_text(self) -> str:
+        """The running episode's level as it was at tick 0, as a text that `drivesim/Custom-v1` plays.
+
+        With the same seed and the same actions it goes the same way there, to the last bit.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        self._check_started("level_text")
+        return self._engine.level_text(0)
 
     def observe(self) -> Array:
         """The observation of the state as it is, without a step.

@@ -11,6 +11,7 @@ env waits until the drives of all have ended, when the world begins its next epi
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import gymnasium as gym
@@ -50,7 +51,7 @@ def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) ->
     if env_id not in ids:
         raise ValueError(f"env_id must be one of {ids}, which have room for several egos, got {env_id!r}")
     entry = able[ids.index(env_id)]
-    names = ("observation", "difficulty", "split", "num_levels", "reward", "reward_weights", "traffic", "dawdle")
+    names = {option.name for option in fields(EnvConfig)} - {"scenario", "level"}
     own = {name: options[name] for name in names if name in options}
     config = EnvConfig(entry.name, **own, level={name: value for name, value in options.items() if name not in names})
     return entry, config, whole("num_agents", num_agents, 1, config.scenario_class.max_egos)
@@ -102,6 +103,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         }
         max_steps = checked_time_limit(max_episode_steps, entry.max_episode_steps)
         threads = checked_num_threads(num_threads)
+        max_steps = self.config.max_steps(max_steps)
         self._engine = Engine(self.config, self.num_worlds, batch.SAME_STEP, max_steps, threads, self.num_agents)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
         self.single_observation_space = self.config.encoder.space(
@@ -197,6 +199,16 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         """Restore the worlds in `mask` (W,) (all, if None), exactly; as in `DriveVectorEnv.set_state`."""
         self._engine.set_state(state, mask)
         self._is_started = self._engine.is_started
+
+    def level_text(self) -> tuple[str, ...]:
+        """The levels of the running episodes as texts, one per world; as in `drivesim.env.DriveEnv.level_text`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if not self._is_started:
+            raise gym.error.ResetNeeded("call reset() before level_text()")
+        return tuple(self._engine.level_text(world) for world in range(self.num_worlds))
 
     def observe(self) -> Array:
         """The observations (W * A, *obs_shape) of the state as it is, without a step.

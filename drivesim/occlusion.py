@@ -18,7 +18,7 @@ from drivesim.core.world import ABSENT, DRIVING, NOBODY, NOT_STARTED
 from drivesim.engine import measure_distances
 from drivesim.env import DriveEnv
 from drivesim.registry import ids
-from drivesim.render.state import Record, State, distances_of, is_ring, place_of
+from drivesim.render.state import Record, State, distances_of, is_goal, is_ring, place_of
 from drivesim.rendering import state_of
 
 __all__ = ["occlusions"]
@@ -90,9 +90,9 @@ def hidden(state: State) -> tuple[Array, Array, Array]:
     for k in np.flatnonzero(is_driving).tolist():
         if vehicles["cell"][k] in copy_of:
             take_away(worlds[copy_of[vehicles["cell"][k]]], k)
-    for p in np.flatnonzero(is_walking)[::-1].tolist():
+    for p in np.flatnonzero(is_walking).tolist():
         if people["cell"][p] in copy_of:
-            take_pedestrian_away(worlds[copy_of[people["cell"][p]]], p)
+            worlds[copy_of[people["cell"][p]]]["people"]["status"][p] = NOBODY
     for cell in cells[~is_moving[cells]].tolist():
         changed = State(maps[copy_of[cell]], worlds[copy_of[cell]])
         if cell in roads:
@@ -113,18 +113,12 @@ def take_away(world: Record, k: int) -> None:
     vehicle["may_enter"] = 0
 
 
-def take_pedestrian_away(world: Record, p: int) -> None:
-    """Remove pedestrian p; the last one takes its number."""
-    world["num_people"] -= 1
-    world["people"][p] = world["people"][world["num_people"]]
-
-
 def make_verge(state: State, cell: int) -> None:
     """Make verge of a road's cell. The ego knows its route as before, but for a goal that is not to be seen."""
     state.map["ground"][cell] &= PORTAL  # which leads on whoever never looks
     if not is_ring(state.map):
         distances = distances_of(state)
-        distances[cell] = max(1, distances[cell])
+        distances[:, cell] = np.maximum(1, distances[:, cell])
 
 
 def open_up(state: State, cell: int, road: int) -> None:
@@ -135,11 +129,10 @@ def open_up(state: State, cell: int, road: int) -> None:
     map["lanes"][cell] = map["lanes"][road]
     if is_ring(map):
         return
-    distances = distances_of(state)
     opened = np.array([map])
-    measure_distances(opened, int(state.world["egos"]["goal"][0]), np.flatnonzero(distances == 0))
+    measure_distances(opened, int(state.world["egos"]["goal"][0]), np.flatnonzero(is_goal(state)))
     # Ways through it are not told: the ego does not know that it is open.
-    distances[cell] = distances_of(State(opened[0], state.world))[cell]
+    distances_of(state)[:, cell] = distances_of(State(opened[0], state.world))[:, cell]
 
 
 def roads_under_obstacles(map: Record) -> dict[int, int]:

@@ -10,11 +10,12 @@ import numba
 
 from drivesim.checks import MAX_STEPS, real, whole
 from drivesim.config import DIFFICULTIES, DRIVER_MODELS, LARGEST
-from drivesim.core.batch import BY_LEVEL, BY_OPTIONS
+from drivesim.core.batch import BY_LEVEL, BY_LIBRARY, BY_OPTIONS
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import TOP_SPEED
 from drivesim.engine import bindings_of
 from drivesim.env import DriveEnv
+from drivesim.levels.library import canonical_texts
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import Window
 from drivesim.registry import Entry, entries, scenario_of
@@ -23,7 +24,8 @@ from drivesim.vector_env import DriveVectorEnv
 
 LARGEST_OPTION = 2**31 - 1
 MAX_VERSION = 10**6
-REQUIRED = ("config", "presets", "lay", "populate", "window", "speed_limit")
+REQUIRED = ("config", "presets", "window", "speed_limit")
+GENERATOR, LIBRARY = ("lay", "populate", "shape"), ("level",)  # and one of these
 
 
 def checked_entry(
@@ -87,13 +89,14 @@ def check_scenario(scenario: type[Scenario], max_episode_steps: int) -> None:
         TypeError, ValueError: naming it.
     """
     name = scenario.__name__
-    missing = [attribute for attribute in REQUIRED if not hasattr(scenario, attribute)]
-    if getattr(scenario.shape, "__func__", None) is Scenario.__dict__["shape"].__func__:
+    required = [*REQUIRED, *(GENERATOR if scenario.generates_levels() else LIBRARY)]
+    missing = [attribute for attribute in required if not hasattr(scenario, attribute)]
+    if "shape" in required and getattr(scenario.shape, "__func__", None) is Scenario.__dict__["shape"].__func__:
         missing.append("shape")
     if missing:
-        raise TypeError(f"{name} must have {', '.join(REQUIRED)} and shape, but {', '.join(missing)} is missing")
+        raise TypeError(f"{name} must have {', '.join(required)}, but {', '.join(missing)} is missing")
     check_options(name, scenario.config)
-    for kind in ("lay", "populate"):
+    for kind in sorted({"lay", "populate"} & set(required)):
         check_kernel(f"{name}.{kind}", getattr(scenario, kind))
     if not isinstance(scenario.window, Window):
         raise TypeError(f"{name}.window must be a Window, got {scenario.window!r}")
@@ -103,7 +106,7 @@ def check_scenario(scenario: type[Scenario], max_episode_steps: int) -> None:
     real(f"{name}.dawdle", scenario.dawdle, 0.0, 1.0, "in [0, 1]")
     for attribute, allowed in (
         ("actions", (ACTIONS, ACTIONS_WITHOUT_IDLE)),
-        ("maps_by", (BY_OPTIONS, BY_LEVEL)),
+        ("maps_by", (BY_OPTIONS, BY_LEVEL, BY_LIBRARY)),
         ("driver_model", tuple(DRIVER_MODELS.values())),
         ("observation", tuple(ENCODERS)),
     ):
@@ -119,11 +122,16 @@ def check_scenario(scenario: type[Scenario], max_episode_steps: int) -> None:
             )
         try:
             scenario.check_fit(level, max_episode_steps)
-            rows, cols = scenario.shape(level)
+            rows, cols = scenario.shape(level) if "shape" in required else (1, 1)
         except ValueError as error:
             raise ValueError(f"{name}.presets[{difficulty!r}]: {error}") from error
         whole(f"rows of {name}.shape", rows, 1, LARGEST_OPTION)
         whole(f"columns of {name}.shape", cols, 1, LARGEST_OPTION)
+    if not scenario.generates_levels():
+        try:
+            canonical_texts(scenario.level)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}.level: {error}") from error
 
 
 def check_options(name: str, config: Any) -> None:

@@ -20,6 +20,7 @@ from drivesim._version import __version__
 from drivesim.checks import boolean, checked_seed, chosen, real, whole
 from drivesim.config import LARGEST, EnvConfig, jsonable
 from drivesim.env import MAX_LEVEL_SEED
+from drivesim.levels.library import are_texts, canonical_texts
 from drivesim.registry import Entry, entry_of_id, ids
 
 Array = np.ndarray[Any, Any]
@@ -48,7 +49,8 @@ class Replay:
     env_id: str
     """One of the suite's ids."""
     options: Mapping[str, Any]
-    """Keyword arguments of `gym.make` that say what is driven, in terms of JSON; none of those that only show it."""
+    """Keyword arguments of `gym.make` that say what is driven, in terms of JSON; none of those that only show it, and
+    levels as texts."""
     seed: int
     """Of the env, below 2**512; env i of a vector environment that was reset with seed s has seed s + i."""
     actions: tuple[int, ...]
@@ -73,7 +75,7 @@ class Replay:
         if not isinstance(self.options, Mapping):
             raise TypeError(f"options must be a dict of keyword arguments of gym.make, got {self.options!r}")
         clean: dict[str, Any] = {"options": jsonable(dict(self.options))}
-        scenario = config_of(self.entry, clean["options"]).scenario_class
+        num_actions = len(config_of(self.entry, clean["options"]).actions)
         clean["seed"] = seed_of(self.seed)
         clean["episode"] = whole("episode", self.episode, 0, MAX_COUNT)
         if self.level_seed is not None:
@@ -84,8 +86,8 @@ class Replay:
             if limit == 0:
                 raise ValueError("max_episode_steps must be None, -1 or at least 1, got 0")
         if isinstance(self.actions, (str, bytes)) or not isinstance(self.actions, Iterable):
-            raise TypeError(f"actions must be integers in [0, {len(scenario.actions) - 1}], got {self.actions!r}")
-        highest = len(scenario.actions) - 1
+            raise TypeError(f"actions must be integers in [0, {num_actions - 1}], got {self.actions!r}")
+        highest = num_actions - 1
         clean["actions"] = tuple(whole(f"actions[{n}]", action, 0, highest) for n, action in enumerate(self.actions))
         if 0 <= limit < len(clean["actions"]):
             raise ValueError(f"actions must stop at the time limit of {limit} ticks, got {len(clean['actions'])}")
@@ -120,6 +122,8 @@ class Replay:
             TypeError, ValueError: naming what is wrong.
             ReplayError: if the actions go on after the episode's end.
         """
+        if options.get("levels") is not None:  # from files too, as `gym.make` takes them
+            options = {**options, "levels": canonical_texts(options["levels"])}
         draft = cls(
             env_id=env_id,
             options=options,
@@ -244,12 +248,14 @@ class Record:
 
 
 def config_of(entry: Entry, options: dict[str, Any]) -> EnvConfig:
-    """The options of an environment, checked.
+    """The options of an environment that were kept, checked: given levels are texts, for files may lie elsewhere.
 
     Raises:
         TypeError, ValueError: as `EnvConfig`.
     """
-    names = {option.name for option in fields(EnvConfig)} - {"scenario", "level"}
+    if options.get("levels") is not None and not are_texts(options["levels"]):
+        raise ValueError(f"levels must be texts, got {str(options['levels'])[:80]!r}")
+    names = {option.name for option in fields(EnvConfig) if option.init} - {"scenario", "level"}
     chosen_options = {name: value for name, value in options.items() if name in names}
     level = {name: value for name, value in options.items() if name not in names}
     return EnvConfig(scenario=entry.name, level=level, **chosen_options)

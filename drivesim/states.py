@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.following import STALE
-from drivesim.core.map import EDGE, PORTAL
+from drivesim.core.map import ALL_HEADINGS, CHANGE_LEFT, CHANGE_RIGHT, EDGE, IS_DESTINATION, PORTAL, WAY
 from drivesim.core.world import (
     ABSENT,
+    CALM,
     CRASHED,
     CROSSING,
     DRIVING,
     ENDED,
     GOING,
     GREEN,
+    HASTY,
     KRAUSS,
+    NEVER,
     NOBODY,
     NOT_STARTED,
     RED,
@@ -50,11 +53,9 @@ FIXED_MAP = (
     "num_slots",
     "num_destinations",
     "has_goal_headings",
-    "num_passing",
     "has_reverse",
     "steps",
     "junctions",
-    "goals",
 )
 """The same of a map."""
 LARGEST = 2**31 - 1
@@ -69,17 +70,26 @@ HEAD_RANGES = {
 RANGES = {
     "vehicles": {
         "heading": (0, 3),
-        "speed": (0, TOP_SPEED),
         "top_speed": (0, TOP_SPEED),
         "status": (ABSENT, CRASHED),
         "next_status": (0, 0),  # between two ticks nobody is about to leave the world
         "may_enter": (0, 1),
+        "style": (CALM, HASTY),
+        "has_arrived": (0, 1),
+        "num_trips": (0, 2**30 - 1),
     },
     "people": {"heading": (0, 3), "status": (NOBODY, CROSSING)},
-    "egos": {"drive": (GOING, WAS_TOLD), "route_length": (1, LARGEST), "next_turn": (-1, 1)},
+    "egos": {
+        "drive": (GOING, WAS_TOLD),
+        "route_length": (1, LARGEST),
+        "next_turn": (-1, 1),
+        "reversed_at": (NEVER, LARGEST),
+    },
     "lamps": {"colour_0": (GREEN, RED), "colour_1": (GREEN, RED)},
 }
 """The same of the fields that kernels rely on, whatever the map."""
+GOAL_RANGES = {"heading": (0, 4), "top_speed": (0, TOP_SPEED + 1)}
+"""The same of the goals of a map."""
 
 
 def check_state(state: Any, mask: Any, num_worlds: int, dtype: np.dtype[np.void]) -> tuple[Array, Array]:
@@ -113,7 +123,7 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str, d
 
     Args:
         states: (M,) of the environment's type.
-        model: (1,) a state of a level generated from the environment's options.
+        model: (1,) the world of a level with the environment's options.
         model_map: (1,) its map.
         scenario: its name, for the message.
         driver_model: KRAUSS, NASCH or UNAWARE.
@@ -122,16 +132,15 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str, d
         ValueError: naming the first env that is refused, and the field.
     """
     require_ranges(states["world"], {"stage": HEAD_RANGES["stage"]})
-    require(states["world"]["scenario"] == model["world"]["scenario"], "scenario", scenario)
-    is_blank = states["world"]["stage"] == NOT_STARTED
-    if is_blank.any():  # nothing of it is ever read
-        states = np.where(is_blank, model, states)
+    require(states["world"]["scenario"] == model["scenario"], "scenario", scenario)
+    is_blank = states["world"]["stage"] == NOT_STARTED  # nothing of it is ever read
+    worlds = np.where(is_blank, model, states["world"])
     maps = model_map
     if "map" in (states.dtype.names or ()):
-        maps = states["map"]
+        maps = np.where(is_blank, model_map, states["map"])
         check_maps(maps, model_map)
-    check_worlds(states["world"], model["world"], model_map)
-    check_ways(states["world"], maps, border_of(model_map), driver_model)
+    check_worlds(worlds, model, model_map)
+    check_ways(worlds, maps, border_of(model_map), driver_model)
 
 
 def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
@@ -149,6 +158,9 @@ def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
     egos = worlds["egos"][:, :num_egos]
     vehicles = worlds["vehicles"][:, :num_vehicles]
     people = worlds["people"][:, : int(model["num_people"][0])]
+    slowest = -int(model_map["has_reverse"][0])
+    require_ranges(worlds["vehicles"][:, :num_egos], {"speed": (slowest, TOP_SPEED)})
+    require_ranges(worlds["vehicles"][:, num_egos:], {"speed": (0, TOP_SPEED)})
     require_ranges(egos, {"goal": (0, max(1, int(model_map["num_destinations"][0])) - 1)})
     require_ranges(vehicles, {"leader": (STALE, num_vehicles - 1), "destination": (-1, num_ways(model_map) - 1)})
     is_border = border_of(model_map)
@@ -175,7 +187,13 @@ def check_maps(maps: Array, model: Array) -> None:
     require((ground >> 4 & 7 == EDGE) == border, "ground")
     require(ground[:, border] == EDGE << 4, "ground")
     require(behind == 0, "ground")
-    require_ranges(maps, {"ways": (0, 4)})
+    require_ranges(maps, {"ways": (0, WAY | IS_DESTINATION | CHANGE_LEFT | CHANGE_RIGHT)})
+    require(maps["ways"] & WAY <= 4, "ways", "the way of one of four headings or none")
+    require_ranges(maps, {"passing": (0, ALL_HEADINGS)})
+    require_ranges(maps["goals"], GOAL_RANGES)
+    passing = maps["passing"] != 0
+    require(maps["num_passing"] == np.count_nonzero(passing, axis=1), "num_passing")
+    require(~passing[:, border[: passing.shape[1]]], "passing")
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:
         require_ranges(maps, {"junction": (0, num_junctions), "slots": (0, int(model["num_slots"][0]))})
@@ -183,10 +201,18 @@ def check_maps(maps: Array, model: Array) -> None:
         require((maps["junction"] == 0) | (maps["slots"] > 0), "slots", "above 0 in a junction")
     if model["num_portals"][0] == 0:
         require(ground & PORTAL == 0, "ground")
-        return
-    require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
-    is_portal = ground & PORTAL != 0
-    require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
+    else:
+        require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
+        is_portal = ground & PORTAL != 0
+        require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
+    inside = np.flatnonzero(~border)
+    for destination in range(num_ways(model)):
+        ways = maps["ways"][:, destination * len(border) + inside]
+        map_of, n = np.nonzero(ways)
+        ahead = cells_ahead(maps, map_of, inside[n], ways[map_of, n] - 1)
+        leaves = np.zeros(ways.shape, np.bool_)
+        leaves[map_of, n] = border[ahead]
+        require(~leaves, "ways", "those of cells of the map to each other")
 
 
 def check_ways(worlds: Array, maps: Array, is_border: Array, driver_model: int) -> None:
@@ -284,9 +310,21 @@ def require(holds: Array, field: str, allowed: str = "") -> None:
     """Refuse the first world for which not everything in `holds` (M, …) is true.
 
     Raises:
-        ValueError: naming it and the field.
+        StateError: naming it and the field.
     """
     if not holds.all():
-        number = int(np.argwhere(~holds)[0][0])
+        raise StateError(int(np.argwhere(~holds)[0][0]), field, allowed)
+
+
+class StateError(ValueError):
+    """A state that is none of the environment."""
+
+    def __init__(self, number: int, field: str, allowed: str) -> None:
         must_be = f": must be {allowed}" if allowed else ""
-        raise ValueError(f"state is not of this environment: {field} of env {number} of those to be restored{must_be}")
+        super().__init__(f"state is not of this environment: {field} of env {number} of those to be restored{must_be}")
+        self._facts = number, field, allowed
+
+    def of(self, rows: Array) -> StateError:
+        """The same of a state that is number `rows[n]` (M,) of all, where here it is number n."""
+        number, field, allowed = self._facts
+        return StateError(int(rows[number]), field, allowed)

@@ -24,7 +24,7 @@ from drivesim.checks import (
     integer,
     whole,
 )
-from drivesim.config import EnvConfig, RewardWeights, jsonable
+from drivesim.config import EnvConfig, RewardWeights
 from drivesim.core.world import ENDED
 from drivesim.engine import Array, Engine
 from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
@@ -33,7 +33,7 @@ from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
 
 MAX_NUM_ENVS = 2**20
-ENV_METHODS = ("render", "observe", "action_masks")  # those that answer once per env
+ENV_METHODS = ("render", "observe", "action_masks", "level_text")  # those that answer once per env
 
 
 class DriveVectorEnv(VectorEnv[Array, Array, Array]):
@@ -52,7 +52,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             fresh in either case.
         render_mode: None, `"human"` (a window with a grid of the envs), `"rgb_array"` or `"ansi"`.
         render_size: pixels along the longer side of a picture, at most.
-        observation, difficulty, split, num_levels, reward, reward_weights, traffic, dawdle, **level: as in
+        observation, difficulty, split, num_levels, reward, reward_weights, traffic, dawdle, levels, **level: as in
             `drivesim.env.DriveEnv`.
 
     Env i of `reset(seed=s)` is, step by step and over any number of episodes, the single environment seeded s + i.
@@ -83,6 +83,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         reward_weights: RewardWeights | dict[str, float] | None = None,
         traffic: str | None = None,
         dawdle: float | None = None,
+        levels: Any = None,
         **level: int,
     ) -> None:
         self.num_envs = whole("num_envs", num_envs, 1, MAX_NUM_ENVS)
@@ -102,9 +103,10 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             traffic=traffic,
             dawdle=dawdle,
             level=level,
+            levels=levels,
         )
         mode = MODES[self.autoreset_mode]
-        self._engine = Engine(self.config, self.num_envs, mode, max_steps, threads)
+        self._engine = Engine(self.config, self.num_envs, mode, self.config.max_steps(max_steps), threads)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry_of(scenario).id)
         self.metadata = {
             "render_modes": list(RENDER_MODES),
@@ -138,7 +140,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
         if spec is not None:
-            spec.kwargs = jsonable(spec.kwargs)
+            spec.kwargs = self.config.spec_kwargs(spec.kwargs)
         self._spec = spec
 
     # --- seeds and resets --------------------------------------------------------------------------------------------
@@ -293,6 +295,11 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         rekey = boolean("rekey", rekey)
         self._check_started("fork")
         return self._engine.fork(index, num, rekey)
+
+    def level_text(self) -> tuple[str, ...]:
+        """The levels of the running episodes as texts, one per env; as `drivesim.env.DriveEnv.level_text`."""
+        self._check_started("level_text")
+        return tuple(self._engine.level_text(i) for i in range(self.num_envs))
 
     def observe(self) -> Array:
         """The observations (N, *obs_shape) of the state as it is, without a step.

@@ -3,6 +3,7 @@
     python scripts/play.py                                        # choose a scenario and drive
     python scripts/play.py --env drivesim/Highway-v1 --difficulty hard
     python scripts/play.py --env drivesim/Intersection-v1 --demo  # the rule-based driver
+    python scripts/play.py --env drivesim/Custom-v1 --levels roads/*.txt
     python scripts/play.py --watch runs/first --xray              # a trained driver, and what it looks at
     python scripts/play.py --replay replays/Highway-v1-7-0.json
 
@@ -22,7 +23,7 @@ import pygame
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.environments import EnvChoice
+from agents.environments import EnvChoice, generates_levels
 from agents.policy import NetworkPolicy, Policy
 from agents.scripted import make_scripted
 from agents.training import load_policy
@@ -69,6 +70,8 @@ class Arguments:
     """Id of the environment; without one, a menu asks."""
     difficulty: Literal["easy", "medium", "hard"] = "medium"
     """Of the levels."""
+    levels: tuple[str, ...] = ()
+    """Levels of your own for drivesim/Custom-v1, files or patterns of files."""
     split: Literal["train", "test"] = "test"
     """Stream of levels."""
     seed: int = 0
@@ -164,7 +167,7 @@ def drive_episode(env: Env, driver: Driver, seed: int, window: Window) -> dict[s
 
 def open_env(arguments: Arguments, config: EnvChoice, window: Window, notes: tuple[str, ...]) -> ReplayRecorder:
     """Makes an environment and tells the window about it."""
-    made = gym.make(config.env, split=arguments.split, **config.options())
+    made = gym.make(config.env, **config.options(arguments.split))
     base: Any = made.unwrapped
     window.begin(config.env, base.action_names, base.config.scenario_class.top_speed, notes)
     window.keys = []
@@ -192,10 +195,17 @@ def key_press(window: Window) -> int | None:
     return window.keys.pop(0) if window.keys else None
 
 
+def choice(env_id: str, difficulty: str, levels: tuple[str, ...] = ()) -> EnvChoice:
+    """The environment with its options; where levels are given, a difficulty has no meaning."""
+    if generates_levels(env_id):
+        return EnvChoice(env=env_id, difficulty=difficulty)
+    return EnvChoice(env=env_id, levels=levels)
+
+
 def choose(window: Window, env_id: str, difficulty: str) -> tuple[str, str] | None:
     """Lets the player choose a scenario and its difficulty; None if the window was closed."""
     while True:
-        env = gym.make(env_id, difficulty=difficulty)
+        env = gym.make(env_id, **choice(env_id, difficulty).options())
         env.reset(seed=0)
         window.begin("drivesim", (), 1)
         marks = ["> " + name if name == env_id else name for name in IDS]
@@ -227,7 +237,7 @@ def play(arguments: Arguments, window: Window) -> None:
             if chosen is None:
                 return
             env_id, difficulty = chosen
-        config = EnvChoice(env=env_id, difficulty=difficulty)
+        config = choice(env_id, difficulty, arguments.levels)
         env = open_env(arguments, config, window, STEERING_NOTES)
         driver = Keyboard(window, waits=arguments.wait)
         info = drive_episode(env, driver, seed, window)
@@ -277,7 +287,8 @@ def watch(arguments: Arguments, window: Window) -> None:
     else:
         env_id = arguments.env or IDS[0]
         policy = make_scripted(env_id)
-        config = EnvChoice(env=env_id, difficulty=arguments.difficulty, observation=policy.observation)
+        config = choice(env_id, arguments.difficulty, arguments.levels)
+        config = replace(config, observation=policy.observation)
     env = open_env(arguments, config, window, WATCHING_NOTES)
     shown = 0
     while window.is_open and not (arguments.episodes and shown >= arguments.episodes):

@@ -21,7 +21,7 @@ from pathlib import Path
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.environments import require_registered
+from agents.environments import generates_levels, require_registered
 from agents.interrupts import stop_requests
 from agents.race import RaceConfig, Run, is_changed, make_baselines, make_run, read_record, summary_of
 from agents.results import markdown, write_csv, write_summary
@@ -36,8 +36,8 @@ _POLL_SECONDS = 0.1
 class Arguments(RaceConfig):
     """Arguments of the command line."""
 
-    envs: tuple[str, ...] = IDS
-    """Environment ids."""
+    envs: tuple[str, ...] = tuple(filter(generates_levels, IDS))
+    """Environment ids; by default those with held-out levels."""
     agents: tuple[AgentName, ...] = ("dqn", "pqn", "ppo")
     """Algorithms, each with its settings in agents/presets.py."""
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -63,7 +63,7 @@ def actions_of(env_id: str, num_actions: int) -> list[list[int]]:
 
 def record(env_id: str, observation: str) -> dict[str, Any]:
     """The environment's answers: SHA-256 of everything, and the first steps in clear."""
-    envs = gym.make_vec(env_id, num_envs=NUM_ENVS, observation=observation, difficulty="medium")
+    envs = gym.make_vec(env_id, num_envs=NUM_ENVS, observation=observation)
     space = envs.single_action_space
     assert isinstance(space, gym.spaces.Discrete)
     obs, _ = envs.reset(seed=SEED)

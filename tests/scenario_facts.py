@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from drivesim.registry import entry_of, entry_of_id
 
@@ -12,8 +13,8 @@ from drivesim.registry import entry_of, entry_of_id
 class Facts:
     """Of one scenario."""
 
-    empty: Mapping[str, int]
-    """Level options of a road with nothing on it that a careful driver could hit."""
+    empty: Mapping[str, Any]
+    """Options of a road with nothing on it that a careful driver could hit."""
     near: int
     """Cells before the goal within which a trick driver leaves the road: as late as it still can."""
     success: tuple[float, float, float]
@@ -24,6 +25,13 @@ class Facts:
     """Cells per tick at which the careful driver still arrives in time."""
 
 
+EMPTY_LEVEL = """max_steps = 120
+
+.  .  . . . . . . . . . . . . . . . . . ^G
+^> >  > > > > > > > > > > > > > > > > > ^>
+^  .  . . . . . . . . . . . . . . . . . .
+^E .  . . . . . . . . . . . . . . . . . .
+"""
 FACTS = {
     "Autodrive": Facts(
         empty={"num_obstacles": 0, "crossing_cars": 0},
@@ -55,6 +63,12 @@ FACTS = {
         near=3,
         success=(0.000, 0.155, 1.000),
         harder=("vehicles",),
+    ),
+    "Custom": Facts(
+        empty={"levels": EMPTY_LEVEL},
+        near=3,
+        success=(0.000, 0.000, 1.000),
+        harder=(),
     ),
 }
 IDS = tuple(entry_of(name).id for name in FACTS)

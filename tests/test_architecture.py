@@ -18,6 +18,7 @@ FRAMEWORKS = {"torch", "tensorflow", "jax", "stable_baselines3", "tensorboard", 
 ALLOWED = {
     "drivesim/cache.py": set(),
     "drivesim/core": {"numpy", "numba", "llvmlite", "drivesim.cache", "drivesim.core"},
+    "drivesim/levels": {"numpy", "drivesim.core", "drivesim.levels"},
     "drivesim/observations": {"numpy", "gymnasium", "drivesim.core", "drivesim.observations"},
     "drivesim/scenarios": {"numpy", "drivesim.core", "drivesim.observations.encoder", "drivesim.scenarios"},
     "drivesim/render": {
@@ -25,7 +26,10 @@ ALLOWED = {
         "pygame",
         "drivesim.core.event_table",
         "drivesim.core.map",
+        "drivesim.core.texts",
         "drivesim.core.world",
+        "drivesim.levels.alphabet",
+        "drivesim.levels.ground",
         "drivesim.render",
     },
 }

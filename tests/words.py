@@ -38,6 +38,7 @@ ROADS = (
     "docs/watching.md",
     "drivesim/actions.py",
     "drivesim/core/",
+    "drivesim/levels/",
     "drivesim/observations/",
     "drivesim/occlusion.py",
     "drivesim/render/",
@@ -56,6 +57,7 @@ ROADS = (
     "tests/envs/test_replays.py",
     "tests/envs/scrambled.py",
     "tests/envs/test_seeding.py",
+    "tests/levels/",
     "tests/render/",
 )
 """Beginnings of paths of files that speak of roads' lanes. Everywhere else a lane would be an env."""

@@ -44,6 +44,7 @@ _DRIVERS: dict[str, Callable[[int], ScriptedDriver]] = {
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
     "Highway": HighwayDriver,
     "Intersection": IntersectionDriver,
+    "Custom": IntersectionDriver,
 }
 """What makes a driver from its fastest speed, by scenario."""
 SCENARIOS = tuple(_DRIVERS)

@@ -1,4 +1,4 @@
-"""Intersection: stop at red, enter a clear junction, turn where the route turns."""
+"""Intersection and Custom: follow the route, stop at red and for pedestrians, enter a clear junction, turn."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ __all__ = ["IntersectionDriver"]
 
 FAR = 99  # cells: further than anything that is seen
 GREEN = 128  # value of the plane `signal` on a stop line for me that shows green
+CROSSWALK = 32  # on a crosswalk
+CROSSING = 255  # value of the plane `pedestrian`
 ROUTE_STEP = 8  # by which the plane `route` grows with every move saved
 
 
@@ -38,7 +40,8 @@ class IntersectionDriver:
        cross it; and while the exit is not free.
     2. Who turns left enters only from the line, not while an oncoming car leaves its own, and then waits in the
        junction until none comes: no other is let in as long as the ego is there.
-    3. A turn is due in the cell where the route leads on to the side.
+    3. A turn, or a change of lane, is due in the cell where the route leads on to the side.
+    4. A crosswalk with somebody on it is closed; whoever waits beside it waits until cars can stop.
     """
 
     observation = "grid"
@@ -60,6 +63,7 @@ class IntersectionDriver:
         leader_speed = np.where(at(headings, gap + 1, 0) == SAME_HEADING, leader_speed, 0)
         room = room_to(gap, leader_speed)
         room = np.minimum(room, np.where(is_closed, line, FAR))
+        room = np.minimum(room, _crosswalk(ahead(obs, "signal"), ahead(obs, "pedestrian")))
         room = np.minimum(room, np.where(side != 0, turn_at, FAR))
         action = speed_action(speed, follow_speed(speed, room, self.top_speed))
 
@@ -78,8 +82,16 @@ def _next_turn(route: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.
     is_shorter = route[:, 1:, middle] == route[:, :-1, middle] + ROUTE_STEP
     turn_at = np.where(is_shorter.all(axis=1), AHEAD, (~is_shorter).argmax(axis=1))
     goes_on = at(route, turn_at, 0) + ROUTE_STEP
-    side = np.select([at(route, turn_at, 1) == goes_on, at(route, turn_at, -1) == goes_on], [1, -1], 0)
-    return turn_at, side
+    turns = [at(route, turn_at, side) == goes_on for side in (1, -1)]
+    changes = [at(route, turn_at + 1, side) == goes_on for side in (1, -1)]
+    return turn_at, np.select([*turns, *changes], [1, -1, 1, -1], 0)
+
+
+def _crosswalk(signal: NDArray[Any], pedestrians: NDArray[Any]) -> NDArray[np.int64]:
+    """Free cells before the nearest crosswalk with somebody on it: (B,)."""
+    is_crossed = (signal[:, :, signal.shape[2] // 2] == CROSSWALK) & (pedestrians == CROSSING).any(axis=2)
+    is_crossed[:, 0] = False  # too late to stop
+    return np.where(is_crossed.any(axis=1), is_crossed.argmax(axis=1) - 1, FAR)
 
 
 def _stop_line(signal: NDArray[Any], speed: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

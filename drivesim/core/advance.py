@@ -1,17 +1,27 @@
 """The swept advance: five sub-steps to a tick, so that nothing tunnels through anything.
 
-A car of speed v enters its k-th cell at sub-step ceil(5k/v). Sharing a cell after any sub-step, or swapping cells,
+A car of speed v enters its k-th cell at sub-step ceil(5k/|v|). Sharing a cell after any sub-step, or swapping cells,
 is a collision. Traffic among itself cannot collide (see `following`), so only egos are swept.
 """
 
 from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.events import collide, ends_drive, enter_cell, enter_junction
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import next_destination
-from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
+from drivesim.core.map import (
+    EAST,
+    EDGE,
+    PORTAL,
+    cell_behind_for_ego,
+    is_ring,
+    kind,
+    next_cell,
+    next_cell_for_ego,
+    row_of,
+)
 from drivesim.core.memory import WORD
-from drivesim.core.reservations import leave_world, release_passed
-from drivesim.core.world import DRIVING, enter, leave
+from drivesim.core.reservations import hold_ways, release_passed
+from drivesim.core.trips import note_arrival
+from drivesim.core.world import DRIVING, NEVER, enter, leave, leave_world
 
 SUB_STEPS = 5
 PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
@@ -20,19 +30,22 @@ PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
 @kernel
 def entered(speed, sub_step):
     """How many cells a car of `speed` has entered after a sub-step."""
-    return speed * sub_step // SUB_STEPS
+    return abs(speed) * sub_step // SUB_STEPS
 
 
 @kernel
 def cell_ahead(map, world, k, distance):
-    """The cell `distance` straight ahead of vehicle k; no way leads on from the border."""
+    """The cell that is `distance` on for vehicle k, behind it in reverse gear; no way leads on from the border."""
     vehicle = world.vehicles[k]
     cell = vehicle.cell
     if k < world.num_egos:
         for _ in range(distance):
             if kind(map, cell) == EDGE:
                 break
-            cell = next_cell_for_ego(map, cell, vehicle.heading)
+            if vehicle.speed >= 0:
+                cell = next_cell_for_ego(map, cell, vehicle.heading)
+            else:
+                cell = cell_behind_for_ego(map, cell, vehicle.heading)
     else:
         for _ in range(distance):
             cell = next_cell(map, cell, vehicle.heading)
@@ -46,9 +59,9 @@ def end_of_way(map, world, k):
     if map.num_portals == 0 and k >= world.num_egos:
         return vehicle.cell + vehicle.speed * map.steps[vehicle.heading]
     if vehicle.heading == EAST and zero_bytes_below(word_at(map.ground, vehicle.cell) & PORTALS) >= vehicle.speed:
-        if k >= world.num_egos or is_ring(map):
+        if k >= world.num_egos or (is_ring(map) and vehicle.speed >= 0):
             return vehicle.cell + vehicle.speed
-    return cell_ahead(map, world, k, vehicle.speed)
+    return cell_ahead(map, world, k, abs(vehicle.speed))
 
 
 @kernel
@@ -70,7 +83,7 @@ def is_near(map, first, second, any_portal):
 
     Where one of them drives through a portal (`any_portal`: somebody does), it may meet the other on either side of it.
     """
-    reach = first.speed + second.speed
+    reach = abs(first.speed) + abs(second.speed)
     apart = abs(second.cell - first.cell)
     if any_portal and (passes_portal(map, first) or passes_portal(map, second)):
         return True
@@ -104,7 +117,7 @@ def is_eventful(map, world, any_portal):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
             continue
-        for n in range(1, vehicle.speed + 1):
+        for n in range(1, abs(vehicle.speed) + 1):
             if ends_drive(map, world, k, cell_ahead(map, world, k, n)):
                 return True
         for other in range(world.num_vehicles):
@@ -116,7 +129,7 @@ def is_eventful(map, world, any_portal):
 
 @kernel
 def count_cells(map, world, k, cells):
-    """On a ring there is no goal cell: the odometer of an ego counts down instead."""
+    """On a ring there is no goal cell: the odometer of an ego counts down instead, and up for cells below 0."""
     if k < world.num_egos and is_ring(map):
         world.egos[k].remaining -= cells
 
@@ -130,7 +143,7 @@ def leave_on_the_way(map, world, k, sub_step):
     while n > 0 and kind(map, cell_ahead(map, world, k, n)) == EDGE:
         n -= 1
     vehicle.cell = cell_ahead(map, world, k, n)
-    count_cells(map, world, k, n)
+    count_cells(map, world, k, n if vehicle.speed >= 0 else -n)
     leave_world(map, world, k)
 
 
@@ -180,6 +193,16 @@ def note_junctions(map, world, k, first, last):
 
 
 @kernel
+def note_reversing(world):
+    """Remember who has backed onto the cell where it is now."""
+    for k in range(world.num_egos):
+        if world.vehicles[k].speed < 0:
+            world.egos[k].reversed_at = world.tick
+        elif world.vehicles[k].speed > 0:
+            world.egos[k].reversed_at = NEVER
+
+
+@kernel
 def advance(map, world):
     """Take over the new speeds and move everybody.
 
@@ -202,14 +225,20 @@ def advance(map, world):
     elif map.num_junctions > 0 or world.num_people > 0:
         for k in range(world.num_egos):
             if world.vehicles[k].status == DRIVING:
-                note_junctions(map, world, k, 1, world.vehicles[k].speed)
+                note_junctions(map, world, k, 1, abs(world.vehicles[k].speed))
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
             leave(world, k)
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
-            if k >= world.num_egos and vehicle.may_enter != 0 and release_passed(map, world, k):
-                vehicle.destination = next_destination(world, k)
+            if vehicle.may_enter != 0 and k >= world.num_egos:
+                release_passed(map, world, k)
+            if vehicle.destination >= 0 and k >= world.num_egos:
+                note_arrival(map, vehicle)
             count_cells(map, world, k, vehicle.speed)
             enter(world, k, vehicle.next_cell)
+    if map.num_junctions > 0:
+        hold_ways(map, world)
+    if map.has_reverse != 0:
+        note_reversing(world)

@@ -13,7 +13,7 @@ from drivesim.core.event_table import BITS, EVENTS, EVENTS_ENDING, REWARD_COST, 
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import update_signals
 from drivesim.core.map import MAP, distance_from, is_ring
-from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, erase, opener
+from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, copy, erase, opener
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import cost, is_success, price
@@ -24,16 +24,17 @@ from drivesim.core.ways import measure_distances
 from drivesim.core.world import (
     ENDED,
     HAS_ENDED,
+    NEVER,
     RUNNING,
     WAS_TOLD,
     WORLD,
+    number_in_reading_order,
 )
 
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
-BY_OPTIONS, BY_LEVEL = 0, 1  # one map for all worlds, or one for each
+BY_OPTIONS, BY_LEVEL, BY_LIBRARY = 0, 1, 2  # one map for all worlds; one for each; one for each, from given levels
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
 TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
-NEVER = -1_000_000  # ticks
 
 FLAGS = tuple(event.name for event in EVENTS if Effect.IN_INFO in event.effects)
 NUM_FLAGS = len(FLAGS)
@@ -81,14 +82,15 @@ DETAIL = np.dtype(
 )
 
 
-# What the loops call by address. Each takes scratch memory, int32, at least twice as long as the map has cells.
+# What the loops call by address. Each takes scratch memory, int32, at least four times as long as the map has cells.
 _MAP, _WORLD, _OPTIONS = StructureType(MAP), StructureType(WORLD), BlockType(OPTIONS).element
 SCRATCH = BlockType("i4")
 LAY = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
 """`lay(map, world, options, scratch) -> bool`: paint a blank map, reading nothing of the world but its level seed and
 attempt; false if the draw is refused."""
 POPULATE = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
-"""`populate(map, world, options, scratch) -> bool`: fill a blank world; false if the level cannot be certified."""
+"""`populate(map, world, options, scratch) -> bool`: fill a blank world; false if the level cannot be certified.
+The traffic is numbered in reading order afterwards, whatever the order in which it was placed."""
 ENCODE = Binding(types.int64, _MAP, _WORLD, types.int64, _OPTIONS, SCRATCH, BlockType("u1"))
 """`encode(map, world, k, options, scratch, out)`: write all of ego k's observation, flattened, and return 0."""
 
@@ -96,7 +98,10 @@ FRAME = FrameType(
     "batch",
     worlds=BatchType(WORLD),  # (N,), changed in place
     maps=BatchType(MAP),  # (N,), or one map that is everybody's
-    maps_by=int,  # BY_OPTIONS, BY_LEVEL
+    maps_by=int,  # BY_OPTIONS, BY_LEVEL, BY_LIBRARY
+    library_maps=BatchType(MAP),  # (L,) under BY_LIBRARY: the given levels
+    library_worlds=BatchType(WORLD),  # (L,) at tick 0, of no env
+    library_size=int,  # L
     options=BlockType(OPTIONS),  # (1,)
     lay=int,  # bindings
     populate=int,
@@ -112,7 +117,7 @@ FRAME = FrameType(
     truncations_out=BlockType("?"),  # (N * E,)
     details_out=BlockType(DETAIL),  # (N * E,)
     final_obs_out=RowsType("u1"),  # (N * E, size), written under SAME_STEP where an episode ends
-    scratch=RowsType("i4"),  # (number of ranges, cells), for each range its own
+    scratch=RowsType("i4"),  # (number of ranges, 4 * cells), for each range its own
 )
 open_frame = opener(FRAME)
 call_lay, call_populate, call_encode = LAY.call, POPULATE.call, ENCODE.call
@@ -139,11 +144,46 @@ def begin_drives(map, world):
         ego.cut_in_at = NEVER
         if world.vehicles[k].speed == 0:
             ego.stood_at = world.vehicles[k].cell
+        ego.reversed_at = NEVER
         if not is_ring(map):
-            ego.remaining = distance_from(map, ego.goal, world.vehicles[k].cell)
+            ego.remaining = distance_from(map, ego.goal, world.vehicles[k].cell, world.vehicles[k].heading)
         ego.remaining_before = ego.remaining
         ego.route_length = max(1, ego.remaining)
     world.stage = RUNNING
+
+
+@kernel
+def begin_level(frame, i, scratch):
+    """Lay and populate the level of world i, which is blank but for its identity; false if it is not certified.
+
+    Of a library, level n is number n modulo its size, and only what makes it the level of this env stays as it is.
+    """
+    map = frame.maps[i]
+    world = frame.worlds[i]
+    options = frame.options[0]
+    if frame.maps_by == BY_LIBRARY:
+        key_0 = world.key_0
+        key_1 = world.key_1
+        episode = world.episode
+        level_seed = world.level_seed
+        scenario = world.scenario
+        n = level_seed % frame.library_size
+        copy(frame.library_maps, n, frame.maps, i)
+        copy(frame.library_worlds, n, frame.worlds, i)
+        world.key_0 = key_0
+        world.key_1 = key_1
+        world.episode = episode
+        world.level_seed = level_seed
+        world.scenario = scenario
+        return True
+    if frame.maps_by == BY_LEVEL:
+        erase(frame.maps, i)
+        if not call_lay(frame.lay, map, world, options, scratch):
+            return False
+    if not call_populate(frame.populate, map, world, options, scratch):
+        return False
+    number_in_reading_order(world)
+    return True
 
 
 @kernel
@@ -172,11 +212,7 @@ def start_episode(frame, i, level_seed, scratch):
             seed = draw_level_seed(world, options)
         world.level_seed = seed
         world.attempt = attempt
-        if frame.maps_by == BY_LEVEL:
-            erase(frame.maps, i)
-            if not call_lay(frame.lay, map, world, options, scratch):
-                continue
-        if call_populate(frame.populate, map, world, options, scratch):
+        if begin_level(frame, i, scratch):
             begin_drives(map, world)
             return True
     return False

@@ -74,7 +74,7 @@ EVENT_AT_FAULT = _row(
     None,
     _NONE,
     Effect.IN_INFO,
-    "On driving into somebody or something, or on being hit within 5 ticks of cutting in too closely.",
+    "On driving into somebody or something, or on being hit within 5 ticks of cutting in too closely or of backing up.",
 )
 EVENT_PEDESTRIAN_HIT = _row("pedestrian_hit", -1.0, _ENDS, _CRASH, "On hitting a pedestrian.")
 EVENT_OFF_ROAD = _row("off_road", -1.0, _ENDS, _CRASH, "On leaving the road or the map.")

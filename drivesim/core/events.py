@@ -33,7 +33,6 @@ from drivesim.core.map import (
     SHOULDER,
     UNREACHABLE,
     YIELD,
-    allows,
     cell_behind_for_ego,
     distance_from,
     headings,
@@ -44,6 +43,7 @@ from drivesim.core.map import (
     kind,
     lane_index,
     lane_offset,
+    may_drive,
     next_cell_for_ego,
 )
 from drivesim.core.pedestrians import is_crossed, meets_pedestrian
@@ -55,7 +55,7 @@ from drivesim.core.world import (
     HAS_ENDED,
     RED,
     TOP_SPEED,
-    leave,
+    leave_world,
     occupant_of,
 )
 
@@ -65,34 +65,60 @@ BLAME_TICKS = 5  # for this long after cutting in, a collision is the fault of w
 
 @kernel
 def collide(world, a, b, a_entered, b_entered):
-    """Vehicles a and b hit each other; who entered the other's cell, or had cut in on it, is at fault."""
+    """Vehicles a and b hit each other; who entered the other's cell, or had cut in on it, is at fault.
+
+    So is who has just backed into the cell where it is hit.
+    """
     world.vehicles[a].next_status = CRASHED
     world.vehicles[b].next_status = CRASHED
     if a < world.num_egos:
-        ego = world.egos[a]
-        ego.events = (ego.events | EVENT_COLLISION) & ~EVENT_ARRIVED
-        if a_entered or world.tick - ego.cut_in_at < BLAME_TICKS:
-            ego.events |= EVENT_AT_FAULT
+        blame(world, a, a_entered)
     if b < world.num_egos:
-        ego = world.egos[b]
-        ego.events = (ego.events | EVENT_COLLISION) & ~EVENT_ARRIVED
-        if b_entered or world.tick - ego.cut_in_at < BLAME_TICKS:
-            ego.events |= EVENT_AT_FAULT
+        blame(world, b, b_entered)
+
+
+@kernel
+def blame(world, k, has_entered):
+    """Note that ego k has hit, or was hit by, a vehicle, and whether that is its fault."""
+    ego = world.egos[k]
+    ego.events = (ego.events | EVENT_COLLISION) & ~EVENT_ARRIVED
+    if has_entered or world.tick - max(ego.cut_in_at, ego.reversed_at) < BLAME_TICKS:
+        ego.events |= EVENT_AT_FAULT
 
 
 @kernel
 def ends_drive(map, world, k, cell):
     """Whether ego k's drive is over once it enters a cell."""
     where = kind(map, cell)
-    if where == OFF_ROAD or where == OBSTACLE or where == EDGE or is_goal(map, world, k, cell):
+    if where == OFF_ROAD or where == OBSTACLE or where == EDGE or has_arrived(map, world, k, cell, False):
         return True
     return world.num_people > 0 and meets_pedestrian(world, cell)
 
 
 @kernel
-def is_goal(map, world, k, cell):
-    """Whether a cell is ego k's goal; on a ring, the goal is no cell."""
-    return not is_ring(map) and is_destination(map, world.egos[k].goal, cell)
+def has_arrived(map, world, k, cell, ends_tick):
+    """Whether ego k arrives on a cell: on entering it or, with `ends_tick`, where its tick ends.
+
+    A goal is reached on entering one of its cells; one with a heading or a top speed when a tick ends there with them.
+    No cell is a goal in a heading in which it is driven the wrong way. On a ring, the goal is no cell.
+    """
+    if is_ring(map) or not is_destination(map, world.egos[k].goal, cell):
+        return False
+    return meets_terms(map, world, k, cell, ends_tick)
+
+
+@kernel
+def meets_terms(map, world, k, cell, ends_tick):
+    """`has_arrived`, on a cell of ego k's goal."""
+    vehicle = world.vehicles[k]
+    if not may_drive(map, cell, vehicle.heading):
+        return False
+    goal = map.goals[world.egos[k].goal]
+    has_terms = goal.heading != 0 or goal.top_speed != 0
+    if not has_terms or not ends_tick:
+        return has_terms == ends_tick
+    is_slow = goal.top_speed == 0 or abs(vehicle.speed) < goal.top_speed
+    return is_slow and (goal.heading == 0 or goal.heading == vehicle.heading + 1)
 
 
 @kernel
@@ -110,7 +136,7 @@ def enter_cell(map, world, k, cell):
     elif world.num_people > 0 and meets_pedestrian(world, cell):
         ego.events |= EVENT_PEDESTRIAN_HIT | EVENT_AT_FAULT
         vehicle.next_status = CRASHED
-    elif vehicle.next_status == 0 and is_goal(map, world, k, cell):
+    elif vehicle.next_status == 0 and has_arrived(map, world, k, cell, False):
         ego.events |= EVENT_ARRIVED
         vehicle.next_status = ARRIVED
 
@@ -156,14 +182,14 @@ def enter_junction(map, world, k, before, cell, heading):
         if comes_too_late(map, world, k, s, heading):
             ego.events |= EVENT_FAILED_TO_YIELD
         ego.stood_at = 0
-    if map.num_slots > 0 and is_taken(map, world, k, cell):
+    if map.num_slots > 0 and is_reserved(map, world, k, cell):
         ego.events |= EVENT_FAILED_TO_YIELD
     if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, heading):
         ego.events |= EVENT_FAILED_TO_YIELD
 
 
 @kernel
-def is_taken(map, world, k, cell):
+def is_reserved(map, world, k, cell):
     """Whether a cell is reserved for somebody whom ego k does not just follow."""
     holder = int(world.held[map.slots[cell] - 1]) - 1 if map.slots[cell] != 0 else -1
     if holder < 0 or holder == k:
@@ -193,7 +219,7 @@ def comes_too_late(map, world, k, s, heading):
             or map.junctions[s].ranks[other.heading] >= map.junctions[s].ranks[heading]
         ):
             continue
-        needed = braking_distance(other.speed)
+        needed = braking_distance(max(other.speed, 0))
         distance, entry = cells_to_entry(map, other.cell, other.heading, -1, needed)
         if entry >= 0 and distance < needed and junction_ahead(map, entry, other.heading) == s:
             return True
@@ -206,7 +232,7 @@ def measure_drive(map, world, k):
     vehicle = world.vehicles[k]
     ego = world.egos[k]
     ego.ticks += 1
-    ego.speed_sum += vehicle.speed
+    ego.speed_sum += abs(vehicle.speed)
     ego.jerk_sum += ego.jerk
     if ego.jerk >= 2:
         ego.events |= EVENT_HARSH
@@ -225,17 +251,21 @@ def measure_drive(map, world, k):
             ego.on_shoulder = 1
         if headings(map, cell) != 0:
             ego.offset = abs(lane_offset(map, cell))
-            if not allows(map, cell, vehicle.heading):
+            if not may_drive(map, cell, vehicle.heading):
                 ego.events |= EVENT_WRONG_WAY
-        if not is_ring(map) and distance_from(map, ego.goal, cell) != UNREACHABLE:
-            ego.remaining = distance_from(map, ego.goal, cell)
+        if not is_ring(map):
+            distance = distance_from(map, ego.goal, cell, vehicle.heading)
+            if distance != UNREACHABLE:
+                ego.remaining = distance
+            if distance == 0 and vehicle.status == DRIVING and has_arrived(map, world, k, cell, True):
+                ego.events |= EVENT_ARRIVED
     ego.offset_sum += ego.offset
     if is_ring(map) and ego.remaining <= 0 and vehicle.status == DRIVING:
         ego.events |= EVENT_ARRIVED
         ego.remaining = 0
     if ego.events & EVENTS_ENDING != 0 and vehicle.status == DRIVING:
-        leave(world, k)
-        vehicle.status = ARRIVED if ego.events & EVENTS_CRASHING == 0 else CRASHED
+        vehicle.next_status = ARRIVED if ego.events & EVENTS_CRASHING == 0 else CRASHED
+        leave_world(map, world, k)
     ego.events_seen |= ego.events
     if vehicle.status != DRIVING:
         ego.drive = HAS_ENDED

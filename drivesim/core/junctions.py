@@ -39,18 +39,15 @@ from drivesim.core.reservations import (
     do_ways_cross,
     entry_ahead,
     exit_of,
-    give_back,
     has_room_behind,
     hold_cells,
     is_first_at_entry,
-    is_held_by_others,
+    is_taken,
     let_in,
     ticks_to_pass,
 )
-from drivesim.core.rng import DRAW_TURN, below, tick_words
-from drivesim.core.world import DRIVING, GREEN, NO_LIGHT, RED, UNAWARE, YELLOW
+from drivesim.core.world import DRIVING, GREEN, NO_LIGHT, RED, UNAWARE, YELLOW, withdraw
 
-SPLIT_TURNS = 3  # traffic goes left, straight on and right with equal probability
 YIELD_DISTANCE = 10  # cells from the entry within which an ego that must be yielded to counts as approaching
 PATIENCE = 20  # ticks after which whoever has waited goes first
 TURN_TICKS = 3  # for which an ego that stands at the entry keeps its turn
@@ -121,7 +118,7 @@ def could_be_in_the_way(map, world, k, entry, j):
         return False
     if not has_room_behind(map, world, other_entry, other.heading, destination_of(world, j), 1):
         return False
-    return do_ways_cross(map, world, k, entry, j, other_entry)
+    return do_ways_cross(map, world, k, j)
 
 
 @kernel
@@ -178,7 +175,7 @@ def may_be_granted(map, world, k, entry):
         return False
     if not has_room_behind(map, world, entry, vehicle.heading, destination_of(world, k), 1):
         return False
-    if is_held_by_others(map, world, k, entry):
+    if is_taken(map, world, k):
         return False
     for j in range(world.num_vehicles):
         other = world.vehicles[j]
@@ -192,7 +189,7 @@ def may_be_granted(map, world, k, entry):
         if is_open(map, world, j, s, other_entry) and has_room_behind(
             map, world, other_entry, other.heading, destination_of(world, j), 1
         ):
-            if do_ways_cross(map, world, k, entry, j, other_entry):
+            if do_ways_cross(map, world, k, j):
                 return False
     return True
 
@@ -261,12 +258,12 @@ def hold_for_ego(map, world, k):
     had_turn = vehicle.may_enter != 0
     asked_at = vehicle.asked_at
     if had_turn:
-        give_back(map, world, k)
+        withdraw(map, world, k)
     if junction_of(map, vehicle.cell) >= 0:
         vehicle.may_enter = 1
         way = way_from(map, world.egos[k].goal, vehicle.cell)
         if way >= 0 and way != turned(vehicle.heading, 2):
-            hold_cells(map, world, k, vehicle.cell, vehicle.heading, True)
+            hold_cells(map, world, k, vehicle.cell, vehicle.heading)
         else:
             hold_reach(map, world, k)
         return
@@ -278,7 +275,7 @@ def hold_for_ego(map, world, k):
     if had_turn:
         if world.tick - world.egos[k].granted_at < TURN_TICKS:
             vehicle.may_enter = 1
-            hold_cells(map, world, k, next_cell(map, entry, vehicle.heading), vehicle.heading, True)
+            hold_cells(map, world, k, next_cell(map, entry, vehicle.heading), vehicle.heading)
         else:
             vehicle.asked_at = world.tick  # it has let its turn pass, and asks behind the others
 
@@ -299,6 +296,55 @@ def hold_reach(map, world, k):
 
 
 @kernel
+def let_turns_lapse(map, world):
+    """Take back what has been granted to traffic that has not entered, may no longer do so and can still stop.
+
+    Whoever is held back holds back those behind it, who come after it in turn.
+    """
+    has_lapsed = False
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and vehicle.may_enter != 0:
+            distance, entry = entry_ahead(map, world, k)
+            if distance >= braking_distance(vehicle.speed):
+                s = junction_ahead(map, entry, vehicle.heading)
+                is_over = map.junctions[s].control == SIGNALS and colour_for(map, world, s, vehicle.heading) != GREEN
+                if is_over or must_give_way(map, world, k, s, entry, True):
+                    withdraw(map, world, k)
+                    has_lapsed = True
+    while has_lapsed:
+        has_lapsed = False
+        for k in range(world.num_egos, world.num_vehicles):
+            vehicle = world.vehicles[k]
+            if vehicle.status == DRIVING and vehicle.may_enter != 0:
+                distance, _ = entry_ahead(map, world, k)
+                if distance >= 0 and not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+                    withdraw(map, world, k)
+                    has_lapsed = True
+
+
+@kernel
+def note_requests(map, world):
+    """Note which vehicles ask for a junction from now on, and which no longer do; how many wait."""
+    waiting = 0
+    for k in range(world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status != DRIVING or vehicle.may_enter != 0:
+            continue
+        if k >= world.num_egos:
+            distance, entry = entry_ahead(map, world, k)
+            if distance < 0 or not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+                vehicle.asked_at = -1
+                continue
+            s = junction_ahead(map, entry, vehicle.heading)
+            must_stand = map.junctions[s].control == ALL_WAY_STOP
+            if vehicle.asked_at < 0 and (not must_stand or (distance == 0 and vehicle.speed == 0)):
+                vehicle.asked_at = world.tick
+        waiting += vehicle.asked_at >= 0
+    return waiting
+
+
+@kernel
 def grant_junctions(map, world, options):
     """Let reservations lapse whose light has left green, or which must give way, in time to stop; note who asks; grant.
 
@@ -307,32 +353,11 @@ def grant_junctions(map, world, options):
     """
     if map.num_junctions == 0 or options.driver_model == UNAWARE:
         return
-    waiting = 0
     for k in range(world.num_egos):
         if world.vehicles[k].status == DRIVING:
             hold_for_ego(map, world, k)
-            waiting += world.vehicles[k].asked_at >= 0 and world.vehicles[k].may_enter == 0
-    for k in range(world.num_egos, world.num_vehicles):
-        vehicle = world.vehicles[k]
-        if vehicle.status != DRIVING:
-            continue
-        distance, entry = entry_ahead(map, world, k)
-        if distance < 0:
-            continue
-        s = junction_ahead(map, entry, vehicle.heading)
-        is_first = is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance)
-        if vehicle.may_enter != 0:
-            is_over = map.junctions[s].control == SIGNALS and colour_for(map, world, s, vehicle.heading) != GREEN
-            if is_over or not is_first or must_give_way(map, world, k, s, entry, True):
-                if braking_distance(vehicle.speed) <= distance:
-                    give_back(map, world, k)
-        elif not is_first:
-            vehicle.asked_at = -1  # who let it by has been held back
-        else:
-            must_stand = map.junctions[s].control == ALL_WAY_STOP
-            if vehicle.asked_at < 0 and (not must_stand or (distance == 0 and vehicle.speed == 0)):
-                vehicle.asked_at = world.tick
-            waiting += vehicle.asked_at >= 0
+    let_turns_lapse(map, world)
+    waiting = note_requests(map, world)
     while waiting > 0:
         best = -1
         best_entry = -1
@@ -350,13 +375,3 @@ def grant_junctions(map, world, options):
             return
         let_in(map, world, best, best_entry)
         waiting -= 1
-
-
-@kernel
-def next_destination(world, k):
-    """Where vehicle k, which has left a junction, goes at the next one: left, straight on or right.
-
-    The destinations of a map with junctions are numbered by the heading in which a way leaves them.
-    """
-    turn = below(tick_words(world, DRAW_TURN, k)[0], SPLIT_TURNS) - 1
-    return turned(world.vehicles[k].heading, -turn if world.is_mirrored != 0 else turn)

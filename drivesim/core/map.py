@@ -22,6 +22,12 @@ OFF_ROAD, LANE, SHOULDER, OBSTACLE, CROSSWALK, STOP_LINE, PARKING_BAY, EDGE = 0,
 ALL_HEADINGS = 15
 PORTAL = 128
 
+# --- the way from a cell: bits 0-2 are 1 + the heading that traffic takes, 0 = no way ------------------------------
+WAY = 7
+IS_DESTINATION = 8
+CHANGE_LEFT, CHANGE_RIGHT = 16, 32  # a change of lane to that side leads nearer, and this lane does not lead there
+FOR_EVER = 255  # a stay without an end
+
 UNREACHABLE = 65535  # distance of a cell without a legal way to the destination
 ROW_SHIFT = 30
 
@@ -49,6 +55,7 @@ GOAL = np.dtype(
         [
             ("heading", "i4"),  # 1 + the heading in which a tick must end there, 0 = any
             ("top_speed", "i4"),  # 1 + the greatest speed with which it may, 0 = any
+            ("next", "i4"),  # destinations that traffic may have after this one, one bit each, 0 = any
         ],
     )
 )
@@ -83,8 +90,8 @@ MAP = Structure(
         ("slots", "u2"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
         ("ground", "u1"),  # allowed headings | kind << 4 | PORTAL
         ("lanes", "u1"),  # lane index << 4 | signed distance from its centre + 8
-        ("ways", "u1"),  # destination by destination: 1 + the heading that traffic takes from every cell, 0 = no way
-        ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane, at most 255
+        ("ways", "u1"),  # destination by destination: the way from every cell | IS_DESTINATION | CHANGE_…
+        ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane
         ("passing", "u1"),  # the headings in which a cell may be used to overtake, one bit each
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
     ),
@@ -158,6 +165,27 @@ def paint(map, cell, kind, mask, lane, offset):
 
 
 @kernel
+def paint_passing(map, cell, mask):
+    """Let egos use a painted cell to overtake, in the headings of `mask`, one bit each; traffic never does."""
+    if map.passing[cell] == 0 and mask != 0:
+        map.num_passing += 1
+    map.passing[cell] = mask
+
+
+@kernel
+def lane_number(mask, row, col):
+    """The number of the lane of a cell with the headings `mask`, unless a road numbers its lanes otherwise.
+
+    Lanes run along their headings: a column of a north-south road, a row of an east-west one; of open ground, 0.
+    """
+    if mask == 1 << NORTH or mask == 1 << SOUTH:
+        return col & 15
+    if mask == 1 << EAST or mask == 1 << WEST:
+        return row & 15
+    return 0
+
+
+@kernel
 def open_portal(map, cell, heading, target):
     """Let `heading` lead from `cell` to `target`, and nowhere else; a cell is a portal in one heading at most."""
     map.ground[cell] = map.ground[cell] | PORTAL
@@ -221,6 +249,21 @@ def kind(map, cell):
 def allows(map, cell, heading):
     """Whether a cell may be driven in `heading`."""
     return map.ground[cell] >> heading & 1 == 1
+
+
+@kernel
+def headings_of_ego(map, cell):
+    """The mask of the headings in which an ego may drive a cell: those allowed to everybody, and those to overtake."""
+    mask = headings(map, cell)
+    if map.num_passing > 0:
+        mask |= map.passing[cell]
+    return mask
+
+
+@kernel
+def may_drive(map, cell, heading):
+    """Whether an ego may drive a cell in `heading`."""
+    return headings_of_ego(map, cell) >> heading & 1 == 1
 
 
 @kernel
@@ -345,20 +388,62 @@ def cell_towards(map, cell, heading, ahead, right):
 
 
 @kernel
+def are_parallel(map, cell, beside):
+    """Whether traffic may change from one cell to another beside it: both are plain lanes of one heading."""
+    mask = headings(map, cell)
+    if mask == 0 or mask & (mask - 1) != 0 or headings(map, beside) != mask:
+        return False
+    return kind(map, cell) == LANE and kind(map, beside) == LANE
+
+
+@kernel
 def way_from(map, destination, cell):
     """The heading that traffic takes from a cell to its destination, -1 where there is no way or no destination."""
     if destination < 0:
         return -1
-    return int(map.ways[destination * (map.rows + 2) * map.width + cell]) - 1
+    return int(map.ways[destination * (map.rows + 2) * map.width + cell] & WAY) - 1
 
 
 @kernel
-def distance_from(map, destination, cell):
-    """Moves from a cell to a destination, UNREACHABLE if no legal way leads there."""
-    return int(map.distances[destination * (map.rows + 2) * map.width + cell])
+def heading_on(map, destination, cell, heading):
+    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
+    way = way_from(map, destination, cell)
+    return way if way >= 0 else heading
+
+
+@kernel
+def ends_trip(map, destination, cell):
+    """Whether a cell is (one of) the cells of a destination of the traffic."""
+    return map.ways[destination * (map.rows + 2) * map.width + cell] & IS_DESTINATION != 0
+
+
+@kernel
+def num_layers(map):
+    """How many distances there are from a cell to a destination: one, or one for each heading of an ego."""
+    return 4 if map.has_goal_headings != 0 else 1
+
+
+@kernel
+def distances_begin(map, destination, heading):
+    """Where the distances to a destination begin in `map.distances`, for an ego of this heading."""
+    layer = destination
+    if map.has_goal_headings != 0:
+        layer = 4 * destination + heading
+    return layer * (map.rows + 2) * map.width
+
+
+@kernel
+def distance_from(map, destination, cell, heading):
+    """Moves from a cell to a destination for an ego of this heading, UNREACHABLE if no legal way leads there."""
+    return int(map.distances[distances_begin(map, destination, heading) + cell])
 
 
 @kernel
 def is_destination(map, destination, cell):
-    """Whether a cell is (one of) the cells of a destination."""
-    return map.distances[destination * (map.rows + 2) * map.width + cell] == 0
+    """Whether a cell is (one of) the cells of a destination, in whatever heading it has to be reached."""
+    if map.has_goal_headings == 0:
+        return map.distances[destination * (map.rows + 2) * map.width + cell] == 0
+    for heading in range(4):
+        if distance_from(map, destination, cell, heading) == 0:
+            return True
+    return False

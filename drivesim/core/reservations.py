@@ -11,20 +11,15 @@ from drivesim.core.map import (
     allows,
     cell_behind,
     give_slot,
+    heading_on,
     is_within,
     junction_ahead,
     kind,
     next_cell,
-    way_from,
 )
-from drivesim.core.world import DRIVING, leave, withdraw
+from drivesim.core.world import DRIVING, withdraw
 
-
-@kernel
-def heading_on(map, destination, cell, heading):
-    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
-    way = way_from(map, destination, cell)
-    return way if way >= 0 else heading
+ENTRY_SIGHT = 22  # cells: whoever has been let in sees its entry
 
 
 @kernel
@@ -52,11 +47,11 @@ def cells_to_entry(map, cell, heading, destination, distance):
 def entry_ahead(map, world, k):
     """Cells to the entry for which vehicle k has to ask now, and its cell; (-1, -1) if there is none within reach.
 
-    An ego asks where it stands.
+    An ego asks where it stands. Whoever has been let in keeps it in sight.
     """
     vehicle = world.vehicles[k]
-    distance = 0 if k < world.num_egos else reach_of(vehicle)
-    if k < world.num_egos and vehicle.speed != 0:
+    distance = 0 if k < world.num_egos else (ENTRY_SIGHT if vehicle.may_enter != 0 else reach_of(vehicle))
+    if is_within(map, vehicle.cell) or (k < world.num_egos and vehicle.speed != 0):
         return -1, -1
     return cells_to_entry(map, vehicle.cell, vehicle.heading, destination_of(world, k), distance)
 
@@ -97,56 +92,77 @@ def has_room_behind(map, world, entry, heading, destination, needed):
 
 
 @kernel
-def is_ahead_on_way(map, world, k, entry, j):
-    """Whether vehicle j drives on vehicle k's way, between its entry and the exit."""
+def way_in(map, world, k):
+    """The first cell that vehicle k still has to pass with its junction, and its heading there; (-1, heading) if none.
+
+    Its own if it is inside already, else the one behind its entry.
+    """
+    vehicle = world.vehicles[k]
+    if is_within(map, vehicle.cell):
+        return vehicle.cell, vehicle.heading
+    _, entry = entry_ahead(map, world, k)
+    return (next_cell(map, entry, vehicle.heading) if entry >= 0 else -1), vehicle.heading
+
+
+@kernel
+def is_ahead_on_way(map, world, k, j):
+    """Whether vehicle j drives ahead of vehicle k on k's way, up to its exit."""
     destination = destination_of(world, k)
     heading = world.vehicles[k].heading
     other = world.vehicles[j]
-    cell = next_cell(map, entry, heading)
-    for _ in range(map.num_slots):
+    cell = world.vehicles[k].cell
+    has_entered = is_within(map, cell)
+    for _ in range(map.num_slots + ENTRY_SIGHT):
+        way = heading_on(map, destination, cell, heading)
         if cell == other.cell:
-            return other.heading == heading or other.heading == heading_on(map, destination, cell, heading)
-        if not is_within(map, cell):
-            break
-        heading = heading_on(map, destination, cell, heading)
+            return other.heading == heading or other.heading == way
+        if has_entered and not is_within(map, cell):
+            return False
+        has_entered = has_entered or is_within(map, cell)
+        heading = way
         cell = next_cell(map, cell, heading)
     return False
 
 
 @kernel
-def is_held_by_others(map, world, k, entry):
-    """Whether somebody else has reserved a cell of vehicle k's way through the junction behind an entry, or its exit.
+def is_taken(map, world, k):
+    """Whether somebody who has been let in, or an ego in the junction, is in the way of vehicle k, which asks.
 
     Those ahead on the same way are no hindrance if as many free cells lie behind the junction as they and k need: so a
     platoon keeps its speed.
     """
-    destination = destination_of(world, k)
-    heading = world.vehicles[k].heading
-    cell = next_cell(map, entry, heading)
     num_ahead = 0
-    last = -1
+    for j in range(world.num_vehicles):
+        other = world.vehicles[j]
+        if j == k or other.status != DRIVING or other.may_enter == 0:
+            continue
+        if is_ahead_on_way(map, world, k, j):
+            num_ahead += 1
+        elif do_ways_cross(map, world, k, j):
+            return True
+    vehicle = world.vehicles[k]
+    destination = destination_of(world, k)
+    cell, heading = way_in(map, world, k)
     for _ in range(map.num_slots):
         holder = int(world.held[map.slots[cell] - 1]) - 1 if map.slots[cell] != 0 else -1
-        if holder >= 0 and holder != k and holder != last:
-            if not is_ahead_on_way(map, world, k, entry, holder):
-                return True
-            last = holder
-            num_ahead += 1
+        if holder >= 0 and holder != k and not is_ahead_on_way(map, world, k, holder):
+            return True
         if not is_within(map, cell):
             break
         heading = heading_on(map, destination, cell, heading)
         cell = next_cell(map, cell, heading)
-    return num_ahead > 0 and not has_room_behind(
-        map, world, entry, world.vehicles[k].heading, destination, num_ahead + 1
-    )
+    if num_ahead == 0:
+        return False
+    _, entry = entry_ahead(map, world, k)
+    return not has_room_behind(map, world, entry, vehicle.heading, destination, num_ahead + 1)
 
 
 @kernel
-def hold_cells(map, world, k, cell, heading, is_polite):
-    """Reserve vehicle k's way from a cell to the exit; with `is_polite` only what is free."""
+def hold_cells(map, world, k, cell, heading):
+    """Reserve what is free of vehicle k's way from a cell to the exit."""
     destination = destination_of(world, k)
     for _ in range(map.num_slots):
-        if map.slots[cell] != 0 and (not is_polite or world.held[map.slots[cell] - 1] == 0):
+        if map.slots[cell] != 0 and world.held[map.slots[cell] - 1] == 0:
             world.held[map.slots[cell] - 1] = k + 1
         if not is_within(map, cell):
             break
@@ -156,50 +172,46 @@ def hold_cells(map, world, k, cell, heading, is_polite):
 
 @kernel
 def let_in(map, world, k, entry):
-    """Reserve vehicle k's way through the junction behind an entry."""
+    """Reserve vehicle k's way through the junction behind an entry; in a platoon, what those ahead do not hold."""
     vehicle = world.vehicles[k]
-    hold_cells(map, world, k, next_cell(map, entry, vehicle.heading), vehicle.heading, False)
+    hold_cells(map, world, k, next_cell(map, entry, vehicle.heading), vehicle.heading)
     vehicle.may_enter = 1
     if k < world.num_egos:
         world.egos[k].granted_at = world.tick
 
 
 @kernel
-def give_back(map, world, k):
-    """Vehicle k gives back all that it has reserved; those ahead on the same way hold their cells again."""
-    withdraw(map, world, k)
-    for j in range(world.num_vehicles):
-        other = world.vehicles[j]
-        if j == k or other.status != DRIVING or other.may_enter == 0:
+def hold_ways(map, world):
+    """After cells have become free: whoever has been let in takes those on its way, before whoever follows it there.
+
+    So in a platoon each cell goes from one to the next, in whatever order the vehicles are stored.
+    """
+    for k in range(world.num_egos, world.num_vehicles):
+        if world.vehicles[k].status != DRIVING or world.vehicles[k].may_enter == 0:
             continue
-        if is_within(map, other.cell):
-            hold_cells(map, world, j, other.cell, other.heading, True)
-        else:
-            _, entry = entry_ahead(map, world, j)
-            if entry >= 0:
-                hold_cells(map, world, j, next_cell(map, entry, other.heading), other.heading, True)
+        destination = destination_of(world, k)
+        cell, heading = way_in(map, world, k)
+        if cell < 0:
+            continue
+        for _ in range(map.num_slots):
+            if map.slots[cell] != 0:
+                holder = int(world.held[map.slots[cell] - 1]) - 1
+                if holder < 0 or (holder >= world.num_egos and holder != k and is_ahead_on_way(map, world, holder, k)):
+                    world.held[map.slots[cell] - 1] = k + 1
+            if not is_within(map, cell):
+                break
+            heading = heading_on(map, destination, cell, heading)
+            cell = next_cell(map, cell, heading)
 
 
 @kernel
-def leave_world(map, world, k):
-    """Take vehicle k, which has crashed or arrived, out of the traffic."""
-    leave(world, k)
-    vehicle = world.vehicles[k]
-    vehicle.status = vehicle.next_status
-    vehicle.next_status = 0
-    if vehicle.may_enter != 0:
-        give_back(map, world, k)
-    vehicle.asked_at = -1
-
-
-@kernel
-def do_ways_cross(map, world, a, entry_a, b, entry_b):
-    """Whether the ways of two vehicles through a junction, from their entries to their exits, share a cell."""
-    heading_a = world.vehicles[a].heading
-    cell_a = next_cell(map, entry_a, heading_a)
+def do_ways_cross(map, world, a, b):
+    """Whether what two vehicles still have to pass with their junctions, up to their exits, has a cell in common."""
+    cell_a, heading_a = way_in(map, world, a)
     for _ in range(map.num_slots):
-        heading_b = world.vehicles[b].heading
-        cell_b = next_cell(map, entry_b, heading_b)
+        cell_b, heading_b = way_in(map, world, b)
+        if cell_a < 0 or cell_b < 0:
+            return False
         for _ in range(map.num_slots):
             if cell_a == cell_b:
                 return True
@@ -232,7 +244,7 @@ def ticks_to_pass(map, world, k, entry):
 
 @kernel
 def release_passed(map, world, k):
-    """After the advance, traffic vehicle k gives back the cells that it has passed; whether it has reached its exit."""
+    """After the advance, traffic vehicle k gives back the cells that it has passed; at its exit, its turn."""
     vehicle = world.vehicles[k]
     cell = vehicle.cell
     for _ in range(vehicle.speed):
@@ -243,8 +255,7 @@ def release_passed(map, world, k):
         # Crosswalks that belong to no junction need no reservation.
         if map.slots[before] != 0 and is_within(map, before) and not is_within(map, cell):
             withdraw(map, world, k)
-            return True
-    return False
+            return
 
 
 @kernel

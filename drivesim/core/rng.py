@@ -12,13 +12,14 @@ from drivesim.core.jit import kernel
 # What a draw is for: one number each, never reused, since renumbering changes every trajectory.
 DRAW_LEVEL_SEED = 0
 DRAW_DAWDLE = 1
-DRAW_TURN = 2
+DRAW_DESTINATION = 2
 DRAW_MAP = 3
 DRAW_OBSTACLES = 4
 DRAW_EGO = 5
 DRAW_TRAFFIC = 6
 DRAW_SIGNALS = 7
 DRAW_PEDESTRIAN = 8
+DRAW_STYLE = 9
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -53,6 +54,12 @@ def philox(key_0, key_1, counter_0, counter_1, counter_2, counter_3):
 def tick_words(world, purpose, index):
     """Four words for this world, episode and tick; `index` tells draws of one purpose apart."""
     return philox(world.key_0, world.key_1, world.episode & 0xFFFFFFFF, world.tick, purpose, index)
+
+
+@kernel
+def trip_word(world, k, n):
+    """A word for the n-th destination of vehicle k: it does not depend on when or where that is taken."""
+    return philox(world.key_0, world.key_1, world.episode & 0xFFFFFFFF, n, DRAW_DESTINATION, k)[0]
 
 
 @kernel

@@ -315,7 +315,7 @@ def _reference_scores(made: Made, about: About) -> dict[str, float]:
         lowest = about["ref_min_score"]
     else:
         rng = np.random.default_rng(0)
-        num_actions = len(made.config.scenario_class.actions)
+        num_actions = len(made.config.actions)
         lowest = _mean_return(made, lambda obs: rng.integers(num_actions, size=len(obs)))
     if not lowest < highest:
         raise ValueError(f"ref_max_score must be above ref_min_score, got {highest} and {lowest}")

@@ -62,7 +62,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
     ) -> None:
         entry, self.config, num_egos = multi_agent_config(env_id, num_agents, options)
         max_steps = checked_time_limit(max_episode_steps, entry.max_episode_steps)
-        self._engine = Engine(self.config, 1, batch.DISABLED, max_steps, num_egos=num_egos)
+        self._engine = Engine(self.config, 1, batch.DISABLED, self.config.max_steps(max_steps), num_egos=num_egos)
         self.render_mode = checked_render_mode(render_mode)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
         self.metadata = {
@@ -173,6 +173,16 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
                 info["cost"] = engine.costs[k].item()
             infos[agent] = info
         return infos
+
+    def level_text(self) -> str:
+        """The running episode's level as a text; as in `drivesim.env.DriveEnv.level_text`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if not self._engine.is_started:
+            raise gym.error.ResetNeeded("call reset() before level_text()")
+        return self._engine.level_text(0)
 
     def get_state(self) -> Array:
         """A copy of the world, (1,) records, with all that a continuation needs."""

@@ -98,7 +98,7 @@ def saved_moves(map, world, k, cell):
     """Moves to the goal saved by being on `cell` instead of here; far negative without a way."""
     if is_ring(map):
         return 0
-    distance = distance_from(map, world.egos[k].goal, cell)
+    distance = distance_from(map, world.egos[k].goal, cell, world.vehicles[k].heading)
     if distance == UNREACHABLE:
         return -1000
     return world.egos[k].remaining - distance

@@ -1,14 +1,14 @@
-"""`"full_grid"`: the whole map as codes, uint8 (rows, cols), north up.
+"""`"full_grid"`: the whole map as codes, uint8 (rows, cols), north up; where levels differ in size, of the largest.
 
-| code                      | meaning                                                            |
-|---------------------------|--------------------------------------------------------------------|
-| 0 … 7                     | off-road, road of several headings, shoulder, obstacle, crosswalk,  |
-|                           | stop line showing green, parking bay, goal                          |
-| 8, 9                      | stop line showing yellow, red                                       |
-| 10 … 13                   | one-way lane heading north, east, south, west                       |
-| 14                        | pedestrian on the crosswalk                                         |
-| 15 + 6 · heading + speed  | a vehicle                                                           |
-| 39 + 6 · heading + speed  | the ego                                                             |
+| code                          | meaning                                                            |
+|-------------------------------|--------------------------------------------------------------------|
+| 0 … 7                         | off-road, road of several headings, shoulder, obstacle, crosswalk,  |
+|                               | stop line showing green, parking bay, goal                          |
+| 8, 9                          | stop line showing yellow, red                                       |
+| 10 … 13                       | one-way lane heading north, east, south, west                       |
+| 14                            | pedestrian on the crosswalk                                         |
+| 15 + 7 · heading + 1 + speed  | a vehicle; the speed of an ego that moves backwards is -1           |
+| 43 + 7 · heading + 1 + speed  | the ego                                                             |
 """
 
 import numpy as np
@@ -18,6 +18,7 @@ from drivesim.core.jit import kernel
 from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     LANE,
+    OFF_ROAD,
     STOP_LINE,
     cell_at,
     col_of,
@@ -35,8 +36,9 @@ GOAL = 7
 ONE_WAY = 10
 PEDESTRIAN = 14
 VEHICLE = 15
-EGO = 39
-NUM_CODES = 63
+EGO = 43
+NUM_SPEEDS = 7  # -1 … 5
+NUM_CODES = 71
 
 
 @kernel
@@ -70,9 +72,15 @@ def code_of(map, world, k, cell):
 
 
 @kernel
-def index_of(map, cell):
+def motion_of(vehicle):
+    """Heading and speed of a vehicle in one number, 0 … 27."""
+    return NUM_SPEEDS * vehicle.heading + 1 + vehicle.speed
+
+
+@kernel
+def index_of(map, options, cell):
     """Where a cell stands in the observation."""
-    return row_of(map, cell) * map.cols + col_of(map, cell)
+    return row_of(map, cell) * options.cols + col_of(map, cell)
 
 
 @kernel
@@ -83,22 +91,25 @@ def encode(map, world, k, options, scratch, out):
         map: the map.
         world: the world.
         k: the ego that is shown as such.
-        options: unused.
+        options: the rows and columns of the largest map.
         scratch: unused.
-        out: uint8 (rows * cols,).
+        out: uint8 (rows * cols,); beyond the map it is off the road.
     """
+    if map.rows < options.rows or map.cols < options.cols:
+        for n in range(options.rows * options.cols):
+            out[n] = OFF_ROAD
     for row in range(map.rows):
         for col in range(map.cols):
-            out[row * map.cols + col] = code_of(map, world, k, cell_at(map, row, col))
+            out[row * options.cols + col] = code_of(map, world, k, cell_at(map, row, col))
     for p in range(world.num_people):
         if world.people[p].status == CROSSING:
-            out[index_of(map, world.people[p].cell)] = PEDESTRIAN
+            out[index_of(map, options, world.people[p].cell)] = PEDESTRIAN
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status == DRIVING and j != k:
-            out[index_of(map, vehicle.cell)] = VEHICLE + 6 * vehicle.heading + vehicle.speed
+            out[index_of(map, options, vehicle.cell)] = VEHICLE + motion_of(vehicle)
     ego = world.vehicles[k]
-    out[index_of(map, ego.cell)] = EGO + 6 * ego.heading + ego.speed
+    out[index_of(map, options, ego.cell)] = EGO + motion_of(ego)
     return 0
 
 

@@ -12,10 +12,10 @@
 | 7     | `signal`          | stop line: 64 not for me or of no junction, 80 give way, 96 stop, 128 green, 192   |
 |       |                   | yellow, 255 red; crosswalk: 32                                                     |
 | 8     | `route`           | 128 + 8 · (moves to the goal saved by being here), clipped to 1 … 255; 0 no way    |
-| 9     | `own_speed`       | 51 · my speed, everywhere                                                          |
+| 9     | `own_speed`       | 42 · (my speed + 1), everywhere                                                    |
 
-On a ring there is no goal: `route` is 128 everywhere on the road. Cells outside the map are 0 in every plane but the
-last.
+An ego that moves backwards has the speed -1. On a ring there is no goal: `route` is 128 everywhere on the road. Cells
+outside the map are 0 in every plane but the last.
 """
 
 import numpy as np
@@ -38,6 +38,7 @@ from drivesim.core.map import (
     cell_behind_for_ego,
     cell_towards,
     col_of,
+    distances_begin,
     headings,
     is_ring,
     junction_ahead,
@@ -129,7 +130,7 @@ def mark_road(map, world, k, options, num_cells, out):
     remaining = world.egos[k].remaining
     width = 2 * options.beside + 1
     # What the loop would read again for every cell, since a byte that is written could be any of them.
-    distances = world.egos[k].goal * (map.rows + 2) * map.width
+    distances = distances_begin(map, world.egos[k].goal, heading)
     step = map.steps[heading]
     repeats = is_ring(map)
     is_wide = map.half_lane > 0
@@ -220,8 +221,9 @@ def encode(map, world, k, options, scratch, out):
         out[n] = 0
     mark_road(map, world, k, options, num_cells, out)
     mark_moving(map, world, k, options, num_cells, out)
+    own_speed = 42 * (world.vehicles[k].speed + 1)
     for n in range(9 * num_cells, 10 * num_cells):
-        out[n] = 51 * world.vehicles[k].speed
+        out[n] = own_speed
     return 0
 
 

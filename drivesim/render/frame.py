@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from drivesim.core.map import CROSSWALK, LANE, OBSTACLE, OFF_ROAD, PARKING_BAY, SHOULDER, STOP_LINE
+from drivesim.core.texts import A_VEHICLE, A_WALKER, AN_EGO
 from drivesim.core.world import ABSENT, CRASHED, NOBODY
+from drivesim.levels.alphabet import aligned, word_text
+from drivesim.levels.ground import Ground
 from drivesim.render import palette
-from drivesim.render.ground import GOAL, HEADING_OF_MASK, SEVERAL_HEADINGS, level_of, stop_lines
 from drivesim.render.scene import Points, Scene
 from drivesim.render.sprites import STEPS_PER_TURN, sprite
-from drivesim.render.state import State, completion_of, place_of
+from drivesim.render.state import State, completion_of
 from drivesim.render.tiles import ground_picture
 from drivesim.render.view import DEFAULT_SIZE, View, cell_for, view_of
 
@@ -22,9 +24,7 @@ Array = np.ndarray[Any, Any]
 
 Saliency = Sequence[tuple[int, int, float]]
 TINT = 0.75  # opacity of the most salient cell
-ARROWS = "^>v<"
-SIGNAL_LETTERS = "gyr"
-LETTERS = {OFF_ROAD: ".", SHOULDER: ":", OBSTACLE: "#", CROSSWALK: "%", STOP_LINE: "=", PARKING_BAY: "P", GOAL: "G"}
+COLOURS = ("green", "yellow", "red")
 
 
 def draw_frame(
@@ -88,46 +88,39 @@ def _tint(picture: Array, view: View, row: float, col: float, opacity: float) ->
     picture[rows, cols] = part * (1.0 - opacity) + np.array(palette.SALIENCY, np.float32) * opacity
 
 
-def _letter(bits: int) -> str:
-    """The letter of a cell of the map."""
-    kind, heading = bits >> 4, int(HEADING_OF_MASK[bits & 15])
-    if kind != LANE:
-        return LETTERS[kind]
-    if heading < SEVERAL_HEADINGS:
-        return ARROWS[heading]
-    return "+" if heading == SEVERAL_HEADINGS else "."
-
-
 def draw_text(state: State) -> str:
-    """The part of the world that `draw_frame` shows, one letter per cell, and a line of figures.
+    """The part of the world that `draw_frame` shows, in the words of `drivesim.levels.alphabet`, and a line of figures.
 
-    `E` is the ego, `X` a wreck, a digit another vehicle and its speed, `g`, `y` and `r` stop lines with their
-    signal's colour, `p` a pedestrian; everything else as in the scenarios' drawings.
+    Vehicles are all of one class, `a`; a wreck is an `X`; the colours of signals, north-south and east-west, stand in
+    the line of figures.
     """
-    view, level, world = view_of(state), level_of(state), state.world
-    rows, cols = level.rows, level.cols
-    letters = [[_letter(bits) for bits in line] for line in level.grid("ground").tolist()]
-    for row, col, heading, number in stop_lines(level):
-        letters[row][col] = SIGNAL_LETTERS[int(world["lamps"]["colour_1" if heading & 1 else "colour_0"][number])]
-    for pedestrian in world["people"][: int(world["num_people"])]:
-        if pedestrian["status"] != NOBODY:
-            row, col = place_of(state.map, int(pedestrian["cell"]))
-            letters[row][col] = "p"
+    view, world, ground = view_of(state), state.world, Ground(state.map)
+    rows, cols = ground.rows, ground.cols
+    cells = [[(row + 1) * ground.width + col + 1 for col in range(cols)] for row in range(rows)]
+    words = {cell: ground.word(cell, has_numbers=False) for row in cells for cell in row}
+    for person in world["people"][: int(world["num_people"])]:
+        if person["status"] != NOBODY:
+            cell = int(person["cell"])
+            words[cell] = replace(words[cell], who=A_WALKER, pace=int(person["heading"]))
     vehicles = world["vehicles"][: int(world["num_vehicles"])]
+    wrecks = set(vehicles["cell"][vehicles["status"] == CRASHED].tolist())
     for k in reversed(range(len(vehicles))):
-        vehicle = vehicles[k]
-        if vehicle["status"] != ABSENT:
-            row, col = place_of(state.map, int(vehicle["cell"]))
-            letter = "E" if k < int(world["num_egos"]) else str(int(vehicle["speed"]))
-            letters[row][col] = "X" if vehicle["status"] == CRASHED else letter
-    lines = []
+        cell = int(vehicles["cell"][k])
+        if vehicles["status"][k] != ABSENT:
+            is_ego = k < int(world["num_egos"])
+            who = {"who": AN_EGO, "number": k} if is_ego else {"who": A_VEHICLE, "name": "a"}
+            words[cell] = replace(words[cell], **who, pace=int(vehicles["speed"][k]))
+    texts = [["X" if cell in wrecks else word_text(words[cell]) for cell in row] for row in cells]
+    shown = []
     first_row, first_col = math.floor(view.first_row), math.floor(view.first_col)
     for row in range(first_row, first_row + view.rows):
         at_row = row % rows if view.row_period else row
         if 0 <= at_row < rows:
             columns = range(first_col, first_col + view.cols)
-            shown = [col % cols for col in columns if view.col_period or 0 <= col < cols]
-            lines.append(" ".join(letters[at_row][col] for col in shown))
-    speed = int(vehicles["speed"][0])
-    lines.append(f"tick {int(world['tick'])}   speed {speed}   route {completion_of(world):.0%}")
-    return "\n".join(lines) + "\n"
+            shown.append([texts[at_row][col % cols] for col in columns if view.col_period or 0 <= col < cols])
+    figures = f"tick {int(world['tick'])}   speed {int(vehicles['speed'][0])}   route {completion_of(world):.0%}"
+    for number in range(int(state.map["num_junctions"])):
+        lamp = world["lamps"][number]
+        colours = (COLOURS[int(lamp[name])] for name in ("colour_0", "colour_1"))
+        figures += f"   signal {number + 1} {'/'.join(colours)}"
+    return aligned(shown) + figures + "\n"

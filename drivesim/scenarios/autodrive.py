@@ -70,10 +70,11 @@ def lay(map, world, options, scratch):
             paint(map, cell_at(map, row, col), LANE, ALL_HEADINGS, 0, 0)
     stream, heading = stream_of(world)
     west_end, east_end = cell_at(map, stream, 0), cell_at(map, stream, SIZE - 1)
-    if heading == EAST:
-        open_portal(map, east_end, EAST, west_end)
-    else:
-        open_portal(map, west_end, WEST, east_end)
+    if options.level[AT.crossing_cars] > 0:
+        if heading == EAST:
+            open_portal(map, east_end, EAST, west_end)
+        else:
+            open_portal(map, west_end, WEST, east_end)
     start = start_of(map, world)
     for n in range(options.level[AT.num_obstacles]):
         row = 1 + level_below(world, DRAW_OBSTACLES, 2 * n, SIZE - 2)
@@ -88,7 +89,7 @@ def lay(map, world, options, scratch):
     for col in range(SIZE):
         scratch[col] = cell_at(map, 0, col)
     measure_distances(map, 0, SIZE, scratch)
-    route = distance_from(map, 0, start)
+    route = distance_from(map, 0, start, NORTH)
     return route != UNREACHABLE and 3 * (route + LONGEST_WAIT) <= 2 * options.certified_within
 
 
@@ -116,17 +117,24 @@ class Autodrive(Scenario):
     the northern edge. One row is crossed by up to three cars that keep their speed whatever happens.
 
     ```text
-    G G G G G G G G G G      G  goal
-    . . # . . . . . . .      #  obstacle
-    . . . . . # . . . .      .  open ground
-    . . . . . . . . . .
-    > . . > . . > . . .      >  crossing car
-    . . . . . . . . . .
-    . # . . . . . # . .
-    . . . . # . . . . .
-    . . # . . . . . . .
-    . . E . . . . . . .      E  ego
+    speed_limit = 2
+    egos.heading = [0]
+    a.heading = "east"
+
+    +G0 +G0 +G0 +G0 +G0 +G0 +G0 +G0 +G0 +G0
+    +   +   #   +   +   +   +   +   +   +
+    +   +   +   +   +   #   +   +   +   +
+    +   +   +   +   +   +   +   +   +   +
+    +a1 +   +   +a1 +   +   +a1 +   +   @+
+    +   +   +   +   +   +   +   +   +   +
+    +   #   +   +   +   +   +   #   +   +
+    +   +   +   +   #   +   +   +   +   +
+    +   +   #   +   +   +   +   +   +   +
+    +   +   +E0 +   +   +   +   +   +   +
     ```
+
+    In the words of `drivesim.levels.alphabet`: `+` open ground, `#` obstacle, `a1` crossing car with
+    speed 1, `@+` where the stream leads on at the other side, `E0` the ego, `G0` its goal.
 
     ## Actions
     `Discrete(4)`: there is no IDLE; at top speed FASTER holds it, above speed 1 so do LEFT and RIGHT.
@@ -140,7 +148,7 @@ class Autodrive(Scenario):
 
     ## Observations
     `observation="full_grid"` (default): `Box(0, 62, (10, 10), uint8)`, one code per cell: 1 open ground, 3 obstacle,
-    7 goal, 15 + 6 · heading + speed a car, 39 + 6 · heading + speed the ego (headings N E S W = 0 … 3).
+    7 goal, 16 + 7 · heading + speed a car, 44 + 7 · heading + speed the ego (headings N E S W = 0 … 3).
     `"grid"` and `"features"` are ego-centred; see `drivesim.observations`.
 
     ## Rewards

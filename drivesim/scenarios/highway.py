@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.map import EAST, LANE, cell_at, next_cell, open_portal, paint, set_size
+from drivesim.core.map import EAST, LANE, cell_at, lane_number, next_cell, open_portal, paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_words
+from drivesim.core.styles import draw_style
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
@@ -46,7 +47,7 @@ def lay(map, world, options, scratch):
     map.speed_limit = options.speed_limit
     for lane in range(lanes):
         for col in range(length):
-            paint(map, cell_at(map, 1 + lane, col), LANE, EAST_ONLY, lane, 0)
+            paint(map, cell_at(map, 1 + lane, col), LANE, EAST_ONLY, lane_number(EAST_ONLY, 1 + lane, col), 0)
         open_portal(map, cell_at(map, 1 + lane, length - 1), EAST, cell_at(map, 1 + lane, 0))
     return True
 
@@ -80,6 +81,7 @@ def populate(map, world, options, scratch):
         if cell < 0:
             return False
         place(world, egos + n, cell, EAST, 0, top_speed)
+        draw_style(world, options, egos + n)
     world.num_vehicles = egos + options.level[AT.num_vehicles]
     for k in range(world.num_vehicles):
         wish = EGO_SPEED if k < egos else world.vehicles[k].top_speed
@@ -96,12 +98,18 @@ class Highway(Scenario):
     itself its own limit. The time is set so that whoever stays behind the car ahead mostly runs out of it.
 
     ```text
-    ................................      .  verge
-    > > > 2 > > > > > 3 > > > 2 > >      >  lane
-    > > > > > E > > 1 > > > > > > >      E  ego, 1-5 traffic and its speed
-    > > 3 > > > > 2 > > > > > 2 > >
-    ................................
+    ring_cols = 14
+    a.top_speed = 3
+
+    .   . . .   . . .   . . . .   . . .
+    >   > > >a2 > > >   > > > >a2 > > @>
+    >   > > >   > > >E0 > > > >   > > @>
+    >   > > >a3 > > >   > > > >   > > @>
+    .   . . .   . . .   . . . .   . . .
     ```
+
+    In the words of `drivesim.levels.alphabet`: `.` verge, `>` lane, `@>` one that leads on at its other
+    end, `E0` the ego, `a2` traffic with speed 2.
 
     ## Actions
     `Discrete(5)`.
@@ -185,6 +193,12 @@ class Highway(Scenario):
         """The ego and the traffic."""
         assert isinstance(level, HighwayConfig)
         return 1 + level.num_vehicles
+
+    @classmethod
+    def storage(cls, level: LevelConfig) -> int:
+        """The length of the ring: all could gather in one lane."""
+        assert isinstance(level, HighwayConfig)
+        return level.length
 
     @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:

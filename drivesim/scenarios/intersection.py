@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
+    ALL_HEADINGS,
     EAST,
     LANE,
     LEFT_SIDE,
@@ -14,16 +15,20 @@ from drivesim.core.map import (
     STOP_LINE,
     UNREACHABLE,
     cell_at,
+    col_of,
     distance_from,
     has_several_headings,
     headings,
+    lane_number,
     open_portal,
     paint,
+    row_of,
     set_size,
     turned,
 )
 from drivesim.core.reservations import number_slots
 from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
+from drivesim.core.styles import draw_style
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
@@ -76,7 +81,8 @@ def lay(map, world, options, scratch):
             cell = lane_cell(map, heading, n)
             mask = headings(map, cell)
             where = STOP_LINE if n == BOX - 1 and mask == 0 else LANE
-            paint(map, cell, where, mask | 1 << heading, heading, 0)
+            mask |= 1 << heading
+            paint(map, cell, where, mask, lane_number(mask, row_of(map, cell), col_of(map, cell)), 0)
         open_portal(map, lane_cell(map, heading, SIZE - 1), heading, lane_cell(map, heading, 0))
     map.num_junctions = 1
     junction = map.junctions[0]
@@ -91,6 +97,7 @@ def lay(map, world, options, scratch):
         scratch[0] = lane_cell(map, heading, BOX + 1 + options.level[AT.distance])
         measure_distances(map, heading, 1, scratch)
         measure_ways(map, heading, 1, scratch)
+        map.goals[heading].next = ALL_HEADINGS & ~(1 << turned(heading, 2))  # nobody turns back
     return True
 
 
@@ -150,6 +157,7 @@ def populate(map, world, options, scratch):
             if world.occupants[cell] == 0 and not has_several_headings(map, cell):
                 found = True
                 place(world, egos + n, cell, heading, 0, 2)
+                draw_style(world, options, egos + n)
                 turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
                 world.vehicles[egos + n].destination = turned(heading, turn)
                 break
@@ -157,8 +165,8 @@ def populate(map, world, options, scratch):
             return False
     world.num_vehicles = egos + options.level[AT.num_vehicles]
     for k in range(egos, world.num_vehicles):
-        world.vehicles[k].speed = fastest_start(map, world, k, 2)
-    route = distance_from(map, goal, start)
+        world.vehicles[k].speed = fastest_start(map, world, k, world.vehicles[k].top_speed)
+    route = distance_from(map, goal, start, approach)
     return route != UNREACHABLE and 3 * (route + cycle) <= 2 * options.certified_within
 
 
@@ -172,15 +180,20 @@ class Intersection(Scenario):
     through the junction (`drivesim.core.junctions`) and comes back at the other side when it leaves the map.
 
     ```text
-    . . . v ^ . . .      v ^ < >  one-way lanes     .  off-road
-    . . . v ^ . . .
-    . . . = ^ . . .      =  stop line
-    < < < + + = < <      +  junction cell, two headings allowed
-    > > = + + > > G      G  goal on the given exit
-    . . . v = . . .
-    . . . v ^ . . .
-    . . . v E . . .      E  ego
+    speed_limit = 2
+
+    .  . .  v   @^  .  .   .
+    .  . .  v   ^   .  .   .
+    .  . .  |v  ^   .  .   .
+    @< < <  *v< *^< |< <   <
+    >  > |> *v> *^> >  >G0 @>
+    .  . .  v   |^  .  .   .
+    .  . .  v   ^   .  .   .
+    .  . .  @v  ^E0 .  .   .
     ```
+
+    In the words of `drivesim.levels.alphabet`: `^` lane, `*^>` cell of the junction with two headings,
+    `|^` stop line of its signal, `@^` end of the map, `E0` the ego, `G0` its goal.
 
     ## Actions
     `Discrete(5)`.
@@ -260,6 +273,11 @@ class Intersection(Scenario):
         """The ego and the traffic."""
         assert isinstance(level, IntersectionConfig)
         return 1 + level.num_vehicles
+
+    @classmethod
+    def storage(cls, level: LevelConfig) -> int:
+        """The cells of a lane beside the junction: it leads on from one edge of the map to the other."""
+        return SIZE - 2
 
     @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:

@@ -72,7 +72,7 @@ def populate(map, world, options, scratch):
     start = cell_at(map, options.level[AT.length] - 1, centre + level_below(world, DRAW_EGO, 0, 3) - 1)
     place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
-    route = distance_from(map, 0, start)
+    route = distance_from(map, 0, start, NORTH)
     return route != UNREACHABLE and 3 * route <= 2 * options.certified_within
 
 
@@ -85,13 +85,17 @@ class LaneKeep(Scenario):
     carried off the lane. Arriving is not enough, the mean distance from the centre counts.
 
     ```text
-    . . . G G G G G . .      G  goal
-    . . . ^ ^ ^ ^ ^ . .      ^  lane, one way
-    . . ^ ^ ^ ^ ^ . . .      .  off-road
-    . ^ ^ ^ ^ ^ . . . .
-    . ^ ^ ^ ^ ^ . . . .
-    . . ^ ^ E ^ ^ . . .      E  ego
+    speed_limit = 3
+    half_lane = 2
+
+    .   .   ^G0 ^G0 ^G0 ^G0 ^G0 .   .
+    .   .   ^   ^   ^   ^   ^   .   .
+    .   ^   ^   ^   ^   ^   .   .   .
+    ^   ^   ^   ^   ^   .   .   .   .
+    .   ^   ^   ^E0 ^   ^   .   .   .
     ```
+
+    In the words of `drivesim.levels.alphabet`: `^` lane, one way, `.` off-road, `E0` the ego, `G0` its goal.
 
     ## Actions
     `Discrete(5)`.

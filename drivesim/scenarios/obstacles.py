@@ -13,6 +13,7 @@ from drivesim.core.map import (
     cell_at,
     distance_from,
     kind,
+    lane_number,
     paint,
     set_size,
 )
@@ -51,7 +52,7 @@ def lay_row(map, row, lanes):
     """A row of free road: lanes and a shoulder; the goal's row has none."""
     for col in range(1, lanes + 2):
         where = SHOULDER if col == lanes + 1 and row > 0 else LANE
-        paint(map, cell_at(map, row, col), where, NORTH_ONLY, col, 0)
+        paint(map, cell_at(map, row, col), where, NORTH_ONLY, lane_number(NORTH_ONLY, row, col), 0)
 
 
 @kernel
@@ -59,7 +60,7 @@ def block(map, row, col):
     """Put an obstacle on a road cell; anything else stays what it is."""
     cell = cell_at(map, row, col)
     if kind(map, cell) == LANE or kind(map, cell) == SHOULDER:
-        paint(map, cell, OBSTACLE, 0, col, 0)
+        paint(map, cell, OBSTACLE, 0, 0, 0)
 
 
 @kernel
@@ -112,7 +113,7 @@ def populate(map, world, options, scratch):
     start = cell_at(map, options.level[AT.length] - 1, 1 + level_below(world, DRAW_EGO, 0, options.level[AT.num_lanes]))
     place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
-    route = distance_from(map, 0, start)
+    route = distance_from(map, 0, start, NORTH)
     return route != UNREACHABLE and 3 * route <= 2 * options.certified_within
 
 
@@ -125,15 +126,20 @@ class Obstacles(Scenario):
     a wrong lane must be left in time, and a fast car may see the opening too late.
 
     ```text
-    . G G G G G G .      G  goal
-    . ^ ^ ^ ^ ^ : .      ^  lane, one way    :  shoulder
-    . # # ^ # # # .      #  obstacle: a wall with one opening
-    . ^ ^ ^ ^ ^ : .
-    . ^ # # # ^ : .      a dead end: the lane between two fences
-    . ^ # ^ # ^ : .
-    . ^ # ^ # ^ # .
-    . ^ ^ E ^ ^ : .      E  ego              .  off-road
+    speed_limit = 3
+
+    . ^G0 ^G0 ^G0 ^G0 ^G0 ^G0 .
+    . ^   ^   ^   ^   ^   :^  .
+    . #   #   ^   #   #   #   .
+    . ^   ^   ^   ^   ^   :^  .
+    . ^   #   #   #   ^   :^  .
+    . ^   #   ^   #   ^   :^  .
+    . ^   #   ^   #   ^   #   .
+    . ^   ^   ^E0 ^   ^   :^  .
     ```
+
+    In the words of `drivesim.levels.alphabet`: `^` lane, one way, `:^` shoulder, `#` obstacle, in the
+    third row a wall with one opening, below it a dead end between two fences, `E0` the ego, `G0` its goal.
 
     ## Actions
     `Discrete(5)`.

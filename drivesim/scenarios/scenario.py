@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from drivesim.core.batch import BY_OPTIONS
+from drivesim.core.batch import BY_LIBRARY, BY_OPTIONS
 from drivesim.core.map import map_dtype
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
@@ -66,7 +66,10 @@ class Scenario:
     populate: ClassVar[Callable[..., Any]]
     """Kernel that fills a blank world, or refuses the draw, `core.batch.POPULATE`."""
     maps_by: ClassVar[int] = BY_OPTIONS
-    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own."""
+    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own; BY_LIBRARY: levels are given, as texts,
+    and neither `lay` nor `populate` nor a shape is."""
+    level: ClassVar[str]
+    """BY_LIBRARY: the text of the level that there is if none is given."""
     has_portals: ClassVar[bool] = False
     """Whether the road leads from one end of the map to another."""
     num_junctions: ClassVar[int] = 0
@@ -76,9 +79,9 @@ class Scenario:
     has_ways: ClassVar[bool] = False
     """Whether traffic follows ways to its destinations; else it drives straight on."""
     has_passing: ClassVar[bool] = False
-    """Whether there are cells on which overtaking is allowed."""
+    """Whether there is memory for cells on which overtaking is allowed."""
     has_goal_headings: ClassVar[bool] = False
-    """Whether a goal must be reached in a heading, so that the distance to it depends on the ego's."""
+    """Whether a goal must be reached in a heading, so that distances depend on the ego's; `lay` tells the map so."""
     window: ClassVar[Window]
     speed_limit: ClassVar[int]
     """Speed limit, cells per tick; `lay` finds it in `options.speed_limit`."""
@@ -87,11 +90,18 @@ class Scenario:
     driver_model: ClassVar[int] = KRAUSS
     dawdle: ClassVar[float] = 0.0
     """Probability with which traffic dawdles."""
+    styles: ClassVar[tuple[int, int, int]] = (0, 1, 0)
+    """Weights of calm, normal and hasty drivers in the traffic, for a `populate` that draws them: `core.styles`."""
     observation: ClassVar[str] = "grid"
     """The default observation."""
     max_egos: ClassVar[int] = 1
     actions: ClassVar[tuple[str, ...]] = ACTIONS
     """`ACTIONS`, or `ACTIONS_WITHOUT_IDLE`."""
+
+    @classmethod
+    def generates_levels(cls) -> bool:
+        """Whether there is a generator, with difficulties and splits; else levels are given, as texts."""
+        return cls.maps_by != BY_LIBRARY
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:
@@ -102,6 +112,11 @@ class Scenario:
     def num_vehicles(cls, level: LevelConfig) -> int:
         """Vehicles of a level, the ego included."""
         return 1
+
+    @classmethod
+    def storage(cls, level: LevelConfig) -> int | None:
+        """Cells of the smallest cycle of the traffic, see `core.certificate`; None = there is none that could fill."""
+        return None
 
     @classmethod
     def map_dtype(cls, level: LevelConfig) -> np.dtype[np.void]:
@@ -128,3 +143,15 @@ class Scenario:
         count = cls.num_vehicles(level)
         if count > MAX_VEHICLES:
             raise ValueError(f"{count} vehicles do not fit: at most {MAX_VEHICLES}, the ego included")
+        cls.check_traffic(level, num_egos=1)
+
+    @classmethod
+    def check_traffic(cls, level: LevelConfig, num_egos: int) -> None:
+        """Refuse more vehicles than can drive without ever standing for good, egos included."""
+        storage = cls.storage(level)
+        count = cls.num_vehicles(level) - 1 + num_egos
+        if storage is not None and count >= storage:
+            raise ValueError(
+                f"num_vehicles must leave a free cell on the smallest cycle of the road, which has {storage}, "
+                f"but there are {count} with the {'ego' if num_egos == 1 else f'{num_egos} egos'}"
+            )

@@ -7,11 +7,11 @@
     ''', E=Car(NORTH, speed=2), a=Car(NORTH, speed=1))
 
 A capital letter is an ego, a small one traffic; under a car lies a lane in its heading unless its `on` says
-otherwise. `.` off-road, `#` obstacle, `^ > v <` lanes, `^>` a corner with both headings and so on, `+` with all four,
-`:` a northbound shoulder, `G` goal, `|^ |> |v |<` stop lines in that heading, `=` a crosswalk with all headings.
+otherwise. All else is the alphabet of levels, `drivesim.levels.alphabet`, built by its kernel; `:` alone is a
+northbound shoulder, `=` a crosswalk and `G` a goal in all headings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,48 +20,20 @@ from records import ROOMY_MAP, ROOMY_WORLD, frame_of, rows_and_cols, tick_worlds
 from drivesim.core import event_table
 from drivesim.core import world as w
 from drivesim.core.batch import begin_drives
-from drivesim.core.map import (
-    ALL_HEADINGS,
-    CROSSWALK,
-    EAST,
-    LANE,
-    NORTH,
-    OBSTACLE,
-    OFF_ROAD,
-    PORTAL,
-    SHOULDER,
-    SOUTH,
-    STOP_LINE,
-    WEST,
-    open_portal,
-    paint,
-    set_size,
-    turned,
-)
+from drivesim.core.map import ALL_HEADINGS, JUNCTION, PORTAL, SIGNALS, STOP_LINE, paint_passing, turned
 from drivesim.core.options import OPTIONS
-from drivesim.core.reservations import number_slots
+from drivesim.core.texts import A_VEHICLE, AN_EGO, UNSAID
 from drivesim.core.ways import measure_distances, measure_ways
-from drivesim.core.world import place, withdraw
+from drivesim.core.world import withdraw
+from drivesim.levels.alphabet import ARROWS, Word, class_name, read_word, word_text
+from drivesim.levels.building import build_into
+from drivesim.levels.head import line_text
+from drivesim.levels.reading import Facts, split
 
-GROUND = {
-    ".": (OFF_ROAD, 0),
-    "#": (OBSTACLE, 0),
-    "^": (LANE, 1 << NORTH),
-    ">": (LANE, 1 << EAST),
-    "v": (LANE, 1 << SOUTH),
-    "<": (LANE, 1 << WEST),
-    "|^": (STOP_LINE, 1 << NORTH),
-    "|>": (STOP_LINE, 1 << EAST),
-    "|v": (STOP_LINE, 1 << SOUTH),
-    "|<": (STOP_LINE, 1 << WEST),
-    "+": (LANE, ALL_HEADINGS),
-    ":": (SHOULDER, 1 << NORTH),
-    "=": (CROSSWALK, ALL_HEADINGS),
-    "G": (LANE, ALL_HEADINGS),
-}
-for one, other in ("^>", "^<", "v>", "v<", "^v", "<>"):
-    GROUND[one + other] = (LANE, GROUND[one][1] | GROUND[other][1])
-LANE_OF = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
+GROUND = (*".#^>v<+:=G", "|^", "|>", "|v", "|<", "^>", "^<", "v>", "v<", "^v", "<>")
+"""Words of the ground, of every kind that drawings have."""
+SHORT = {":": ":^", "=": "=+", "G": "+G"}
+"""Words of drawings that leave the headings out."""
 EVENTS = {event.name: bit for event, bit in zip(event_table.EVENTS, event_table.BITS, strict=True)}
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 RING_DISTANCE = 1000  # cells that an ego has to cover on a ring
@@ -171,38 +143,14 @@ def cell_of(map: Any, row: int, col: int) -> int:
     return (row + 1) * int(map.width) + col + 1
 
 
-def lane_number(mask: int, row: int, col: int) -> int:
-    """Lanes run along their headings: a column of a north-south road, a row of an east-west one."""
-    if mask in (1 << NORTH, 1 << SOUTH):
-        return col & 15
-    return row & 15 if mask in (1 << EAST, 1 << WEST) else 0
-
-
-def draw(map: Any, words: list[list[str]], ground: dict[str, tuple[int, int]]) -> list[int]:
-    """Paint a map from words, whose (kind, mask) `ground` tells; the cells of the goal."""
-    set_size(map, len(words), len(words[0]))
-    goals = []
-    for row, line in enumerate(words):
-        for col, word in enumerate(line):
-            kind, mask = ground[word]
-            paint(map, cell_of(map, row, col), kind, mask, lane_number(mask, row, col), 0)
-            if word == "G":
-                goals.append(cell_of(map, row, col))
-    return goals
-
-
-def join_sides(map: Any) -> None:
-    """Let every lane that ends at the edge of the map lead on from the opposite edge."""
-    rows, cols = int(map.rows), int(map.cols)
-    for heading, ends in (
-        (NORTH, [((0, col), (rows - 1, col)) for col in range(cols)]),
-        (EAST, [((row, cols - 1), (row, 0)) for row in range(rows)]),
-        (SOUTH, [((rows - 1, col), (0, col)) for col in range(cols)]),
-        (WEST, [((row, 0), (row, cols - 1)) for row in range(rows)]),
-    ):
-        for end, target in ends:
-            if int(map.ground[cell_of(map, *end)]) >> heading & 1:
-                open_portal(map, cell_of(map, *end), heading, cell_of(map, *target))
+def portal_at_edge(words: list[list[Word]], row: int, col: int) -> bool:
+    """Whether a lane ends there at the edge of the map and begins at the opposite edge."""
+    last_row, last_col = len(words) - 1, len(words[0]) - 1
+    ends = ((row == 0, last_row, col), (col == last_col, row, 0), (row == last_row, 0, col), (col == 0, row, last_col))
+    for heading, (is_end, other_row, other_col) in enumerate(ends):
+        if is_end and words[row][col].headings >> heading & 1:
+            return bool(words[other_row][other_col].headings >> heading & 1)
+    return False
 
 
 def exits_of(map: Any) -> list[list[int]]:
@@ -227,20 +175,22 @@ def exits_of(map: Any) -> list[list[int]]:
 
 def from_ascii(
     drawing: str,
-    legend: dict[str, tuple[int, int]] | None = None,
+    legend: dict[str, tuple[int, ...]] | None = None,
     options: dict[str, Any] | None = None,
     signals: list[dict[str, int]] | None = None,
     pedestrians: list[tuple[int, int, int, int]] | None = None,
     is_periodic: bool = False,
     is_ring: bool = False,
     fields: dict[str, int] | None = None,
+    goal: tuple[int | None, int | None] | None = None,
+    reverse: bool = False,
     **cars: Car,
 ) -> Situation:
     """Make a drawn map and its world.
 
     Args:
         drawing: rows of words, see the module.
-        legend: further words: (kind, mask).
+        legend: further words: (kind, mask), or (kind, mask, headings in which it may be used to overtake).
         options: fields of OPTIONS that differ from `options_of()`.
         signals: of each junction the box (row, col, height, width) of its cells, and its timing:
             fields of JUNCTION, and `cycle_start`.
@@ -248,73 +198,91 @@ def from_ascii(
         is_periodic: traffic that leaves the map comes back on the other side; egos do not.
         is_ring: egos do so too, eastward, and cover a distance, as on Highway.
         fields: fields of the map or of the world, such as `half_lane=2`.
+        goal: the heading and the top speed that the goal asks for, None = any; distances are then those per heading.
+        reverse: egos have a reverse gear.
         **cars: by their letters; capital letters are egos.
     """
-    maps, worlds = np.zeros(1, ROOMY_MAP), np.zeros(1, ROOMY_WORLD)
-    map, world = maps[0], worlds[0]
-    words = [line.split() for line in drawing.strip().splitlines()]
-    places = {}
-    for row, line in enumerate(words):
-        assert len(line) == len(words[0]), f"row {row} has {len(line)} cells, not {len(words[0])}"
-        for col, word in enumerate(line):
-            if word in cars:
-                places[word] = row, col
-                line[col] = cars[word].on or LANE_OF[cars[word].heading]
-    goals = draw(map, words, {**GROUND, **(legend or {})})
-    map.speed_limit = 5
-    if is_periodic or is_ring:
-        join_sides(map)
-    if is_ring:
-        map.ring_cols = map.cols
-    for name, value in (fields or {}).items():
-        (maps if name in ROOMY_MAP.names else worlds)[name] = value
-    names = sorted(cars, key=lambda name: name.islower())
-    world.num_egos = sum(name.isupper() for name in names)
-    world.num_vehicles = len(names)
+    rows = [line.split() for line in drawing.strip().splitlines()]
+    places = {word: (row, col) for row, line in enumerate(rows) for col, word in enumerate(line) if word in cars}
+    names = [name for name in cars if name.isupper()]
+    names += sorted((name for name in cars if name.islower()), key=places.__getitem__)
+    shown = {
+        name: Word(kind, mask, SIGNALS if kind == STOP_LINE else UNSAID)
+        for name, (kind, mask, *_) in (legend or {}).items()
+    }
     for k, name in enumerate(names):
         car = cars[name]
-        place(world, k, cell_of(map, *places[name]), car.heading, car.speed, car.top_speed)
+        on = car.on or ARROWS[car.heading]
+        ground = shown.get(on) or read_word(SHORT.get(on, on))
         if name.isupper():
-            world.egos[k].next_turn = car.next_turn
-            world.egos[k].goal = turned(car.heading, car.next_turn)
+            shown[name] = replace(ground, who=AN_EGO, number=k)
+        else:
+            shown[name] = replace(ground, who=A_VEHICLE, name=class_name(k), pace=car.speed)
+    words = [[shown[word] if word in shown else read_word(SHORT.get(word, word)) for word in line] for line in rows]
     for s, signal in enumerate(signals or []):
-        add_junction(maps, worlds, s, **signal)
-    scratch = np.zeros(len(map.ground), np.int32)
-    for heading, exits in enumerate(exits_of(map)):
-        scratch[: len(exits)] = exits
-        measure_ways(map, heading, len(exits), scratch)
+        for n in range(signal["height"] * signal["width"]):
+            row, col = signal["row"] + n // signal["width"], signal["col"] + n % signal["width"]
+            words[row][col] = replace(words[row][col], junction=s + 1)
+    if is_periodic or is_ring:
+        at_edge = [[portal_at_edge(words, row, col) for col in range(len(words[0]))] for row in range(len(words))]
+        words = [
+            [replace(word, is_portal=is_portal) for word, is_portal in zip(*line, strict=True)]
+            for line in zip(words, at_edge, strict=True)
+        ]
+    egos = [cars[name] for name in names if name.isupper()]
+    head = {"egos.heading": [car.heading for car in egos], "egos.speed": [car.speed for car in egos]}
+    head |= {"egos.top_speed": [car.top_speed for car in egos], "has_ways": 0}
+    head |= {"ring_cols": len(words[0]), "egos.remaining": [RING_DISTANCE] * len(egos)} if is_ring else {}
+    head["num_destinations"] = 0 if is_ring else 4
+    for k, name in enumerate(names[len(egos) :], len(egos)):
+        head[f"{class_name(k)}.heading"] = cars[name].heading
+        head[f"{class_name(k)}.top_speed"] = cars[name].top_speed
+    table = "\n".join(" ".join(word_text(word) for word in line) for line in words)
+    text = split("\n".join(line_text(name, value) for name, value in head.items()) + "\n\n" + table)
+    maps, worlds = np.zeros(1, ROOMY_MAP), np.zeros(1, ROOMY_WORLD)
+    build_into(text, Facts(text).record(), maps, worlds)
+    for name, value in (fields or {}).items():
+        (maps if name in ROOMY_MAP.names else worlds)[name] = value
+    for s, signal in enumerate(signals or []):
+        worlds["lamps"]["cycle_start"][0, s] = signal.get("cycle_start", 0)
+        for name in signal.keys() & set(JUNCTION.names):
+            maps["junctions"][name][0, s] = signal[name]
+    map, world = maps[0], worlds[0]
+    for r, line in enumerate(rows):
+        for c, word in enumerate(line):
+            if len((legend or {}).get(word, ())) > 2:
+                paint_passing(map, cell_of(map, r, c), legend[word][2])
+    map.has_reverse = int(reverse)
+    if goal is not None:
+        map.has_goal_headings = 1
+        maps["goals"]["heading"], maps["goals"]["top_speed"] = (0 if term is None else 1 + term for term in goal)
+    goals = [
+        cell_of(map, r, c)
+        for r, line in enumerate(words)
+        for c, word in enumerate(line)
+        if word.goals or rows[r][c].startswith("G")
+    ]
+    measure(map, goals)
     for k, name in enumerate(names):
-        if name.islower():
-            world.vehicles[k].destination = turned(cars[name].heading, cars[name].next_turn)
+        destination = turned(cars[name].heading, cars[name].next_turn)
+        if name.isupper():
+            world.egos[k].next_turn, world.egos[k].goal = cars[name].next_turn, destination
+        else:
+            world.vehicles[k].destination = destination
     for p, (row, col, heading, status) in enumerate(pedestrians or []):
         world.num_people = p + 1
         worlds["people"][0, p] = cell_of(map, row, col), heading, status
-    map.num_destinations = 0 if is_ring else 4
-    for destination in range(map.num_destinations):  # whatever an ego's way through a junction, `G` is its goal
-        scratch[: len(goals)] = goals
-        measure_distances(map, destination, len(goals), scratch)
-    for k in range(world.num_egos):
-        world.egos[k].remaining = RING_DISTANCE
     begin_drives(map, world)
     return Situation(maps, worlds, options_of(num_egos=int(world.num_egos), **(options or {})), names)
 
 
-def add_junction(
-    maps: np.ndarray,
-    worlds: np.ndarray,
-    s: int,
-    row: int,
-    col: int,
-    height: int,
-    width: int,
-    cycle_start: int = 0,
-    **timing: int,
-) -> None:
-    """Make a box of cells junction number s."""
-    maps["num_junctions"] = s + 1
-    for n in range(height * width):
-        maps[0].junction[cell_of(maps[0], row + n // width, col + n % width)] = s + 1
-    number_slots(maps[0])
-    for name, value in timing.items():
-        maps["junctions"][name][0, s] = value
-    worlds["lamps"]["cycle_start"][0, s] = cycle_start
+def measure(map: Any, goals: list[int]) -> None:
+    """Whatever an ego's way through a junction, `G` is its goal; traffic goes to the exits, by their headings."""
+    scratch = np.zeros(4 * len(map.ground), np.int32)
+    for heading, exits in enumerate(exits_of(map)):
+        scratch[: len(exits)] = exits
+        measure_ways(map, heading, len(exits), scratch)
+        map.goals[heading].next = 1 << heading  # so that a car's first destination is its only one
+    for destination in range(map.num_destinations):
+        scratch[: len(goals)] = goals
+        measure_distances(map, destination, len(goals), scratch)

@@ -18,7 +18,7 @@ FAULTS = (
     "drives where its heading is not allowed",
     "runs a red light",
     "is in a junction without having reserved the cell",
-    "is where somebody who does not follow it has reserved, or has reserved a cell and may not enter",
+    "has reserved a cell and may not enter",
     "could not stop behind its leader",
     "could not stop at its line",
     "is not the occupant of its cell, or of another one",
@@ -43,7 +43,8 @@ FAULTS = (
 
 SIGHT = 16  # cells; 15 are needed to stop from speed 6
 NASCH, UNAWARE = 1, 2
-DRIVING, OFF_ROAD, OBSTACLE, STOP_LINE, EDGE = 1, 0, 3, 5, 7
+SIGNALS = 0
+DRIVING, OFF_ROAD, OBSTACLE, EDGE = 1, 0, 3, 7
 PORTAL = 128
 
 # Beside the record: where every vehicle was before the tick, when it moved last, and scratch.
@@ -133,7 +134,8 @@ def check_steering(map, world, k, notes, owner_before, driver_model):
         beside = before + map.steps[(heading + side) % 4]
         if walked(map, beside, heading, vehicle.speed) == vehicle.cell:
             notes[START, k] = beside
-            return owner_before[beside] == 0 and notes[SPEED_BEFORE, k] > 0
+            was_free = owner_before[beside] == 0 or world.vehicles[owner_before[beside] - 1].lane_shift != 0
+            return was_free and (notes[SPEED_BEFORE, k] > 0 or vehicle.let_in > 0)  # from rest, only in a zipper
     return False
 
 
@@ -167,7 +169,7 @@ def check_sub_steps(map, world, notes, owners, faults):
 
 @kernel
 def check_path(map, world, k, notes, faults):
-    """Every cell of the way allows the heading; no line is left into a junction on red."""
+    """Every cell of the way allows the heading; no junction is entered on red."""
     vehicle = world.vehicles[k]
     left = -1
     for n in range(vehicle.speed + 1):
@@ -175,41 +177,21 @@ def check_path(map, world, k, notes, faults):
         if mask_of(map, cell) >> vehicle.heading & 1 == 0:
             faults[ASTRAY] += 1
         s = junction_at(map, cell)
-        if n > 0 and s >= 0 and kind_at(map, left) == STOP_LINE:
+        if n > 0 and s >= 0 and junction_at(map, left) < 0 and map.junctions[s].control == SIGNALS:
             if is_red(map.junctions[s], world.lamps[s], vehicle.heading, world.tick - 1):
                 faults[RED_LIGHT] += 1
         left = cell
 
 
 @kernel
-def follows(map, world, k, cell):
-    """Whether the way of vehicle k leads over a cell within its sight."""
-    vehicle = world.vehicles[k]
-    heading = vehicle.heading
-    at = vehicle.cell
-    for _ in range(3 * SIGHT):
-        if vehicle.destination >= 0:
-            way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + at]) & 7
-            heading = way - 1 if way != 0 else heading
-        at = walked(map, at, heading, 1)
-        if at == cell:
-            return True
-    return False
-
-
-@kernel
 def check_claims(map, world, k, faults):
-    """In a junction a cell is held by whoever is on it, or by one who follows; who holds anything may enter."""
+    """A vehicle in a junction holds its cell; nobody is on what another one holds; who holds anything may enter."""
     if map.num_junctions == 0:
         return
     vehicle = world.vehicles[k]
     slot = int(map.slots[vehicle.cell]) - 1
-    if slot >= 0:
-        holder = int(world.held[slot]) - 1
-        if holder < 0 and junction_at(map, vehicle.cell) >= 0:
-            faults[UNRESERVED] += 1
-        if holder >= 0 and holder != k and not follows(map, world, holder, vehicle.cell):
-            faults[CLAIMS] += 1
+    if junction_at(map, vehicle.cell) >= 0 and world.held[slot] != k + 1:
+        faults[UNRESERVED] += 1
     for n in range(map.num_slots):
         if world.held[n] == k + 1 and vehicle.may_enter == 0:
             faults[CLAIMS] += 1
@@ -220,7 +202,7 @@ def turns_at(map, vehicle, cell):
     """Whether a vehicle's way to its destination leads to another heading from a cell."""
     if vehicle.destination < 0:
         return False
-    way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + cell])
+    way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + cell]) & 7
     return way != 0 and way - 1 != vehicle.heading
 
 
@@ -235,7 +217,7 @@ def check_safety(map, world, k, owner, faults):
     for n in range(1, SIGHT):
         here = cell
         cell = walked(map, here, heading, 1)
-        is_line = is_before_line and kind_at(map, here) == STOP_LINE
+        is_line = is_before_line and junction_at(map, here) < 0 and junction_at(map, cell) >= 0
         if is_line and needed > n - 1:
             faults[UNSAFE_LINE] += 1
         if owner[cell] != 0:

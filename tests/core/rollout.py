@@ -10,6 +10,7 @@ import numpy as np
 from drivesim.config import EnvConfig
 from drivesim.core.batch import SAME_STEP
 from drivesim.engine import Engine
+from drivesim.registry import scenario_of
 
 OPTIONS = {  # observation: further options, so that every reward and every driver model is run
     "grid": {"reward": "route"},
@@ -28,7 +29,10 @@ def digest(*arrays: np.ndarray) -> str:
 
 def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int) -> list[dict[str, str]]:
     """Digests of everything that a batch's reset and every step write; buffers are poisoned before each call."""
-    config = EnvConfig(scenario=scenario, observation=observation, **OPTIONS[observation])
+    options = dict(OPTIONS[observation])
+    if not scenario_of(scenario).generates_levels():
+        options.pop("difficulty", None)
+    config = EnvConfig(scenario=scenario, observation=observation, **options)
     engine = Engine(config, num_worlds, SAME_STEP, max_steps=25)
     everywhere = np.ones(num_worlds, np.bool_)
     engine.key_worlds(everywhere, list(range(7, 7 + num_worlds)))

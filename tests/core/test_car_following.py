@@ -49,16 +49,16 @@ def test_the_speed_is_the_greatest_that_leaves_a_safe_state_whatever_the_leader_
         vehicle.speed, vehicle.stopping_room = speed, room
         wishes = [wish for wish in (speed - 1, speed, speed + 1) if 0 <= wish <= top_speed]
         # After a tick at `wish`, `room - wish` is left; the leader has used up its part of it already.
-        assert follow(situation.world, 0) == max(wish for wish in wishes if sum(range(wish + 1)) <= room)
+        assert follow(situation.map, situation.world, 0) == max(wish for wish in wishes if sum(range(wish + 1)) <= room)
 
 
-def test_whoever_was_cut_in_on_brakes_by_exactly_1() -> None:
-    situation = from_ascii("^\na", a=Car(NORTH, 0))
-    vehicle = situation.vehicle("a")
-    for speed, room in itertools.product(range(1, TOP_SPEED + 1), range(FAR)):
-        if braking_distance(speed) > room:
-            vehicle.speed, vehicle.stopping_room = speed, room
-            assert follow(situation.world, 0) == speed - 1
+@pytest.mark.parametrize("gap", range(TOP_SPEED))
+def test_whoever_was_cut_in_on_brakes_by_1_or_as_hard_as_it_takes_to_stay_behind(gap) -> None:
+    for speed in range(2, TOP_SPEED + 1):
+        situation = from_ascii("^\nb\n" + "^\n" * gap + "a", a=Car(NORTH, speed), b=Car(NORTH, 0))
+        if sum(range(speed)) > gap:
+            situation.vehicle("a").stopping_room = gap
+            assert follow(situation.map, situation.world, situation.names.index("a")) == min(speed - 1, gap)
 
 
 def seen(drawing, distance=FAR, legend=None, pedestrians=None, entered=None, **cars):
@@ -147,7 +147,8 @@ class TestWhatADriverSees:
 
     def test_may_be_a_lane_that_it_is_not_in(self) -> None:
         situation = from_ascii("^ ^\n^ ^\n^ ^\n^ b\n^ ^\na ^", a=self.A, b=Car(NORTH, 3))
-        assert look(situation.map, situation.world, 0, situation.cell(5, 1), FAR) == (1, 1 + 3, 1)
+        a, b = situation.names.index("a"), situation.names.index("b")
+        assert look(situation.map, situation.world, a, situation.cell(5, 1), FAR) == (1, 1 + 3, b)
 
 
 LANES = {NORTH: "^", EAST: ">", SOUTH: "v", WEST: "<"}
@@ -220,7 +221,8 @@ def test_a_driver_sees_the_same_in_every_heading(
             cell = int(vehicle.cell) + int(situation.map.steps[heading]) * (n + 2)
             if word == "line" and 0 <= cell < len(situation.map.junction):
                 situation.map.num_junctions = situation.map.junction[cell] = 1
-        answers.append(look(situation.map, situation.world, k, vehicle.cell, distance))
+        gap, room, leader = look(situation.map, situation.world, k, vehicle.cell, distance)
+        answers.append((gap, room, situation.names[leader] if leader >= 0 else None))
     assert answers == [answers[0]] * 4
 
 

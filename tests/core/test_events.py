@@ -197,10 +197,12 @@ class TestFault:
         situation = from_ascii("^\nE\na", E=Car(NORTH, 0), a=Car(NORTH, 1, top_speed=1), options={"driver_model": 2})
         assert situation.play(IDLE) == {"collision"}
 
-    def test_is_who_cuts_in_and_is_hit_from_behind(self) -> None:
-        """Two cells in front of a car at speed 5, at speed 1: it can only brake by 1."""
+    def test_is_noted_of_who_cuts_in_though_the_follower_brakes_as_hard_as_it_takes(self) -> None:
+        """Two cells in front of a car at speed 5, at speed 1."""
         situation = two_lanes(10, 8, 1, 5)
-        assert situation.play(RIGHT) == {"collision", "at_fault", "lane_change", "cut_in"}
+        assert situation.play(RIGHT) == {"lane_change", "cut_in"}
+        assert situation.motion("a") == (EAST, 1)
+        assert situation.ego().cut_in_at == 1
 
     def test_is_not_who_changes_lane_where_the_follower_can_still_stop(self) -> None:
         """At 5 behind 1, ten free cells are enough: 4 + 3 + 2 + 1."""

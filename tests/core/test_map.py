@@ -30,9 +30,9 @@ from drivesim.core.map import (
     row_of,
     set_size,
 )
-from drivesim.registry import ENTRIES
+from drivesim.registry import ENTRIES, scenario_of
 
-SCENARIOS = [entry.name for entry in ENTRIES]
+SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
 DIFFICULTIES = ("easy", "medium", "hard")
 STEP = {NORTH: (-1, 0), EAST: (0, 1), SOUTH: (1, 0), WEST: (0, -1)}
 LARGEST = 300  # rows and columns

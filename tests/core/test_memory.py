@@ -10,6 +10,7 @@ import frames
 import numpy as np
 import pytest
 
+from drivesim.config import EnvConfig
 from drivesim.core import batch
 from drivesim.core.memory import WORD, Frame
 from drivesim.core.world import MAX_VEHICLES, world_dtype
@@ -89,8 +90,8 @@ def test_a_world_of_the_highway_is_small() -> None:
 def test_every_field_of_a_map_and_a_world_is_aligned(scenario) -> None:
     """Blocks begin at whole words, records follow each other at whole words, and no byte lies between their fields."""
     road = scenario_of(scenario)
-    for level in road.presets.values():
-        for dtype in (road.map_dtype(level), road.world_dtype(level)):
+    for difficulty in road.presets if road.generates_levels() else ["medium"]:
+        for dtype in EnvConfig(scenario, difficulty=difficulty).dtypes(num_egos=1):
             assert dtype.itemsize % WORD == 0
             for name, (form, offset) in dtype.fields.items():
                 assert name.startswith("padding") or offset % (WORD if form.shape else form.itemsize) == 0

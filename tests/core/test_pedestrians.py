@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from ascii_map import FASTER, IDLE, SLOWER, Car, cell_of, from_ascii, join_sides, options_of
+from ascii_map import FASTER, IDLE, SLOWER, Car, cell_of, from_ascii, options_of
 from hypothesis import given
 from hypothesis import strategies as st
 from records import frame_of, open_frame, rows_and_cols
 
 from drivesim.core.jit import kernel
-from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype, paint, set_size
+from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype, open_portal, paint, set_size
 from drivesim.core.pedestrians import may_step_out
 from drivesim.core.tick import tick
 from drivesim.core.world import CROSSING, WAITING, place, world_dtype
@@ -149,7 +149,12 @@ def test_traffic_never_hits_anybody(seed, lanes, num_vehicles, num_crosswalks, f
             heading = SOUTH if lane < lanes // 2 else NORTH
             kind = CROSSWALK if row in crosswalks else LANE
             paint(map, cell_of(map, row, 1 + lane), kind, 1 << heading, lane, 0)
-    join_sides(map)
+    for lane in range(lanes):
+        ends = cell_of(map, 0, 1 + lane), cell_of(map, length - 1, 1 + lane)
+        if lane < lanes // 2:
+            open_portal(map, ends[1], SOUTH, ends[0])
+        else:
+            open_portal(map, ends[0], NORTH, ends[1])
     free = [row for row in range(length) if row not in crosswalks]
     for p, row in enumerate(crosswalks):
         col, heading = (0, EAST) if random.integers(2) else (lanes + 1, WEST)

@@ -11,7 +11,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import drivesim  # noqa: F401 (registers the environments)
-from drivesim.registry import IDS
+from drivesim.registry import ENTRIES, IDS, scenario_of
 
 OBSERVATIONS = ("grid", "features", "full_grid")
 MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
@@ -20,10 +20,17 @@ LANE_KEEP = "drivesim/LaneKeep-v1"
 OBSTACLES = "drivesim/Obstacles-v1"
 AUTODRIVE = "drivesim/Autodrive-v1"
 INTERSECTION = "drivesim/Intersection-v1"
-assert set(IDS) >= {HIGHWAY, LANE_KEEP, OBSTACLES, AUTODRIVE, INTERSECTION}
+CUSTOM = "drivesim/Custom-v1"
+assert set(IDS) >= {HIGHWAY, LANE_KEEP, OBSTACLES, AUTODRIVE, INTERSECTION, CUSTOM}
+GENERATED = tuple(entry.id for entry in ENTRIES if scenario_of(entry.name).generates_levels())
 
 IDLE, FASTER, SLOWER = 1, 3, 4
 REFUSALS = (ValueError, TypeError, gym.error.Error, gym.error.ClosedEnvironmentError)
+
+
+def at(difficulty: str, env_id: str) -> dict[str, str]:
+    """The option for a difficulty, where there are any."""
+    return {"difficulty": difficulty} if env_id in GENERATED else {}
 
 
 def draw_actions(rng: np.random.Generator, num_actions: int, shape: Any) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from env_tools import AUTODRIVE, HIGHWAY, IDLE, IDS, draw_actions, world_bytes
+from env_tools import AUTODRIVE, HIGHWAY, IDLE, IDS, at, draw_actions, world_bytes
 
 from drivesim.core.world import RUNNING
 
@@ -23,7 +23,7 @@ def successors(envs, state: np.ndarray, num_actions: int) -> np.ndarray:
 
 @pytest.mark.parametrize("env_id", [env_id for env_id in IDS if env_id != AUTODRIVE])
 def test_an_action_is_masked_out_exactly_if_it_leads_where_idle_leads(env_id) -> None:
-    envs = gym.make_vec(env_id, num_envs=96, num_threads=1, difficulty="easy").unwrapped
+    envs = gym.make_vec(env_id, num_envs=96, num_threads=1, **at("easy", env_id)).unwrapped
     rng = np.random.default_rng(2)
     envs.reset(seed=2)
     num_masked = 0
@@ -44,7 +44,7 @@ def test_an_action_is_masked_out_exactly_if_it_leads_where_idle_leads(env_id) ->
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_whatever_can_be_done_can_be_done_by_exactly_one_open_action(env_id) -> None:
-    envs = gym.make_vec(env_id, num_envs=96, num_threads=1, difficulty="easy").unwrapped
+    envs = gym.make_vec(env_id, num_envs=96, num_threads=1, **at("easy", env_id)).unwrapped
     num_actions = int(envs.single_action_space.n)
     rng = np.random.default_rng(3)
     envs.reset(seed=3)

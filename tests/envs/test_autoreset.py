@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, MODES, draw_actions
+from env_tools import AUTODRIVE, CUSTOM, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, MODES, draw_actions
 from gymnasium.vector import AutoresetMode
 
 from drivesim.vector_env import DriveVectorEnv
@@ -39,7 +39,7 @@ def assert_same_summary(summary: dict[str, Any], reference: dict[str, Any], ende
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 @pytest.mark.parametrize("env_id", IDS)
 def test_every_env_is_the_single_environment_of_its_seed_over_many_episodes(env_id, mode) -> None:
-    native, reference = make_pair(env_id, mode, max_episode_steps=5 if env_id == AUTODRIVE else 17)
+    native, reference = make_pair(env_id, mode, max_episode_steps=5 if env_id in (AUTODRIVE, CUSTOM) else 17)
     rng = np.random.default_rng(4)
     obs, infos = native.reset(seed=SEED)
     np.testing.assert_array_equal(obs, reference.reset(seed=SEED)[0])

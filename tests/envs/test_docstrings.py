@@ -41,7 +41,7 @@ def test_every_scenario_has_all_sections_in_their_order(entry) -> None:
     found = [name for name in re.findall(r"^## (.+)$", text, flags=re.MULTILINE) if name != "References"]
     assert found == SECTIONS
     assert text.splitlines()[0].endswith(".")
-    assert "E  ego" in section(entry, "Description"), "a picture shows where the ego is"
+    assert "`E0` the ego" in " ".join(section(entry, "Description").split()), "a picture shows where the ego is"
 
 
 @each_entry

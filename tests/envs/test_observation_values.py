@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import observed
 import pytest
-from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSERVATIONS, OBSTACLES, draw_actions
+from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSERVATIONS, OBSTACLES, at, draw_actions
 from scrambled import SIZE, Worlds, blank, cell_of, cells_of, close_ring, many_scrambled
 
 import drivesim
@@ -54,6 +54,7 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
     window = window or config.scenario_class.window
     options = config.to_options(max_steps=0)
     options["ahead"], options["behind"], options["beside"] = window.ahead, window.behind, window.beside
+    options["rows"], options["cols"] = maps["rows"][0], maps["cols"][0]
     shape, dtype = config.encoder.shape_and_dtype(window, int(maps["rows"][0]), int(maps["cols"][0]))
     obs = np.zeros((len(worlds), *shape), dtype)
     frame = Frame(batch.FRAME)
@@ -109,7 +110,7 @@ def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options:
         if not road["ring_cols"] and not road["half_lane"]:
             allowed = [heading for heading in range(4) if road["ground"][cell] >> heading & 1]
             ego["heading"] = rng.choice(allowed) if allowed and rng.random() < 0.8 else rng.integers(4)
-        ego["speed"], drive["next_turn"], ego["status"] = rng.integers(6), rng.integers(-1, 2), DRIVING
+        ego["speed"], drive["next_turn"], ego["status"] = rng.integers(-1, 6), rng.integers(-1, 2), DRIVING
         distance = road["distances"][int(drive["goal"]) * (road["rows"] + 2) * road["width"] + cell]
         if not road["ring_cols"] and distance != UNREACHABLE:
             drive["remaining"] = distance
@@ -122,7 +123,7 @@ def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options:
 def test_every_tick_of_an_episode_shows_what_the_page_describes_its_end_included(env_id, observation) -> None:
     num_ends = 0
     for difficulty in ("easy", "medium", "hard"):
-        envs = gym.make_vec(env_id, num_envs=8, observation=observation, difficulty=difficulty).unwrapped
+        envs = gym.make_vec(env_id, num_envs=8, observation=observation, **at(difficulty, env_id)).unwrapped
         window = envs.config.scenario_class.window
         rng = np.random.default_rng(1)
         obs, _ = envs.reset(seed=2)
@@ -136,9 +137,7 @@ def test_every_tick_of_an_episode_shows_what_the_page_describes_its_end_included
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
-@pytest.mark.parametrize(
-    ("env_id", "options"), [*((env_id, {"difficulty": "hard"}) for env_id in IDS), *LEVELS], ids=str
-)
+@pytest.mark.parametrize(("env_id", "options"), [*((env_id, at("hard", env_id)) for env_id in IDS), *LEVELS], ids=str)
 def test_wherever_the_ego_is_put_it_sees_what_the_page_describes(env_id, options, observation) -> None:
     rng = np.random.default_rng(7)
     for _ in range(3):
@@ -194,9 +193,10 @@ def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values
     assert values["vehicle_heading"] == {0, 64, 128, 192, 255}
     assert values["pedestrian"] == {0, 128, 255}
     assert values["signal"] == {0, 32, 64, 128, 192, 255}
-    assert values["vehicle"] == {0, 55, 95, 135, 175, 215, 255}
+    assert values["vehicle"] == {0, 15, 55, 95, 135, 175, 215, 255}
+    assert values["own_speed"] == {0, 42, 84, 126, 168, 210, 252}
     assert {0, 1, 128, 136, 255} < values["route"]
-    assert set(np.unique(observe("full_grid", *edged)).tolist()) == set(range(63))
+    assert set(np.unique(observe("full_grid", *edged)).tolist()) == set(range(71))
 
 
 def plain(*, is_ring: bool = False) -> Worlds:

@@ -14,6 +14,7 @@ from env_tools import (
     OBSERVATIONS,
     OBSTACLES,
     assert_refused,
+    at,
     draw_actions,
     world_bytes,
 )
@@ -30,7 +31,7 @@ OPEN_GROUND, OFF_ROAD_CODE, GOAL_CODE, NORTHBOUND, SHOULDER_CODE, PEDESTRIAN_COD
 
 def env_after(env_id: str, num_steps: int = 6, seed: int = 0, **options: object) -> gym.Env:
     """An unwrapped environment some random steps into an episode that goes on."""
-    env = gym.make(env_id, difficulty="hard", **options).unwrapped
+    env = gym.make(env_id, **at("hard", env_id), **options).unwrapped
     rng = np.random.default_rng(seed)
     env.reset(seed=seed)
     for _ in range(num_steps):
@@ -65,7 +66,7 @@ def go_to(env: gym.Env, state: State) -> None:
 
 def measure(state: State, goals: list[int]) -> None:
     """Make these cells the goal and measure the map's distances anew."""
-    scratch = np.zeros(len(state.map["ground"]), np.int32)
+    scratch = np.zeros(4 * len(state.map["ground"]), np.int32)
     scratch[: len(goals)] = goals
     measure_distances(state.map, 0, len(goals), scratch)
 

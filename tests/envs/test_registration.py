@@ -12,6 +12,7 @@ from env_tools import LANE_KEEP, assert_refused, assert_same
 
 import drivesim
 from drivesim import registry
+from drivesim.core.batch import BY_LIBRARY
 from drivesim.scenarios.lane_keep import LaneKeep, LaneKeepConfig
 from drivesim.scenarios.scenario import ACTIONS, LevelConfig, Scenario, option_indices, within
 
@@ -91,7 +92,9 @@ def plain(map, world, options, scratch) -> bool:
         ({"actions": ACTIONS[::-1]}, ("actions", "SLOWER")),
         ({"observation": "image"}, ("observation", "'image'", "'grid'")),
         ({"driver_model": 7}, ("driver_model", "7")),
-        ({"maps_by": 2}, ("maps_by", "2")),
+        ({"maps_by": 3}, ("maps_by", "3")),
+        ({"maps_by": BY_LIBRARY}, ("level is missing",)),
+        ({"maps_by": BY_LIBRARY, "level": ". ^F\n"}, ("Ribbon.level", "line 1, column 3")),
         ({"dawdle": 2.0}, ("dawdle", "2.0")),
         ({"max_egos": 0}, ("max_egos", "0")),
         ({"num_vehicles": classmethod(lambda cls, level: 10**6)}, ("presets['easy']", "1000000 vehicles")),

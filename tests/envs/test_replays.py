@@ -24,6 +24,7 @@ from env_tools import (
     OBSTACLES,
     assert_refused,
     assert_same,
+    at,
     draw_actions,
     world_bytes,
 )
@@ -70,7 +71,7 @@ def edited(replay: Replay, **changes: object) -> str:
 @pytest.mark.parametrize("observation", ["grid", "features", "full_grid"])
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_replay_shows_the_very_worlds_that_were_driven(env_id, observation, tmp_path) -> None:
-    env = recorder(env_id, observation=observation, difficulty="hard")
+    env = recorder(env_id, observation=observation, **at("hard", env_id))
     for episode in range(3):
         env.reset(seed=FIRST_SEED if episode == 0 else None)
         states = drive(env, episode)
@@ -227,7 +228,7 @@ def test_forty_ticks_take_less_than_600_bytes_and_each_more_at_most_1_2(env_id) 
     sizes = [len(standing(env_id, num_ticks).to_json().encode()) for num_ticks in (0, 20, 40)]
     assert sizes[2] < 600
     assert sizes[2] - sizes[1] <= 1.2 * 20
-    everything = {"difficulty": "hard", "observation": "features", "split": "test", "reward": "shaped"}
+    everything = {"observation": "features", "num_levels": 5, "reward": "shaped", **at("hard", env_id)}
     assert len(Replay.of(env_id, everything, 2**64, [0] * 0, level_seed=2**62).to_json().encode()) + 40 < 600
 
 

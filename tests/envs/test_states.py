@@ -19,6 +19,7 @@ from env_tools import (
     OBSERVATIONS,
     assert_same,
     assert_same_future,
+    at,
     draw_actions,
     keys,
     world_bytes,
@@ -79,7 +80,7 @@ def test_a_restored_state_continues_exactly_pending_autoresets_included(env_id, 
 @pytest.mark.parametrize("traffic", ["krauss", "nasch", "unaware"])
 @pytest.mark.parametrize("env_id", IDS)
 def test_every_state_that_can_be_reached_is_taken_back(env_id, traffic) -> None:
-    envs = gym.make_vec(env_id, num_envs=32, traffic=traffic, difficulty="hard").unwrapped
+    envs = gym.make_vec(env_id, num_envs=32, traffic=traffic, **at("hard", env_id)).unwrapped
     envs.reset(seed=0)
     for n in range(60):
         drive(envs, 1, n)

@@ -11,7 +11,10 @@ from agents.environments import EnvChoice
 from agents.scripted import make_scripted
 from scripts import make_media
 
-NAMES = ["autodrive.gif", "drivers.gif", "highway.gif", "intersection.gif", "lane_keep.gif", "obstacles.gif"]
+NAMES = [
+    *("autodrive.gif", "custom.gif", "drivers.gif", "highway.gif", "intersection.gif", "lane_keep.gif"),
+    "obstacles.gif",
+]
 
 
 def test_the_pictures_move_and_hold_all_frames(tmp_path) -> None:

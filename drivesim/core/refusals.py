@@ -1,0 +1,72 @@
+"""Why levels may not be driven, in words: the certificate's answers for whoever drew them."""
+
+from typing import Any
+
+import numpy as np
+
+from drivesim.core.certificate import CYCLE_IS_FULL, REASONS, certify
+from drivesim.core.cycles import BEFORE, NUM_PLANES, size_of
+from drivesim.core.jit import kernel
+from drivesim.core.map import MAP, cell_at, col_of, is_within, row_of
+from drivesim.core.memory import BatchType, BlockType, Frame, FrameType, opener
+from drivesim.core.options import OPTIONS
+from drivesim.core.world import WORLD
+
+FRAME = FrameType(
+    "certificate",
+    maps=BatchType(MAP),
+    worlds=BatchType(WORLD),
+    options=BlockType(OPTIONS),  # (1,)
+    scratch=BlockType("i8"),  # NUM_PLANES for the cells of one map
+)
+open_frame = opener(FRAME)
+
+
+@kernel
+def certify_level(argument, i):
+    """`certify` for level i of a frame, as one number: reason + 256 · cell."""
+    frame = open_frame(argument)
+    reason, cell = certify(frame.maps[i], frame.worlds[i], frame.options[0], frame.scratch)
+    return reason + 256 * cell
+
+
+def place_of(map: Any, cell: int) -> tuple[int, int]:
+    """(row, col) of a cell."""
+    return int(row_of(map, int(cell))), int(col_of(map, int(cell)))
+
+
+def cycle_of(map: Any, cell: int, scratch: Any) -> list[tuple[int, int]]:
+    """The cells (row, col) of the cycle that `certify` has found, in the order in which they are driven."""
+    before = scratch[BEFORE * size_of(map) :]
+    cells = [cell]
+    while before[cells[-1]] != cell:
+        cells.append(int(before[cells[-1]]))
+    return [place_of(map, member) for member in reversed(cells)]
+
+
+def describe(map: Any, reason: int, cell: int, scratch: Any) -> str:
+    """The answer of `certify` in words, with cells and cycles as (row, col); scratch is as it has left it."""
+    cycle: list[tuple[int, int]] = []
+    storage = 0
+    if reason == CYCLE_IS_FULL:
+        cycle = cycle_of(map, cell, scratch)
+        storage = sum(not is_within(map, int(cell_at(map, row, col))) for row, col in cycle)
+    return REASONS[reason].format(cell=place_of(map, cell), cycle=cycle, storage=storage)
+
+
+def refusals(maps: Any, worlds: Any, options: Any) -> list[str]:
+    """Why levels may not be driven, in words; "" for those that may.
+
+    Args:
+        maps: MAP records (N,).
+        worlds: WORLD records (N,), at tick 0.
+        options: OPTIONS record (1,).
+    """
+    scratch = np.zeros(NUM_PLANES * maps["ground"].shape[1], np.int64)
+    frame = Frame(FRAME)
+    frame.set(maps=maps, worlds=worlds, options=options, scratch=scratch)
+    found = []
+    for i in range(len(maps)):
+        answer = int(certify_level(frame.argument, i))
+        found.append(describe(maps[i], answer % 256, answer // 256, scratch))
+    return found

@@ -1,0 +1,1 @@
+"""Levels as data: texts and what reads and writes them."""

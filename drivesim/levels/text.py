@@ -1,0 +1,68 @@
+"""Levels as texts.
+
+The alphabet is that of `drivesim.levels.alphabet`, the head's keys those of `drivesim.levels.head`::
+
+    speed_limit = 2
+    a.top_speed = 2
+
+    .  v   ^  .
+    .  va1 ^  .
+    .  v   ^G0 .
+    .  v   ^E0 .
+
+A text is a head of lines `key = value`, a blank line, and a table of words; a table alone is a text as well. Rows and
+columns are those of the map; vehicles are numbered in reading order, the egos before them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from drivesim.levels.building import Level, build, tight
+from drivesim.levels.faults import LevelError
+from drivesim.levels.head import OPTIONS
+from drivesim.levels.reading import split
+from drivesim.levels.writing import Writer
+
+__all__ = ["Level", "LevelError", "read", "write"]
+
+
+def read(text: str, name: str = "text") -> Level:
+    """The level that a text describes.
+
+    Args:
+        text: a level.
+        name: of the text, for messages.
+
+    Raises:
+        TypeError: if it is no text.
+        LevelError: where it is no level; line and column are those of what is wrong.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str, got {text!r}")
+    try:
+        return build(split(text))
+    except LevelError as error:
+        raise LevelError(error.message, error.line, error.column, name) from None
+
+
+def write(map: Any, world: Any, **head: int) -> str:
+    """The canonical text of a level: `read` gives the same map and world, to the byte, but for who and when it is.
+
+    Args:
+        map: a MAP record.
+        world: a WORLD record at tick 0, of an episode that has begun or has not.
+        **head: options of the environment, such as `max_steps`, by the names in `drivesim.levels.head.OPTIONS`.
+
+    Raises:
+        TypeError: for an option that is none.
+        ValueError: if there is something that no text can say, such as a tick beyond 0.
+    """
+    for name in head:
+        if name not in OPTIONS:
+            raise TypeError(f"{name!r} is no option of a head; there are {[*OPTIONS]}")
+    if world["tick"] != 0:
+        raise ValueError(f"a level is written at tick 0, got tick {world['tick']}")
+    return Writer(*tight(np.array([map], map.dtype), np.array([world], world.dtype)), head).text()
