@@ -56,7 +56,7 @@ FACTS = {
         near=20,
         success=(0.000, 0.050, 0.953),
         harder=("vehicles",),
-        slow_speed=2,
+        slow_speed=3,
     ),
     "Intersection": Facts(
         empty={"num_vehicles": 0},

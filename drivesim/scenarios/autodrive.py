@@ -153,8 +153,8 @@ class Autodrive(Scenario):
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick (1 in total), - 0.4 over the whole time limit, shared
-    among its ticks; + 1 on arrival, - 1 on a collision or for leaving the field. `"shaped"`, `"sparse"` and `"cost"`:
-    see `drivesim.config.RewardWeights`.
+    among its ticks; + 1 on arrival, - 1 on a collision or for leaving the field. `"shaped"`, `"sparse"` and
+    `"cost"`: see `drivesim.config.RewardWeights`.
 
     ## Starting state
     Column uniform over the 10 of the southern edge; heading north; speed 0. The stream's row is uniform over rows

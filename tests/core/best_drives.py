@@ -2,7 +2,7 @@
 
 Whoever drives there heads north. A state is (cell, speed, acceleration), a number for each; the way from one to the
 next is laid down in tables, one row for each action, and three questions are put to them: which drive pays most, which
-is the fastest within the rules, which changes lane least.
+is the fastest that keeps to the law, which changes lane least.
 """
 
 from __future__ import annotations

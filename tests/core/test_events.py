@@ -5,8 +5,12 @@ import itertools
 import pytest
 from ascii_map import EVENTS, FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
 
+from drivesim.core.event_table import BITS, EVENT_ARRIVED, EVENT_COLLISION, EVENT_RED_LIGHT
+from drivesim.core.event_table import EVENTS as EVENT_ROWS
+from drivesim.core.events import measure_drive
 from drivesim.core.map import EAST, LANE, NORTH, SHOULDER, SOUTH, WEST
-from drivesim.core.world import CROSSING, GREEN, RED, WAITING, YELLOW
+from drivesim.core.reward import is_success
+from drivesim.core.world import ARRIVED, CRASHED, CROSSING, GREEN, RED, WAITING, YELLOW
 
 # A crossroads of single lanes with its junction of 2 x 2 cells; the ego comes from the south.
 AT_THE_LINE = """
@@ -196,7 +200,7 @@ class TestFault:
     def test_is_noted_of_who_cuts_in_though_the_follower_brakes_as_hard_as_it_takes(self) -> None:
         """Two cells in front of a car at speed 5, at speed 1."""
         situation = two_lanes(10, 8, 1, 5)
-        assert situation.play(RIGHT) == {"lane_change"}
+        assert situation.play(RIGHT) == {"lane_change", "cut_in"}
         assert situation.motion("a") == (EAST, 1)
         assert situation.ego().cut_in_at == 1
 
@@ -211,7 +215,7 @@ class TestFault:
 
     def test_is_remembered_if_one_cell_was_missing(self) -> None:
         situation = two_lanes(19, 9, 1, 5)
-        assert situation.play(RIGHT) == {"lane_change"}
+        assert situation.play(RIGHT) == {"lane_change", "cut_in"}
         assert situation.ego().cut_in_at == 1
 
     @pytest.mark.parametrize(("ticks", "is_blamed"), [(4, True), (5, False)])
@@ -283,3 +287,61 @@ def test_leaving_a_lane_for_the_shoulder_beside_oncoming_traffic_is_told_by_the_
     situation = from_ascii("L S\nL S\nE S", legend, E=Car(NORTH, 1))
     assert situation.play(RIGHT) == {"lane_change", "wrong_way"}
     assert situation.ego().on_shoulder == 1
+
+
+class TestCuttingIn:
+    @pytest.mark.parametrize(("gap", "cuts_in"), [(2, True), (3, False)])
+    def test_in_front_of_another_ego_is_told_by_the_room_it_needs_to_stop(self, gap, cuts_in) -> None:
+        """At 3 behind 1, three free cells are enough: 2 + 1."""
+        rows = [["^", "^"] for _ in range(12)]
+        rows[4][0], rows[5 + gap][1] = "E", "F"
+        drawing = "\n".join(" ".join(row) for row in rows)
+        situation = from_ascii(drawing, E=Car(NORTH, 1), F=Car(NORTH, 3))
+        situation.play(RIGHT, SLOWER)
+        assert situation.events("E") == ({"lane_change", "cut_in"} if cuts_in else {"lane_change"})
+        assert situation.events("F") == set()
+        assert (situation.ego("E").cut_in_at == 0) == cuts_in
+
+    def test_is_told_in_every_tick_that_leaves_the_follower_no_safe_speed_and_then_no_more(self) -> None:
+        situation = two_lanes(15, 9, 1, 5)
+        told = ["cut_in" in situation.play(action) for action in (RIGHT, FASTER, FASTER, FASTER, FASTER)]
+        assert told[0]
+        assert not told[-1]
+
+
+class TestBreach:
+    def test_in_the_tick_of_arrival_fails_the_drive_which_has_arrived_nevertheless(self) -> None:
+        drawing = AT_THE_LINE.replace(". .  v  ^  .  .\n    . .  |v ^", ". .  v  ^  .  .\n    . .  |v G", 1)
+        situation = crossroads(drawing, RED, 3, "|^")
+        assert {"arrived", "red_light"} <= situation.play(IDLE)
+        assert situation.vehicle("E").status == ARRIVED
+        assert not is_success(situation.map, situation.world, 0)
+
+    @pytest.mark.parametrize(("event", "status"), [(EVENT_RED_LIGHT, ARRIVED), (EVENT_COLLISION, CRASHED)])
+    def test_is_no_crash_where_a_distance_is_the_goal(self, event, status) -> None:
+        situation = from_ascii("E > > >", is_ring=True, E=Car(EAST, 1))
+        situation.ego().events, situation.ego().remaining = event, 0
+        measure_drive(situation.map, situation.world, 0)
+        assert situation.vehicle("E").status == status
+
+    @pytest.mark.parametrize("event", ["red_light", "ran_stop", "collision"])
+    def test_of_a_control_fails_a_drive_like_an_accident(self, event) -> None:
+        assert self.succeeds_with(event) is False
+
+    @pytest.mark.parametrize("event", ["failed_to_yield", "wrong_way", "cut_in", "lane_change"])
+    def test_of_manners_fails_no_drive(self, event) -> None:
+        assert self.succeeds_with(event) is True
+
+    def succeeds_with(self, event: str) -> bool:
+        """Whether a drive that has arrived and in which something else had happened counts as a success."""
+        situation = from_ascii("^\nE", E=Car(NORTH, 1))
+        bit = next(bit for bit, row in zip(BITS, EVENT_ROWS, strict=True) if row.name == event)
+        situation.ego().events_seen = EVENT_ARRIVED | bit
+        return bool(is_success(situation.map, situation.world, 0))
+
+
+def test_standing_is_counted_in_ticks_that_end_at_rest() -> None:
+    situation = from_ascii("^\n^\n^\nE", E=Car(NORTH, 1))
+    for action in (SLOWER, IDLE, FASTER, IDLE):
+        situation.play(action)
+    assert situation.ego().ticks_standing == 2
