@@ -17,7 +17,8 @@ def test_the_drawing_of_a_scenario_is_a_level_like_its_own(entry) -> None:
     (drawing,) = re.findall(r"```text\n(.*?)```", inspect.getdoc(scenario) or "", re.DOTALL)
     level = read(drawing)
     assert level.num_egos == 1
-    assert level.maps["speed_limit"][0] == scenario.speed_limit
-    assert (level.maps["num_portals"][0] > 0) == scenario.has_portals
-    assert level.maps["num_junctions"][0] == scenario.num_junctions
+    if scenario.generates_levels():  # given levels may have anything
+        assert level.maps["speed_limit"][0] == scenario.speed_limit
+        assert (level.maps["num_portals"][0] > 0) == scenario.has_portals
+        assert level.maps["num_junctions"][0] == scenario.num_junctions
     assert read(write(level.maps[0], level.worlds[0])).maps.tobytes() == level.maps.tobytes()
