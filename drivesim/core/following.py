@@ -22,6 +22,7 @@ from drivesim.core.map import (
     LANE,
     allows,
     has_several_headings,
+    is_within,
     junction_ahead,
     junction_of,
     kind,
@@ -99,16 +100,19 @@ def walk(map, world, k, cell, distance):
     room = distance
     leader = -1
     sees = True
+    is_let_in = vehicle.may_enter != 0
     before = cell
     for n in range(1, distance + 1):
         cell = next_cell(map, before, heading)
+        if is_let_in and is_within(map, before) and not is_within(map, cell):
+            is_let_in = False  # for the junction behind it only
         is_plain = map.ground[cell] == plain and map.ground[before] == plain and junction_of(map, cell) < 0
         if is_plain and world.occupants[cell] == 0:
             if room <= n:
                 break
             before = cell
             continue
-        if is_closed(map, world, k, before, cell, sees):
+        if is_closed(map, world, k, before, cell, sees, is_let_in):
             room = min(room, n - 1)
             break
         occupant = occupant_of(world, cell)
@@ -126,6 +130,8 @@ def walk(map, world, k, cell, distance):
                     leader = occupant
             room = min(room, seen)
             if occupant == k:  # all around a ring
+                if junction_ahead(map, cell, heading) >= 0:
+                    room = min(room, n)  # back where it was let in, which holds once
                 break
             sees = world.num_egos > 1
         way = way_from(map, vehicle.destination, cell)
@@ -140,12 +146,12 @@ def walk(map, world, k, cell, distance):
 
 
 @kernel
-def is_closed(map, world, k, before, cell, sees):
+def is_closed(map, world, k, before, cell, sees, is_let_in):
     """Whether the way of vehicle k may not be driven, from one cell to the next; `sees`: nobody hides it."""
     vehicle = world.vehicles[k]
     if kind(map, cell) == EDGE:
         return True
-    if vehicle.may_enter == 0 and junction_ahead(map, before, vehicle.heading) >= 0:
+    if not is_let_in and junction_ahead(map, before, vehicle.heading) >= 0:
         return True  # a junction not granted
     if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, vehicle.heading):
         return True

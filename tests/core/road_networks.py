@@ -223,7 +223,7 @@ def storage_left(situation: Situation) -> int | None:
 
 @st.composite
 def traffic(
-    draw: Any, network: Network, num_egos: int = 0, most: int = MOST_VEHICLES, options: dict[str, Any] | None = None
+    draw: Any, network: Network, num_egos: int = 0, fastest: int = 5, options: dict[str, Any] | None = None
 ) -> Situation:
     """A network with as many vehicles as it may carry, or fewer, at rest; their egos head for no goal."""
 
@@ -243,10 +243,10 @@ def traffic(
             situation.map.goals[heading].next = ALL_HEADINGS & ~(1 << turned(heading, 2))
         return situation
 
-    places = draw(st.permutations(free_lanes(fill({}))))[:most]
+    places = draw(st.permutations(free_lanes(fill({}))))[:MOST_VEHICLES]
     cars = {}
     for n, (row, col, heading) in enumerate(places):
-        top_speed, turn = draw(st.integers(1, 5)), draw(st.integers(-1, 1))
+        top_speed, turn = draw(st.integers(1, fastest)), draw(st.integers(-1, 1))
         name = f"E{n}" if n < num_egos else f"c{n}"
         car = Car(heading, 0, top_speed if n >= num_egos else 5, turn, on=network.words[row][col])
         cars[name] = (row, col, car)
