@@ -6,17 +6,8 @@ first cell behind: the exit. Who holds what is `world.held`, by `map.slots`.
 
 from drivesim.core.following import reach_of
 from drivesim.core.jit import kernel
-from drivesim.core.map import (
-    CROSSWALK,
-    allows,
-    cell_behind,
-    give_slot,
-    heading_on,
-    is_within,
-    junction_ahead,
-    kind,
-    next_cell,
-)
+from drivesim.core.map import CROSSWALK, allows, cell_behind, heading_on, is_within, junction_ahead, kind, next_cell
+from drivesim.core.painting import give_slot
 from drivesim.core.world import DRIVING, withdraw
 
 ENTRY_SIGHT = 22  # cells: whoever has been let in sees its entry
