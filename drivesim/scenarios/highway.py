@@ -166,7 +166,8 @@ class Highway(Scenario):
     Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534.
 
     ## Version history
-    * v1: the world of many roads, see the change log. v0 was never released.
+    * v1: a core for every road: junctions, driver styles, a reward that charges time; see the change log.
+    * v0: first release.
     """
 
     config = HighwayConfig

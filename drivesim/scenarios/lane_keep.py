@@ -142,7 +142,8 @@ class LaneKeep(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v1: the world of many roads, see the change log. v0 was never released.
+    * v1: a core for every road: junctions, driver styles, a reward that charges time; see the change log.
+    * v0: first release.
     """
 
     config = LaneKeepConfig
