@@ -13,6 +13,7 @@ from drivesim.checks import chosen, real, whole
 from drivesim.core.event_table import HEADS
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import FACTORS, PRICES, TERMS
+from drivesim.core.styles import DAWDLES
 from drivesim.core.world import KRAUSS, NASCH, UNAWARE
 from drivesim.levels.library import Library, canonical_texts, library_of
 from drivesim.observations import ENCODERS
@@ -100,6 +101,8 @@ class EnvConfig:
     levels: Any = None
     """Of a scenario that has no generator: its levels as `drivesim.levels.library` takes them, kept as a tuple of
     canonical texts; None = the scenario's own."""
+    is_dawdle_chosen: bool = field(init=False, repr=False, compare=False, default=False)
+    """Whether `dawdle` was given, which then is that of all driver styles."""
 
     def __post_init__(self) -> None:
         """Check every option and fill in the scenario's own."""
@@ -130,6 +133,7 @@ class EnvConfig:
             own = next(name for name, model in DRIVER_MODELS.items() if model == own_model)
             object.__setattr__(self, "traffic", own)
         chosen("traffic", self.traffic, DRIVER_MODELS)
+        object.__setattr__(self, "is_dawdle_chosen", self.dawdle is not None)
         if self.dawdle is None:
             own_dawdle = self.head["dawdle"] / CERTAIN if "dawdle" in self.head else scenario.dawdle
             object.__setattr__(self, "dawdle", own_dawdle)
@@ -138,10 +142,8 @@ class EnvConfig:
         hidden = ("scenario", "level") if self.levels else ("scenario", "level", "levels")
         for name in self.level:
             if name not in names:
-                allowed = [
-                    *names,
-                    *(option.name for option in fields(EnvConfig) if option.name not in hidden),
-                ]
+                options = [option.name for option in fields(EnvConfig) if option.init and option.name not in hidden]
+                allowed = [*names, *options]
                 # TorchRL's GymEnv goes by Python's own words for it.
                 refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
                 raise TypeError(f"{refused}; there are {allowed}")
@@ -262,6 +264,9 @@ class EnvConfig:
         record["top_speed"] = self.head.get("top_speed", scenario.top_speed)
         record["driver_model"] = DRIVER_MODELS[str(self.traffic)]
         record["dawdle"] = round(float(self.dawdle or 0.0) * CERTAIN)
+        if not self.is_dawdle_chosen:
+            record["more_dawdle"] = [round(float(self.dawdle or 0.0) * (share - 1.0) * CERTAIN) for share in DAWDLES]
+        record["styles"] = scenario.styles
         record["test_split"] = self.split == "test"
         record["num_levels"] = self.num_levels or 0
         record["certified_within"] = entry_of(self.scenario).max_episode_steps

@@ -57,7 +57,7 @@ def key_of(seed: int | None) -> Array:
 
 def measure_distances(maps: Array, destination: int, goals: Array) -> None:
     """Measure a map's (1,) distances to a destination anew, from the cells of its goals."""
-    scratch = np.zeros((1, maps["ground"].shape[1]), np.int32)
+    scratch = np.zeros((1, 4 * maps["ground"].shape[1]), np.int32)
     scratch[0, : len(goals)] = goals
     frame = Frame(batch.FRAME)
     frame.set(maps=maps, scratch=scratch)
@@ -129,7 +129,7 @@ class Engine:
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
-        self._scratch = np.zeros((len(self._ranges), 2 * num_cells), np.int32)
+        self._scratch = np.zeros((len(self._ranges), 4 * num_cells), np.int32)
         self._frame = Frame(batch.FRAME)
         self._frame.set(
             worlds=self.worlds,

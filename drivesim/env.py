@@ -11,8 +11,9 @@ from gymnasium.envs.registration import EnvSpec
 
 from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, checked_seed, whole
 from drivesim.config import EnvConfig, RewardWeights
-from drivesim.core.batch import DISABLED, EPISODE, TEST_SPLIT
+from drivesim.core.batch import DISABLED, EPISODE
 from drivesim.core.prices import TERMS
+from drivesim.core.rng import TEST_SPLIT
 from drivesim.core.world import RUNNING
 from drivesim.engine import Array, Engine
 from drivesim.registry import entry_of

@@ -51,7 +51,7 @@ def multi_agent_config(env_id: str, num_agents: int, options: dict[str, Any]) ->
     if env_id not in ids:
         raise ValueError(f"env_id must be one of {ids}, which have room for several egos, got {env_id!r}")
     entry = able[ids.index(env_id)]
-    names = {option.name for option in fields(EnvConfig)} - {"scenario", "level"}
+    names = {option.name for option in fields(EnvConfig) if option.init} - {"scenario", "level"}
     own = {name: options[name] for name in names if name in options}
     config = EnvConfig(entry.name, **own, level={name: value for name, value in options.items() if name not in names})
     return entry, config, whole("num_agents", num_agents, 1, config.scenario_class.max_egos)

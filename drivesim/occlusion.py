@@ -18,7 +18,7 @@ from drivesim.core.world import ABSENT, DRIVING, NOBODY, NOT_STARTED
 from drivesim.engine import measure_distances
 from drivesim.env import DriveEnv
 from drivesim.registry import ids
-from drivesim.render.state import Record, State, distances_of, is_ring, place_of
+from drivesim.render.state import Record, State, distances_of, is_goal, is_ring, place_of
 from drivesim.rendering import state_of
 
 __all__ = ["occlusions"]
@@ -118,7 +118,7 @@ def make_verge(state: State, cell: int) -> None:
     state.map["ground"][cell] &= PORTAL  # which leads on whoever never looks
     if not is_ring(state.map):
         distances = distances_of(state)
-        distances[cell] = max(1, distances[cell])
+        distances[:, cell] = np.maximum(1, distances[:, cell])
 
 
 def open_up(state: State, cell: int, road: int) -> None:
@@ -129,11 +129,10 @@ def open_up(state: State, cell: int, road: int) -> None:
     map["lanes"][cell] = map["lanes"][road]
     if is_ring(map):
         return
-    distances = distances_of(state)
     opened = np.array([map])
-    measure_distances(opened, int(state.world["egos"]["goal"][0]), np.flatnonzero(distances == 0))
+    measure_distances(opened, int(state.world["egos"]["goal"][0]), np.flatnonzero(is_goal(state)))
     # Ways through it are not told: the ego does not know that it is open.
-    distances[cell] = distances_of(State(opened[0], state.world))[cell]
+    distances_of(state)[:, cell] = distances_of(State(opened[0], state.world))[:, cell]
 
 
 def roads_under_obstacles(map: Record) -> dict[int, int]:

@@ -255,7 +255,7 @@ def config_of(entry: Entry, options: dict[str, Any]) -> EnvConfig:
     """
     if options.get("levels") is not None and not are_texts(options["levels"]):
         raise ValueError(f"levels must be texts, got {str(options['levels'])[:80]!r}")
-    names = {option.name for option in fields(EnvConfig)} - {"scenario", "level"}
+    names = {option.name for option in fields(EnvConfig) if option.init} - {"scenario", "level"}
     chosen_options = {name: value for name, value in options.items() if name in names}
     level = {name: value for name, value in options.items() if name not in names}
     return EnvConfig(scenario=entry.name, level=level, **chosen_options)

@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.following import STALE
-from drivesim.core.map import EDGE, PORTAL
+from drivesim.core.map import ALL_HEADINGS, CHANGE_LEFT, CHANGE_RIGHT, EDGE, IS_DESTINATION, PORTAL, WAY
 from drivesim.core.world import (
     ABSENT,
+    CALM,
     CRASHED,
     CROSSING,
     DRIVING,
     ENDED,
     GOING,
     GREEN,
+    HASTY,
     KRAUSS,
+    NEVER,
     NOBODY,
     NOT_STARTED,
     RED,
@@ -50,11 +53,9 @@ FIXED_MAP = (
     "num_slots",
     "num_destinations",
     "has_goal_headings",
-    "num_passing",
     "has_reverse",
     "steps",
     "junctions",
-    "goals",
 )
 """The same of a map."""
 LARGEST = 2**31 - 1
@@ -69,17 +70,26 @@ HEAD_RANGES = {
 RANGES = {
     "vehicles": {
         "heading": (0, 3),
-        "speed": (0, TOP_SPEED),
         "top_speed": (0, TOP_SPEED),
         "status": (ABSENT, CRASHED),
         "next_status": (0, 0),  # between two ticks nobody is about to leave the world
         "may_enter": (0, 1),
+        "style": (CALM, HASTY),
+        "has_arrived": (0, 1),
+        "num_trips": (0, 2**30 - 1),
     },
     "people": {"heading": (0, 3), "status": (NOBODY, CROSSING)},
-    "egos": {"drive": (GOING, WAS_TOLD), "route_length": (1, LARGEST), "next_turn": (-1, 1)},
+    "egos": {
+        "drive": (GOING, WAS_TOLD),
+        "route_length": (1, LARGEST),
+        "next_turn": (-1, 1),
+        "reversed_at": (NEVER, LARGEST),
+    },
     "lamps": {"colour_0": (GREEN, RED), "colour_1": (GREEN, RED)},
 }
 """The same of the fields that kernels rely on, whatever the map."""
+GOAL_RANGES = {"heading": (0, 4), "top_speed": (0, TOP_SPEED + 1)}
+"""The same of the goals of a map."""
 
 
 def check_state(state: Any, mask: Any, num_worlds: int, dtype: np.dtype[np.void]) -> tuple[Array, Array]:
@@ -148,6 +158,9 @@ def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:
     egos = worlds["egos"][:, :num_egos]
     vehicles = worlds["vehicles"][:, :num_vehicles]
     people = worlds["people"][:, : int(model["num_people"][0])]
+    slowest = -int(model_map["has_reverse"][0])
+    require_ranges(worlds["vehicles"][:, :num_egos], {"speed": (slowest, TOP_SPEED)})
+    require_ranges(worlds["vehicles"][:, num_egos:], {"speed": (0, TOP_SPEED)})
     require_ranges(egos, {"goal": (0, max(1, int(model_map["num_destinations"][0])) - 1)})
     require_ranges(vehicles, {"leader": (STALE, num_vehicles - 1), "destination": (-1, num_ways(model_map) - 1)})
     is_border = border_of(model_map)
@@ -174,7 +187,13 @@ def check_maps(maps: Array, model: Array) -> None:
     require((ground >> 4 & 7 == EDGE) == border, "ground")
     require(ground[:, border] == EDGE << 4, "ground")
     require(behind == 0, "ground")
-    require_ranges(maps, {"ways": (0, 4)})
+    require_ranges(maps, {"ways": (0, WAY | IS_DESTINATION | CHANGE_LEFT | CHANGE_RIGHT)})
+    require(maps["ways"] & WAY <= 4, "ways", "the way of one of four headings or none")
+    require_ranges(maps, {"passing": (0, ALL_HEADINGS)})
+    require_ranges(maps["goals"], GOAL_RANGES)
+    passing = maps["passing"] != 0
+    require(maps["num_passing"] == np.count_nonzero(passing, axis=1), "num_passing")
+    require(~passing[:, border[: passing.shape[1]]], "passing")
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:
         require_ranges(maps, {"junction": (0, num_junctions), "slots": (0, int(model["num_slots"][0]))})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivesim.observations.full_grid import EGO, VEHICLE
+from drivesim.observations.full_grid import EGO, NUM_SPEEDS, VEHICLE
 
 __all__ = ["FieldDriver"]
 
@@ -97,7 +97,7 @@ class _Cars:
         self._now = {}
         for heading in range(4):
             for speed in (1, 2):
-                is_there = obs == VEHICLE + 6 * heading + speed
+                is_there = obs == VEHICLE + NUM_SPEEDS * heading + 1 + speed
                 if is_there.any():
                     self._now[heading, speed] = is_there
         self._shape = obs.shape
@@ -130,7 +130,7 @@ class _Cars:
 def _start(obs: NDArray[Any]) -> Cells:
     """The ego as a set of states, (B, heading, speed, row, col)."""
     envs, rows, cols = np.nonzero(obs >= EGO)
-    heading, speed = np.divmod(obs[envs, rows, cols].astype(np.int64) - EGO, 6)
+    heading, speed = np.divmod(obs[envs, rows, cols].astype(np.int64) - EGO - 1, NUM_SPEEDS)
     start = np.zeros((len(obs), 4, 3, *obs.shape[1:]), np.uint8)
     start[envs, heading, speed, rows, cols] = 1
     return start

@@ -19,7 +19,7 @@ from agents.scripted.window import (
     room_to,
     speed_action,
 )
-from drivesim.observations.full_grid import EGO, VEHICLE
+from drivesim.observations.full_grid import EGO, NUM_SPEEDS, VEHICLE
 
 __all__ = ["StraightDriver", "StraightFieldDriver"]
 
@@ -64,7 +64,7 @@ class StraightFieldDriver:
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns FASTER or SLOWER for every env of the batch."""
         envs, rows, cols = np.nonzero(obs >= EGO)
-        steps = np.asarray(STEPS)[(obs[envs, rows, cols] - EGO) // 6]
+        steps = np.asarray(STEPS)[(obs[envs, rows, cols] - EGO) // NUM_SPEEDS]
         is_clear = np.ones(len(obs), np.bool_)
         for n in range(1, CLEAR_CELLS + 1):
             row = np.clip(rows + n * steps[:, 0], 0, obs.shape[1] - 1)

@@ -61,7 +61,7 @@ def at(cells: NDArray[Any], n: NDArray[Any], across: int) -> NDArray[Any]:
 
 def own_speed(obs: NDArray[Any]) -> NDArray[np.int64]:
     """Speed of the ego, cells per tick: (B,)."""
-    return obs[:, PLANES.index("own_speed"), 0, 0].astype(np.int64) // 51
+    return obs[:, PLANES.index("own_speed"), 0, 0].astype(np.int64) // 42 - 1
 
 
 def vehicle_speed(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -1,16 +1,27 @@
 """The swept advance: five sub-steps to a tick, so that nothing tunnels through anything.
 
-A car of speed v enters its k-th cell at sub-step ceil(5k/v). Sharing a cell after any sub-step, or swapping cells,
+A car of speed v enters its k-th cell at sub-step ceil(5k/|v|). Sharing a cell after any sub-step, or swapping cells,
 is a collision. Traffic among itself cannot collide (see `following`), so only egos are swept.
 """
 
 from drivesim.core.bits import word_at, zero_bytes_below
-from drivesim.core.events import collide, ends_drive, enter_cell, leave_line
+from drivesim.core.events import collide, ends_drive, enter_cell, enter_junction
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import junction_of, next_destination
-from drivesim.core.map import EAST, EDGE, PORTAL, is_ring, kind, next_cell, next_cell_for_ego, row_of
+from drivesim.core.map import (
+    EAST,
+    EDGE,
+    PORTAL,
+    cell_behind_for_ego,
+    is_ring,
+    kind,
+    next_cell,
+    next_cell_for_ego,
+    row_of,
+)
 from drivesim.core.memory import WORD
-from drivesim.core.world import DRIVING, enter, leave, leave_world, withdraw
+from drivesim.core.reservations import hold_ways, release_passed
+from drivesim.core.trips import note_arrival
+from drivesim.core.world import DRIVING, NEVER, enter, leave, leave_world
 
 SUB_STEPS = 5
 PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
@@ -19,19 +30,22 @@ PORTALS = int.from_bytes(bytes([PORTAL] * WORD), "little", signed=True)
 @kernel
 def entered(speed, sub_step):
     """How many cells a car of `speed` has entered after a sub-step."""
-    return speed * sub_step // SUB_STEPS
+    return abs(speed) * sub_step // SUB_STEPS
 
 
 @kernel
 def cell_ahead(map, world, k, distance):
-    """The cell `distance` straight ahead of vehicle k; no way leads on from the border."""
+    """The cell that is `distance` on for vehicle k, behind it in reverse gear; no way leads on from the border."""
     vehicle = world.vehicles[k]
     cell = vehicle.cell
     if k < world.num_egos:
         for _ in range(distance):
             if kind(map, cell) == EDGE:
                 break
-            cell = next_cell_for_ego(map, cell, vehicle.heading)
+            if vehicle.speed >= 0:
+                cell = next_cell_for_ego(map, cell, vehicle.heading)
+            else:
+                cell = cell_behind_for_ego(map, cell, vehicle.heading)
     else:
         for _ in range(distance):
             cell = next_cell(map, cell, vehicle.heading)
@@ -44,10 +58,10 @@ def end_of_way(map, world, k):
     vehicle = world.vehicles[k]
     if map.num_portals == 0 and k >= world.num_egos:
         return vehicle.cell + vehicle.speed * map.steps[vehicle.heading]
-    if vehicle.heading == EAST and zero_bytes_below(word_at(map.ground, vehicle.cell) & PORTALS) >= vehicle.speed:
+    if vehicle.heading == EAST and zero_bytes_below(word_at(map.ground, vehicle.cell) & PORTALS) >= vehicle.speed >= 0:
         if k >= world.num_egos or is_ring(map):
             return vehicle.cell + vehicle.speed
-    return cell_ahead(map, world, k, vehicle.speed)
+    return cell_ahead(map, world, k, abs(vehicle.speed))
 
 
 @kernel
@@ -69,7 +83,7 @@ def is_near(map, first, second, any_portal):
 
     Where one of them drives through a portal (`any_portal`: somebody does), it may meet the other on either side of it.
     """
-    reach = first.speed + second.speed
+    reach = abs(first.speed) + abs(second.speed)
     apart = abs(second.cell - first.cell)
     if any_portal and (passes_portal(map, first) or passes_portal(map, second)):
         return True
@@ -103,7 +117,7 @@ def is_eventful(map, world, any_portal):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
             continue
-        for n in range(1, vehicle.speed + 1):
+        for n in range(1, abs(vehicle.speed) + 1):
             if ends_drive(map, world, k, cell_ahead(map, world, k, n)):
                 return True
         for other in range(world.num_vehicles):
@@ -115,7 +129,7 @@ def is_eventful(map, world, any_portal):
 
 @kernel
 def count_cells(map, world, k, cells):
-    """On a ring there is no goal cell: the odometer of an ego counts down instead."""
+    """On a ring there is no goal cell: the odometer of an ego counts down instead, and up for cells below 0."""
     if k < world.num_egos and is_ring(map):
         world.egos[k].remaining -= cells
 
@@ -129,7 +143,7 @@ def leave_on_the_way(map, world, k, sub_step):
     while n > 0 and kind(map, cell_ahead(map, world, k, n)) == EDGE:
         n -= 1
     vehicle.cell = cell_ahead(map, world, k, n)
-    count_cells(map, world, k, n)
+    count_cells(map, world, k, n if vehicle.speed >= 0 else -n)
     leave_world(map, world, k)
 
 
@@ -158,6 +172,7 @@ def sweep(map, world, any_portal):
             if vehicle.status == DRIVING:
                 n = entered(vehicle.speed, sub_step)
                 if n > entered(vehicle.speed, sub_step - 1):
+                    note_junctions(map, world, k, n, n)
                     enter_cell(map, world, k, cell_ahead(map, world, k, n))
         for k in range(world.num_vehicles):
             if world.vehicles[k].status == DRIVING and world.vehicles[k].next_status != 0:
@@ -165,27 +180,26 @@ def sweep(map, world, any_portal):
 
 
 @kernel
-def note_lines(map, world, k):
-    """Note the stop lines that ego k leaves on its way through this tick."""
-    vehicle = world.vehicles[k]
-    before = vehicle.cell
-    for _ in range(vehicle.speed):
-        if kind(map, before) == EDGE:
+def note_junctions(map, world, k, first, last):
+    """Note what it means for ego k to enter its first … last cell of this tick, beside what `enter_cell` notes."""
+    heading = world.vehicles[k].heading
+    before = cell_ahead(map, world, k, first - 1)
+    for n in range(first, last + 1):
+        cell = cell_ahead(map, world, k, n)
+        if kind(map, cell) == EDGE:
             return
-        leave_line(map, world, k, before)
-        before = next_cell_for_ego(map, before, vehicle.heading)
+        enter_junction(map, world, k, before, cell, heading)
+        before = cell
 
 
 @kernel
-def leaves_junction(map, world, k):
-    """Whether traffic vehicle k reaches the cell behind its junction, the last that it has reserved, in this tick."""
-    vehicle = world.vehicles[k]
-    cell = vehicle.cell
-    for _ in range(vehicle.speed):
-        cell = next_cell(map, cell, vehicle.heading)
-        if map.slots[cell] != 0 and junction_of(map, cell) < 0 and world.held[map.slots[cell] - 1] == k + 1:
-            return True
-    return False
+def note_reversing(world):
+    """Remember who has backed onto the cell where it is now."""
+    for k in range(world.num_egos):
+        if world.vehicles[k].speed < 0:
+            world.egos[k].reversed_at = world.tick
+        elif world.vehicles[k].speed > 0:
+            world.egos[k].reversed_at = NEVER
 
 
 @kernel
@@ -206,20 +220,25 @@ def advance(map, world):
             vehicle.speed = vehicle.next_speed
             vehicle.next_cell = end_of_way(map, world, k)
             any_portal = any_portal or passes_portal(map, vehicle)
-    if map.num_junctions > 0:
-        for k in range(world.num_egos):
-            if world.vehicles[k].status == DRIVING:
-                note_lines(map, world, k)
     if is_eventful(map, world, any_portal):
         sweep(map, world, any_portal)
+    elif map.num_junctions > 0 or world.num_people > 0:
+        for k in range(world.num_egos):
+            if world.vehicles[k].status == DRIVING:
+                note_junctions(map, world, k, 1, abs(world.vehicles[k].speed))
     for k in range(world.num_vehicles):
         if world.vehicles[k].status == DRIVING:
             leave(world, k)
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
-            if k >= world.num_egos and vehicle.may_enter != 0 and leaves_junction(map, world, k):
-                withdraw(map, world, k)
-                vehicle.destination = next_destination(world, k)
+            if vehicle.may_enter != 0 and k >= world.num_egos:
+                release_passed(map, world, k)
+            if vehicle.destination >= 0 and k >= world.num_egos:
+                note_arrival(map, vehicle)
             count_cells(map, world, k, vehicle.speed)
             enter(world, k, vehicle.next_cell)
+    if map.num_junctions > 0:
+        hold_ways(map, world)
+    if map.has_reverse != 0:
+        note_reversing(world)

@@ -13,17 +13,19 @@ from drivesim.core.event_table import BITS, EVENTS, EVENTS_ENDING, REWARD_COST, 
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import update_signals
 from drivesim.core.map import MAP, distance_from, is_ring
-from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, copy, erase, opener
+from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, opener
+from drivesim.core.moving import copy, erase
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import cost, is_success, price
-from drivesim.core.rng import DRAW_LEVEL_SEED, below, tick_words
+from drivesim.core.rng import draw_level_seed
 from drivesim.core.steering import has_effect
 from drivesim.core.tick import is_over, tick
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import (
     ENDED,
     HAS_ENDED,
+    NEVER,
     RUNNING,
     WAS_TOLD,
     WORLD,
@@ -33,8 +35,6 @@ from drivesim.core.world import (
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
 BY_OPTIONS, BY_LEVEL, BY_LIBRARY = 0, 1, 2  # one map for all worlds; one for each; one for each, from given levels
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
-TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
-NEVER = -1_000_000  # ticks
 
 FLAGS = tuple(event.name for event in EVENTS if Effect.IN_INFO in event.effects)
 NUM_FLAGS = len(FLAGS)
@@ -54,6 +54,8 @@ def episode_record(flags):
                 ("mean_lane_offset", "f8"),
                 ("mean_speed", "f8"),
                 ("mean_abs_jerk", "f8"),
+                ("num_lane_changes", "i8"),
+                ("ticks_standing", "i8"),
                 ("episode_length", "i8"),
                 ("episode_return", "f8"),
                 ("level_seed", "i8"),
@@ -80,14 +82,15 @@ DETAIL = np.dtype(
 )
 
 
-# What the loops call by address. Each takes scratch memory, int32, at least twice as long as the map has cells.
+# What the loops call by address. Each takes scratch memory, int32, at least four times as long as the map has cells.
 _MAP, _WORLD, _OPTIONS = StructureType(MAP), StructureType(WORLD), BlockType(OPTIONS).element
 SCRATCH = BlockType("i4")
 LAY = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
 """`lay(map, world, options, scratch) -> bool`: paint a blank map, reading nothing of the world but its level seed and
 attempt; false if the draw is refused."""
 POPULATE = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
-"""`populate(map, world, options, scratch) -> bool`: fill a blank world; false if the level cannot be certified."""
+"""`populate(map, world, options, scratch) -> bool`: fill a blank world; false if the level cannot be certified.
+The traffic is numbered in reading order afterwards, whatever the order in which it was placed."""
 ENCODE = Binding(types.int64, _MAP, _WORLD, types.int64, _OPTIONS, SCRATCH, BlockType("u1"))
 """`encode(map, world, k, options, scratch, out)`: write all of ego k's observation, flattened, and return 0."""
 
@@ -114,22 +117,10 @@ FRAME = FrameType(
     truncations_out=BlockType("?"),  # (N * E,)
     details_out=BlockType(DETAIL),  # (N * E,)
     final_obs_out=RowsType("u1"),  # (N * E, size), written under SAME_STEP where an episode ends
-    scratch=RowsType("i4"),  # (number of ranges, cells), for each range its own
+    scratch=RowsType("i4"),  # (number of ranges, 4 * cells), for each range its own
 )
 open_frame = opener(FRAME)
 call_lay, call_populate, call_encode = LAY.call, POPULATE.call, ENCODE.call
-
-
-@kernel
-def draw_level_seed(world, options):
-    """The level seed of this world's episode: from the split's whole stream, or one of its first `num_levels`."""
-    word_0, word_1, _, _ = tick_words(world, DRAW_LEVEL_SEED, 0)
-    seed = (word_0 << 30) ^ word_1
-    if options.num_levels > 0:
-        seed = below(word_0, options.num_levels)
-    if options.test_split != 0:
-        seed += TEST_SPLIT
-    return seed
 
 
 @kernel
@@ -139,8 +130,11 @@ def begin_drives(map, world):
     for k in range(world.num_egos):
         ego = world.egos[k]
         ego.cut_in_at = NEVER
+        if world.vehicles[k].speed == 0:
+            ego.stood_at = world.vehicles[k].cell
+        ego.reversed_at = NEVER
         if not is_ring(map):
-            ego.remaining = distance_from(map, ego.goal, world.vehicles[k].cell)
+            ego.remaining = distance_from(map, ego.goal, world.vehicles[k].cell, world.vehicles[k].heading)
         ego.remaining_before = ego.remaining
         ego.route_length = max(1, ego.remaining)
     world.stage = RUNNING
@@ -226,6 +220,8 @@ def describe_episode(map, world, k, episode):
     episode.mean_lane_offset = ego.offset_sum / (ticks * max(1, map.half_lane))
     episode.mean_speed = ego.speed_sum / ticks
     episode.mean_abs_jerk = ego.jerk_sum / ticks
+    episode.num_lane_changes = ego.num_lane_changes
+    episode.ticks_standing = ego.ticks_standing
     episode.episode_length = ego.ticks
     episode.episode_return = ego.return_sum
     episode.level_seed = world.level_seed
@@ -399,12 +395,3 @@ def measure_map(argument, destination, num_goals):
     frame = open_frame(argument)
     measure_distances(frame.maps[0], destination, num_goals, frame.scratch[0])
     return 0
-
-
-@kernel
-def first_out_of_range(actions, num_actions):
-    """Index of the first action outside [0, num_actions), -1 = none."""
-    for i in range(actions.shape[0]):
-        if actions[i] < 0 or actions[i] >= num_actions:
-            return i
-    return -1

@@ -74,21 +74,35 @@ EVENT_AT_FAULT = _row(
     None,
     _NONE,
     Effect.IN_INFO,
-    "On driving into somebody or something, or on being hit within 5 ticks of cutting in too closely.",
+    "On driving into somebody or something, or on being hit within 5 ticks of cutting in too closely or of backing up.",
 )
 EVENT_PEDESTRIAN_HIT = _row("pedestrian_hit", -1.0, _ENDS, _CRASH, "On hitting a pedestrian.")
 EVENT_OFF_ROAD = _row("off_road", -1.0, _ENDS, _CRASH, "On leaving the road or the map.")
-EVENT_RED_LIGHT = _row("red_light", -0.5, _RULES, _BREACH, "On leaving a stop line into the junction on red.")
-EVENT_WRONG_WAY = _row("wrong_way", 0.0, _RULES, _BREACH, "Per tick in a cell that does not allow the heading.")
+EVENT_RED_LIGHT = _row("red_light", -0.5, _RULES, _BREACH | Effect.FAILS, "On entering a junction on red.")
+EVENT_RAN_STOP = _row(
+    "ran_stop",
+    -0.5,
+    _RULES,
+    _BREACH | Effect.FAILS,
+    "On entering an all-way stop from where it has not stood.",
+)
+EVENT_WRONG_WAY = _row("wrong_way", -0.1, _RULES, _BREACH, "Per tick in a cell that does not allow the heading.")
 EVENT_FAILED_TO_YIELD = _row(
     "failed_to_yield",
-    0.0,
+    -0.1,
     _RULES,
-    Effect.COSTS,
-    "On entering a junction whose cells somebody else has reserved.",
+    _BREACH,
+    "On entering a cell of a junction that somebody else has reserved, or a crosswalk with somebody on it.",
+)
+EVENT_CUT_IN = _row(
+    "cut_in",
+    -0.05,
+    _RULES,
+    Effect.COSTS | Effect.IN_INFO,
+    "Per tick in which somebody behind has no safe speed left because of where the ego has driven.",
 )
 EVENT_SPEEDING = _row("speeding", -0.02, _SHAPED, Effect.COSTS | Effect.MILD, "Per tick above the speed limit.")
-EVENT_LANE_CHANGE = _row("lane_change", None, _NONE, Effect.MILD, "On crossing a lane's boundary.")
+EVENT_LANE_CHANGE = _row("lane_change", -0.01, _RULES, Effect.MILD, "On crossing a lane's boundary.")
 EVENT_HARSH = _row("harsh", -0.005, _SHAPED, Effect.MILD, "Per tick in which the acceleration changed by 2 or more.")
 
 EVENTS = tuple(_rows)
@@ -101,3 +115,4 @@ def _having(effect: Effect) -> int:
 
 
 EVENTS_ENDING, EVENTS_FAILING, EVENTS_COST = _having(Effect.ENDS), _having(Effect.FAILS), _having(Effect.COSTS)
+EVENTS_CRASHING = _having(Effect.ENDS | Effect.FAILS)

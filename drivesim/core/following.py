@@ -8,6 +8,9 @@ with `gap` free cells and a leader of speed u the state is safe when
 
 Taking the largest v' in {v-1, v, v+1} with v'(v'+1)/2 <= gap + u(u-1)/2 keeps (I) from tick to tick, whatever the
 leader does within the same limits. Lane changes keep it too: they are only made where (I) holds for both new pairs.
+
+Only egos can break (I): one cuts in, or is gone all at once from between two others. Who then has no safe speed left
+brakes as hard as it takes, to at most `gap`, and so does whoever follows. So no two traffic vehicles ever meet.
 """
 
 from drivesim.core.bits import word_at, zero_bytes_below
@@ -17,9 +20,10 @@ from drivesim.core.map import (
     EAST,
     EDGE,
     LANE,
-    STOP_LINE,
     allows,
     has_several_headings,
+    junction_ahead,
+    junction_of,
     kind,
     next_cell,
     way_from,
@@ -60,15 +64,17 @@ def look(map, world, k, cell, distance):
 
     Looks at most `distance` cells along k's own path. The gap is the number of free cells, the stopping room the cells
     within which k has to be able to stop: the gap and the leader's braking distance, none for whatever does not drive
-    in k's heading; a line, a crosswalk or a turn behind the leader, who need not stop there, may leave less. Without a
-    vehicle in the way the third value is -1. A path that is free for all of `distance` gives (distance, distance,
-    -1), which is enough to decide any speed that `distance` was taken for.
+    in k's heading, and a cell less behind an ego with a reverse gear; a line, a crosswalk or a turn behind the leader,
+    who need not stop there, may leave less. Without a vehicle in the way the third value is -1. A path that is free for
+    all of `distance` gives (distance, distance, -1), or a cell more, which is enough to decide any speed that
+    `distance` was taken for.
 
     Whoever crashes leaves the world at once and brakes for nobody; so does an ego that arrives. While the drive of
     others goes on, nobody can count on a leader's braking alone: among several egos, the room is that of everybody
     ahead, which is also enough if whoever leads leaves the world in this tick.
     """
-    if world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1:
+    is_open = map.num_junctions + map.has_reverse == 0
+    if is_open and world.vehicles[k].heading == EAST and distance <= WORD and world.num_egos <= 1:
         # What follows, for eight ordinary cells in one look: without a loop, and without a branch on who is ahead,
         # which cannot be predicted (with the two loops of `steer_traffic`, 383 ns a tick of Highway instead of 698).
         if map.ground[cell] == PLAIN_EAST & 255:
@@ -78,6 +84,8 @@ def look(map, world, k, cell, distance):
                 leader = found * occupant_of(world, cell + 1 + gap) - (1 - found)
                 other = world.vehicles[max(leader, 0)]
                 return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
+    if map.has_reverse != 0:
+        distance += 1  # a cell before an ego stays free
     return walk(map, world, k, cell, distance)
 
 
@@ -94,7 +102,8 @@ def walk(map, world, k, cell, distance):
     before = cell
     for n in range(1, distance + 1):
         cell = next_cell(map, before, heading)
-        if map.ground[cell] == plain and map.ground[before] == plain and world.occupants[cell] == 0:
+        is_plain = map.ground[cell] == plain and map.ground[before] == plain and junction_of(map, cell) < 0
+        if is_plain and world.occupants[cell] == 0:
             if room <= n:
                 break
             before = cell
@@ -106,7 +115,10 @@ def walk(map, world, k, cell, distance):
         if occupant >= 0 and sees:
             seen = n - 1
             if occupant == k or world.vehicles[occupant].heading == heading:
-                seen += braking_distance(world.vehicles[occupant].speed)
+                if map.has_reverse != 0 and occupant < world.num_egos:
+                    seen = room_behind_ego(world, occupant, seen)
+                else:
+                    seen += braking_distance(world.vehicles[occupant].speed)
             if gap < 0:
                 gap = n - 1
                 room = seen
@@ -128,13 +140,22 @@ def walk(map, world, k, cell, distance):
 
 
 @kernel
+def room_behind_ego(world, k, gap):
+    """The stopping room `gap` cells behind an ego with a reverse gear: it may back into one of them.
+
+    So one cell more stays free than behind others, also while it drives: the room must not shrink when it stands.
+    """
+    return max(gap - 1 + braking_distance(max(world.vehicles[k].speed, 0)), 0)
+
+
+@kernel
 def is_closed(map, world, k, before, cell, sees):
     """Whether the way of vehicle k may not be driven, from one cell to the next; `sees`: nobody hides it."""
     vehicle = world.vehicles[k]
     if kind(map, cell) == EDGE:
         return True
-    if kind(map, before) == STOP_LINE and vehicle.may_enter == 0 and allows(map, before, vehicle.heading):
-        return True  # a red stop line, or a junction not granted
+    if vehicle.may_enter == 0 and junction_ahead(map, before, vehicle.heading) >= 0:
+        return True  # a junction not granted
     if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, vehicle.heading):
         return True
     return sees and world.occupants[cell] == 0 and not allows(map, cell, vehicle.heading)
@@ -160,17 +181,20 @@ def fastest_start(map, world, k, wish):
 
 
 @kernel
-def follow(world, k):
+def follow(map, world, k):
     """The speed that car following allows vehicle k in this tick, before dawdling.
 
-    If none is allowed somebody cut in: brake by exactly 1, and remember who left no safe speed.
+    If none is allowed somebody cut in: drive no further than to him, and remember who left no safe speed.
     """
     vehicle = world.vehicles[k]
     speed = vehicle.speed
     top_speed = vehicle.top_speed
     room = vehicle.stopping_room
-    if braking_distance(speed) > room and 0 <= vehicle.leader < world.num_egos:
-        world.egos[vehicle.leader].cut_in_at = world.tick
+    if braking_distance(speed) > room:
+        if 0 <= vehicle.leader < world.num_egos:
+            world.egos[vehicle.leader].cut_in_at = world.tick
+        gap, _, _ = look(map, world, k, vehicle.cell, speed - 1)
+        return min(speed - 1, gap)
     # Sums of truth values rather than branches: nothing here can be predicted (a quarter faster in dense traffic).
     may_keep = (speed <= top_speed) & (speed * (speed + 1) // 2 <= room)
     may_speed_up = (speed + 1 <= top_speed) & ((speed + 1) * (speed + 2) // 2 <= room)
@@ -178,8 +202,46 @@ def follow(world, k):
 
 
 @kernel
+def bound_by_traffic(map, world, k):
+    """The greatest speed, up to the chosen one, at which vehicle k stays behind the traffic ahead at its chosen one.
+
+    Egos are overlooked: they may be gone before k comes to where they are.
+    """
+    vehicle = world.vehicles[k]
+    cell = vehicle.cell
+    for gap in range(vehicle.next_speed):
+        cell = next_cell(map, cell, vehicle.heading)
+        other = occupant_of(world, cell)
+        if other == k:
+            break
+        if other >= world.num_egos:
+            ahead = world.vehicles[other]
+            return min(vehicle.next_speed, gap + (ahead.heading == vehicle.heading) * ahead.next_speed)
+    return vehicle.next_speed
+
+
+@kernel
+def pass_braking_on(map, world):
+    """Let nobody run into who brakes harder than (I) expects: slow down whoever follows, and so on up the lane.
+
+    Speeds only fall, to the greatest ones that fit together, whatever the order in which vehicles are looked at.
+    """
+    any_slower = True
+    while any_slower:
+        any_slower = False
+        for k in range(world.num_egos, world.num_vehicles):
+            vehicle = world.vehicles[k]
+            if vehicle.status == DRIVING:
+                bound = bound_by_traffic(map, world, k)
+                any_slower = any_slower or bound < vehicle.next_speed
+                vehicle.next_speed = bound
+
+
+@kernel
 def choose_speeds(map, world, options, is_fresh):
     """Decide the next speed of all traffic from positions after steering and the old speeds.
+
+    Returns whether anybody stands with nothing but the road before it, and may have to be let in.
 
     With `is_fresh`, what steering saw ahead still holds, but for those that it left STALE, and is not looked up again.
 
@@ -188,6 +250,8 @@ def choose_speeds(map, world, options, is_fresh):
     """
     word_0 = word_1 = word_2 = word_3 = 0
     group = -1
+    is_exposed = False
+    any_stands = False
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
@@ -204,11 +268,13 @@ def choose_speeds(map, world, options, is_fresh):
         else:
             if not is_fresh or vehicle.leader == STALE:
                 look_ahead(map, world, k)
-            chosen = follow(world, k)
+            chosen = follow(map, world, k)
+            is_exposed |= (chosen < speed - 1) | ((vehicle.leader >= 0) & (vehicle.leader < world.num_egos))
             may_dawdle = chosen >= speed and not has_several_headings(map, vehicle.cell)
         if vehicle.turn_now != 0:
             chosen = min(chosen, 1)
-        if options.dawdle > 0:
+        dawdle = options.dawdle + options.more_dawdle[vehicle.style]
+        if dawdle > 0:
             if k >> 3 != group:
                 group = k >> 3
                 word_0, word_1, word_2, word_3 = tick_words(world, DRAW_DAWDLE, group)
@@ -219,6 +285,10 @@ def choose_speeds(map, world, options, is_fresh):
                 word = word_2
             elif (k >> 1) & 3 == 3:
                 word = word_3
-            dawdles = (word >> 16 * (k & 1)) & 0xFFFF < options.dawdle
+            dawdles = (word >> 16 * (k & 1)) & 0xFFFF < dawdle
             chosen -= dawdles & may_dawdle & (chosen > 0)
         vehicle.next_speed = chosen
+        any_stands |= (speed == 0) & (chosen == 0) & (vehicle.leader < 0)
+    if is_exposed:
+        pass_braking_on(map, world)
+    return any_stands

@@ -1,39 +1,56 @@
-"""Signals, and the reservations by which traffic passes a junction.
+"""Junctions: who may enter, and the reservations by which everybody passes.
 
-A vehicle enters a junction only when it has reserved the junction's cells on its way and the free cell behind it, its
-exit. Reservations are granted in a total order (who asked first; of two who asked in the same tick, by approach), never
-overlap, and are held until the vehicle has reached its exit. So nobody ever stops in a junction.
+A junction is a set of cells with a control. Its entry is any cell outside it from which a way leads into it, painted or
+not; crosswalks that lie directly before or behind it are passed with it. A vehicle enters only when it has reserved the
+cells of its way through both, and the first cell behind them, its exit. Reservations are granted in a total order, do
+not overlap, and are held until a cell has been passed. So nobody ever stops in a junction, and nobody waits for ever.
+
+An ego is not held back by anything, so a junction is shared with it as it is: in there, it holds the cells of its own
+way that are free. Standing at the entry it asks as everybody does, and keeps its turn for `TURN_TICKS`.
+
+Junctions that touch are passed as one, under the control of the first.
 """
 
-from drivesim.core.following import braking_distance, reach_of
+from drivesim.core.following import braking_distance
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
+    ALL_WAY_STOP,
     EAST,
+    EDGE,
     LEFT_SIDE,
+    NORTH,
     RIGHT_SIDE,
-    STOP_LINE,
+    SIGNALS,
+    SOUTH,
     WEST,
-    allows,
-    give_slot,
+    YIELD,
+    col_of,
+    junction_ahead,
+    junction_of,
     kind,
     next_cell,
-    next_cell_for_ego,
+    row_of,
     turned,
     way_from,
 )
-from drivesim.core.rng import DRAW_TURN, below, tick_words
-from drivesim.core.world import DRIVING, GREEN, RED, UNAWARE, YELLOW, withdraw
+from drivesim.core.reservations import (
+    cells_to_entry,
+    destination_of,
+    do_ways_cross,
+    entry_ahead,
+    exit_of,
+    has_room_behind,
+    hold_cells,
+    is_first_at_entry,
+    is_taken,
+    let_in,
+    ticks_to_pass,
+)
+from drivesim.core.world import DRIVING, GREEN, NO_LIGHT, RED, UNAWARE, YELLOW, withdraw
 
-SPLIT_TURNS = 3  # traffic goes left, straight on and right with equal probability
-YIELD_DISTANCE = 10  # cells from the line within which a car that must be yielded to counts as approaching
-
-
-@kernel
-def junction_of(map, cell):
-    """The junction that a cell belongs to, -1 = none."""
-    if map.num_junctions == 0:
-        return -1
-    return int(map.junction[cell]) - 1
+YIELD_DISTANCE = 10  # cells from the entry within which an ego that must be yielded to counts as approaching
+PATIENCE = 20  # ticks after which whoever has waited goes first
+TURN_TICKS = 3  # for which an ego that stands at the entry keeps its turn
 
 
 @kernel
@@ -56,162 +73,167 @@ def colour_at(junction, lamp, axis, tick):
 def update_signals(map, world):
     """Show what holds when the next action acts."""
     for s in range(map.num_junctions):
-        lamp = world.lamps[s]
-        lamp.colour_0 = colour_at(map.junctions[s], lamp, 0, world.tick)
-        lamp.colour_1 = colour_at(map.junctions[s], lamp, 1, world.tick)
+        if map.junctions[s].control == SIGNALS:
+            lamp = world.lamps[s]
+            lamp.colour_0 = colour_at(map.junctions[s], lamp, 0, world.tick)
+            lamp.colour_1 = colour_at(map.junctions[s], lamp, 1, world.tick)
 
 
 @kernel
-def colour_for(world, s, heading):
-    """The colour that the signal of junction s shows to a vehicle driving in `heading`."""
+def colour_for(map, world, s, heading):
+    """The colour that the signal of junction s shows to a vehicle driving in `heading`, NO_LIGHT if it has none."""
+    if map.junctions[s].control != SIGNALS:
+        return NO_LIGHT
     if heading & 1 == 1:
         return world.lamps[s].colour_1
     return world.lamps[s].colour_0
 
 
+# --- who goes first ---------------------------------------------------------------------------------------------------
 @kernel
-def line_junction(map, cell, heading):
-    """The junction behind the stop line on a cell, for whoever drives in `heading`; -1 if there is no such line."""
-    if kind(map, cell) != STOP_LINE or not allows(map, cell, heading):
-        return -1
-    return junction_of(map, next_cell(map, cell, heading))
+def rank_of(map, world, s, k):
+    """The rank of vehicle k at junction s: 0 goes first. Whoever has waited long enough has that of the first."""
+    vehicle = world.vehicles[k]
+    if map.junctions[s].control != YIELD or has_waited(world, k):
+        return 0
+    return map.junctions[s].ranks[vehicle.heading]
 
 
 @kernel
-def cells_to_line(map, cell, heading, distance, is_ego):
-    """Cells straight ahead to a stop line, and its cell: 0 when standing on it; (-1, -1) if none within `distance`.
+def has_waited(world, k):
+    """Whether vehicle k has asked in vain for longer than its patience."""
+    asked_at = world.vehicles[k].asked_at
+    return asked_at >= 0 and world.tick - asked_at >= PATIENCE
 
-    Another vehicle in between does not hide the line; for an ego, the map's edge does.
+
+@kernel
+def could_be_in_the_way(map, world, k, entry, j):
+    """Whether vehicle j, which goes before k and has not asked yet, could reach k's way before k has left it."""
+    other = world.vehicles[j]
+    if other.speed <= 0 and other.asked_at < 0 and j < world.num_egos:
+        return False  # an ego that stands elsewhere
+    reach = ticks_to_pass(map, world, k, entry) * other.top_speed
+    distance, other_entry = cells_to_entry(map, other.cell, other.heading, destination_of(world, j), reach)
+    if distance < 0 or not is_first_at_entry(map, world, other.cell, other.heading, distance):
+        return False
+    if not has_room_behind(map, world, other_entry, other.heading, destination_of(world, j), 1):
+        return False
+    return do_ways_cross(map, world, k, j)
+
+
+@kernel
+def must_give_way(map, world, k, s, entry, to_egos):
+    """Whether vehicle k leaves junction s, behind its entry, to somebody of a higher rank who comes near.
+
+    At a give-way line to whoever has priority, `to_egos` alone or to everybody; at a signal, turning across the
+    oncoming lane, to an ego that comes towards it and does not turn so itself. In a mirrored world, across is right.
     """
-    for n in range(distance + 1):
-        if not allows(map, cell, heading):
-            return -1, -1
-        if kind(map, cell) == STOP_LINE:
-            return n, cell
-        cell = next_cell_for_ego(map, cell, heading) if is_ego else next_cell(map, cell, heading)
-    return -1, -1
-
-
-@kernel
-def is_first_at_line(map, world, cell, heading, distance):
-    """Whether nobody stands between a cell and the stop line `distance` cells ahead."""
-    for _ in range(distance):
-        cell = next_cell(map, cell, heading)
-        if world.occupants[cell] != 0:
+    vehicle = world.vehicles[k]
+    control = map.junctions[s].control
+    if control == YIELD:
+        rank = rank_of(map, world, s, k)
+        if rank == 0:
             return False
-    return True
-
-
-@kernel
-def heading_on(map, destination, cell, heading):
-    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
-    way = way_from(map, destination, cell)
-    return way if way >= 0 else heading
-
-
-@kernel
-def exit_of(map, line, heading, destination):
-    """The first cell behind the junction on the way from a line, and the heading there; (-1, heading) without one."""
-    cell = next_cell(map, line, heading)
-    s = junction_of(map, cell)
-    for _ in range(map.num_slots):
-        if junction_of(map, cell) != s:
-            break
-        heading = heading_on(map, destination, cell, heading)
-        cell = next_cell(map, cell, heading)
-    if not allows(map, cell, heading):
-        return -1, heading
-    return cell, heading
-
-
-@kernel
-def is_held_by_others(map, world, k, line, heading, destination):
-    """Whether somebody else has reserved a cell of vehicle k's way through the junction behind a line, or its exit."""
-    cell = next_cell(map, line, heading)
-    s = junction_of(map, cell)
-    for _ in range(map.num_slots):
-        if map.slots[cell] == 0:
-            break
-        holder = world.held[map.slots[cell] - 1]
-        if holder != 0 and holder != k + 1:
-            return True
-        if junction_of(map, cell) != s:
-            break
-        heading = heading_on(map, destination, cell, heading)
-        cell = next_cell(map, cell, heading)
-    return False
-
-
-@kernel
-def hold_way(map, world, k, line):
-    """Reserve vehicle k's way through the junction behind a line, and the first cell behind it."""
-    vehicle = world.vehicles[k]
-    heading = vehicle.heading
-    cell = next_cell(map, line, heading)
-    s = junction_of(map, cell)
-    for _ in range(map.num_slots):
-        if map.slots[cell] == 0:
-            break
-        world.held[map.slots[cell] - 1] = k + 1
-        if junction_of(map, cell) != s:
-            break
-        heading = heading_on(map, vehicle.destination, cell, heading)
-        cell = next_cell(map, cell, heading)
-    vehicle.may_enter = 1
-
-
-@kernel
-def must_yield_to_ego(map, world, k, s, line):
-    """Whether traffic vehicle k leaves junction s, behind a line, to an ego.
-
-    To one that is in the junction; and, turning left, to one that comes towards it and does not turn left itself. In a
-    mirrored world, that is right.
-    """
-    vehicle = world.vehicles[k]
-    across = RIGHT_SIDE if world.is_mirrored != 0 else LEFT_SIDE
-    _, exit_heading = exit_of(map, line, vehicle.heading, vehicle.destination)
-    crosses = exit_heading == turned(vehicle.heading, across)
-    for c in range(world.num_egos):
-        ego = world.vehicles[c]
-        if ego.status != DRIVING:
-            continue
-        if junction_of(map, ego.cell) == s:
-            return True
-        if crosses and ego.speed > 0 and world.egos[c].next_turn != across:
+        for j in range(world.num_egos if to_egos else world.num_vehicles):
+            other = world.vehicles[j]
+            if j != k and other.status == DRIVING and other.may_enter == 0:
+                if map.junctions[s].ranks[other.heading] < rank and could_be_in_the_way(map, world, k, entry, j):
+                    return True
+    elif control == SIGNALS and world.num_egos > 0:
+        across = RIGHT_SIDE if world.is_mirrored != 0 else LEFT_SIDE
+        _, exit_heading = exit_of(map, entry, vehicle.heading, destination_of(world, k))
+        if exit_heading != turned(vehicle.heading, across):
+            return False
+        for c in range(world.num_egos):
+            ego = world.vehicles[c]
+            if c == k or ego.status != DRIVING or ego.speed <= 0 or world.egos[c].next_turn == across:
+                continue
             if ego.heading == turned(vehicle.heading, 2):
-                if cells_to_line(map, ego.cell, ego.heading, YIELD_DISTANCE, True)[0] >= 0:
+                distance, other_entry = cells_to_entry(map, ego.cell, ego.heading, -1, YIELD_DISTANCE)
+                if distance >= 0 and junction_ahead(map, other_entry, ego.heading) == s:
                     return True
     return False
 
 
 @kernel
-def may_be_granted(map, world, k, line):
-    """Whether vehicle k, which has asked at a line, could have its way through the junction behind it now."""
-    vehicle = world.vehicles[k]
-    s = line_junction(map, line, vehicle.heading)
-    if s < 0 or colour_for(world, s, vehicle.heading) != GREEN:
+def is_open(map, world, k, s, entry):
+    """Whether the control of junction s lets vehicle k, which has asked at an entry, in now."""
+    if map.junctions[s].control == SIGNALS and colour_for(map, world, s, world.vehicles[k].heading) != GREEN:
         return False
-    exit_cell, _ = exit_of(map, line, vehicle.heading, vehicle.destination)
-    if exit_cell < 0 or world.occupants[exit_cell] != 0:
-        return False
-    if is_held_by_others(map, world, k, line, vehicle.heading, vehicle.destination):
-        return False
-    return not must_yield_to_ego(map, world, k, s, line)
+    return not must_give_way(map, world, k, s, entry, False)
 
 
 @kernel
-def comes_before(world, a, b):
-    """Whether vehicle a is granted before vehicle b: who asked first, then by approach.
+def may_be_granted(map, world, k, entry):
+    """Whether vehicle k, which has asked at an entry, could have its way through the junction behind it now.
+
+    Of two whose ways cross, the later passes the earlier only while the earlier's exit is not free.
+    """
+    vehicle = world.vehicles[k]
+    s = junction_ahead(map, entry, vehicle.heading)
+    if s < 0 or not is_open(map, world, k, s, entry):
+        return False
+    if not has_room_behind(map, world, entry, vehicle.heading, destination_of(world, k), 1):
+        return False
+    if is_taken(map, world, k):
+        return False
+    for j in range(world.num_vehicles):
+        other = world.vehicles[j]
+        if j == k or other.status != DRIVING or other.asked_at < 0 or other.may_enter != 0:
+            continue
+        if not comes_before(map, world, s, j, k):
+            continue
+        _, other_entry = entry_ahead(map, world, j)
+        if other_entry < 0 or junction_ahead(map, other_entry, other.heading) != s:
+            continue
+        if is_open(map, world, j, s, other_entry) and has_room_behind(
+            map, world, other_entry, other.heading, destination_of(world, j), 1
+        ):
+            if do_ways_cross(map, world, k, j):
+                return False
+    return True
+
+
+@kernel
+def comes_before(map, world, s, a, b):
+    """Whether vehicle a is granted before vehicle b: by rank, then who asked first, then by approach.
 
     Of two who asked in one tick, northbound goes before southbound and these before the others; east and west take
-    turns with the tick's parity, so that a mirrored world decides the mirror image.
+    turns with the tick's parity, so that a mirrored world decides the mirror image. So do two of one heading side by
+    side.
     """
     first = world.vehicles[a]
     second = world.vehicles[b]
+    if has_waited(world, a) != has_waited(world, b):
+        return has_waited(world, a)
+    rank_a = rank_of(map, world, s, a)
+    rank_b = rank_of(map, world, s, b)
+    if rank_a != rank_b:
+        return rank_a < rank_b
     if first.asked_at != second.asked_at:
         return first.asked_at < second.asked_at
     odd = (world.tick + world.is_mirrored) & 1
-    return approach_rank(first.heading, odd) < approach_rank(second.heading, odd)
+    if first.heading != second.heading:
+        return approach_rank(first.heading, odd) < approach_rank(second.heading, odd)
+    side_a, along_a = place_of(map, first)
+    side_b, along_b = place_of(map, second)
+    if side_a != side_b:
+        return (side_a < side_b) == (odd == 0)
+    return along_a > along_b
+
+
+@kernel
+def place_of(map, vehicle):
+    """Where a vehicle is, to the right and ahead as its own heading sees it: cells."""
+    row = row_of(map, vehicle.cell)
+    col = col_of(map, vehicle.cell)
+    if vehicle.heading == NORTH:
+        return col, -row
+    if vehicle.heading == EAST:
+        return row, col
+    if vehicle.heading == SOUTH:
+        return -col, row
+    return -row, -col
 
 
 @kernel
@@ -224,72 +246,132 @@ def approach_rank(heading, odd):
     return heading >> 1  # NORTH 0, SOUTH 1
 
 
+# --- one tick ---------------------------------------------------------------------------------------------------------
 @kernel
-def line_ahead(map, vehicle):
-    """Cells to the line at which a vehicle has to ask now, and its cell; (-1, -1) if there is none within reach."""
-    return cells_to_line(map, vehicle.cell, vehicle.heading, reach_of(vehicle), False)
+def hold_for_ego(map, world, k):
+    """Note what ego k reserves: in a junction its way, at an entry its turn; and whether it asks.
+
+    Reads   the map, positions after steering, speeds before
+    Writes  vehicles[k].asked_at, .may_enter, world.held
+    """
+    vehicle = world.vehicles[k]
+    had_turn = vehicle.may_enter != 0
+    asked_at = vehicle.asked_at
+    if had_turn:
+        withdraw(map, world, k)
+    if junction_of(map, vehicle.cell) >= 0:
+        vehicle.may_enter = 1
+        way = way_from(map, world.egos[k].goal, vehicle.cell)
+        if way >= 0 and way != turned(vehicle.heading, 2):
+            hold_cells(map, world, k, vehicle.cell, vehicle.heading)
+        else:
+            hold_reach(map, world, k)
+        return
+    distance, entry = entry_ahead(map, world, k)
+    if distance < 0:
+        vehicle.asked_at = -1
+        return
+    vehicle.asked_at = asked_at if asked_at >= 0 else world.tick
+    if had_turn:
+        if world.tick - world.egos[k].granted_at < TURN_TICKS:
+            vehicle.may_enter = 1
+            hold_cells(map, world, k, next_cell(map, entry, vehicle.heading), vehicle.heading)
+        else:
+            vehicle.asked_at = world.tick  # it has let its turn pass, and asks behind the others
+
+
+@kernel
+def hold_reach(map, world, k):
+    """Let ego k, which is in a junction off its way, hold the free cells that its next action could lead to."""
+    vehicle = world.vehicles[k]
+    for side in range(4):
+        heading = turned(vehicle.heading, side)
+        cell = vehicle.cell
+        for _ in range(abs(vehicle.speed) + 2):
+            if kind(map, cell) == EDGE:
+                break
+            if map.slots[cell] != 0 and world.held[map.slots[cell] - 1] == 0:
+                world.held[map.slots[cell] - 1] = k + 1
+            cell = next_cell(map, cell, heading)
+
+
+@kernel
+def let_turns_lapse(map, world):
+    """Take back what has been granted to traffic that has not entered, may no longer do so and can still stop.
+
+    Whoever is held back holds back those behind it, who come after it in turn.
+    """
+    has_lapsed = False
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and vehicle.may_enter != 0:
+            distance, entry = entry_ahead(map, world, k)
+            if distance >= braking_distance(vehicle.speed):
+                s = junction_ahead(map, entry, vehicle.heading)
+                is_over = map.junctions[s].control == SIGNALS and colour_for(map, world, s, vehicle.heading) != GREEN
+                if is_over or must_give_way(map, world, k, s, entry, True):
+                    withdraw(map, world, k)
+                    has_lapsed = True
+    while has_lapsed:
+        has_lapsed = False
+        for k in range(world.num_egos, world.num_vehicles):
+            vehicle = world.vehicles[k]
+            if vehicle.status == DRIVING and vehicle.may_enter != 0:
+                distance, _ = entry_ahead(map, world, k)
+                if distance >= 0 and not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+                    withdraw(map, world, k)
+                    has_lapsed = True
+
+
+@kernel
+def note_requests(map, world):
+    """Note which vehicles ask for a junction from now on, and which no longer do; how many wait."""
+    waiting = 0
+    for k in range(world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status != DRIVING or vehicle.may_enter != 0:
+            continue
+        if k >= world.num_egos:
+            distance, entry = entry_ahead(map, world, k)
+            if distance < 0 or not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+                vehicle.asked_at = -1
+                continue
+            s = junction_ahead(map, entry, vehicle.heading)
+            must_stand = map.junctions[s].control == ALL_WAY_STOP
+            if vehicle.asked_at < 0 and (not must_stand or (distance == 0 and vehicle.speed == 0)):
+                vehicle.asked_at = world.tick
+        waiting += vehicle.asked_at >= 0
+    return waiting
 
 
 @kernel
 def grant_junctions(map, world, options):
-    """Let reservations lapse whose light has left green, or which must yield, in time to stop; note who asks; grant.
+    """Let reservations lapse whose light has left green, or which must give way, in time to stop; note who asks; grant.
 
     Reads   the map, positions after steering, old speeds, the colours of this tick
-    Writes  vehicles[k].asked_at, .may_enter of traffic, world.held
+    Writes  vehicles[k].asked_at, .may_enter, world.held
     """
     if map.num_junctions == 0 or options.driver_model == UNAWARE:
         return
-    waiting = 0
-    for k in range(world.num_egos, world.num_vehicles):
-        vehicle = world.vehicles[k]
-        if vehicle.status != DRIVING:
-            continue
-        distance, line = line_ahead(map, vehicle)
-        if distance < 0:
-            continue
-        if vehicle.may_enter != 0:
-            s = line_junction(map, line, vehicle.heading)
-            if colour_for(world, s, vehicle.heading) != GREEN or must_yield_to_ego(map, world, k, s, line):
-                if braking_distance(vehicle.speed) <= distance:
-                    withdraw(map, world, k)
-        elif is_first_at_line(map, world, vehicle.cell, vehicle.heading, distance):
-            if vehicle.asked_at < 0:
-                vehicle.asked_at = world.tick
-            waiting += 1
+    for k in range(world.num_egos):
+        if world.vehicles[k].status == DRIVING:
+            hold_for_ego(map, world, k)
+    let_turns_lapse(map, world)
+    waiting = note_requests(map, world)
     while waiting > 0:
         best = -1
-        best_line = -1
-        for k in range(world.num_egos, world.num_vehicles):
+        best_entry = -1
+        for k in range(world.num_vehicles):
             vehicle = world.vehicles[k]
             if vehicle.status == DRIVING and vehicle.asked_at >= 0 and vehicle.may_enter == 0:
-                if best < 0 or comes_before(world, k, best):
-                    _, line = line_ahead(map, vehicle)
-                    if line >= 0 and may_be_granted(map, world, k, line):
-                        best = k
-                        best_line = line
+                _, entry = entry_ahead(map, world, k)
+                if entry < 0 or not may_be_granted(map, world, k, entry):
+                    continue
+                s = junction_ahead(map, entry, vehicle.heading)
+                if best < 0 or comes_before(map, world, s, k, best):
+                    best = k
+                    best_entry = entry
         if best < 0:
             return
-        hold_way(map, world, best, best_line)
+        let_in(map, world, best, best_entry)
         waiting -= 1
-
-
-@kernel
-def next_destination(world, k):
-    """Where vehicle k, which has left a junction, goes at the next one: left, straight on or right.
-
-    The destinations of a map with junctions are numbered by the heading in which a way leaves them.
-    """
-    turn = below(tick_words(world, DRAW_TURN, k)[0], SPLIT_TURNS) - 1
-    return turned(world.vehicles[k].heading, -turn if world.is_mirrored != 0 else turn)
-
-
-@kernel
-def number_slots(map):
-    """Let every cell of a junction be reserved, and every cell that a way leads to from one; in reading order."""
-    num_cells = (map.rows + 2) * map.width
-    for cell in range(num_cells):
-        if map.junction[cell] != 0:
-            give_slot(map, cell)
-            for heading in range(4):
-                if allows(map, cell, heading):
-                    give_slot(map, next_cell(map, cell, heading))

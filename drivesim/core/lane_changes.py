@@ -1,26 +1,34 @@
 """Lane changes and turns of the traffic."""
 
 from drivesim.core.bits import lowest_bit
+from drivesim.core.duties import (
+    DUTY,
+    LET_IN,
+    LOOK_BACK,
+    follower_of,
+    has_duty,
+    has_way,
+    is_others_turn,
+    must_change,
+    stay_from,
+)
 from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
-    LANE,
     LEFT_SIDE,
     RIGHT_SIDE,
     allows,
+    are_parallel,
     cell_behind,
     cell_beside,
-    has_several_headings,
-    headings,
-    kind,
     turned,
     way_from,
 )
+from drivesim.core.styles import LEAST_GAIN
+from drivesim.core.trips import plan_trip
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_of
 
 GROUP = 62  # vehicles to a word of bits
-LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
-LOOK_BACK_AT_EGOS = 16  # cells, among several egos: what Highway-v1 has looked back
 
 
 @kernel
@@ -41,7 +49,7 @@ def followers_are_safe(map, world, k, cell):
     """
     vehicle = world.vehicles[k]
     heading = vehicle.heading
-    for n in range(1, (LOOK_BACK if world.num_egos <= 1 else LOOK_BACK_AT_EGOS) + 1):
+    for n in range(1, LOOK_BACK + 1):
         cell = cell_behind(map, cell, heading)
         if not allows(map, cell, heading):
             return True
@@ -59,8 +67,8 @@ def followers_are_safe(map, world, k, cell):
 
 @kernel
 def is_held_up(vehicle):
-    """Whether a vehicle that drives would drive faster if nobody were ahead of it."""
-    return (vehicle.speed > 0) & (vehicle.stopping_room < reach_of(vehicle))
+    """Whether a vehicle that drives, or stands with no vehicle in its way, would drive faster if nothing were ahead."""
+    return ((vehicle.speed > 0) | (vehicle.leader == -1)) & (vehicle.stopping_room < reach_of(vehicle))
 
 
 @kernel
@@ -74,31 +82,66 @@ def turn_here(map, options, vehicle):
 
 
 @kernel
+def may_change(map, world, k, cell):
+    """Whether a lane for vehicle k is on the cell beside it, free, and neither it nor k has to do with a junction."""
+    vehicle = world.vehicles[k]
+    if not are_parallel(map, vehicle.cell, cell) or world.occupants[cell] != 0:
+        return False
+    return map.num_junctions == 0 or (map.slots[cell] == 0 and vehicle.may_enter == 0)
+
+
+@kernel
 def wants_lane(map, world, k, side):
     """Whether traffic vehicle k, which is held up, changes one lane to `side` now.
 
     Incentive after Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534: my lane holds me up and the
-    other one would less. Safety: (I) for both pairs that the change makes.
+    other one would less. Safety: (I) for both pairs that the change makes. Nobody takes on a duty by a wish.
     """
     vehicle = world.vehicles[k]
-    if kind(map, vehicle.cell) != LANE or has_several_headings(map, vehicle.cell):
-        return False
     cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
-    if kind(map, cell) != LANE or headings(map, cell) != headings(map, vehicle.cell):
+    if vehicle.speed == 0 or not may_change(map, world, k, cell):
         return False
-    if occupant_of(world, cell) >= 0:
+    if has_way(map, vehicle) and stay_from(map, vehicle.destination, cell) < DUTY:
         return False
     _, room, _ = look(map, world, k, cell, reach_of(vehicle))
-    if room <= vehicle.stopping_room or braking_distance(vehicle.speed) > room:
+    if room < vehicle.stopping_room + LEAST_GAIN[vehicle.style] or braking_distance(vehicle.speed) > room:
         return False
     return followers_are_safe(map, world, k, cell)
+
+
+@kernel
+def does_duty(map, world, k, side):
+    """Whether vehicle k, which must change lane to `side`, can do so now: in its turn, and (I) for both new pairs."""
+    vehicle = world.vehicles[k]
+    cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
+    if not may_change(map, world, k, cell) or is_others_turn(map, world, cell, vehicle.heading):
+        return False
+    _, room, _ = look(map, world, k, cell, reach_of(vehicle))
+    return braking_distance(vehicle.speed) <= room and followers_are_safe(map, world, k, cell)
+
+
+@kernel
+def decide(map, world, k, side):
+    """Note vehicle k's change of lane to `side`, if it makes one; whether it must and may not."""
+    vehicle = world.vehicles[k]
+    if must_change(map, vehicle, side):
+        if not does_duty(map, world, k, side):
+            return True
+        vehicle.lane_shift = side
+        vehicle.let_in = LET_IN
+        return False
+    must_otherwise = must_change(map, vehicle, -side)
+    if not must_otherwise and not has_duty(map, vehicle) and wants_lane(map, world, k, side):
+        vehicle.lane_shift = side
+    return must_otherwise
 
 
 @kernel
 def steer_traffic(map, world, options):
     """Turn and change lanes, all traffic at once: decide all, then apply all.
 
-    Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell.
+    Lanes are changed to the left on even ticks and to the right on odd ones, so no two cars can choose one cell. Those
+    who have a duty to the other side decide and change after all others.
 
     Returns whether what each vehicle has seen ahead (`stopping_room`, `leader`) still holds, but for those whose leader
     is now STALE: no junction that is granted after this can open the way.
@@ -110,6 +153,7 @@ def steer_traffic(map, world, options):
         side = RIGHT_SIDE
     any_shift = False
     any_turn = False
+    any_duty = False
     # First everybody looks, then those who are held up decide: who is held up cannot be predicted by a processor.
     for begin in range(world.num_egos, world.num_vehicles, GROUP):
         held_up = 0
@@ -119,37 +163,63 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = 0
             if vehicle.status != DRIVING:
                 continue
+            vehicle.let_in -= vehicle.let_in > 0
+            if vehicle.destination >= 0:
+                plan_trip(map, world, k)
             vehicle.turn_now = turn_here(map, options, vehicle)
             if vehicle.turn_now != 0:
                 any_turn = True
                 continue
             look_ahead(map, world, k)
-            held_up |= int(is_held_up(vehicle)) << (k - begin)
+            held_up |= int(is_held_up(vehicle) or (vehicle.destination >= 0 and has_duty(map, vehicle))) << (k - begin)
         while held_up != 0:
             k = begin + lowest_bit(held_up)
             held_up &= held_up - 1
-            if wants_lane(map, world, k, side):
-                world.vehicles[k].lane_shift = side
-                any_shift = True
-    if any_shift or any_turn:
-        move_aside(map, world)
-        if any_shift and world.num_egos <= 1:
-            mark_stale(map, world)
+            any_duty |= decide(map, world, k, side)
+            any_shift |= world.vehicles[k].lane_shift != 0
+    if any_turn:
+        turn_round(map, world)
+    if any_shift:
+        move_aside(map, world, side)
+    if any_duty:
+        any_shift |= decide_late(map, world, -side)
+        move_aside(map, world, -side)
+    if any_shift and world.num_egos <= 1:
+        mark_stale(map, world)
     is_fresh = map.num_junctions == 0 and world.num_people == 0 and not any_turn
     return is_fresh and (not any_shift or world.num_egos <= 1)
 
 
 @kernel
-def move_aside(map, world):
-    """Apply the turns and changes of lane that the traffic has decided."""
+def decide_late(map, world, side):
+    """Note the changes of lane to `side` of those who must and have neither turned nor changed; whether any is made."""
+    any_shift = False
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
-        if vehicle.status != DRIVING:
-            continue
-        if vehicle.turn_now != 0:
+        if vehicle.status == DRIVING and vehicle.lane_shift == 0 and vehicle.turn_now == 0:
+            if must_change(map, vehicle, side) and does_duty(map, world, k, side):
+                vehicle.lane_shift = side
+                vehicle.let_in = LET_IN
+                any_shift = True
+    return any_shift
+
+
+@kernel
+def turn_round(map, world):
+    """Apply the turns that the traffic has decided."""
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and vehicle.turn_now != 0:
             vehicle.heading = turned(vehicle.heading, vehicle.turn_now)
-        elif vehicle.lane_shift != 0:
-            cell = cell_beside(map, vehicle.cell, vehicle.heading, vehicle.lane_shift)
+
+
+@kernel
+def move_aside(map, world, side):
+    """Apply the changes of lane to `side` that the traffic has decided."""
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and vehicle.lane_shift == side:
+            cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
             leave(world, k)
             enter(world, k, cell)
 
@@ -168,15 +238,3 @@ def mark_stale(map, world):
                 world.vehicles[follower].leader = STALE
         elif vehicle.leader >= world.num_egos and world.vehicles[vehicle.leader].lane_shift != 0:
             vehicle.leader = STALE
-
-
-@kernel
-def follower_of(map, world, cell, heading, distance):
-    """The first vehicle straight behind a cell, within `distance` cells of the same lane; -1 = none."""
-    for _ in range(distance):
-        cell = cell_behind(map, cell, heading)
-        if not allows(map, cell, heading):
-            return -1
-        if world.occupants[cell] != 0:
-            return occupant_of(world, cell)
-    return -1

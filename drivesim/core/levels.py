@@ -53,6 +53,7 @@ def measure(text, map, scratch):
     for destination in range(map.num_destinations):
         map.goals[destination].heading = 1 + text.goals[destination].heading
         map.goals[destination].top_speed = 1 + text.goals[destination].top_speed
+        map.goals[destination].next = text.goals[destination].next
         for is_way in range(1 + int(text.has_ways != 0)):
             num_goals = 0
             for n in range(map.rows * map.cols):

@@ -22,6 +22,12 @@ OFF_ROAD, LANE, SHOULDER, OBSTACLE, CROSSWALK, STOP_LINE, PARKING_BAY, EDGE = 0,
 ALL_HEADINGS = 15
 PORTAL = 128
 
+# --- the way from a cell: bits 0-2 are 1 + the heading that traffic takes, 0 = no way ------------------------------
+WAY = 7
+IS_DESTINATION = 8
+CHANGE_LEFT, CHANGE_RIGHT = 16, 32  # a change of lane to that side leads nearer, and this lane does not lead there
+FOR_EVER = 255  # a stay without an end
+
 UNREACHABLE = 65535  # distance of a cell without a legal way to the destination
 ROW_SHIFT = 30
 
@@ -49,6 +55,7 @@ GOAL = np.dtype(
         [
             ("heading", "i4"),  # 1 + the heading in which a tick must end there, 0 = any
             ("top_speed", "i4"),  # 1 + the greatest speed with which it may, 0 = any
+            ("next", "i4"),  # destinations that traffic may have after this one, one bit each, 0 = any
         ],
     )
 )
@@ -78,18 +85,15 @@ MAP = Structure(
         ("goals", GOAL),  # of every destination
         ("leads_to", "i4"),  # where portals are: 4 * the cell that is entered + the heading in which it is left
         ("comes_from", "i4"),  # where portals are: the portal that leads to a cell, 0 = none
-        (
-            "distances",
-            "u2",
-        ),  # destination by destination: moves left from every cell; where goals have headings, for each
-        # heading of the ego in turn
+        # destination by destination: moves left from every cell; where goals have headings, for each heading of the ego
+        ("distances", "u2"),
+        ("slots", "u2"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
         ("ground", "u1"),  # allowed headings | kind << 4 | PORTAL
         ("lanes", "u1"),  # lane index << 4 | signed distance from its centre + 8
-        ("ways", "u1"),  # destination by destination: 1 + the heading that traffic takes from every cell, 0 = no way
-        ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane, at most 255
+        ("ways", "u1"),  # destination by destination: the way from every cell | IS_DESTINATION | CHANGE_…
+        ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane
         ("passing", "u1"),  # the headings in which a cell may be used to overtake, one bit each
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
-        ("slots", "u1"),  # 1 + number of the reservation of a cell in or behind a junction, 0 = it needs none
     ),
 )
 
@@ -158,6 +162,14 @@ def paint(map, cell, kind, mask, lane, offset):
     """
     map.ground[cell] = mask | kind << 4
     map.lanes[cell] = lane << 4 | (offset + 8)
+
+
+@kernel
+def paint_passing(map, cell, mask):
+    """Let egos use a painted cell to overtake, in the headings of `mask`, one bit each; traffic never does."""
+    if map.passing[cell] == 0 and mask != 0:
+        map.num_passing += 1
+    map.passing[cell] = mask
 
 
 @kernel
@@ -240,10 +252,26 @@ def allows(map, cell, heading):
 
 
 @kernel
+def may_drive(map, cell, heading):
+    """Whether an ego may drive a cell in `heading`: where that is allowed to everybody, or to overtake."""
+    if allows(map, cell, heading):
+        return True
+    return map.num_passing > 0 and map.passing[cell] >> heading & 1 == 1
+
+
+@kernel
 def has_several_headings(map, cell):
     """Whether several headings meet in a cell: a junction, a corner or open ground."""
     mask = headings(map, cell)
     return mask & (mask - 1) != 0
+
+
+@kernel
+def junction_of(map, cell):
+    """The junction that a cell belongs to, -1 = none."""
+    if map.num_junctions == 0:
+        return -1
+    return int(map.junction[cell]) - 1
 
 
 @kernel
@@ -280,6 +308,23 @@ def next_cell_for_ego(map, cell, heading):
     if is_ring(map):
         return next_cell(map, cell, heading)
     return cell + map.steps[heading]
+
+
+@kernel
+def is_within(map, cell):
+    """Whether traffic passes a cell without a stop: one of a junction, or of a crosswalk."""
+    return junction_of(map, cell) >= 0 or kind(map, cell) == CROSSWALK
+
+
+@kernel
+def junction_ahead(map, cell, heading):
+    """The junction into which `heading` leads from an entry, over crosswalks too; -1 if a cell is no entry."""
+    if map.num_junctions == 0 or is_within(map, cell) or not allows(map, cell, heading):
+        return -1
+    cell = next_cell(map, cell, heading)
+    while kind(map, cell) == CROSSWALK and allows(map, cell, heading) and junction_of(map, cell) < 0:
+        cell = next_cell(map, cell, heading)
+    return junction_of(map, cell) if allows(map, cell, heading) else -1
 
 
 @kernel
@@ -336,20 +381,60 @@ def cell_towards(map, cell, heading, ahead, right):
 
 
 @kernel
+def are_parallel(map, cell, beside):
+    """Whether traffic may change from one cell to another beside it: both are plain lanes of one heading."""
+    mask = headings(map, cell)
+    if mask == 0 or mask & (mask - 1) != 0 or headings(map, beside) != mask:
+        return False
+    return kind(map, cell) == LANE and kind(map, beside) == LANE
+
+
+@kernel
 def way_from(map, destination, cell):
     """The heading that traffic takes from a cell to its destination, -1 where there is no way or no destination."""
     if destination < 0:
         return -1
-    return int(map.ways[destination * (map.rows + 2) * map.width + cell]) - 1
+    return int(map.ways[destination * (map.rows + 2) * map.width + cell] & WAY) - 1
 
 
 @kernel
-def distance_from(map, destination, cell):
-    """Moves from a cell to a destination, UNREACHABLE if no legal way leads there."""
-    return int(map.distances[destination * (map.rows + 2) * map.width + cell])
+def heading_on(map, destination, cell, heading):
+    """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
+    way = way_from(map, destination, cell)
+    return way if way >= 0 else heading
+
+
+@kernel
+def ends_trip(map, destination, cell):
+    """Whether a cell is (one of) the cells of a destination of the traffic."""
+    return map.ways[destination * (map.rows + 2) * map.width + cell] & IS_DESTINATION != 0
+
+
+@kernel
+def num_layers(map):
+    """How many distances there are from a cell to a destination: one, or one for each heading of an ego."""
+    return 4 if map.has_goal_headings != 0 else 1
+
+
+@kernel
+def distances_begin(map, destination, heading):
+    """Where the distances to a destination begin in `map.distances`, for an ego of this heading."""
+    layer = destination
+    if map.has_goal_headings != 0:
+        layer = 4 * destination + heading
+    return layer * (map.rows + 2) * map.width
+
+
+@kernel
+def distance_from(map, destination, cell, heading):
+    """Moves from a cell to a destination for an ego of this heading, UNREACHABLE if no legal way leads there."""
+    return int(map.distances[distances_begin(map, destination, heading) + cell])
 
 
 @kernel
 def is_destination(map, destination, cell):
-    """Whether a cell is (one of) the cells of a destination."""
-    return map.distances[destination * (map.rows + 2) * map.width + cell] == 0
+    """Whether a cell is (one of) the cells of a destination, in whatever heading it has to be reached."""
+    for heading in range(num_layers(map)):
+        if map.distances[distances_begin(map, destination, heading) + cell] == 0:
+            return True
+    return False

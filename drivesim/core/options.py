@@ -19,6 +19,8 @@ OPTIONS = np.dtype(
             ("top_speed", "i4"),  # cells per tick, of an ego
             ("driver_model", "i4"),  # KRAUSS, NASCH, UNAWARE
             ("dawdle", "i4"),  # probability of dawdling in 1 / 65,536
+            ("more_dawdle", "i4", (3,)),  # what each style adds to it
+            ("styles", "i4", (3,)),  # weights of the traffic's styles
             ("test_split", "i4"),
             ("num_levels", "i8"),  # 0 = unlimited
             ("certified_within", "i4"),  # ticks within which the generator certifies its levels

@@ -1,7 +1,7 @@
 """Pedestrians: they step onto a crosswalk only if every approaching car can still stop."""
 
 from drivesim.core.jit import kernel
-from drivesim.core.map import CROSSWALK, EDGE, LEFT_SIDE, RIGHT_SIDE, cell_beside, kind, next_cell
+from drivesim.core.map import CROSSWALK, EDGE, LEFT_SIDE, RIGHT_SIDE, cell_behind_for_ego, cell_beside, kind, next_cell
 from drivesim.core.rng import DRAW_PEDESTRIAN, tick_words
 from drivesim.core.world import CROSSING, DRIVING, NOBODY, WAITING
 
@@ -35,12 +35,16 @@ def is_crossed(map, world, cell, heading):
 def car_is_too_near(map, world, cell):
     """Whether some car could not stop before a cell, its next action included.
 
-    A car of speed v that speeds up once more and then brakes travels (v+1)(v+2)/2 cells.
+    A car of speed v that speeds up once more and then brakes travels (v+1)(v+2)/2 cells; one that stands or moves
+    backwards may back up by one.
     """
     for k in range(world.num_vehicles):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING:
             continue
+        if map.has_reverse != 0 and k < world.num_egos and vehicle.speed <= 0:
+            if cell_behind_for_ego(map, vehicle.cell, vehicle.heading) == cell:
+                return True
         reached = vehicle.cell
         for _ in range((vehicle.speed + 1) * (vehicle.speed + 2) // 2 + 1):
             if reached == cell:

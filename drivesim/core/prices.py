@@ -37,14 +37,19 @@ _of_events = [
     if event.weight is not None
 ]
 
-# In the order of `RewardWeights`. What `"shaped"` alone pays comes last.
+# In the order of `RewardWeights`. What `"shaped"` alone pays comes last. How the defaults were chosen: docs/rewards.md.
 PRICES = (
     Price("progress", 1.0, "Times the share of the route gained or lost in a tick.", ("route", "shaped", "cost")),
     *(price for price in _of_events if price.heads != _SHAPED),
-    Price("offset_factor", 0.5, "Gains at the lane's edge are worth this share, on its centre 1, in between linear."),
+    Price(
+        "time",
+        -0.4,
+        "Times the share of the registered time limit that a tick takes: all of it is paid for once.",
+        ("route", "shaped"),
+    ),
+    Price("offset_factor", 0.85, "Gains at the lane's edge are worth this share, on its centre 1, in between linear."),
     Price("speeding_factor", 0.5, "Gains above the speed limit are worth this share."),
     Price("harsh_factor", 0.9, "Gains in a tick in which the acceleration changed by 2 or more are worth this share."),
-    Price("lane_change_factor", 0.95, "Gains in a tick in which a lane's boundary was crossed are worth this share."),
     Price("shoulder_factor", 0.5, "Gains on the shoulder are worth this share."),
     Price(
         "lane_offset",
@@ -53,7 +58,6 @@ PRICES = (
         _SHAPED,
     ),
     *(price for price in _of_events if price.heads == _SHAPED),
-    Price("time", -0.002, "Per tick.", _SHAPED),
 )
 FACTORS = tuple(price.name for price in PRICES if not price.heads)
 

@@ -4,7 +4,6 @@ from drivesim.core.event_table import (
     BITS,
     EVENT_ARRIVED,
     EVENT_HARSH,
-    EVENT_LANE_CHANGE,
     EVENT_SPEEDING,
     EVENTS_COST,
     EVENTS_FAILING,
@@ -58,8 +57,6 @@ def soft_factor(map, world, k, weights):
         factor *= weights.speeding_factor
     if events & EVENT_HARSH != 0:
         factor *= weights.harsh_factor
-    if events & EVENT_LANE_CHANGE != 0:
-        factor *= weights.lane_change_factor
     if ego.on_shoulder != 0:
         factor *= weights.shoulder_factor
     return factor
@@ -87,7 +84,7 @@ def price(map, world, k, options, terms_out):
         gain *= soft_factor(map, world, k, weights)
     terms_out[TERM_PROGRESS] = weights.terms[TERM_PROGRESS] * gain
     terms_out[TERM_LANE_OFFSET] = weights.terms[TERM_LANE_OFFSET] * offset_share(map, world, k)
-    terms_out[TERM_TIME] = weights.terms[TERM_TIME]
+    terms_out[TERM_TIME] = weights.terms[TERM_TIME] / options.certified_within
     total = 0.0
     for term in range(terms_out.shape[0]):
         total += terms_out[term]

@@ -12,13 +12,16 @@ from drivesim.core.jit import kernel
 # What a draw is for: one number each, never reused, since renumbering changes every trajectory.
 DRAW_LEVEL_SEED = 0
 DRAW_DAWDLE = 1
-DRAW_TURN = 2
+DRAW_DESTINATION = 2
 DRAW_MAP = 3
 DRAW_OBSTACLES = 4
 DRAW_EGO = 5
 DRAW_TRAFFIC = 6
 DRAW_SIGNALS = 7
 DRAW_PEDESTRIAN = 8
+DRAW_STYLE = 9
+
+TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
 
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
@@ -56,6 +59,12 @@ def tick_words(world, purpose, index):
 
 
 @kernel
+def trip_word(world, k, n):
+    """A word for the n-th destination of vehicle k: it does not depend on when or where that is taken."""
+    return philox(world.key_0, world.key_1, world.episode & 0xFFFFFFFF, n, DRAW_DESTINATION, k)[0]
+
+
+@kernel
 def level_words(world, purpose, index):
     """Four 32-bit words that depend on nothing but the level seed and the generator's attempt."""
     seed = np.int64(world.level_seed)
@@ -78,3 +87,15 @@ def below(word, n):
 def level_below(world, purpose, index, n):
     """An integer in [0, n), a pure function of the level seed."""
     return below(level_word(world, purpose, index), n)
+
+
+@kernel
+def draw_level_seed(world, options):
+    """The level seed of this world's episode: from the split's whole stream, or one of its first `num_levels`."""
+    word_0, word_1, _, _ = tick_words(world, DRAW_LEVEL_SEED, 0)
+    seed = (word_0 << 30) ^ word_1
+    if options.num_levels > 0:
+        seed = below(word_0, options.num_levels)
+    if options.test_split != 0:
+        seed += TEST_SPLIT
+    return seed

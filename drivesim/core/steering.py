@@ -1,6 +1,6 @@
 """Steering of the egos: what an action does to heading, lane and speed."""
 
-from drivesim.core.events import collide, enter_cell, note_lane_change
+from drivesim.core.events import collide, enter_cell, enter_junction, note_cut_in, note_lane_change
 from drivesim.core.jit import kernel
 from drivesim.core.map import EDGE, LEFT_SIDE, RIGHT_SIDE, allows, cell_beside, kind, turned
 from drivesim.core.world import (
@@ -23,8 +23,17 @@ def can_turn(map, vehicle, side):
 
 
 @kernel
+def slowest(map):
+    """The slowest speed of an ego: backwards where there is a reverse gear."""
+    return -1 if map.has_reverse != 0 else 0
+
+
+@kernel
 def decide(map, vehicle, action, top_speed):
-    """Write what an ego's vehicle does in this tick: its `lane_shift`, `turn_now` and `next_speed`."""
+    """Write what an ego's vehicle does in this tick: its `lane_shift`, `turn_now` and `next_speed`.
+
+    Backwards it may turn where the cell allows that, but nobody changes lane.
+    """
     speed = vehicle.speed
     vehicle.lane_shift = 0
     vehicle.turn_now = 0
@@ -32,15 +41,16 @@ def decide(map, vehicle, action, top_speed):
     if action == ACTION_FASTER:
         vehicle.next_speed = min(speed + 1, top_speed)
     elif action == ACTION_SLOWER:
-        vehicle.next_speed = max(speed - 1, 0)
+        vehicle.next_speed = max(speed - 1, slowest(map))
     elif action == ACTION_LEFT or action == ACTION_RIGHT:
         side = LEFT_SIDE if action == ACTION_LEFT else RIGHT_SIDE
-        if not can_turn(map, vehicle, side):
+        if can_turn(map, vehicle, side):
+            if speed <= 1:  # faster cars are too fast to turn: they go straight on
+                vehicle.turn_now = side
+                vehicle.next_speed = 1 if speed >= 0 else -1
+        elif speed >= 0:
             vehicle.lane_shift = side
             vehicle.next_speed = max(speed, 1)
-        elif speed <= 1:  # faster cars are too fast to turn: they go straight on
-            vehicle.turn_now = side
-            vehicle.next_speed = 1
 
 
 @kernel
@@ -49,11 +59,11 @@ def has_effect(map, vehicle, action, top_speed):
     if action == ACTION_FASTER:
         return vehicle.speed < top_speed
     if action == ACTION_SLOWER:
-        return vehicle.speed > 0
-    if action == ACTION_LEFT:
-        return vehicle.speed <= 1 or not can_turn(map, vehicle, LEFT_SIDE)
-    if action == ACTION_RIGHT:
-        return vehicle.speed <= 1 or not can_turn(map, vehicle, RIGHT_SIDE)
+        return vehicle.speed > slowest(map)
+    if action == ACTION_LEFT or action == ACTION_RIGHT:
+        if can_turn(map, vehicle, LEFT_SIDE if action == ACTION_LEFT else RIGHT_SIDE):
+            return vehicle.speed <= 1
+        return vehicle.speed >= 0
     return True
 
 
@@ -79,6 +89,8 @@ def judge_side_step(map, world, k):
             if other != k and rival.status == DRIVING and rival.lane_shift != 0:
                 if side_cell(map, rival) == target:
                     collide(world, k, other, True, True)
+    if kind(map, target) != EDGE:
+        enter_junction(map, world, k, world.vehicles[k].cell, target, world.vehicles[k].heading)
     enter_cell(map, world, k, target)
 
 
@@ -117,6 +129,11 @@ def steer_egos(map, world, options, actions, action_0):
                     note_lane_change(map, world, k, before, target)
                     if vehicle.next_status == 0:
                         enter(world, k, target)
+        if world.num_egos > 1:
+            for k in range(world.num_egos):
+                vehicle = world.vehicles[k]
+                if vehicle.status == DRIVING and vehicle.next_status == 0 and vehicle.lane_shift != 0:
+                    note_cut_in(map, world, k)
         for k in range(world.num_vehicles):
             if world.vehicles[k].status == DRIVING and world.vehicles[k].next_status != 0:
                 leave_world(map, world, k)
@@ -125,3 +142,12 @@ def steer_egos(map, world, options, actions, action_0):
         if vehicle.status == DRIVING and vehicle.turn_now != 0:
             vehicle.heading = turned(vehicle.heading, vehicle.turn_now)
             world.egos[k].next_turn = 0
+
+
+@kernel
+def first_out_of_range(actions, num_actions):
+    """Index of the first action outside [0, num_actions), -1 = none."""
+    for i in range(actions.shape[0]):
+        if actions[i] < 0 or actions[i] >= num_actions:
+            return i
+    return -1

@@ -1,7 +1,6 @@
 """The map of a level that is given as a text: its ground, portals, junctions and what their lines say."""
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import junction_of, number_slots
 from drivesim.core.map import (
     ALL_HEADINGS,
     EDGE,
@@ -16,6 +15,7 @@ from drivesim.core.map import (
     cell_at,
     col_of,
     headings,
+    junction_of,
     kind,
     lane_number,
     next_cell,
@@ -25,6 +25,7 @@ from drivesim.core.map import (
     set_size,
     turned,
 )
+from drivesim.core.reservations import number_slots
 from drivesim.core.texts import (
     ALL_RED_TICKS,
     FINE,

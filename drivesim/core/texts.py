@@ -12,7 +12,7 @@ from drivesim.core.memory import Structure
 MAX_ROWS = MAX_COLS = 256
 MAX_JUNCTIONS = 64
 MAX_DESTINATIONS = 32
-MAX_SLOTS = 255  # what a slot's byte can tell apart
+MAX_SLOTS = 4096
 MAX_WALKERS = 64
 
 UNSAID = -1  # of a fact that follows from others unless the head gives it
@@ -98,7 +98,7 @@ JUNCTION_FACTS = np.dtype(
         ],
     )
 )
-GOAL_FACTS = np.dtype((np.record, [("heading", "i4"), ("top_speed", "i4")]))  # UNSAID: any
+GOAL_FACTS = np.dtype((np.record, [("heading", "i4"), ("top_speed", "i4"), ("next", "i4")]))  # UNSAID: any; next 0: any
 
 TEXT = Structure(
     "Text",

@@ -4,6 +4,7 @@ steering → speeds → advance → events, reward and ends → signals and pede
 """
 
 from drivesim.core.advance import advance
+from drivesim.core.duties import let_in
 from drivesim.core.events import measure_drive
 from drivesim.core.following import choose_speeds
 from drivesim.core.jit import kernel
@@ -39,7 +40,8 @@ def tick(map, world, options, actions, action_0):
     steer_egos(map, world, options, actions, action_0)
     is_fresh = steer_traffic(map, world, options)
     grant_junctions(map, world, options)
-    choose_speeds(map, world, options, is_fresh)
+    if choose_speeds(map, world, options, is_fresh):
+        let_in(map, world, options)
     advance(map, world)
     for k in range(world.num_egos):
         if world.egos[k].drive == GOING:

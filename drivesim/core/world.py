@@ -8,7 +8,8 @@ rewards is an integer; what is counted or added up is wide enough for arithmetic
 import numpy as np
 
 from drivesim.core.jit import kernel
-from drivesim.core.memory import WORD, Structure, swap
+from drivesim.core.memory import WORD, Structure
+from drivesim.core.moving import swap
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4
@@ -21,6 +22,7 @@ MAX_VEHICLES = 254  # what an occupant's byte can tell apart
 # --- the drive of an ego: running, ended in this tick, ended and told ------------------------------------------------
 GOING, HAS_ENDED, WAS_TOLD = 0, 1, 2
 MAX_EGOS = 8
+NEVER = -1_000_000  # ticks
 
 # --- an episode's stage ------------------------------------------------------------------------------------------
 NOT_STARTED, RUNNING, ENDED = 0, 1, 2
@@ -31,6 +33,7 @@ CALM, NORMAL, HASTY = 0, 1, 2  # driver styles
 
 # --- signal colours ----------------------------------------------------------------------------------------------
 GREEN, YELLOW, RED = 0, 1, 2
+NO_LIGHT = -1  # of a junction without signals
 
 # --- pedestrians -------------------------------------------------------------------------------------------------
 NOBODY, WAITING, CROSSING = 0, 1, 2
@@ -42,7 +45,7 @@ VEHICLE = np.dtype(
             ("cell", "i4"),
             ("next_cell", "i4"),  # where its way ends in this tick
             ("heading", "i4"),  # NORTH … WEST
-            ("speed", "i4"),  # cells per tick
+            ("speed", "i4"),  # cells per tick; -1 backwards, of an ego with a reverse gear
             ("next_speed", "i4"),  # decided in the speeds phase, taken over before the advance
             ("acceleration", "i4"),  # cells per tick², of the last tick
             ("top_speed", "i4"),  # the fastest this driver ever goes, cells per tick
@@ -56,7 +59,9 @@ VEHICLE = np.dtype(
             ("turn_now", "i1"),  # quarter turn decided in this tick: LEFT_SIDE, 0, RIGHT_SIDE
             ("may_enter", "u1"),  # the junction ahead: its way through it is reserved
             ("style", "u1"),  # CALM, NORMAL, HASTY, of the traffic
-            ("num_trips", "u2"),  # destinations that it has had before this one, modulo 65,536
+            ("has_arrived", "u1"),  # it has passed its destination, and drives on until it can take the next one
+            ("let_in", "u1"),  # ticks for which it counts as one who was let in
+            ("num_trips", "i4"),  # destinations that it has had before this one
         ],
     )
 )
@@ -76,7 +81,7 @@ EGO = np.dtype(
             ("route_length", "i4"),  # `remaining` at the start
             ("ticks", "i4"),  # ticks driven
             ("offset_sum", "i4"),  # sum of |distance from the lane's centre|, cells
-            ("speed_sum", "i4"),  # cells per tick
+            ("speed_sum", "i4"),  # sum of |speed|, cells per tick
             ("jerk_sum", "i4"),  # sum of |change of acceleration|
             ("cut_in_at", "i4"),  # tick in which it last left a follower no safe speed, far negative = never
             ("offset", "i4"),  # |distance from the lane's centre| after this tick, cells
@@ -84,7 +89,7 @@ EGO = np.dtype(
             ("on_shoulder", "i4"),
             ("granted_at", "i4"),  # tick in which its turn at a junction began
             ("stood_at", "i4"),  # the cell on which it last stood at the end of a tick, 0 = none since it has turned
-            ("reversed_at", "i4"),  # tick in which it last moved backwards, far negative = never
+            ("reversed_at", "i4"),  # tick in which it backed onto its cell, far negative = it has not
             ("num_lane_changes", "i4"),
             ("ticks_standing", "i4"),
             ("drive", "i4"),  # GOING, HAS_ENDED, WAS_TOLD
@@ -179,6 +184,7 @@ def place(world, k, cell, heading, speed, top_speed):
     vehicle.status = DRIVING
     vehicle.asked_at = -1
     vehicle.destination = -1
+    vehicle.style = NORMAL
     enter(world, k, cell)
 
 

@@ -1,7 +1,7 @@
 """The alphabet of levels: what stands on a cell, in one word.
 
 A word is a ground, then who stands there. One alphabet serves texts of levels, the drawings in docstrings and tests,
-and the render mode `"ansi"`.
+and the render mode `"ansi"`::
 
     .         verge                          #         obstacle
     ^ > v <   lane in that heading           ^>  +     lane in two headings, in all four
@@ -12,7 +12,7 @@ and the render mode `"ansi"`.
     /^        lane on which the other heading may be used to overtake
     @^        lane that leads on elsewhere on the map
 
-`@`, `*` and `/` go together with each other and, in this order, before the sign of a kind: `@/^`, `*=^`.
+`@`, `*` and `/` go together with each other and, in this order, before the sign of a kind: `@/^`, `*=^`::
 
     G  G3     cell of the destination 0, 3   E  E3     ego 0, 3
     a2        vehicle of the class a, with speed 2

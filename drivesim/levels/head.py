@@ -100,8 +100,10 @@ around."""
 GOALS = {
     "heading": Key(-1, 3, UNSAID, is_list=True),
     "top_speed": Key(-1, TOP_SPEED, UNSAID, is_list=True),
+    "next": Key(0, LARGEST, 0, is_list=True),
 }
-"""`goals.…`, a number for every destination: in which heading, and with which speed at most, a tick must end there."""
+"""`goals.…`, a number for every destination: in which heading, and with which speed at most, a tick must end there; and
+which destinations traffic may have next, 1 for the destination 0, 2 for 1, 4 for 2 and so on, 0 = any."""
 
 CLASS = {
     "heading": Key(words=HEADINGS, default=UNSAID),

@@ -1,4 +1,6 @@
-"""Levels as texts: the alphabet is that of `drivesim.levels.alphabet`, the head's keys those of `drivesim.levels.head`.
+"""Levels as texts.
+
+The alphabet is that of `drivesim.levels.alphabet`, the head's keys those of `drivesim.levels.head`::
 
     speed_limit = 2
     a.top_speed = 2

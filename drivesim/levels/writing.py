@@ -100,7 +100,7 @@ class Writer:
         would_have = bool(self.map["num_junctions"]) or any(facts[3] >= 0 for facts in self.classes)
         head["has_ways"] = int(has_ways) if has_ways != would_have else UNSAID
         for name in keys.GOALS:
-            head[f"goals.{name}"] = (facts[name] - 1).tolist()
+            head[f"goals.{name}"] = (facts[name] - (name != "next")).tolist()
         head |= self.egos()
         for key, letters in self.classes.items():
             for name, value in zip(keys.CLASS, key, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import cells_to_line, colour_for, junction_of, line_junction
+from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     CROSSWALK,
     EAST,
@@ -18,6 +18,7 @@ from drivesim.core.map import (
     NORTH,
     RIGHT_SIDE,
     SOUTH,
+    STOP_LINE,
     UNREACHABLE,
     allows,
     cell_towards,
@@ -25,6 +26,8 @@ from drivesim.core.map import (
     distance_from,
     headings,
     is_ring,
+    junction_ahead,
+    junction_of,
     kind,
     lane_offset,
     next_cell_for_ego,
@@ -95,7 +98,7 @@ def saved_moves(map, world, k, cell):
     """Moves to the goal saved by being on `cell` instead of here; far negative without a way."""
     if is_ring(map):
         return 0
-    distance = distance_from(map, world.egos[k].goal, cell)
+    distance = distance_from(map, world.egos[k].goal, cell, world.vehicles[k].heading)
     if distance == UNREACHABLE:
         return -1000
     return world.egos[k].remaining - distance
@@ -198,6 +201,21 @@ def describe_junction(map, world, k, s, out, base):
 
 
 @kernel
+def cells_to_line(map, cell, heading, distance):
+    """Cells straight ahead to a stop line, and its cell: 0 when standing on it; (-1, -1) if none within `distance`.
+
+    Another vehicle in between does not hide the line; the map's edge does.
+    """
+    for n in range(distance + 1):
+        if not allows(map, cell, heading):
+            return -1, -1
+        if kind(map, cell) == STOP_LINE:
+            return n, cell
+        cell = next_cell_for_ego(map, cell, heading)
+    return -1, -1
+
+
+@kernel
 def describe_signal(map, world, k, out, base):
     """Ten numbers on the stop line, junction, oncoming traffic and crosswalk ahead, at `out[base:]`."""
     ego = world.vehicles[k]
@@ -208,12 +226,12 @@ def describe_signal(map, world, k, out, base):
     if s >= 0:
         out[base + 5] = 1.0
     else:
-        distance, line = cells_to_line(map, ego.cell, ego.heading, AHEAD, True)
+        distance, line = cells_to_line(map, ego.cell, ego.heading, AHEAD)
         if line >= 0:
             out[base] = clipped(distance / NEARBY)
-            s = line_junction(map, line, ego.heading)
+            s = junction_ahead(map, line, ego.heading)
             if s >= 0:
-                colour = colour_for(world, s, ego.heading)
+                colour = colour_for(map, world, s, ego.heading)
                 out[base + 1] = 1.0 if colour == RED else 0.0
                 out[base + 2] = 1.0 if colour == YELLOW else 0.0
                 out[base + 3] = 1.0 if colour == GREEN else 0.0

@@ -1,21 +1,21 @@
 """`"full_grid"`: the whole map as codes, uint8 (rows, cols), north up; where levels differ in size, of the largest.
 
-| code                      | meaning                                                            |
-|---------------------------|--------------------------------------------------------------------|
-| 0 … 7                     | off-road, road of several headings, shoulder, obstacle, crosswalk,  |
-|                           | stop line showing green, parking bay, goal                          |
-| 8, 9                      | stop line showing yellow, red                                       |
-| 10 … 13                   | one-way lane heading north, east, south, west                       |
-| 14                        | pedestrian on the crosswalk                                         |
-| 15 + 6 · heading + speed  | a vehicle                                                           |
-| 39 + 6 · heading + speed  | the ego                                                             |
+| code                          | meaning                                                            |
+|-------------------------------|--------------------------------------------------------------------|
+| 0 … 7                         | off-road, road of several headings, shoulder, obstacle, crosswalk,  |
+|                               | stop line showing green, parking bay, goal                          |
+| 8, 9                          | stop line showing yellow, red                                       |
+| 10 … 13                       | one-way lane heading north, east, south, west                       |
+| 14                            | pedestrian on the crosswalk                                         |
+| 15 + 7 · heading + 1 + speed  | a vehicle; the speed of an ego that moves backwards is -1           |
+| 43 + 7 · heading + 1 + speed  | the ego                                                             |
 """
 
 import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for, line_junction
+from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     LANE,
     OFF_ROAD,
@@ -25,6 +25,7 @@ from drivesim.core.map import (
     headings,
     is_destination,
     is_ring,
+    junction_ahead,
     kind,
     row_of,
 )
@@ -35,8 +36,9 @@ GOAL = 7
 ONE_WAY = 10
 PEDESTRIAN = 14
 VEHICLE = 15
-EGO = 39
-NUM_CODES = 63
+EGO = 43
+NUM_SPEEDS = 7  # -1 … 5
+NUM_CODES = 71
 
 
 @kernel
@@ -63,10 +65,16 @@ def code_of(map, world, k, cell):
     if where == LANE and only >= 0:
         return ONE_WAY + only
     if where == STOP_LINE and only >= 0:
-        s = line_junction(map, cell, only)
-        if s >= 0 and colour_for(world, s, only) != 0:
-            return 7 + colour_for(world, s, only)
+        s = junction_ahead(map, cell, only)
+        if s >= 0 and colour_for(map, world, s, only) > 0:
+            return 7 + colour_for(map, world, s, only)
     return where
+
+
+@kernel
+def motion_of(vehicle):
+    """Heading and speed of a vehicle in one number, 0 … 27."""
+    return NUM_SPEEDS * vehicle.heading + 1 + vehicle.speed
 
 
 @kernel
@@ -99,9 +107,9 @@ def encode(map, world, k, options, scratch, out):
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status == DRIVING and j != k:
-            out[index_of(map, options, vehicle.cell)] = VEHICLE + 6 * vehicle.heading + vehicle.speed
+            out[index_of(map, options, vehicle.cell)] = VEHICLE + motion_of(vehicle)
     ego = world.vehicles[k]
-    out[index_of(map, options, ego.cell)] = EGO + 6 * ego.heading + ego.speed
+    out[index_of(map, options, ego.cell)] = EGO + motion_of(ego)
     return 0
 
 

@@ -9,26 +9,28 @@
 | 4     | `vehicle`         | 55 + 40 · speed of the vehicle here, the ego included                              |
 | 5     | `vehicle_heading` | 64 as mine, 128 to my right, 192 towards me, 255 to my left                        |
 | 6     | `pedestrian`      | 255 a pedestrian on the crosswalk, 128 one who waits beside it                     |
-| 7     | `signal`          | stop line: 64 not for me or without a light, 128 green, 192 yellow, 255 red;       |
-|       |                   | crosswalk: 32                                                                      |
+| 7     | `signal`          | stop line: 64 not for me or of no junction, 80 give way, 96 stop, 128 green, 192   |
+|       |                   | yellow, 255 red; crosswalk: 32                                                     |
 | 8     | `route`           | 128 + 8 · (moves to the goal saved by being here), clipped to 1 … 255; 0 no way    |
-| 9     | `own_speed`       | 51 · my speed, everywhere                                                          |
+| 9     | `own_speed`       | 42 · (my speed + 1), everywhere                                                    |
 
-On a ring there is no goal: `route` is 128 everywhere on the road. Cells outside the map are 0 in every plane but the
-last.
+An ego that moves backwards has the speed -1. On a ring there is no goal: `route` is 128 everywhere on the road. Cells
+outside the map are 0 in every plane but the last.
 """
 
 import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for, line_junction
+from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
+    ALL_WAY_STOP,
     CROSSWALK,
     EDGE,
     OBSTACLE,
     PARKING_BAY,
     SHOULDER,
+    SIGNALS,
     STOP_LINE,
     UNREACHABLE,
     allows,
@@ -36,8 +38,10 @@ from drivesim.core.map import (
     cell_behind_for_ego,
     cell_towards,
     col_of,
+    distances_begin,
     headings,
     is_ring,
+    junction_ahead,
     kind,
     lane_offset,
     next_cell,
@@ -126,7 +130,7 @@ def mark_road(map, world, k, options, num_cells, out):
     remaining = world.egos[k].remaining
     width = 2 * options.beside + 1
     # What the loop would read again for every cell, since a byte that is written could be any of them.
-    distances = world.egos[k].goal * (map.rows + 2) * map.width
+    distances = distances_begin(map, world.egos[k].goal, heading)
     step = map.steps[heading]
     repeats = is_ring(map)
     is_wide = map.half_lane > 0
@@ -177,11 +181,14 @@ def sign_at(map, world, cell, heading):
     """What the plane of signals shows of a stop line or a crosswalk to somebody of a heading."""
     if kind(map, cell) == CROSSWALK:
         return 32
-    s = line_junction(map, cell, heading)
+    s = junction_ahead(map, cell, heading)
     if s < 0:
         return 64
-    colour = colour_for(world, s, heading)
-    return 128 if colour == GREEN else (192 if colour == YELLOW else 255)
+    control = map.junctions[s].control
+    if control == SIGNALS:
+        colour = colour_for(map, world, s, heading)
+        return 128 if colour == GREEN else (192 if colour == YELLOW else 255)
+    return 96 if control == ALL_WAY_STOP else 80
 
 
 @kernel
@@ -215,7 +222,7 @@ def encode(map, world, k, options, scratch, out):
     mark_road(map, world, k, options, num_cells, out)
     mark_moving(map, world, k, options, num_cells, out)
     for n in range(9 * num_cells, 10 * num_cells):
-        out[n] = 51 * world.vehicles[k].speed
+        out[n] = 42 * (world.vehicles[k].speed + 1)
     return 0
 
 

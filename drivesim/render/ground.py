@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from drivesim.core.map import CROSSWALK, LANE, OBSTACLE, OFF_ROAD, PORTAL, SHOULDER, STOP_LINE
-from drivesim.render.state import State, distances_of, grid_of, is_ring
+from drivesim.render.state import State, grid_of, is_goal, is_ring
 from drivesim.render.view import Extent, extents_of
 
 Array = np.ndarray[Any, Any]
@@ -70,8 +70,7 @@ def level_of(state: State) -> Level:
     map = state.map
     ground = grid_of(map, map["ground"] & ~np.uint8(PORTAL))
     if not is_ring(map):
-        is_goal = grid_of(map, distances_of(state)) == 0
-        ground = np.where(is_goal, ground & 15 | GOAL << 4, ground).astype(np.uint8)
+        ground = np.where(grid_of(map, is_goal(state)), ground & 15 | GOAL << 4, ground).astype(np.uint8)
     return Level(
         int(map["rows"]),
         int(map["cols"]),

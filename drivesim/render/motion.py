@@ -102,7 +102,7 @@ def _held_back(start: Array, ahead: Array, aside: Array, by_middle: Array, size:
     follows = touch & parallel & (distance > 0.5)
     allowance = np.where(follows, distance - SPACE, np.inf)
     for _ in range(len(start)):
-        held = np.minimum(by_middle, (allowance + by_middle[None]).min(axis=1))
+        held = np.minimum(by_middle, np.maximum((allowance + by_middle[None]).min(axis=1), 0.0))
         if (held == by_middle).all():
             break
         by_middle = held

@@ -26,33 +26,36 @@ def planned_route(state: State) -> list[tuple[float, float, float]]:
             signs.append((float(sign_row % int(map["rows"])), float(sign_col % int(map["cols"])), float(heading)))
         return signs
     ground, lanes, steps = map["ground"].tolist(), map["lanes"].tolist(), map["steps"].tolist()
-    distances = distances_of(state).tolist()
-    distance = distances[cell]
+    passing = map["passing"].tolist() if map["num_passing"] else [0] * len(ground)
+    layers = distances_of(state).tolist()
+    distance = layers[heading % len(layers)][cell]
     while 0 < distance < UNREACHABLE:
         best = None
-        for step, next_heading, side in _moves(ground[cell], heading, steps):
+        for step, next_heading, direction in _moves(ground[cell], heading, steps, map["has_reverse"] != 0):
             at = cell + step
-            is_open = ground[at] >> next_heading & 1
+            is_open = (ground[at] | passing[at]) >> next_heading & 1
             offset = abs((lanes[at] & 15) - 8) if map["half_lane"] else 0
-            key = distances[at], offset
+            key = layers[next_heading % len(layers)][at], offset
             if key[0] < distance and (is_open or key[0] == 0) and (best is None or key < best[0]):
-                best = key, at, next_heading, side
+                best = key, at, next_heading, direction
         if best is None:
             return signs
-        (distance, _), cell, heading, side = best
+        (distance, _), cell, heading, direction = best
         if distance > 0:
             row, col = place_of(map, cell)
-            signs.append((float(row), float(col), heading + side / 2))
+            signs.append((float(row), float(col), direction))
     return signs
 
 
-def _moves(bits: int, heading: int, steps: list[int]) -> list[tuple[int, int, int]]:
-    """The moves that lead on from a cell: the step to the next one, the heading then, the side of a change of lane."""
+def _moves(bits: int, heading: int, steps: list[int], has_reverse: bool) -> list[tuple[int, int, float]]:
+    """The moves that lead on from a cell: the step to the next one, the heading then, the direction of the sign."""
     turns, changes = [], []
     for side in (RIGHT_SIDE, LEFT_SIDE):
         across = (heading + side) & 3
         if bits >> across & 1:
-            turns.append((steps[across], across, 0))
+            turns.append((steps[across], across, float(across)))
         else:
-            changes.append((steps[heading] + steps[across], heading, side))
-    return [(steps[heading], heading, 0), *changes, *turns]
+            changes.append((steps[heading] + steps[across], heading, heading + side / 2))
+    ahead = [(steps[heading], heading, float(heading)), *turns]
+    backwards = [(-step, facing, facing + 2.0) for step, facing, _ in ahead] if has_reverse else []
+    return [ahead[0], *changes, *turns, *backwards]

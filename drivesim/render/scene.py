@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from drivesim.core.map import WAY
 from drivesim.core.world import ABSENT, CRASHED, DRIVING, NOBODY
 from drivesim.render import palette
 from drivesim.render.ground import COL_STEPS, ROW_STEPS, level_of, stop_lines
@@ -20,6 +21,7 @@ Array = np.ndarray[Any, Any]
 
 TRUCK_SPEED = 1  # cells per tick: drivers that never go faster drive a truck
 HEAD_ACROSS, HEAD_BACK = 1.25, 0.5  # cells from a stop line's cell to its signal head, on the verge
+TELLS = 10  # cells before a corner from which on traffic tells that it will turn there
 LEAN = 0.12  # quarter turns by which a car that changes lane leans that way, at most
 Points = tuple[float, float, float]
 
@@ -144,7 +146,7 @@ class Scene:
             old["status"].tolist(),
             old["heading"].tolist(),
             *(new[name].tolist() for name in names),
-            next_turns(self.world),
+            next_turns(self.state.map, self.world),
             strict=True,
         )
         vehicles = []
@@ -154,7 +156,8 @@ class Scene:
             body = palette.EGO if k < num_egos else palette.TRAFFIC[k % len(palette.TRAFFIC)]
             kind = EGO if k < num_egos else TRUCK if top_speed <= TRUCK_SPEED else CAR
             wreck = Look(WRECK, body)
-            piece = self._piece(Look(kind, body, acceleration < 0, shift or turn or later), k)
+            brakes = abs(speed) < abs(speed - acceleration)
+            piece = self._piece(Look(kind, body, brakes, shift or turn or later), k)
             turns = (heading - faced + 2) % 4 - 2
             piece = piece._replace(turn=float(faced), turns=float(turns), leans=LEAN * shift if turns == 0 else 0.0)
             if was == CRASHED or (status == CRASHED and not self.moves):
@@ -167,14 +170,24 @@ class Scene:
         yield from reversed(vehicles)
 
 
-def next_turns(world: Record) -> list[int]:
-    """To which side each vehicle turns at the next junction: -1 left, 0 straight on or nowhere in particular, 1 right.
+def next_turns(map: Record, world: Record) -> list[int]:
+    """To which side each vehicle turns next: -1 left, 0 straight on as far as it would tell, 1 right.
 
-    Destinations of the traffic are numbered by the heading in which it leaves the junction.
+    Traffic tells where its way leads round a corner within `TELLS` cells.
     """
-    vehicles = world["vehicles"][: int(world["num_vehicles"])]
-    quarters = (vehicles["destination"] - vehicles["heading"]) & 3
-    turns = np.where(vehicles["destination"] < 0, 0, np.array((0, 1, 0, -1))[quarters])
-    num_egos = int(world["num_egos"])
-    turns[:num_egos] = world["egos"]["next_turn"][:num_egos]
-    return turns.tolist()  # type: ignore[no-any-return]
+    num_egos, num_vehicles = int(world["num_egos"]), int(world["num_vehicles"])
+    num_cells = (int(map["rows"]) + 2) * int(map["width"])
+    turns: list[int] = world["egos"]["next_turn"][:num_egos].tolist()
+    for vehicle in world["vehicles"][num_egos:num_vehicles]:
+        cell, heading, destination = int(vehicle["cell"]), int(vehicle["heading"]), int(vehicle["destination"])
+        turn = 0
+        for _ in range(TELLS + 1 if destination >= 0 else 0):
+            way = int(map["ways"][destination * num_cells + cell] & WAY) - 1
+            if way < 0:
+                break
+            if way != heading:
+                turn = (0, 1, 0, -1)[(way - heading) & 3]
+                break
+            cell += int(map["steps"][heading])
+        turns.append(turn)
+    return turns

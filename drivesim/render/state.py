@@ -45,11 +45,21 @@ def is_ring(map: Record) -> bool:
 
 
 def distances_of(state: State) -> Array:
-    """A view (cells,) of the moves from every cell to the goal of ego 0, for maps that are no rings."""
+    """A view (layers, cells) of the moves from every cell to the goal of ego 0, for maps that are no rings.
+
+    Layers are the ego's headings where goals have one; else there is one for all.
+    """
+    num_layers = 4 if state.map["has_goal_headings"] else 1
     num_cells = (int(state.map["rows"]) + 2) * int(state.map["width"])
-    first = int(state.world["egos"]["goal"][0]) * num_cells
-    distances: Array = state.map["distances"][first : first + num_cells]
-    return distances
+    first = int(state.world["egos"]["goal"][0]) * num_layers * num_cells
+    distances: Array = state.map["distances"][first : first + num_layers * num_cells]
+    return distances.reshape(num_layers, num_cells)
+
+
+def is_goal(state: State) -> Array:
+    """Bool (cells,): the cells of the goal of ego 0, for maps that are no rings."""
+    is_cell: Array = (distances_of(state) == 0).any(axis=0)
+    return is_cell
 
 
 def completion_of(world: Record) -> float:

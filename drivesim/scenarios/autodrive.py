@@ -89,7 +89,7 @@ def lay(map, world, options, scratch):
     for col in range(SIZE):
         scratch[col] = cell_at(map, 0, col)
     measure_distances(map, 0, SIZE, scratch)
-    route = distance_from(map, 0, start)
+    route = distance_from(map, 0, start, NORTH)
     return route != UNREACHABLE and 3 * (route + LONGEST_WAIT) <= 2 * options.certified_within
 
 
@@ -148,12 +148,13 @@ class Autodrive(Scenario):
 
     ## Observations
     `observation="full_grid"` (default): `Box(0, 62, (10, 10), uint8)`, one code per cell: 1 open ground, 3 obstacle,
-    7 goal, 15 + 6 · heading + speed a car, 39 + 6 · heading + speed the ego (headings N E S W = 0 … 3).
+    7 goal, 16 + 7 · heading + speed a car, 44 + 7 · heading + speed the ego (headings N E S W = 0 … 3).
     `"grid"` and `"features"` are ego-centred; see `drivesim.observations`.
 
     ## Rewards
-    `reward="route"`: the share of the route gained in this tick (1 in total), + 1 on arrival, - 1 on a collision or
-    for leaving the field. `"shaped"`, `"sparse"` and `"cost"`: see `drivesim.config.RewardWeights`.
+    `reward="route"`: the share of the route gained in this tick (1 in total), - 0.4 over the whole time limit, shared
+    among its ticks; + 1 on arrival, - 1 on a collision or for leaving the field. `"shaped"`, `"sparse"` and `"cost"`:
+    see `drivesim.config.RewardWeights`.
 
     ## Starting state
     Column uniform over the 10 of the southern edge; heading north; speed 0. The stream's row is uniform over rows

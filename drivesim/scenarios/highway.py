@@ -6,6 +6,7 @@ from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
 from drivesim.core.map import EAST, LANE, cell_at, lane_number, next_cell, open_portal, paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_words
+from drivesim.core.styles import draw_style
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
@@ -80,6 +81,7 @@ def populate(map, world, options, scratch):
         if cell < 0:
             return False
         place(world, egos + n, cell, EAST, 0, top_speed)
+        draw_style(world, options, egos + n)
     world.num_vehicles = egos + options.level[AT.num_vehicles]
     for k in range(world.num_vehicles):
         wish = EGO_SPEED if k < egos else world.vehicles[k].top_speed
@@ -127,8 +129,9 @@ class Highway(Scenario):
     lanes to either side. Ten cells behind show every follower that a change of lane could hurt.
 
     ## Rewards
-    `reward="route"`: the share of the distance gained in this tick, times 0.9 when the acceleration changes by 2,
-    times 0.95 across a lane's boundary; + 1 for covering it, - 1 on a collision or for leaving the road.
+    `reward="route"`: the share of the distance gained in this tick, times 0.9 when the acceleration changes by 2;
+    - 0.01 on crossing a lane's boundary, - 0.05 per tick in which somebody behind has no safe speed left, - 0.4 over
+    the whole time limit, shared among its ticks; + 1 for covering it, - 1 on a collision or for leaving the road.
 
     ## Starting state
     The ego at column 0 of a uniform lane, at speed 3 or as fast as it could stop from. Traffic in uniform free

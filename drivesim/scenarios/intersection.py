@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import number_slots
 from drivesim.core.map import (
+    ALL_HEADINGS,
     EAST,
     LANE,
     LEFT_SIDE,
@@ -26,7 +26,9 @@ from drivesim.core.map import (
     set_size,
     turned,
 )
+from drivesim.core.reservations import number_slots
 from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
+from drivesim.core.styles import draw_style
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
@@ -95,6 +97,7 @@ def lay(map, world, options, scratch):
         scratch[0] = lane_cell(map, heading, BOX + 1 + options.level[AT.distance])
         measure_distances(map, heading, 1, scratch)
         measure_ways(map, heading, 1, scratch)
+        map.goals[heading].next = ALL_HEADINGS & ~(1 << turned(heading, 2))  # nobody turns back
     return True
 
 
@@ -154,6 +157,7 @@ def populate(map, world, options, scratch):
             if world.occupants[cell] == 0 and not has_several_headings(map, cell):
                 found = True
                 place(world, egos + n, cell, heading, 0, 2)
+                draw_style(world, options, egos + n)
                 turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
                 world.vehicles[egos + n].destination = turned(heading, turn)
                 break
@@ -161,8 +165,8 @@ def populate(map, world, options, scratch):
             return False
     world.num_vehicles = egos + options.level[AT.num_vehicles]
     for k in range(egos, world.num_vehicles):
-        world.vehicles[k].speed = fastest_start(map, world, k, 2)
-    route = distance_from(map, goal, start)
+        world.vehicles[k].speed = fastest_start(map, world, k, world.vehicles[k].top_speed)
+    route = distance_from(map, goal, start, approach)
     return route != UNREACHABLE and 3 * (route + cycle) <= 2 * options.certified_within
 
 
@@ -208,8 +212,9 @@ class Intersection(Scenario):
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 2, times 0.9
-    when the acceleration changes by 2; + 1 on arrival, - 1 on a collision or for leaving the road, - 0.5 for leaving
-    the stop line into the junction on red.
+    when the acceleration changes by 2; - 0.4 over the whole time limit, shared among its ticks; + 1 on arrival, - 1 on
+    a collision or for leaving the road, - 0.5 for entering the junction on red, - 0.1 for failing to yield and per
+    tick the wrong way.
 
     ## Starting state
     The ego on a uniform approach, 10 to 13 cells before the stop line, at rest. Its exit is to the left in 45 % of
@@ -222,7 +227,7 @@ class Intersection(Scenario):
     4. Truncation: after 120 steps.
 
     ## Info
-    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived. `red_light` tells a red light run.
+    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived, and not on red.
 
     ## Arguments
     | Name           | Type | Default                     | Unit     | Meaning                        |

@@ -72,7 +72,7 @@ def populate(map, world, options, scratch):
     start = cell_at(map, options.level[AT.length] - 1, centre + level_below(world, DRAW_EGO, 0, 3) - 1)
     place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
-    route = distance_from(map, 0, start)
+    route = distance_from(map, 0, start, NORTH)
     return route != UNREACHABLE and 3 * route <= 2 * options.certified_within
 
 
@@ -113,9 +113,9 @@ class LaneKeep(Scenario):
     either side; plane 2 is the distance from the lane's centre. `"features"` has the lane's bends as `bend_1 … 8`.
 
     ## Rewards
-    `reward="route"`: the share of the route gained in this tick, times 1 on the lane's centre down to 0.5 on its
-    edge, times 0.5 above the speed limit of 3, times 0.9 when the acceleration changes by 2; + 1 on arrival, - 1 for
-    leaving the road.
+    `reward="route"`: the share of the route gained in this tick, times 1 on the lane's centre down to 0.85 on its
+    edge, times 0.5 above the speed limit of 3, times 0.9 when the acceleration changes by 2; - 0.4 over the whole time
+    limit, shared among its ticks; + 1 on arrival, - 1 for leaving the road.
 
     ## Starting state
     On the southernmost row, at most one cell off the centre, heading north, speed 0. The centre starts uniformly

@@ -113,7 +113,7 @@ def populate(map, world, options, scratch):
     start = cell_at(map, options.level[AT.length] - 1, 1 + level_below(world, DRAW_EGO, 0, options.level[AT.num_lanes]))
     place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
-    route = distance_from(map, 0, start)
+    route = distance_from(map, 0, start, NORTH)
     return route != UNREACHABLE and 3 * route <= 2 * options.certified_within
 
 
@@ -159,8 +159,8 @@ class Obstacles(Scenario):
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 on the shoulder, times 0.5 above the
-    speed limit of 3, times 0.9 when the acceleration changes by 2, times 0.95 across a lane's boundary; + 1 on
-    arrival, - 1 on a collision or for leaving the road.
+    speed limit of 3, times 0.9 when the acceleration changes by 2; - 0.01 on crossing a lane's boundary, - 0.4
+    over the whole time limit, shared among its ticks; + 1 on arrival, - 1 on a collision or for leaving the road.
 
     ## Starting state
     On the southernmost row, lane uniform, heading north, speed 0. The first and last four rows are free. Walls

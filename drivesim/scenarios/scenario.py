@@ -79,9 +79,9 @@ class Scenario:
     has_ways: ClassVar[bool] = False
     """Whether traffic follows ways to its destinations; else it drives straight on."""
     has_passing: ClassVar[bool] = False
-    """Whether there are cells on which overtaking is allowed."""
+    """Whether there is memory for cells on which overtaking is allowed."""
     has_goal_headings: ClassVar[bool] = False
-    """Whether a goal must be reached in a heading, so that the distance to it depends on the ego's."""
+    """Whether a goal must be reached in a heading, so that distances depend on the ego's; `lay` tells the map so."""
     window: ClassVar[Window]
     speed_limit: ClassVar[int]
     """Speed limit, cells per tick; `lay` finds it in `options.speed_limit`."""
@@ -90,6 +90,8 @@ class Scenario:
     driver_model: ClassVar[int] = KRAUSS
     dawdle: ClassVar[float] = 0.0
     """Probability with which traffic dawdles."""
+    styles: ClassVar[tuple[int, int, int]] = (0, 1, 0)
+    """Weights of calm, normal and hasty drivers in the traffic, for a `populate` that draws them: `core.styles`."""
     observation: ClassVar[str] = "grid"
     """The default observation."""
     max_egos: ClassVar[int] = 1

@@ -29,7 +29,7 @@ LEFT, RIGHT, FASTER, SLOWER = range(4)
 ACTIONS = (LEFT, RIGHT, FASTER, SLOWER)
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # row and column, heading north, east, south, west
 REWARDS = {"drives": 0.0, "arrived": 1.0, "collision": -1.0, "off_road": -1.0}
-OBSTACLE_CODE, CAR_CODE, EGO_CODE = 3, 15, 39  # of "full_grid"; + 6 * heading + speed for the latter two
+OBSTACLE_CODE, CAR_CODE, EGO_CODE = 3, 16, 44  # of "full_grid"; + 7 * heading + speed for the latter two
 
 # Always the first level of a split. The street is two columns wide, and a stream of cars drives across it: there the
 # best drive waits.

@@ -248,7 +248,7 @@ def brakes_for_what_is_directly_ahead(observation: str, gap: int) -> NetworkPoli
         elif observation == "features":
             is_there = obs[:, 2 * 8 + 2] < 1  # own/ahead: the nearest vehicle, in shares of 12 cells
         else:
-            is_there = (obs[:, 2, 51 + gap] >= 15) & (obs[:, 2, 51 + gap] < 39)
+            is_there = (obs[:, 2, 51 + gap] >= 15) & (obs[:, 2, 51 + gap] < 43)
         scores = torch.zeros((len(obs), NUM_ACTIONS))
         scores[:, 3] = 0.5
         scores[:, 4] = is_there.float()

@@ -20,7 +20,7 @@ from records import ROOMY_MAP, ROOMY_WORLD, frame_of, rows_and_cols, tick_worlds
 from drivesim.core import event_table
 from drivesim.core import world as w
 from drivesim.core.batch import begin_drives
-from drivesim.core.map import ALL_HEADINGS, JUNCTION, PORTAL, SIGNALS, STOP_LINE, turned
+from drivesim.core.map import ALL_HEADINGS, JUNCTION, PORTAL, SIGNALS, STOP_LINE, paint_passing, turned
 from drivesim.core.options import OPTIONS
 from drivesim.core.texts import A_VEHICLE, AN_EGO, UNSAID
 from drivesim.core.ways import measure_distances, measure_ways
@@ -175,20 +175,22 @@ def exits_of(map: Any) -> list[list[int]]:
 
 def from_ascii(
     drawing: str,
-    legend: dict[str, tuple[int, int]] | None = None,
+    legend: dict[str, tuple[int, ...]] | None = None,
     options: dict[str, Any] | None = None,
     signals: list[dict[str, int]] | None = None,
     pedestrians: list[tuple[int, int, int, int]] | None = None,
     is_periodic: bool = False,
     is_ring: bool = False,
     fields: dict[str, int] | None = None,
+    goal: tuple[int | None, int | None] | None = None,
+    reverse: bool = False,
     **cars: Car,
 ) -> Situation:
     """Make a drawn map and its world.
 
     Args:
         drawing: rows of words, see the module.
-        legend: further words: (kind, mask).
+        legend: further words: (kind, mask), or (kind, mask, headings in which it may be used to overtake).
         options: fields of OPTIONS that differ from `options_of()`.
         signals: of each junction the box (row, col, height, width) of its cells, and its timing:
             fields of JUNCTION, and `cycle_start`.
@@ -196,15 +198,18 @@ def from_ascii(
         is_periodic: traffic that leaves the map comes back on the other side; egos do not.
         is_ring: egos do so too, eastward, and cover a distance, as on Highway.
         fields: fields of the map or of the world, such as `half_lane=2`.
+        goal: the heading and the top speed that the goal asks for, None = any; distances are then those per heading.
+        reverse: egos have a reverse gear.
         **cars: by their letters; capital letters are egos.
     """
     rows = [line.split() for line in drawing.strip().splitlines()]
     places = {word: (row, col) for row, line in enumerate(rows) for col, word in enumerate(line) if word in cars}
     names = [name for name in cars if name.isupper()]
     names += sorted((name for name in cars if name.islower()), key=places.__getitem__)
-    shown = {}
-    for name, (kind, mask) in (legend or {}).items():
-        shown[name] = Word(kind, mask, SIGNALS if kind == STOP_LINE else UNSAID)
+    shown = {
+        name: Word(kind, mask, SIGNALS if kind == STOP_LINE else UNSAID)
+        for name, (kind, mask, *_) in (legend or {}).items()
+    }
     for k, name in enumerate(names):
         car = cars[name]
         on = car.on or ARROWS[car.heading]
@@ -243,7 +248,20 @@ def from_ascii(
         for name in signal.keys() & set(JUNCTION.names):
             maps["junctions"][name][0, s] = signal[name]
     map, world = maps[0], worlds[0]
-    goals = [cell_of(map, r, c) for r, line in enumerate(words) for c, word in enumerate(line) if word.goals]
+    for r, line in enumerate(rows):
+        for c, word in enumerate(line):
+            if len((legend or {}).get(word, ())) > 2:
+                paint_passing(map, cell_of(map, r, c), legend[word][2])
+    map.has_reverse = int(reverse)
+    if goal is not None:
+        map.has_goal_headings = 1
+        maps["goals"]["heading"], maps["goals"]["top_speed"] = (0 if term is None else 1 + term for term in goal)
+    goals = [
+        cell_of(map, r, c)
+        for r, line in enumerate(words)
+        for c, word in enumerate(line)
+        if word.goals or rows[r][c].startswith("G")
+    ]
     measure(map, goals)
     for k, name in enumerate(names):
         destination = turned(cars[name].heading, cars[name].next_turn)
@@ -264,6 +282,7 @@ def measure(map: Any, goals: list[int]) -> None:
     for heading, exits in enumerate(exits_of(map)):
         scratch[: len(exits)] = exits
         measure_ways(map, heading, len(exits), scratch)
+        map.goals[heading].next = 1 << heading  # so that a car's first destination is its only one
     for destination in range(map.num_destinations):
         scratch[: len(goals)] = goals
         measure_distances(map, destination, len(goals), scratch)

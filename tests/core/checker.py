@@ -18,7 +18,7 @@ FAULTS = (
     "drives where its heading is not allowed",
     "runs a red light",
     "is in a junction without having reserved the cell",
-    "is where somebody else has reserved, or has reserved nothing and may enter, or the reverse",
+    "has reserved a cell and may not enter",
     "could not stop behind its leader",
     "could not stop at its line",
     "is not the occupant of its cell, or of another one",
@@ -133,7 +133,8 @@ def check_steering(map, world, k, notes, owner_before, driver_model):
         beside = before + map.steps[(heading + side) % 4]
         if walked(map, beside, heading, vehicle.speed) == vehicle.cell:
             notes[START, k] = beside
-            return owner_before[beside] == 0 and notes[SPEED_BEFORE, k] > 0
+            was_free = owner_before[beside] == 0 or world.vehicles[owner_before[beside] - 1].lane_shift != 0
+            return was_free and (notes[SPEED_BEFORE, k] > 0 or vehicle.let_in > 0)  # from rest, only in a zipper
     return False
 
 
@@ -190,13 +191,9 @@ def check_claims(map, world, k, faults):
     slot = int(map.slots[vehicle.cell]) - 1
     if junction_at(map, vehicle.cell) >= 0 and world.held[slot] != k + 1:
         faults[UNRESERVED] += 1
-    if slot >= 0 and world.held[slot] != 0 and world.held[slot] != k + 1:
-        faults[CLAIMS] += 1
-    num_held = 0
     for n in range(map.num_slots):
-        num_held += world.held[n] == k + 1
-    if (num_held > 0) != (vehicle.may_enter != 0):
-        faults[CLAIMS] += 1
+        if world.held[n] == k + 1 and vehicle.may_enter == 0:
+            faults[CLAIMS] += 1
 
 
 @kernel
@@ -204,7 +201,7 @@ def turns_at(map, vehicle, cell):
     """Whether a vehicle's way to its destination leads to another heading from a cell."""
     if vehicle.destination < 0:
         return False
-    way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + cell])
+    way = int(map.ways[vehicle.destination * (map.rows + 2) * map.width + cell]) & 7
     return way != 0 and way - 1 != vehicle.heading
 
 

@@ -48,7 +48,9 @@ def generator_frame(scenario: str, maps: np.ndarray, worlds: np.ndarray, options
     return frame
 
 
-def levels(scenario: str, level_seeds: Any, **options: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def levels(
+    scenario: str, level_seeds: Any, num_egos: int = 1, **options: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maps and worlds at the start of an episode, one for each level seed, and options.
 
     Named options are those of the environment. Where the options alone determine the map, each world has a copy of it.
@@ -56,7 +58,7 @@ def levels(scenario: str, level_seeds: Any, **options: Any) -> tuple[np.ndarray,
     names = ("observation", "difficulty", "split", "traffic", "dawdle")
     chosen = {name: options.pop(name) for name in names if name in options}
     config = EnvConfig(scenario=scenario, level=options, **chosen)
-    record = config.to_options(0)
+    record = config.to_options(0, num_egos)
     level_seeds = np.array(list(level_seeds), np.int64)
     maps = np.zeros(len(level_seeds), ROOMY_MAP)
     worlds = np.zeros(len(level_seeds), ROOMY_WORLD)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from drivesim.core.map import EAST, NORTH, PORTAL, SOUTH, WEST
+from drivesim.core.map import CHANGE_LEFT, CHANGE_RIGHT, EAST, IS_DESTINATION, NORTH, PORTAL, SOUTH, WAY, WEST
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 MIRRORED_ACTIONS = np.array([RIGHT, IDLE, LEFT, FASTER, SLOWER])
@@ -39,8 +39,7 @@ def mirrored_lanes(lanes: np.ndarray) -> np.ndarray:
 def mirrored_maps(maps: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
     """Left-right images of maps of one shape; with `is_upside_down` their images across a horizontal axis.
 
-    Egos' destinations keep their numbers, and so do the slots. Those of the traffic are numbered by the heading in
-    which it leaves a junction, and reflected as headings are.
+    Destinations keep their numbers, and so do the slots.
     """
     maps = maps.copy()
     headings, flip = swapped(is_upside_down), flipped(maps, is_upside_down)
@@ -52,10 +51,13 @@ def mirrored_maps(maps: np.ndarray, is_upside_down: bool = False) -> np.ndarray:
         of_all = slice(destination * size, (destination + 1) * size)
         maps["distances"][:, of_all] = maps["distances"][:, destination * size + flip]
     reflected = np.concatenate([[0], 1 + headings])  # of 1 + heading
-    ways = maps["ways"].copy()
-    for heading in range(4):
-        image = int(headings[heading]) * size
-        maps["ways"][:, image : image + size] = reflected[ways[:, heading * size + flip]]
+    for destination in range(maps["ways"].shape[1] // maps["lanes"].shape[1]):
+        ways = maps["ways"][:, destination * size + flip]
+        left, right = ways & CHANGE_LEFT, ways & CHANGE_RIGHT
+        changes = left // CHANGE_LEFT * CHANGE_RIGHT + right // CHANGE_RIGHT * CHANGE_LEFT
+        image = (ways & IS_DESTINATION) + changes + reflected[ways & WAY]
+        maps["ways"][:, destination * size : (destination + 1) * size] = image
+        maps["stays"][:, destination * size : (destination + 1) * size] = maps["stays"][:, destination * size + flip]
     ground[:] = mirrored_ground(ground, headings)
     maps["lanes"] = mirrored_lanes(maps["lanes"])
     is_portal = ground & PORTAL != 0
@@ -79,9 +81,9 @@ def mirrored_worlds(maps: np.ndarray, worlds: np.ndarray, is_upside_down: bool =
         vehicles["heading"] = headings[vehicles["heading"]]
         for name in SIGNED:
             vehicles[name] *= -1
-        has_way = vehicles["destination"] >= 0
-        vehicles["destination"][has_way] = headings[vehicles["destination"][has_way]]
         worlds["egos"]["next_turn"][i] *= -1
+        stood_at = worlds["egos"]["stood_at"][i]
+        worlds["egos"]["stood_at"][i] = np.where(stood_at > 0, flip[stood_at], 0)
         people = worlds["people"][i, : worlds["num_people"][i]]
         people["cell"] = flip[people["cell"]]
         people["heading"] = headings[people["heading"]]

@@ -55,7 +55,7 @@ def populate(map, world, options, scratch):
     start = cell_at(map, options.level[AT.steps_to_the_park] - 1, 0)
     place(world, 0, start, NORTH, 0, options.top_speed)
     world.num_vehicles = 1
-    return 3 * distance_from(map, 0, start) <= 2 * options.certified_within
+    return 3 * distance_from(map, 0, start, NORTH) <= 2 * options.certified_within
 
 
 class Stroll(Scenario):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drivesim.core.following import braking_distance, follow, is_safe, look
 from drivesim.core.lane_changes import followers_are_safe
-from drivesim.core.map import CROSSWALK, EAST, NORTH, SOUTH, STOP_LINE, WEST, turned
+from drivesim.core.map import CROSSWALK, EAST, NORTH, SOUTH, WEST, turned
 from drivesim.core.world import CROSSING, TOP_SPEED
 
 SPEEDS = range(TOP_SPEED + 1)
@@ -49,21 +49,24 @@ def test_the_speed_is_the_greatest_that_leaves_a_safe_state_whatever_the_leader_
         vehicle.speed, vehicle.stopping_room = speed, room
         wishes = [wish for wish in (speed - 1, speed, speed + 1) if 0 <= wish <= top_speed]
         # After a tick at `wish`, `room - wish` is left; the leader has used up its part of it already.
-        assert follow(situation.world, 0) == max(wish for wish in wishes if sum(range(wish + 1)) <= room)
+        assert follow(situation.map, situation.world, 0) == max(wish for wish in wishes if sum(range(wish + 1)) <= room)
 
 
-def test_whoever_was_cut_in_on_brakes_by_exactly_1() -> None:
-    situation = from_ascii("^\na", a=Car(NORTH, 0))
-    vehicle = situation.vehicle("a")
-    for speed, room in itertools.product(range(1, TOP_SPEED + 1), range(FAR)):
-        if braking_distance(speed) > room:
-            vehicle.speed, vehicle.stopping_room = speed, room
-            assert follow(situation.world, 0) == speed - 1
+@pytest.mark.parametrize("gap", range(TOP_SPEED))
+def test_whoever_was_cut_in_on_brakes_by_1_or_as_hard_as_it_takes_to_stay_behind(gap) -> None:
+    for speed in range(2, TOP_SPEED + 1):
+        situation = from_ascii("^\nb\n" + "^\n" * gap + "a", a=Car(NORTH, speed), b=Car(NORTH, 0))
+        if sum(range(speed)) > gap:
+            situation.vehicle("a").stopping_room = gap
+            assert follow(situation.map, situation.world, situation.names.index("a")) == min(speed - 1, gap)
 
 
-def seen(drawing, distance=FAR, legend=None, pedestrians=None, **cars):
-    """(gap, room, whom) that car a sees ahead."""
-    situation = from_ascii(drawing, legend, pedestrians=pedestrians, **cars)
+def seen(drawing, distance=FAR, legend=None, pedestrians=None, entered=None, **cars):
+    """(gap, room, whom) that car a sees ahead; `entered` is the place of a junction with a signal."""
+    signals = None
+    if entered:
+        signals = [{"row": entered[0], "col": entered[1], "height": 1, "width": 1, "green_0": 9, "green_1": 9}]
+    situation = from_ascii(drawing, legend, pedestrians=pedestrians, signals=signals, **cars)
     k = situation.names.index("a")
     gap, room, leader = look(situation.map, situation.world, k, situation.vehicle("a").cell, distance)
     return gap, room, situation.names[leader] if leader >= 0 else None
@@ -107,19 +110,18 @@ class TestWhatADriverSees:
     def test_is_the_edge_of_the_map(self) -> None:
         assert seen("^\n^\n^\na", a=self.A) == (3, 3, None)
 
-    def test_is_a_line_up_to_and_with_its_own_cell(self) -> None:
-        assert seen("^\n^\n|^\n^\na", a=self.A) == (2, 2, None)
+    @pytest.mark.parametrize("line", ["|^", "^"])
+    def test_is_a_junction_up_to_its_entry_painted_or_not(self, line) -> None:
+        assert seen(f"^\n^\n{line}\n^\na", entered=(1, 0), a=self.A) == (2, 2, None)
 
-    def test_is_a_line_in_a_lane_of_its_own_heading(self) -> None:
-        north_and_south = {"x": (STOP_LINE, 1 << SOUTH | 1 << NORTH), "y": (STOP_LINE, 1 << SOUTH)}
-        assert seen("^\nx\n^\na", legend=north_and_south, a=self.A) == (2, 2, None)
-        assert seen("^\ny\n^\na", legend=north_and_south, a=self.A) == (1, 1, None)  # no lane of mine at all
+    def test_is_a_junction_up_to_the_crosswalk_before_it(self) -> None:
+        assert seen("^\n^\n=\n=\n|^\n^\na", entered=(1, 0), a=self.A) == (2, 2, None)
 
-    def test_is_a_line_although_its_leader_has_passed_it(self) -> None:
-        assert seen("^\n^\nb\n|^\n^\na", a=self.A, b=Car(NORTH, 5)) == (2, 2, None)
+    def test_is_a_junction_although_its_leader_has_passed_the_line(self) -> None:
+        assert seen("^\n^\nb\n|^\n^\na", entered=(2, 0), a=self.A, b=Car(NORTH, 5)) == (2, 2, None)
 
-    def test_is_a_line_beyond_its_leader_too(self) -> None:
-        assert seen("^\n^\n|^\n^\nb\na", a=self.A, b=Car(NORTH, 5)) == (0, 3, "b")
+    def test_is_a_junction_beyond_its_leader_too(self) -> None:
+        assert seen("^\n^\n|^\n^\nb\na", entered=(1, 0), a=self.A, b=Car(NORTH, 5)) == (0, 3, "b")
 
     def test_is_the_cell_where_it_turns(self) -> None:
         turning = Car(NORTH, 1, next_turn=1)
@@ -215,6 +217,10 @@ def test_a_driver_sees_the_same_in_every_heading(
             step = int(situation.map.steps[heading])
             situation.worlds["people"][0, 0] = int(vehicle.cell) + step * (1 + words.index("zebra")), EAST, CROSSING
             situation.world.num_people = 1
+        for n, word in enumerate(words[:-1]):
+            cell = int(vehicle.cell) + int(situation.map.steps[heading]) * (n + 2)
+            if word == "line" and 0 <= cell < len(situation.map.junction):
+                situation.map.num_junctions = situation.map.junction[cell] = 1
         gap, room, leader = look(situation.map, situation.world, k, vehicle.cell, distance)
         answers.append((gap, room, situation.names[leader] if leader >= 0 else None))
     assert answers == [answers[0]] * 4

@@ -34,9 +34,9 @@ def stand(**options):
 PRICED = """
 env, reward, terminated, info = stand()
 assert info["honked"] and not terminated
-assert info["reward_terms"]["honked"] == reward == -0.25
-assert stand(reward_weights={"honked": -2.0})[1] == -2.0
-assert stand(reward_weights=RewardWeights(honked=-3.0))[1] == -3.0
+assert info["reward_terms"]["honked"] == -0.25 and reward == -0.254
+assert stand(reward_weights={"honked": -2.0, "time": 0.0})[1] == -2.0
+assert stand(reward_weights=RewardWeights(honked=-3.0, time=0.0))[1] == -3.0
 try:
     RewardWeights(honked=1.0)
 except ValueError as error:
@@ -59,7 +59,7 @@ assert "honked: Per tick in which the ego stands still." in RewardWeights.__doc_
 """
 ENDING = """
 _, reward, terminated, info = stand()
-assert terminated and info["reward_terms"]["honked"] == reward == -0.25
+assert terminated and info["reward_terms"]["honked"] == -0.25 and reward == -0.254
 assert not info["success"] and not info["timeout"]
 """
 
@@ -108,10 +108,11 @@ def test_every_row_can_be_what_it_says() -> None:
 def test_weights_terms_and_their_order_are_those_that_results_were_measured_with() -> None:
     assert repr(RewardWeights()) == (
         "RewardWeights(progress=1.0, arrived=1.0, collision=-1.0, pedestrian_hit=-1.0, off_road=-1.0, red_light=-0.5, "
-        "wrong_way=0.0, failed_to_yield=0.0, offset_factor=0.5, speeding_factor=0.5, harsh_factor=0.9, "
-        "lane_change_factor=0.95, shoulder_factor=0.5, lane_offset=-0.01, speeding=-0.02, harsh=-0.005, time=-0.002)"
+        "ran_stop=-0.5, wrong_way=-0.1, failed_to_yield=-0.1, cut_in=-0.05, lane_change=-0.01, time=-0.4, "
+        "offset_factor=0.85, speeding_factor=0.5, harsh_factor=0.9, shoulder_factor=0.5, lane_offset=-0.01, "
+        "speeding=-0.02, harsh=-0.005)"
     )
     assert TERMS == (
-        *("progress", "arrived", "collision", "pedestrian_hit", "off_road", "red_light", "wrong_way"),
-        *("failed_to_yield", "lane_offset", "speeding", "harsh", "time"),
+        *("progress", "arrived", "collision", "pedestrian_hit", "off_road", "red_light", "ran_stop", "wrong_way"),
+        *("failed_to_yield", "cut_in", "lane_change", "time", "lane_offset", "speeding", "harsh"),
     )

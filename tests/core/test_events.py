@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from ascii_map import FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
+from ascii_map import EVENTS, FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
 
 from drivesim.core.map import EAST, LANE, NORTH, SHOULDER, SOUTH, WEST
 from drivesim.core.world import CROSSING, GREEN, RED, WAITING, YELLOW
@@ -82,9 +82,10 @@ class TestRedLight:
 
 
 class TestYielding:
-    def test_entering_a_junction_that_somebody_has_reserved_is_a_failure_to_yield(self) -> None:
+    def test_entering_a_cell_that_somebody_has_reserved_is_a_failure_to_yield(self) -> None:
         situation = at_the_line(GREEN)
         situation.hold("a", (2, 2), (2, 3))  # the upper two cells
+        assert situation.play(IDLE) == set()
         assert situation.play(IDLE) == {"failed_to_yield"}
 
     def test_counts_from_further_back_too(self) -> None:
@@ -92,16 +93,19 @@ class TestYielding:
         situation.hold("a", (2, 2), (2, 3))
         assert situation.play(IDLE) == {"failed_to_yield"}
 
+    def test_following_whoever_has_reserved_the_cell_is_none(self) -> None:
+        situation = from_ascii(
+            "^\na\n^\nE\n^",
+            signals=[{**BOX, "row": 1, "col": 0, "width": 1}],
+            E=Car(NORTH, 1),
+            a=Car(NORTH, 0, top_speed=0),
+        )
+        situation.hold("a", (1, 0), (2, 0), (0, 0))
+        assert situation.play(IDLE) == set()
+
     def test_passing_beside_what_somebody_has_reserved_is_none(self) -> None:
         situation = at_the_line(GREEN)
         situation.hold("a", (2, 2), (3, 2))  # the left two cells
-        assert situation.play(IDLE) == set()
-
-    def test_the_way_that_counts_is_the_one_of_the_route(self) -> None:
-        """Turning right needs the lower right cell alone."""
-        situation = at_the_line(GREEN)
-        situation.hold("a", (2, 2), (2, 3))
-        situation.ego("E").goal = EAST
         assert situation.play(IDLE) == set()
 
 
@@ -189,10 +193,12 @@ class TestFault:
         situation = from_ascii("^\nE\na", E=Car(NORTH, 0), a=Car(NORTH, 1, top_speed=1), options={"driver_model": 2})
         assert situation.play(IDLE) == {"collision"}
 
-    def test_is_who_cuts_in_and_is_hit_from_behind(self) -> None:
-        """Two cells in front of a car at speed 5, at speed 1: it can only brake by 1."""
+    def test_is_noted_of_who_cuts_in_though_the_follower_brakes_as_hard_as_it_takes(self) -> None:
+        """Two cells in front of a car at speed 5, at speed 1."""
         situation = two_lanes(10, 8, 1, 5)
-        assert situation.play(RIGHT) == {"collision", "at_fault", "lane_change"}
+        assert situation.play(RIGHT) == {"lane_change"}
+        assert situation.motion("a") == (EAST, 1)
+        assert situation.ego().cut_in_at == 1
 
     def test_is_not_who_changes_lane_where_the_follower_can_still_stop(self) -> None:
         """At 5 behind 1, ten free cells are enough: 4 + 3 + 2 + 1."""
@@ -231,7 +237,7 @@ class TestPedestrian:
 
     def test_is_hit_by_driving_into_its_cell(self) -> None:
         situation = from_ascii(self.DRAWING, E=Car(NORTH, 2), pedestrians=[(1, 1, EAST, CROSSING)])
-        assert situation.play(IDLE) == {"pedestrian_hit", "at_fault"}
+        assert situation.play(IDLE) == {"pedestrian_hit", "at_fault", "failed_to_yield"}
         assert not situation.is_driving("E")
 
     @pytest.mark.parametrize("pedestrian", [(1, 0, EAST, CROSSING), (1, 1, EAST, WAITING)])
@@ -262,8 +268,8 @@ class TestRoute:
         situation.play(LEFT)
         situation.play(RIGHT)
         seen = situation.ego().events_seen
-        assert seen & 1 << 6  # wrong way
-        assert not situation.ego().events & 1 << 6
+        assert seen & EVENTS["wrong_way"]
+        assert not situation.ego().events & EVENTS["wrong_way"]
 
 
 def test_no_event_is_carried_into_the_next_tick() -> None:

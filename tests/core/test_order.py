@@ -23,6 +23,17 @@ def permuted(worlds, order):
     return worlds
 
 
+@pytest.mark.parametrize("scenario", ["Highway", "Intersection", "Autodrive"])
+def test_generators_number_the_traffic_in_reading_order_behind_the_egos(scenario) -> None:
+    num_egos = 1 if scenario == "Autodrive" else 3
+    _, worlds, _ = levels(scenario, range(8), num_egos=num_egos, difficulty="hard")
+    for world in worlds:
+        vehicles = world["vehicles"][: world["num_vehicles"]]
+        assert (np.diff(vehicles["cell"][num_egos:]) > 0).all()
+        assert (world["occupants"][vehicles["cell"]] == 1 + np.arange(len(vehicles))).all()
+        assert np.count_nonzero(world["occupants"]) == len(vehicles)
+
+
 @pytest.mark.parametrize("traffic", ["krauss", "nasch"])
 @pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
 @pytest.mark.parametrize("scenario", ["Highway", "Intersection", "Autodrive"])

@@ -179,4 +179,4 @@ def test_the_ego_and_traffic_meet_people_alike() -> None:
     """What stops traffic hits nobody; what does not stop does."""
     situation = from_ascii(". ^ .\n. = .\n. E .", E=Car(NORTH, 1), pedestrians=[(1, 1, EAST, CROSSING)])
     assert situation.copy().play(SLOWER) == set()
-    assert situation.play(IDLE) == {"pedestrian_hit", "at_fault"}
+    assert situation.play(IDLE) == {"pedestrian_hit", "at_fault", "failed_to_yield"}

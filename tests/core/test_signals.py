@@ -157,8 +157,8 @@ class TestReservations:
         situation = crossroads(a=car("a", 2), b=car("b", 2))
         for _ in range(2):
             situation.play()
-        assert situation.held_by("a") == {(5, 5), (4, 5), (3, 5)}
-        assert situation.held_by("b") == {(4, 4), (5, 4), (6, 4)}
+        assert situation.held_by("a") == {(4, 5), (3, 5)}  # but not what has been passed
+        assert situation.held_by("b") == {(5, 4), (6, 4)}
         for _ in range(2):
             situation.play()
         assert situation.at("a") == (0, 5)
@@ -167,12 +167,12 @@ class TestReservations:
     def test_a_left_turn_waits_for_who_has_reserved_its_way(self) -> None:
         """Both ask in the same tick; northbound goes first, southbound turning left crosses its way."""
         situation = crossroads(a=car("a", 2), b=car("b", 1, next_turn=LEFT_SIDE))
-        for _ in range(3):
+        for _ in range(2):
             situation.play()
-        assert situation.at("a")[0] <= 4
+        assert situation.at("a")[0] <= 5
         assert situation.at("b")[0] <= 3
         assert situation.held_by("b") == set()
-        for _ in range(6):
+        for _ in range(7):
             situation.play()
         assert situation.motion("b")[0] == EAST
 
@@ -193,16 +193,23 @@ class TestReservations:
 
 
 class TestEgos:
-    def test_nobody_enters_a_junction_with_an_ego_in_it(self) -> None:
-        situation = crossroads(edits={"v< ^<": "E  ^<"}, a=car("a", 2), E=Car(WEST, 0, on="v<"))
+    def test_nobody_enters_what_an_ego_in_the_junction_has_before_it(self) -> None:
+        """Westbound in its first cell, it holds both upper ones; whoever is to pass them waits at the line."""
+        situation = crossroads(edits={"v< ^<": "v< E"}, a=car("a", 2), E=Car(WEST, 0, on="^<"))
         for _ in range(6):
             situation.play(IDLE)
             assert situation.at("a")[0] >= 6
-        assert situation.motion("a") == (NORTH, 0)
+        assert situation.held_by("E") == {(4, 5), (4, 4), (4, 3)}
         situation.play(FASTER)
-        situation.play(IDLE)
-        situation.play(IDLE)
+        for _ in range(3):
+            situation.play(IDLE)
         assert situation.at("a")[0] < 6
+
+    def test_others_pass_beside_an_ego_in_the_junction(self) -> None:
+        situation = crossroads(edits={"v< ^<": "E  ^<"}, a=car("a", 2), E=Car(WEST, 0, on="v<"))
+        for _ in range(4):
+            situation.play(IDLE)
+        assert situation.at("a")[0] < 4
 
     def test_a_left_turn_gives_way_to_an_oncoming_ego_that_does_not_turn_left(self) -> None:
         situation = crossroads(A=car("A", 2), b=car("b", 2, next_turn=LEFT_SIDE))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from levels import levels, without_ego
 from roads import MOST, driven, roads
 
+from drivesim.core.junctions import PATIENCE
 from drivesim.core.world import ABSENT, DRIVING, KRAUSS, NASCH, leave
 
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -101,5 +102,6 @@ def test_no_timing_of_a_signal_and_no_mix_of_drivers_breaks_a_rule_at_a_junction
     vehicles["top_speed"] = np.maximum(top_speeds, vehicles["speed"])
     cycle = 2 * (green + yellow + all_red)
     # A green of 4 ticks may pass while a dreamer at its line dawdles.
-    _, faults = driven(maps, worlds, options, 600, patience=cycle * (3 if dawdle == 0.0 else 20))
+    patience = PATIENCE * (num_vehicles + 1) + 2 * cycle
+    _, faults = driven(maps, worlds, options, 600, patience=patience if dawdle == 0.0 else max(patience, 20 * cycle))
     assert not found(faults)

@@ -1,5 +1,6 @@
 """Traffic follows the map's ways to its destinations: shortest ones, round bends without a permission, for ever."""
 
+import math
 from collections import deque
 
 import numpy as np
@@ -12,7 +13,7 @@ from levels import levels
 from records import frame_of
 from roads import driven, set_speeds
 
-from drivesim.core.map import EAST, NORTH, PORTAL, SOUTH, WEST, way_from
+from drivesim.core.map import CHANGE_LEFT, EAST, FOR_EVER, LANE, NORTH, PORTAL, SOUTH, WEST, way_from
 from drivesim.core.ways import measure_ways
 from drivesim.core.world import KRAUSS, NASCH
 
@@ -61,6 +62,37 @@ def moves_made(map, destination, start, goals):
     return None
 
 
+def beside(map, cell, heading):
+    """The cells to the left and right of a cell that traffic may change to, None where it may not."""
+    ground = [int(map.ground[cell + int(map.steps[(heading + side) % 4])]) for side in (-1, 1)]
+    is_plain = int(map.ground[cell]) & 127 == 1 << heading | LANE << 4
+    return [
+        cell + int(map.steps[(heading + side) % 4]) if is_plain and other & 127 == 1 << heading | LANE << 4 else None
+        for side, other in zip((-1, 1), ground, strict=True)
+    ]
+
+
+def moves_with_changes(map, goals):
+    """{cell: moves to the nearest goal}, a change of lane being a move too; by relaxing until nothing changes."""
+    rest, is_done = dict.fromkeys(goals, 0), False
+    while not is_done:
+        is_done = True
+        for cell in road_cells(map):
+            targets = [*moves_from(map, cell).values()]
+            for heading in range(4):
+                targets += [other for other in beside(map, cell, heading) if other is not None]
+            best = min([rest[target] + 1 for target in targets if target in rest], default=math.inf)
+            if best < rest.get(cell, math.inf):
+                rest[cell], is_done = best, False
+    return rest
+
+
+def stay_of(map, rest, cell, heading):
+    """Cells of its lane that may be driven on from a cell with every one of them nearer to the goal."""
+    ahead = moves_from(map, cell).get(heading)
+    return 0 if ahead is None or rest.get(ahead, math.inf) >= rest[cell] else 1 + stay_of(map, rest, ahead, heading)
+
+
 def road_cells(map):
     """Cells that some heading may be driven in."""
     return [cell for cell in range((map.rows + 2) * map.width) if int(map.ground[cell]) & 15]
@@ -98,11 +130,25 @@ def test_ways_on_any_road_are_shortest_and_there_are_none_where_no_move_leads_to
     map = from_ascii("\n".join(" ".join(line) for line in drawing)).map
     cells = road_cells(map)
     goals = set(data.draw(st.lists(st.sampled_from(cells), min_size=1, max_size=3, unique=True))) if cells else set()
-    scratch = np.zeros(len(map.ground), np.int32)
+    scratch = np.zeros(2 * len(map.ground), np.int32)
     scratch[: len(goals)] = sorted(goals)
     measure_ways(map, 2, len(goals), scratch)
+    rest = moves_with_changes(map, goals)
+    size = (int(map.rows) + 2) * int(map.width)
     for start in cells:
-        assert moves_made(map, 2, start, goals) == fewest_moves(map, start, goals)
+        fewest, stay = fewest_moves(map, start, goals), int(map.stays[2 * size + start])
+        if start not in goals:
+            assert (way_from(map, 2, start) >= 0) == (start in rest)
+        if fewest is not None:
+            assert moves_made(map, 2, start, goals) == fewest
+            assert stay == FOR_EVER
+        elif start in rest:
+            assert stay == stay_of(map, rest, start, way_from(map, 2, start))
+            sides = int(map.ways[2 * size + start]) // CHANGE_LEFT
+            nearer = [rest.get(cell, math.inf) < rest[start] for cell in beside(map, start, way_from(map, 2, start))]
+            assert sides == nearer[0] + 2 * nearer[1]
+        else:
+            assert stay == 0
 
 
 # --- bends -----------------------------------------------------------------------------------------------------------
@@ -143,7 +189,7 @@ def closed_road(rows, cols, is_clockwise, places, top_speeds, stub=0):
             cars[name] = Car(headings[n], 0, top_speeds[places.index(n)], on=word)
     situation = from_ascii("\n".join(" ".join(line) for line in words), **cars)
     cells = [situation.cell(*cell) for cell in cells]
-    scratch = np.zeros(len(situation.map.ground), np.int32)
+    scratch = np.zeros(2 * len(situation.map.ground), np.int32)
     scratch[0] = cells[1]
     measure_ways(situation.map, 0, 1, scratch)
     situation.worlds["vehicles"]["destination"][0] = 0

@@ -48,6 +48,7 @@ class Cell:
     mask: int
     offset: int
     route: int
+    is_goal: bool
     car: Car | None
     walker: int
 
@@ -83,12 +84,16 @@ class Scene:
             if who["status"] == DRIVING:
                 cars[numbers[int(who["cell"])]] = car
         ego = world["egos"][k]
-        first = int(ego["goal"]) * (self.rows + 2) * width
+        headings = range(4 if road["has_goal_headings"] else 1)  # for each the moves to the goal from every cell
+        first = [(int(ego["goal"]) * len(headings) + heading) * (self.rows + 2) * width for heading in headings]
         bits, lanes = road["ground"][places].tolist(), road["lanes"][places].tolist()
-        routes = road["distances"][[first + place for place in places]].tolist()
+        layers = np.array([road["distances"][[begin + place for place in places]] for begin in first])
+        routes = layers[self.ego.heading % len(headings)].tolist()
         self.cells = [
-            Cell(n // self.cols, n % self.cols, b >> 4 & 7, b & 15, (lane & 15) - 8, route, cars.get(n), walkers[n])
-            for n, (b, lane, route) in enumerate(zip(bits, lanes, routes, strict=True))
+            Cell(*divmod(n, self.cols), b >> 4 & 7, b & 15, (lane & 15) - 8, route, is_goal, cars.get(n), walkers[n])
+            for n, (b, lane, route, is_goal) in enumerate(
+                zip(bits, lanes, routes, (layers == 0).any(axis=0), strict=True)
+            )
         ]
         self.turn = int(ego["next_turn"])
         self.remaining, self.route_length = int(ego["remaining"]), int(ego["route_length"])
@@ -122,10 +127,18 @@ class Scene:
         return self.lamps[number - 1] if number else None
 
     def colour(self, line: Cell) -> int | None:
-        """The light of a stop line, for the heading in which one drives over it; None if no junction follows."""
+        """The light of a stop line, for the heading in which one drives over it; None if no junction follows.
+
+        Crosswalks in between belong to the junction. In a junction, and where it may not be reached, there is no line.
+        """
         heading = ONE_WAY[line.mask]
-        signal = self.junction(self.at(line.row + STEPS[heading][0], line.col + STEPS[heading][1]))
-        return None if signal is None else signal[f"colour_{heading % 2}"]
+        cell = self.at(line.row + STEPS[heading][0], line.col + STEPS[heading][1])
+        while cell is not None and cell.kind == CROSSWALK and cell.allows(heading) and self.junction(cell) is None:
+            cell = self.at(cell.row + STEPS[heading][0], cell.col + STEPS[heading][1])
+        signal = self.junction(cell)
+        if signal is None or not cell.allows(heading) or self.junction(line) is not None:
+            return None
+        return signal[f"colour_{heading % 2}"]
 
     def saved(self, cell: Cell) -> int | None:
         """Moves to the goal that the ego saves by being on a cell; None without a way from there."""
@@ -142,7 +155,7 @@ def grid(scene: Scene, ahead: int, behind: int, beside: int) -> np.ndarray:
             cell = scene.seen(ahead - row, col - beside)
             if cell is not None:
                 planes[:9, row, col] = planes_of(scene, cell)
-    planes[9] = 51 * scene.ego.speed
+    planes[9] = 42 * (scene.ego.speed + 1)
     return planes
 
 
@@ -182,12 +195,12 @@ def code_of(scene: Scene, cell: Cell) -> int:
     The ego is shown even when its drive has ended, other vehicles while they drive, pedestrians while they cross.
     """
     if (cell.row, cell.col) == scene.place:
-        return 39 + 6 * scene.ego.heading + scene.ego.speed
+        return 43 + 7 * scene.ego.heading + 1 + scene.ego.speed
     if cell.car is not None:
-        return 15 + 6 * cell.car.heading + cell.car.speed
+        return 15 + 7 * cell.car.heading + 1 + cell.car.speed
     if cell.walker == CROSSING:
         return 14
-    if cell.route == 0 and not scene.is_ring:
+    if cell.is_goal and not scene.is_ring:
         return 7
     if cell.kind == STOP_LINE:  # one without a light is open
         return {None: 5, GREEN: 5, YELLOW: 8, RED: 9}[scene.colour(cell)]

@@ -57,7 +57,8 @@ def cell_of(row: int, col: int) -> int:
 
 def blank() -> Worlds:
     """A map and a world (1,) of SIZE x SIZE cells."""
-    maps = np.zeros(1, map_dtype(SIZE, SIZE, junctions=2, destinations=1, has_portals=True))
+    dtype = map_dtype(SIZE, SIZE, junctions=2, destinations=1, has_portals=True, has_goal_headings=True)
+    maps = np.zeros(1, dtype)
     set_size(maps[0], SIZE, SIZE)
     return maps, np.zeros(1, world_dtype(SIZE, SIZE, MAX_VEHICLES, people=8, junctions=2))
 
@@ -92,7 +93,7 @@ def scrambled(rng: np.random.Generator, is_ring: bool, half_lane: int = 0) -> Wo
         mask |= np.where(kind == LANE, 1 << rng.integers(4), 0)  # a heading in which one gets far
     ego, (row, col) = world["vehicles"][0], rng.integers(0, SIZE, 2).tolist()
     ego["cell"] = cell_of(row, col)
-    ego["heading"], ego["speed"] = rng.integers(4), rng.integers(6)
+    ego["heading"], ego["speed"] = rng.integers(4), rng.integers(-1, 6)
     world["egos"]["next_turn"][0] = rng.integers(-1, 2)
     ego["status"] = rng.choice((DRIVING, CRASHED, ARRIVED), p=(0.9, 0.05, 0.05))
     if not is_ring:
@@ -106,10 +107,12 @@ def scrambled(rng: np.random.Generator, is_ring: bool, half_lane: int = 0) -> Wo
     if is_ring:
         close_ring(road, bool(rng.random() < 0.5))
     rows, cols = np.indices((SIZE, SIZE))
-    route = abs(rows - rng.integers(SIZE)) + abs(cols - rng.integers(SIZE))
-    route[rng.random((SIZE, SIZE)) < 0.04] = 0  # goals
-    route[(rng.random((SIZE, SIZE)) < 0.1) | (mask == 0)] = UNREACHABLE
-    road["distances"][cells] = route.ravel()
+    road["has_goal_headings"] = rng.integers(2)
+    for layer in range(4 if road["has_goal_headings"] else 1):
+        route = abs(rows - rng.integers(SIZE)) + abs(cols - rng.integers(SIZE))
+        route[rng.random((SIZE, SIZE)) < 0.04] = 0  # goals
+        route[(rng.random((SIZE, SIZE)) < 0.1) | (mask == 0)] = UNREACHABLE
+        road["distances"][layer * (SIZE + 2) ** 2 + cells] = route.ravel()
     world["egos"]["route_length"][0] = rng.integers(1, 60)
     world["egos"]["remaining"][0] = min(int(road["distances"][ego["cell"]]), 40)
     add_vehicles(road, world, rng)
@@ -176,7 +179,7 @@ def add_vehicles(road: Any, world: Any, rng: np.random.Generator) -> None:
     cells = rng.choice(free, count, replace=False, p=np.where(near, 0.5 / near.sum(), 0.5 / (~near).sum()))
     for vehicle, cell in zip(world["vehicles"][1 : 1 + count], cells.tolist(), strict=True):
         vehicle["cell"] = cell
-        vehicle["heading"], vehicle["speed"] = rng.integers(4), rng.integers(6)
+        vehicle["heading"], vehicle["speed"] = rng.integers(4), rng.integers(-1, 6)
         vehicle["status"] = rng.choice((DRIVING, ABSENT, ARRIVED, CRASHED), p=(0.85, 0.05, 0.05, 0.05))
 
 

@@ -24,9 +24,9 @@ from env_tools import (
     world_bytes,
 )
 
-from drivesim.core.map import CROSSWALK, EDGE, LANE, NORTH, OBSTACLE, PORTAL
+from drivesim.core.map import CROSSWALK, EDGE, LANE, NORTH, OBSTACLE, PORTAL, map_dtype, set_size
 from drivesim.core.world import CRASHED, HAS_ENDED
-from drivesim.states import check_maps
+from drivesim.states import check_maps, check_worlds
 
 
 def batch(env_id: str = HIGHWAY, **options: Any) -> gym.vector.VectorEnv:
@@ -123,6 +123,7 @@ CORRUPTIONS = [
     *(("vehicles.cell", 204), ("vehicles.cell", 815), ("vehicles.cell", 816), ("vehicles.cell", -MOST - 1)),
     *(("vehicles.speed", 6), ("vehicles.speed", -1), ("vehicles.heading", 4), ("vehicles.heading", -1)),
     *(("vehicles.top_speed", 99), ("vehicles.top_speed", -1), ("egos.next_turn", 2), ("egos.next_turn", -2)),
+    *(("vehicles.has_arrived", 2), ("vehicles.num_trips", -1), ("vehicles.num_trips", 2**30)),
     *(("vehicles.status", 4), ("vehicles.status", 255), ("vehicles.next_status", CRASHED)),
     *(
         ("vehicles.may_enter", 1),
@@ -131,7 +132,7 @@ CORRUPTIONS = [
         ("vehicles.destination", -2),
     ),
     *(("vehicles.leader", -3), ("vehicles.leader", 23), ("egos.goal", -1), ("egos.goal", 1), ("egos.drive", 3)),
-    *(("egos.drive", -1), ("egos.route_length", 0), ("egos.route_length", -4)),
+    *(("egos.drive", -1), ("egos.route_length", 0), ("egos.route_length", -4), ("egos.reversed_at", -MOST)),
 ]
 """Of Highway: six rows of 100 cells, and a border of one cell around them."""
 JUNCTION_CORRUPTIONS = [
@@ -147,6 +148,8 @@ MAP_CORRUPTIONS = [
     *(("num_junctions", 1, None), ("num_destinations", 2, None), ("num_destinations", 0, None)),
     *(("ground", EDGE << 4, CENTRE), ("ground", LANE << 4 | 15, 5), ("ground", EDGE << 4 | 15, 12)),
     *(("ground", EDGE << 4 | PORTAL, 143), ("ground", CROSSWALK << 4, 0), ("leads_to", -1, CENTRE)),
+    *(("num_passing", 1, None), ("has_reverse", 1, None), ("has_goal_headings", 1, None), ("goals.heading", 5, 0)),
+    *(("goals.heading", -1, 0), ("goals.top_speed", 7, 0), ("goals.top_speed", -1, 0)),
     *(("leads_to", 4 * 144, CENTRE), ("leads_to", MOST, 0), ("comes_from", 144, CENTRE), ("comes_from", -1, 0)),
 ]
 """Of Autodrive: ten rows of ten cells."""
@@ -183,13 +186,41 @@ def test_a_corrupted_world_is_refused_by_the_name_of_its_field(env_id, field, va
 
 @pytest.mark.parametrize(("field", "value", "index"), MAP_CORRUPTIONS)
 def test_a_corrupted_map_is_refused_by_the_name_of_its_field(field, value, index) -> None:
-    def write(state: Any) -> None:
-        if index is None:
-            state["map"][field] = value
-        else:
-            state["map"][field][index] = value
+    *path, name = field.split(".")
 
-    assert_refused_by_name(AUTODRIVE, field, write)
+    def write(state: Any) -> None:
+        record = state["map"]
+        for outer in path:
+            record = record[outer]
+        if index is None:
+            record[name] = value
+        else:
+            record[name][index] = value
+
+    assert_refused_by_name(AUTODRIVE, name, write)
+
+
+@pytest.mark.parametrize(("name", "cell"), [("num_passing", CENTRE), ("passing", 3)])
+def test_cells_to_overtake_on_are_counted_and_lie_on_the_map(name, cell) -> None:
+    maps = np.zeros(2, map_dtype(10, 10, has_passing=True))
+    for road in maps:
+        set_size(road, 10, 10)
+    maps["passing"][1, 50], maps["num_passing"][1] = 1 << NORTH, 1
+    check_maps(maps, maps[:1])
+    maps["passing"][1, cell] = 1 << NORTH
+    maps["num_passing"][1] += name == "passing"
+    assert_refused(lambda: check_maps(maps, maps[:1]), name, "env 1")
+
+
+def test_only_egos_move_backwards_and_only_with_a_reverse_gear() -> None:
+    envs = batch()
+    worlds, road = envs.get_state()["world"], envs._engine.maps.copy()
+    worlds["vehicles"]["speed"][1, 0] = -1
+    assert_refused(lambda: check_worlds(worlds, worlds[:1], road), "speed", "env 1")
+    road["has_reverse"] = 1
+    check_worlds(worlds, worlds[:1], road)
+    worlds["vehicles"]["speed"][1, 1] = -1
+    assert_refused(lambda: check_worlds(worlds, worlds[:1], road), "speed", "env 1")
 
 
 @pytest.mark.parametrize("cell", [0, 5, 12, 23, 143])

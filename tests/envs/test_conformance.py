@@ -70,7 +70,8 @@ def test_a_single_step_returns_pythons_own_types(env_id) -> None:
 
 def test_infos_name_the_outcome_of_an_episode() -> None:
     names = {
-        *("success", "collision", "at_fault", "pedestrian_hit", "off_road", "red_light", "wrong_way", "timeout"),
+        *("success", "collision", "at_fault", "pedestrian_hit", "off_road", "red_light", "ran_stop"),
+        *("wrong_way", "failed_to_yield", "cut_in", "timeout", "num_lane_changes", "ticks_standing"),
         *("route_completion", "mean_lane_offset", "mean_speed", "mean_abs_jerk"),
         *("episode_length", "episode_return", "level_seed"),
     }

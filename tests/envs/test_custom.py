@@ -75,7 +75,7 @@ def roads(tmp_path, monkeypatch) -> Path:
 
 
 def sensible(rng: np.random.Generator, env: Any) -> int:
-    """A random action that does something, and not too often a change of lane: names are those of all scenarios."""
+    """A random action that does something, and not too often one to the side."""
     names = env.action_names
     allowed = np.flatnonzero(env.action_masks())
     odds = np.array([{"LEFT": 1, "RIGHT": 1, "IDLE": 8, "FASTER": 6, "SLOWER": 4}[names[n]] for n in allowed], float)
@@ -231,7 +231,7 @@ def test_without_levels_there_is_one() -> None:
         ({"levels": ["roads/a.txt", TWO_EGOS.replace("30", "40")]}, ("number of egos", "1 in roads/a.txt", "2 in")),
         ({"levels": TWO_EGOS}, ("1 egos", "got 2", "parallel_env")),
         ({"levels": STRAIGHT.replace("40", "1001")}, ("max_steps", "1000", "1001")),
-        ({"lane": 3}, ("'lane'", "'levels'")),
+        ({"levls": 3}, ("'levls'", "'levels'")),
     ],
     ids=str,
 )
@@ -245,9 +245,9 @@ def test_wrong_levels_are_refused_by_name(options, parts, roads) -> None:
 
 def test_an_environment_that_generates_its_levels_takes_none() -> None:
     assert_refused(lambda: gym.make(HIGHWAY, levels=STRAIGHT), "'levels'", "Highway")
-    assert_refused(lambda: gym.make(HIGHWAY, lane=3), "'lane'", "'num_lanes'")
+    assert_refused(lambda: gym.make(HIGHWAY, level_s=3), "'level_s'", "'num_lanes'")
     with pytest.raises(TypeError) as caught:
-        gym.make(HIGHWAY, lane=3)
+        gym.make(HIGHWAY, level_s=3)
     assert "'levels'" not in str(caught.value)
 
 

@@ -41,7 +41,7 @@ def test_every_scenario_has_all_sections_in_their_order(entry) -> None:
     found = [name for name in re.findall(r"^## (.+)$", text, flags=re.MULTILINE) if name != "References"]
     assert found == SECTIONS
     assert text.splitlines()[0].endswith(".")
-    assert "E  ego" in section(entry, "Description"), "a picture shows where the ego is"
+    assert "`E0` the ego" in " ".join(section(entry, "Description").split()), "a picture shows where the ego is"
 
 
 @each_entry
@@ -111,15 +111,17 @@ def test_the_factors_and_limits_in_the_reward_section_are_the_default_weights(en
         (r"times ([\d.]+) on the shoulder", weights.shoulder_factor),
         (r"times ([\d.]+) above the speed limit", weights.speeding_factor),
         (r"times ([\d.]+) when the acceleration changes by 2", weights.harsh_factor),
-        (r"times ([\d.]+) across a lane's boundary", weights.lane_change_factor),
+        (r"- ([\d.]+) (?:on crossing|across) a lane's boundary", -weights.lane_change),
+        (r"- ([\d.]+) over the whole time limit", -weights.time),
         (r"down to ([\d.]+) on its edge", weights.offset_factor),
         (r"\+ ([\d.]+) (?:on arrival|for covering it)", weights.arrived),
         (r"- ([\d.]+) (?:on a collision|for leaving the road)", -weights.collision),
-        (r"- ([\d.]+) for leaving the stop line", -weights.red_light),
+        (r"- ([\d.]+) for entering the junction on red", -weights.red_light),
         (r"speed limit of (\d+)", scenario_of(entry.name).speed_limit),
     ):
         for number in re.findall(pattern, text):
             assert float(number) == weight
+    assert re.search(r"- [\d.]+ over the whole time limit", text)
     assert re.search(r"\+ 1 (on arrival|for covering it)", text)
     assert weights.collision == weights.off_road == -1.0
 

@@ -110,7 +110,7 @@ def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options:
         if not road["ring_cols"] and not road["half_lane"]:
             allowed = [heading for heading in range(4) if road["ground"][cell] >> heading & 1]
             ego["heading"] = rng.choice(allowed) if allowed and rng.random() < 0.8 else rng.integers(4)
-        ego["speed"], drive["next_turn"], ego["status"] = rng.integers(6), rng.integers(-1, 2), DRIVING
+        ego["speed"], drive["next_turn"], ego["status"] = rng.integers(-1, 6), rng.integers(-1, 2), DRIVING
         distance = road["distances"][int(drive["goal"]) * (road["rows"] + 2) * road["width"] + cell]
         if not road["ring_cols"] and distance != UNREACHABLE:
             drive["remaining"] = distance
@@ -193,9 +193,10 @@ def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values
     assert values["vehicle_heading"] == {0, 64, 128, 192, 255}
     assert values["pedestrian"] == {0, 128, 255}
     assert values["signal"] == {0, 32, 64, 128, 192, 255}
-    assert values["vehicle"] == {0, 55, 95, 135, 175, 215, 255}
+    assert values["vehicle"] == {0, 15, 55, 95, 135, 175, 215, 255}
+    assert values["own_speed"] == {0, 42, 84, 126, 168, 210, 252}
     assert {0, 1, 128, 136, 255} < values["route"]
-    assert set(np.unique(observe("full_grid", *edged)).tolist()) == set(range(63))
+    assert set(np.unique(observe("full_grid", *edged)).tolist()) == set(range(71))
 
 
 def plain(*, is_ring: bool = False) -> Worlds:

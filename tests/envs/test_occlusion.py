@@ -66,7 +66,7 @@ def go_to(env: gym.Env, state: State) -> None:
 
 def measure(state: State, goals: list[int]) -> None:
     """Make these cells the goal and measure the map's distances anew."""
-    scratch = np.zeros(len(state.map["ground"]), np.int32)
+    scratch = np.zeros(4 * len(state.map["ground"]), np.int32)
     scratch[: len(goals)] = goals
     measure_distances(state.map, 0, len(goals), scratch)
 

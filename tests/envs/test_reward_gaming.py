@@ -13,6 +13,7 @@ from scenario_facts import IDS, facts_of
 
 from agents.scripted import ScriptedDriver, make_never_steering, make_scripted
 from drivesim import Action
+from drivesim.config import RewardWeights
 from drivesim.engine import Engine
 
 LEVELS = 300
@@ -143,10 +144,15 @@ def test_no_trick_pays_more_than_driving_slowly(env_id: str, trick: Callable[[st
 
 
 @pytest.mark.parametrize("env_id", IDS)
-def test_whoever_stands_still_earns_nothing(env_id: str) -> None:
+def test_a_crash_at_once_pays_less_than_standing_still_and_that_less_than_arriving(env_id: str) -> None:
     if scenario(env_id) == "Highway":
         pytest.skip("the highway begins at speed 3")
-    assert drive(env_id, "features", park(env_id))["episode_return"].max() == 0.0
+    standing = drive(env_id, "features", park(env_id))["episode_return"]
+    np.testing.assert_allclose(standing, RewardWeights().time)
+    driver = slow_driver(env_id)
+    ends = drive(env_id, driver.observation, lambda obs, engine, tick: with_idle(env_id, driver(obs)))
+    assert ends["episode_return"][ends["success"] > 0].min() > RewardWeights().time + MARGIN
+    assert RewardWeights().collision < RewardWeights().time - MARGIN
 
 
 def test_going_round_in_circles_earns_nothing() -> None:

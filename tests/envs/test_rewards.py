@@ -11,10 +11,13 @@ import pytest
 from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSTACLES, draw_actions
 from scenario_facts import facts_of
 
+from drivesim.actions import Action
 from drivesim.config import REWARDS, RewardWeights
 from drivesim.core.prices import TERMS
 
+LEFT, IDLE, RIGHT, FASTER, SLOWER = Action
 SOFTLESS = {weight.name: 1.0 for weight in fields(RewardWeights) if weight.name.endswith("_factor")}
+NO_COSTS = {"time": 0.0, "lane_change": 0.0}
 
 
 def play(env: gym.Env, seed: int, action: Any = None) -> list[tuple[float, bool, dict[str, Any]]]:
@@ -70,7 +73,7 @@ def test_the_terms_sum_to_the_reward_and_the_rewards_to_the_return(env_id, rewar
 def test_penalties_are_never_positive_and_prizes_never_negative(env_id) -> None:
     seen = set()
     for reward in REWARDS:
-        env = gym.make(env_id, reward=reward, reward_weights={"wrong_way": -0.25, "failed_to_yield": -0.25})
+        env = gym.make(env_id, reward=reward)
         for seed in range(25):
             for _, _, info in play(env, seed):
                 terms = info["reward_terms"]
@@ -83,7 +86,7 @@ def test_penalties_are_never_positive_and_prizes_never_negative(env_id) -> None:
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_progress_sums_to_one_on_arrival_where_nothing_is_discounted(env_id) -> None:
-    env = gym.make(env_id, reward_weights=SOFTLESS, **facts_of(env_id).empty)
+    env = gym.make(env_id, reward_weights=SOFTLESS | NO_COSTS, **facts_of(env_id).empty)
     for seed in range(4):
         steps = drive_home(env, seed)
         terms = [info["reward_terms"] for _, _, info in steps]
@@ -148,12 +151,44 @@ def test_sparse_rewards_come_at_the_end_only() -> None:
     assert rewards == [0.0] * (len(rewards) - 1) + [1.0]
 
 
-def test_survival_and_speed_as_such_earn_nothing() -> None:
+def test_survival_earns_nothing_and_time_is_paid_for() -> None:
     for env_id in IDS:
         if env_id == HIGHWAY:
             continue  # its ego starts at speed
         rewards = [value for value, _, _ in play(gym.make(env_id), 0, 3 if env_id == AUTODRIVE else 4)]
-        assert not any(rewards)
+        limit = gym.spec(env_id).max_episode_steps
+        assert rewards == [RewardWeights().time / limit] * limit
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_time_limit_costs_the_same_in_all_of_it_less_than_a_crash(env_id) -> None:
+    rewards = [info["reward_terms"]["time"] for _, _, info in play(gym.make(env_id), 0)]
+    assert set(rewards) == {-0.4 / gym.spec(env_id).max_episode_steps}
+    for crash in ("collision", "off_road", "pedestrian_hit"):
+        assert getattr(RewardWeights(), crash) < RewardWeights().time
+
+
+def test_a_lane_change_costs_a_constant_whatever_was_gained() -> None:
+    env = gym.make(OBSTACLES, **facts_of(OBSTACLES).empty)
+    paid = set()
+    for speed in range(1, 5):
+        env.reset(seed=3)
+        for action in [FASTER] * speed:
+            env.step(action)
+        for action in (LEFT, RIGHT, LEFT):
+            _, _, terminated, _, info = env.step(action)
+            if not terminated:
+                paid.add(info["reward_terms"]["lane_change"])
+    assert paid == {-0.01}
+    assert info["num_lane_changes"] == 3
+
+
+def test_info_counts_lane_changes_and_ticks_without_movement() -> None:
+    env = gym.make(OBSTACLES, **facts_of(OBSTACLES).empty)
+    env.reset(seed=3)
+    for action in (IDLE, IDLE, LEFT, IDLE, RIGHT, SLOWER, IDLE):
+        info = env.step(action)[4]
+    assert (info["num_lane_changes"], info["ticks_standing"]) == (2, 4)
 
 
 @pytest.mark.parametrize("env_id", IDS)

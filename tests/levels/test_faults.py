@@ -42,7 +42,7 @@ FAULTS = [
         121,
         "one junction too many; there may be 64",
     ),
-    ("\n".join([" ".join(["*+"] * 40)] * 10), 1, 1, "there are more than 255 cells in and behind junctions"),
+    ("\n".join([" ".join(["*+"] * 65)] * 64), 1, 1, "there are more than 4096 cells in and behind junctions"),
     (". |^ .\n. *+ |<\n. !^ .\n", 3, 3, "`|`, `!` and `?` do not mix"),
     ("^G0\n@^\n^E0\n", 2, 1, "leads nowhere"),
     (". # @>\n", 1, 5, "leads to a cell that may not be driven in its heading"[:30]),

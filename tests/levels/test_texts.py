@@ -54,6 +54,7 @@ TEXTS = {
     "every ground": ". # ^ > v < ^> ^v >v< + :^ =+ |^ !> ?v [< /> *+ @^G0\n" + "^ " * 17 + "^E0 ^\n",
     "walkers": ".p> =^ =^p< .\n.   ^  ^E0  .\n.   ^G0 ^G0 .\n",
     "several goals": "^G0G2 ^G1\n^E2   ^E0\n^     ^E1\n",
+    "goals with a heading": "has_reverse = 1\ngoals.heading = [3]\ngoals.top_speed = [0]\n\n[<>G0 < <E0\n",
     "goals to stand on": "has_reverse = 1\ngoals.top_speed = [0]\n\n[<>G0 < <E0\n",
     "portals that bend": "portals = [1, 1, 1, 3, 0, 1]\n\n. < @>\n@< > .\n. ^G0 .\n. ^E0 .\n",
     "lanes of their own": "lanes = [0, 0, 3, -2, 1, 0, 15, 7]\n\n^G0\n^E0\n",

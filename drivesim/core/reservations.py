@@ -1,0 +1,280 @@
+"""Reservations: the cells by which a vehicle passes a junction, held for it by their slots.
+
+A way leads from an entry through the junction's cells, and through crosswalks directly before and behind it, to the
+first cell behind: the exit. Who holds what is `world.held`, by `map.slots`.
+"""
+
+from drivesim.core.following import reach_of
+from drivesim.core.jit import kernel
+from drivesim.core.map import (
+    CROSSWALK,
+    allows,
+    cell_behind,
+    give_slot,
+    heading_on,
+    is_within,
+    junction_ahead,
+    kind,
+    next_cell,
+)
+from drivesim.core.world import DRIVING, withdraw
+
+ENTRY_SIGHT = 22  # cells: whoever has been let in sees its entry
+
+
+@kernel
+def destination_of(world, k):
+    """The destination to which vehicle k is on its way, an ego to its goal."""
+    return world.egos[k].goal if k < world.num_egos else world.vehicles[k].destination
+
+
+@kernel
+def cells_to_entry(map, cell, heading, destination, distance):
+    """Cells straight ahead to an entry, and its cell: 0 when standing on it; (-1, -1) if none within `distance`.
+
+    Another vehicle in between does not hide it, a turn of the way does.
+    """
+    for n in range(distance + 1):
+        if not allows(map, cell, heading) or heading_on(map, destination, cell, heading) != heading:
+            return -1, -1
+        if junction_ahead(map, cell, heading) >= 0:
+            return n, cell
+        cell = next_cell(map, cell, heading)
+    return -1, -1
+
+
+@kernel
+def entry_ahead(map, world, k):
+    """Cells to the entry for which vehicle k has to ask now, and its cell; (-1, -1) if there is none within reach.
+
+    An ego asks where it stands. Whoever has been let in keeps it in sight.
+    """
+    vehicle = world.vehicles[k]
+    distance = 0 if k < world.num_egos else (ENTRY_SIGHT if vehicle.may_enter != 0 else reach_of(vehicle))
+    if is_within(map, vehicle.cell) or (k < world.num_egos and vehicle.speed != 0):
+        return -1, -1
+    return cells_to_entry(map, vehicle.cell, vehicle.heading, destination_of(world, k), distance)
+
+
+@kernel
+def is_first_at_entry(map, world, cell, heading, distance):
+    """Whether nobody between a cell and the entry `distance` cells ahead still waits to be let in."""
+    for _ in range(distance):
+        cell = next_cell(map, cell, heading)
+        if world.occupants[cell] != 0 and world.vehicles[int(world.occupants[cell]) - 1].may_enter == 0:
+            return False
+    return True
+
+
+@kernel
+def exit_of(map, entry, heading, destination):
+    """The first cell behind the junction on the way from an entry, and the heading there; (-1, heading) without one."""
+    cell = next_cell(map, entry, heading)
+    for _ in range(map.num_slots):
+        if not is_within(map, cell):
+            break
+        heading = heading_on(map, destination, cell, heading)
+        cell = next_cell(map, cell, heading)
+    if not allows(map, cell, heading) or is_within(map, cell):
+        return -1, heading
+    return cell, heading
+
+
+@kernel
+def has_room_behind(map, world, entry, heading, destination, needed):
+    """Whether so many cells in a row are empty from the exit of a way on."""
+    cell, heading = exit_of(map, entry, heading, destination)
+    for _ in range(needed):
+        if cell < 0 or world.occupants[cell] != 0 or not allows(map, cell, heading):
+            return False
+        cell = next_cell(map, cell, heading)
+    return True
+
+
+@kernel
+def way_in(map, world, k):
+    """The first cell that vehicle k still has to pass with its junction, and its heading there; (-1, heading) if none.
+
+    Its own if it is inside already, else the one behind its entry.
+    """
+    vehicle = world.vehicles[k]
+    if is_within(map, vehicle.cell):
+        return vehicle.cell, vehicle.heading
+    _, entry = entry_ahead(map, world, k)
+    return (next_cell(map, entry, vehicle.heading) if entry >= 0 else -1), vehicle.heading
+
+
+@kernel
+def is_ahead_on_way(map, world, k, j):
+    """Whether vehicle j drives ahead of vehicle k on k's way, up to its exit."""
+    destination = destination_of(world, k)
+    heading = world.vehicles[k].heading
+    other = world.vehicles[j]
+    cell = world.vehicles[k].cell
+    has_entered = is_within(map, cell)
+    for _ in range(map.num_slots + ENTRY_SIGHT):
+        way = heading_on(map, destination, cell, heading)
+        if cell == other.cell:
+            return other.heading == heading or other.heading == way
+        if has_entered and not is_within(map, cell):
+            return False
+        has_entered = has_entered or is_within(map, cell)
+        heading = way
+        cell = next_cell(map, cell, heading)
+    return False
+
+
+@kernel
+def is_taken(map, world, k):
+    """Whether somebody who has been let in, or an ego in the junction, is in the way of vehicle k, which asks.
+
+    Those ahead on the same way are no hindrance if as many free cells lie behind the junction as they and k need: so a
+    platoon keeps its speed.
+    """
+    num_ahead = 0
+    for j in range(world.num_vehicles):
+        other = world.vehicles[j]
+        if j == k or other.status != DRIVING or other.may_enter == 0:
+            continue
+        if is_ahead_on_way(map, world, k, j):
+            num_ahead += 1
+        elif do_ways_cross(map, world, k, j):
+            return True
+    vehicle = world.vehicles[k]
+    destination = destination_of(world, k)
+    cell, heading = way_in(map, world, k)
+    for _ in range(map.num_slots):
+        holder = int(world.held[map.slots[cell] - 1]) - 1 if map.slots[cell] != 0 else -1
+        if holder >= 0 and holder != k and not is_ahead_on_way(map, world, k, holder):
+            return True
+        if not is_within(map, cell):
+            break
+        heading = heading_on(map, destination, cell, heading)
+        cell = next_cell(map, cell, heading)
+    if num_ahead == 0:
+        return False
+    _, entry = entry_ahead(map, world, k)
+    return not has_room_behind(map, world, entry, vehicle.heading, destination, num_ahead + 1)
+
+
+@kernel
+def hold_cells(map, world, k, cell, heading):
+    """Reserve what is free of vehicle k's way from a cell to the exit."""
+    destination = destination_of(world, k)
+    for _ in range(map.num_slots):
+        if map.slots[cell] != 0 and world.held[map.slots[cell] - 1] == 0:
+            world.held[map.slots[cell] - 1] = k + 1
+        if not is_within(map, cell):
+            break
+        heading = heading_on(map, destination, cell, heading)
+        cell = next_cell(map, cell, heading)
+
+
+@kernel
+def let_in(map, world, k, entry):
+    """Reserve vehicle k's way through the junction behind an entry; in a platoon, what those ahead do not hold."""
+    vehicle = world.vehicles[k]
+    hold_cells(map, world, k, next_cell(map, entry, vehicle.heading), vehicle.heading)
+    vehicle.may_enter = 1
+    if k < world.num_egos:
+        world.egos[k].granted_at = world.tick
+
+
+@kernel
+def hold_ways(map, world):
+    """After cells have become free: whoever has been let in takes those on its way, before whoever follows it there.
+
+    So in a platoon each cell goes from one to the next, in whatever order the vehicles are stored.
+    """
+    for k in range(world.num_egos, world.num_vehicles):
+        if world.vehicles[k].status != DRIVING or world.vehicles[k].may_enter == 0:
+            continue
+        destination = destination_of(world, k)
+        cell, heading = way_in(map, world, k)
+        if cell < 0:
+            continue
+        for _ in range(map.num_slots):
+            if map.slots[cell] != 0:
+                holder = int(world.held[map.slots[cell] - 1]) - 1
+                if holder < 0 or (holder >= world.num_egos and holder != k and is_ahead_on_way(map, world, holder, k)):
+                    world.held[map.slots[cell] - 1] = k + 1
+            if not is_within(map, cell):
+                break
+            heading = heading_on(map, destination, cell, heading)
+            cell = next_cell(map, cell, heading)
+
+
+@kernel
+def do_ways_cross(map, world, a, b):
+    """Whether what two vehicles still have to pass with their junctions, up to their exits, has a cell in common."""
+    cell_a, heading_a = way_in(map, world, a)
+    for _ in range(map.num_slots):
+        cell_b, heading_b = way_in(map, world, b)
+        if cell_a < 0 or cell_b < 0:
+            return False
+        for _ in range(map.num_slots):
+            if cell_a == cell_b:
+                return True
+            if not is_within(map, cell_b):
+                break
+            heading_b = heading_on(map, destination_of(world, b), cell_b, heading_b)
+            cell_b = next_cell(map, cell_b, heading_b)
+        if not is_within(map, cell_a):
+            break
+        heading_a = heading_on(map, destination_of(world, a), cell_a, heading_a)
+        cell_a = next_cell(map, cell_a, heading_a)
+    return False
+
+
+@kernel
+def ticks_to_pass(map, world, k, entry):
+    """Ticks within which vehicle k leaves the junction behind its entry, at the speed of a turn."""
+    destination = destination_of(world, k)
+    heading = world.vehicles[k].heading
+    cell = next_cell(map, entry, heading)
+    ticks = 1
+    for _ in range(map.num_slots):
+        ticks += 1
+        if not is_within(map, cell):
+            break
+        heading = heading_on(map, destination, cell, heading)
+        cell = next_cell(map, cell, heading)
+    return ticks
+
+
+@kernel
+def release_passed(map, world, k):
+    """After the advance, traffic vehicle k gives back the cells that it has passed; at its exit, its turn."""
+    vehicle = world.vehicles[k]
+    cell = vehicle.cell
+    for _ in range(vehicle.speed):
+        before = cell
+        if map.slots[before] != 0 and world.held[map.slots[before] - 1] == k + 1:
+            world.held[map.slots[before] - 1] = 0
+        cell = next_cell(map, before, vehicle.heading)
+        # Crosswalks that belong to no junction need no reservation.
+        if map.slots[before] != 0 and is_within(map, before) and not is_within(map, cell):
+            withdraw(map, world, k)
+            return
+
+
+@kernel
+def number_slots(map):
+    """Let every cell be reserved that is passed with a junction, and every exit; in reading order of the junctions."""
+    num_cells = (map.rows + 2) * map.width
+    for cell in range(num_cells):
+        if map.junction[cell] == 0:
+            continue
+        give_slot(map, cell)
+        for heading in range(4):
+            if not allows(map, cell, heading):
+                continue
+            behind = next_cell(map, cell, heading)
+            while kind(map, behind) == CROSSWALK and map.junction[behind] == 0 and map.slots[behind] == 0:
+                give_slot(map, behind)
+                behind = next_cell(map, behind, heading)
+            give_slot(map, behind)
+            before = cell_behind(map, cell, heading)
+            while kind(map, before) == CROSSWALK and map.junction[before] == 0 and map.slots[before] == 0:
+                give_slot(map, before)
+                before = cell_behind(map, before, heading)
