@@ -11,9 +11,10 @@ from gymnasium.envs.registration import EnvSpec
 
 from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, checked_seed, whole
 from drivesim.config import EnvConfig, RewardWeights
-from drivesim.core.batch import DISABLED, TEST_SPLIT
+from drivesim.core.batch import DISABLED
 from drivesim.core.episode import EPISODE
 from drivesim.core.prices import TERMS
+from drivesim.core.rng import TEST_SPLIT
 from drivesim.core.world import RUNNING
 from drivesim.engine import Array, Engine
 from drivesim.registry import entry_of

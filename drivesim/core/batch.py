@@ -17,7 +17,7 @@ from drivesim.core.map import MAP, distance_from, is_ring
 from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, opener
 from drivesim.core.options import OPTIONS
 from drivesim.core.reward import cost, price
-from drivesim.core.rng import DRAW_LEVEL_SEED, below, tick_words
+from drivesim.core.rng import draw_level_seed
 from drivesim.core.tick import is_over, tick
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import (
@@ -33,7 +33,6 @@ from drivesim.core.world import (
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
 BY_OPTIONS, BY_LEVEL, BY_LIBRARY = 0, 1, 2  # one map for all worlds; one for each; one for each, from given levels
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
-TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
 
 # What the loops call by address. Each takes scratch memory, int32, at least four times as long as the map has cells.
 _MAP, _WORLD, _OPTIONS = StructureType(MAP), StructureType(WORLD), BlockType(OPTIONS).element
@@ -74,18 +73,6 @@ FRAME = FrameType(
 )
 open_frame = opener(FRAME)
 call_lay, call_populate, call_encode = LAY.call, POPULATE.call, ENCODE.call
-
-
-@kernel
-def draw_level_seed(world, options):
-    """The level seed of this world's episode: from the split's whole stream, or one of its first `num_levels`."""
-    word_0, word_1, _, _ = tick_words(world, DRAW_LEVEL_SEED, 0)
-    seed = (word_0 << 30) ^ word_1
-    if options.num_levels > 0:
-        seed = below(word_0, options.num_levels)
-    if options.test_split != 0:
-        seed += TEST_SPLIT
-    return seed
 
 
 @kernel

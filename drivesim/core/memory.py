@@ -38,7 +38,7 @@ Array = np.ndarray[Any, Any]
 
 WORD = 8  # bytes
 _BYTES = ir.IntType(8).as_pointer()
-_INT = ir.IntType(64)
+INT = ir.IntType(64)
 
 
 # --- what Python says --------------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
 
 def offset_by(builder: Any, base: Any, offset: Any) -> Any:
     """The address `offset` bytes behind another."""
-    return builder.gep(base, [offset if isinstance(offset, ir.Value) else ir.Constant(_INT, offset)])
+    return builder.gep(base, [offset if isinstance(offset, ir.Value) else ir.Constant(INT, offset)])
 
 
 def _load(context: Any, builder: Any, kind: Any, address: Any) -> Any:
@@ -266,14 +266,14 @@ def _store(context: Any, builder: Any, kind: Any, value: Any, address: Any) -> N
 @lower_builtin(operator.getitem, BlockType, types.intp)  # type: ignore[untyped-decorator]
 def _block_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     block = sig.args[0]
-    address = offset_by(builder, args[0], builder.mul(args[1], ir.Constant(_INT, block.size)))
+    address = offset_by(builder, args[0], builder.mul(args[1], ir.Constant(INT, block.size)))
     return _load(context, builder, block.element, address)
 
 
 @lower_builtin(operator.setitem, BlockType, types.intp, types.Any)  # type: ignore[untyped-decorator]
 def _block_setitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     block = sig.args[0]
-    address = offset_by(builder, args[0], builder.mul(args[1], ir.Constant(_INT, block.size)))
+    address = offset_by(builder, args[0], builder.mul(args[1], ir.Constant(INT, block.size)))
     _store(context, builder, block.element, context.cast(builder, args[2], sig.args[2], block.element), address)
     return context.get_dummy_value()
 

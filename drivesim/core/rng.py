@@ -21,6 +21,8 @@ DRAW_SIGNALS = 7
 DRAW_PEDESTRIAN = 8
 DRAW_STYLE = 9
 
+TEST_SPLIT = 1 << 62  # first level seed of the test split; the training split lies below
+
 _MASK = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
@@ -85,3 +87,15 @@ def below(word, n):
 def level_below(world, purpose, index, n):
     """An integer in [0, n), a pure function of the level seed."""
     return below(level_word(world, purpose, index), n)
+
+
+@kernel
+def draw_level_seed(world, options):
+    """The level seed of this world's episode: from the split's whole stream, or one of its first `num_levels`."""
+    word_0, word_1, _, _ = tick_words(world, DRAW_LEVEL_SEED, 0)
+    seed = (word_0 << 30) ^ word_1
+    if options.num_levels > 0:
+        seed = below(word_0, options.num_levels)
+    if options.test_split != 0:
+        seed += TEST_SPLIT
+    return seed

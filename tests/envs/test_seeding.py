@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from env_tools import GENERATED, HIGHWAY, LANE_KEEP, OBSTACLES, assert_same_future, keys, world_bytes
 
-from drivesim.core.batch import TEST_SPLIT
+from drivesim.core.rng import TEST_SPLIT
 
 
 def levels(env_id: str, seed: object, num_envs: int = 400, **options: object) -> np.ndarray:
