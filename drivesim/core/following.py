@@ -129,9 +129,7 @@ def walk(map, world, k, cell, distance):
                 if occupant != k:
                     leader = occupant
             room = min(room, seen)
-            if occupant == k:  # all around a ring
-                if junction_ahead(map, cell, heading) >= 0:
-                    room = min(room, n)  # back where it was let in, which holds once
+            if occupant == k and map.num_junctions == 0:  # all around a ring, which has no entry to come to again
                 break
             sees = world.num_egos > 1
         way = way_from(map, vehicle.destination, cell)
