@@ -133,7 +133,8 @@ class EnvConfig:
             own = next(name for name, model in DRIVER_MODELS.items() if model == own_model)
             object.__setattr__(self, "traffic", own)
         chosen("traffic", self.traffic, DRIVER_MODELS)
-        object.__setattr__(self, "is_dawdle_chosen", self.dawdle is not None)
+        is_chosen = self.dawdle is not None or self.head.get("is_dawdle_chosen") == 1
+        object.__setattr__(self, "is_dawdle_chosen", is_chosen)
         if self.dawdle is None:
             own_dawdle = self.head["dawdle"] / CERTAIN if "dawdle" in self.head else scenario.dawdle
             object.__setattr__(self, "dawdle", own_dawdle)
@@ -199,10 +200,13 @@ class EnvConfig:
         record = self.to_options(0)[0]
         head = {name: int(record[name]) for name in ("has_idle", "top_speed", "dawdle")}
         head |= {"traffic": int(record["driver_model"]), "max_steps": entry_of(self.scenario).max_episode_steps}
+        if self.is_dawdle_chosen:
+            head["is_dawdle_chosen"] = 1
         if self.library is None:
             return head
         own = {"traffic": self.scenario_class.driver_model, "dawdle": round(self.scenario_class.dawdle * CERTAIN)}
-        return self.head | {name: head[name] for name in own if head[name] != self.head.get(name, own[name])}
+        own["is_dawdle_chosen"] = 0
+        return self.head | {name: head[name] for name in own if head.get(name, 0) != self.head.get(name, own[name])}
 
     def spec_kwargs(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments of `gym.make` in terms of JSON, and with levels as texts, whatever files they came from."""
@@ -269,7 +273,7 @@ class EnvConfig:
         record["styles"] = scenario.styles
         record["test_split"] = self.split == "test"
         record["num_levels"] = self.num_levels or 0
-        record["certified_within"] = entry_of(self.scenario).max_episode_steps
+        record["certified_within"] = self.level_max_steps or entry_of(self.scenario).max_episode_steps
         record["max_steps"] = max_steps
         record["reward"] = REWARDS[self.reward]
         record["ahead"] = scenario.window.ahead

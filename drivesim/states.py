@@ -191,23 +191,25 @@ def check_maps(maps: Array, model: Array) -> None:
     require(maps["ways"] & WAY <= 4, "ways", "the way of one of four headings or none")
     require_ranges(maps, {"passing": (0, ALL_HEADINGS)})
     require_ranges(maps["goals"], GOAL_RANGES)
-    passing = maps["passing"] != 0
+    num_cells = len(border)  # records of given levels have room for the largest
+    passing = maps["passing"][:, :num_cells] != 0
     require(maps["num_passing"] == np.count_nonzero(passing, axis=1), "num_passing")
     require(~passing[:, border[: passing.shape[1]]], "passing")
     num_junctions = int(model["num_junctions"][0])
     if num_junctions > 0:
         require_ranges(maps, {"junction": (0, num_junctions), "slots": (0, int(model["num_slots"][0]))})
-        require(maps["junction"][:, border] == 0, "junction")
+        require(maps["junction"][:, :num_cells][:, border] == 0, "junction")
         require((maps["junction"] == 0) | (maps["slots"] > 0), "slots", "above 0 in a junction")
     if model["num_portals"][0] == 0:
         require(ground & PORTAL == 0, "ground")
     else:
         require_ranges(maps, {"leads_to": (0, 4 * len(border) - 1), "comes_from": (0, len(border) - 1)})
         is_portal = ground & PORTAL != 0
-        require(~is_portal | ~border[maps["leads_to"] >> 2], "leads_to", "a portal's way to a cell of the map")
+        leads_to = maps["leads_to"][:, :num_cells] >> 2
+        require(~is_portal | ~border[leads_to], "leads_to", "a portal's way to a cell of the map")
     inside = np.flatnonzero(~border)
     for destination in range(num_ways(model)):
-        ways = maps["ways"][:, destination * len(border) + inside]
+        ways = maps["ways"][:, destination * num_cells + inside] & WAY
         map_of, n = np.nonzero(ways)
         ahead = cells_ahead(maps, map_of, inside[n], ways[map_of, n] - 1)
         leaves = np.zeros(ways.shape, np.bool_)

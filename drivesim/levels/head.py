@@ -59,9 +59,11 @@ OPTIONS = {
     "has_idle": Key(default=UNSAID),
     "traffic": Key(words=DRIVER_MODELS, default=UNSAID),
     "dawdle": Key(0, 65536, UNSAID),
+    "is_dawdle_chosen": Key(default=UNSAID),
 }
 """Options of the environment: time limit, ticks; egos' top speed, cells per tick; whether the actions have IDLE; the
-driver model of the traffic; the probability with which it dawdles, in 1 / 65,536."""
+driver model of the traffic; the probability with which it dawdles, in 1 / 65,536, and whether that is the same for all
+driver styles."""
 
 LEVEL = {
     "speed_limit": Key(1, TOP_SPEED, TEXT_TOP_SPEED),
