@@ -142,13 +142,8 @@ class EnvConfig:
         hidden = ("scenario", "level") if self.levels else ("scenario", "level", "levels")
         for name in self.level:
             if name not in names:
-<<<<<<< HEAD
-                own = [option.name for option in fields(EnvConfig) if option.init and option.name not in hidden]
-                allowed = [*names, *own]
-=======
-                others = [option.name for option in fields(EnvConfig) if option.init]
-                allowed = [*names, *(other for other in others if other not in ("scenario", "level"))]
->>>>>>> duties
+                general = [option.name for option in fields(EnvConfig) if option.init and option.name not in hidden]
+                allowed = [*names, *general]
                 # TorchRL's GymEnv goes by Python's own words for it.
                 refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
                 raise TypeError(f"{refused}; there are {allowed}")
@@ -274,7 +269,7 @@ class EnvConfig:
         record["styles"] = scenario.styles
         record["test_split"] = self.split == "test"
         record["num_levels"] = self.num_levels or 0
-        record["certified_within"] = entry_of(self.scenario).max_episode_steps
+        record["certified_within"] = self.level_max_steps or entry_of(self.scenario).max_episode_steps
         record["max_steps"] = max_steps
         record["reward"] = REWARDS[self.reward]
         record["ahead"] = scenario.window.ahead
