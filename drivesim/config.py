@@ -142,8 +142,8 @@ class EnvConfig:
         hidden = ("scenario", "level") if self.levels else ("scenario", "level", "levels")
         for name in self.level:
             if name not in names:
-                general = [option.name for option in fields(EnvConfig) if option.init and option.name not in hidden]
-                allowed = [*names, *general]
+                others = [option.name for option in fields(EnvConfig) if option.init and option.name not in hidden]
+                allowed = [*names, *others]
                 # TorchRL's GymEnv goes by Python's own words for it.
                 refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
                 raise TypeError(f"{refused}; there are {allowed}")

@@ -16,7 +16,7 @@ import gymnasium as gym
 import numpy as np
 
 from drivesim.config import EnvConfig
-from drivesim.core import batch
+from drivesim.core import batch, episode
 from drivesim.core.memory import BlockType, Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
@@ -101,7 +101,7 @@ class Engine:
         self.worlds["episode"] = -1
         self.worlds["scenario"] = entry_of(config.scenario).number
         self.maps = np.zeros(num_worlds if self.has_own_maps else 1, map_dtype)
-        self.details = np.zeros(self.num_rows, batch.DETAIL)
+        self.details = np.zeros(self.num_rows, episode.DETAIL)
         num_threads = max(1, min(num_threads, num_worlds // MIN_WORLDS_PER_THREAD))
         bounds = np.linspace(0, num_worlds, num_threads + 1).astype(int).tolist()
         self._ranges = list(pairwise(bounds))
@@ -124,7 +124,7 @@ class Engine:
         assert self.config.observation is not None
         bindings = bindings_of(self.config.scenario, self.config.observation)
         self.episodes = self.details["episode"].view(
-            batch.EPISODE
+            episode.EPISODE
         )  # views: making them in every step would take longer than the step
         self.costs = self.details["cost"]
         self.terms = self.details["terms"]

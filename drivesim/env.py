@@ -11,7 +11,8 @@ from gymnasium.envs.registration import EnvSpec
 
 from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, checked_seed, whole
 from drivesim.config import EnvConfig, RewardWeights
-from drivesim.core.batch import DISABLED, EPISODE, TEST_SPLIT
+from drivesim.core.batch import DISABLED, TEST_SPLIT
+from drivesim.core.episode import EPISODE
 from drivesim.core.prices import TERMS
 from drivesim.core.world import RUNNING
 from drivesim.engine import Array, Engine
@@ -45,7 +46,7 @@ class DriveEnv(gym.Env[Array, int]):
 
     `reset(seed=s)` starts episode 0 of s, every further reset its next episode;
     `reset(options={"level_seed": n})` plays a given level. `info` always carries the keys of
-    `core.batch.EPISODE` so far (`timeout` means not terminated, since the time limit is a wrapper's), this tick's
+    `core.episode.EPISODE` so far (`timeout` means not terminated, since the time limit is a wrapper's), this tick's
     `reward_terms`, the `action_mask` (bool (num_actions,)) and under `reward="cost"` this tick's `cost`.
 
     Raises:

@@ -57,7 +57,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
     Env i of `reset(seed=s)` is, step by step and over any number of episodes, the single environment seeded s + i.
     Rewards are float64, ends bool. `infos` is empty unless an episode has ended in this step: then it holds the keys
-    of `core.batch.EPISODE`, each with its `_key` mask; under SAME_STEP these are in `final_info`, beside the dense
+    of `core.episode.EPISODE`, each with its `_key` mask; under SAME_STEP these are in `final_info`, beside the dense
     array `final_obs` (0 in other envs) with the mask `_final_obs`. Under `reward="cost"` every step has `cost`.
 
     Raises:

@@ -39,7 +39,7 @@ REFERENCES = {
     "`drivesim.env.DriveEnv`": "{py:class}`drivesim.env.DriveEnv`",
     "`drivesim.config.RewardWeights`": "{py:class}`drivesim.config.RewardWeights`",
     "`drivesim.levels.alphabet`": "{py:mod}`drivesim.levels.alphabet`",
-    "`drivesim.core.batch.EPISODE`": "[`drivesim.core.batch.EPISODE`](../rewards.md#what-info-tells)",
+    "`drivesim.core.episode.EPISODE`": "[`drivesim.core.episode.EPISODE`](../rewards.md#what-info-tells)",
     "`drivesim.observations`": "[`drivesim.observations`](../observations.md)",
 }
 """What docstrings name, as links from a page of an environment."""

@@ -16,7 +16,7 @@ from docs_blocks import run_block, run_page
 from loading import load_script
 
 from drivesim.config import RewardWeights
-from drivesim.core.batch import EPISODE
+from drivesim.core.episode import EPISODE
 from drivesim.observations.features import FEATURES
 from drivesim.registry import ENTRIES, scenario_of
 

@@ -2,7 +2,7 @@
 
 A new event is a row here and a detector in `events.py`, which sets the row's bit. From the row follow its price and who
 pays it (`prices.py`, `config.RewardWeights`), its cost, whether it ends the drive and whether that has failed, its flag
-in `info` (`batch.EPISODE`), and its name in windows, pages and the documentation.
+in `info` (`episode.EPISODE`), and its name in windows, pages and the documentation.
 """
 
 from enum import Flag, auto

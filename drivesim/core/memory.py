@@ -248,7 +248,7 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
         return None
 
 
-def _at(builder: Any, base: Any, offset: Any) -> Any:
+def offset_by(builder: Any, base: Any, offset: Any) -> Any:
     """The address `offset` bytes behind another."""
     return builder.gep(base, [offset if isinstance(offset, ir.Value) else ir.Constant(_INT, offset)])
 
@@ -266,14 +266,14 @@ def _store(context: Any, builder: Any, kind: Any, value: Any, address: Any) -> N
 @lower_builtin(operator.getitem, BlockType, types.intp)  # type: ignore[untyped-decorator]
 def _block_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     block = sig.args[0]
-    address = _at(builder, args[0], builder.mul(args[1], ir.Constant(_INT, block.size)))
+    address = offset_by(builder, args[0], builder.mul(args[1], ir.Constant(_INT, block.size)))
     return _load(context, builder, block.element, address)
 
 
 @lower_builtin(operator.setitem, BlockType, types.intp, types.Any)  # type: ignore[untyped-decorator]
 def _block_setitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     block = sig.args[0]
-    address = _at(builder, args[0], builder.mul(args[1], ir.Constant(_INT, block.size)))
+    address = offset_by(builder, args[0], builder.mul(args[1], ir.Constant(_INT, block.size)))
     _store(context, builder, block.element, context.cast(builder, args[2], sig.args[2], block.element), address)
     return context.get_dummy_value()
 
@@ -281,16 +281,16 @@ def _block_setitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 @lower_builtin(operator.getitem, RowsType, types.intp)  # type: ignore[untyped-decorator]
 def _rows_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     rows = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
-    return _at(builder, rows.rows, builder.mul(args[1], rows.stride))
+    return offset_by(builder, rows.rows, builder.mul(args[1], rows.stride))
 
 
 @lower_builtin(operator.getitem, BatchType, types.intp)  # type: ignore[untyped-decorator]
 def _batch_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     batch = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
     one = cgutils.create_struct_proxy(sig.return_type)(context, builder)
-    one.head = _at(builder, batch.first, builder.mul(args[1], batch.stride))
+    one.head = offset_by(builder, batch.first, builder.mul(args[1], batch.stride))
     for name in sig.return_type.blocks:
-        setattr(one, name, _at(builder, one.head, getattr(batch, name)))
+        setattr(one, name, offset_by(builder, one.head, getattr(batch, name)))
     return one._getvalue()
 
 
@@ -300,7 +300,7 @@ def _structure_getattr(context: Any, builder: Any, kind: Any, value: Any, name: 
     if name in kind.blocks:
         return getattr(one, name)
     offset, form = kind.head[name]
-    return _load(context, builder, form, _at(builder, one.head, offset))
+    return _load(context, builder, form, offset_by(builder, one.head, offset))
 
 
 @lower_setattr_generic(StructureType)  # type: ignore[untyped-decorator]
@@ -308,7 +308,7 @@ def _structure_setattr(context: Any, builder: Any, sig: Any, args: Any, name: st
     offset, form = sig.args[0].head[name]
     one = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
     value = context.cast(builder, args[1], sig.args[1], form)
-    _store(context, builder, form, value, _at(builder, one.head, offset))
+    _store(context, builder, form, value, offset_by(builder, one.head, offset))
 
 
 @lower_getattr_generic(FrameType)  # type: ignore[untyped-decorator]
@@ -316,7 +316,7 @@ def _frame_getattr(context: Any, builder: Any, kind: Any, value: Any, name: str)
     word, form = kind.fields[name]
 
     def number(n: int) -> Any:
-        return _load(context, builder, types.int64, _at(builder, value, WORD * (word + n)))
+        return _load(context, builder, types.int64, offset_by(builder, value, WORD * (word + n)))
 
     if form is types.int64:
         return number(0)
@@ -350,66 +350,3 @@ def opener(kind: FrameType) -> Any:
         return kind(types.int64), generate
 
     return open_frame
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _erase(typing_context: Any, batch: Any, i: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        fields = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
-        index = context.cast(builder, args[1], sig.args[1], types.int64)
-        address = _at(builder, fields.first, builder.mul(index, fields.stride))
-        cgutils.memset(builder, address, fields.size, 0)
-        return context.get_dummy_value()
-
-    return types.none(batch, i), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _swap(typing_context: Any, block: Any, i: Any, j: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        size = sig.args[0].size
-        first, second = (_at(builder, args[0], builder.mul(n, ir.Constant(_INT, size))) for n in args[1:])
-        between = cgutils.alloca_once(builder, ir.IntType(8), size)
-        for target, source in ((between, first), (first, second), (second, between)):
-            cgutils.raw_memmove(builder, target, source, ir.Constant(_INT, size), 1)
-        return context.get_dummy_value()
-
-    return types.none(block, types.int64, types.int64), generate
-
-
-def _swap_records(block: Any, i: int, j: int) -> None:
-    block[[i, j]] = block[[j, i]]
-
-
-swap = _swap_records if numba.config.DISABLE_JIT else _swap
-"""`swap(block, i, j)`: exchange two elements of a block."""
-
-
-def _erase_record(batch: Any, i: int) -> None:
-    batch[i] = np.zeros((), batch.dtype)
-
-
-erase = _erase_record if numba.config.DISABLE_JIT else _erase
-"""`erase(batch, i)`: set structure i of a batch to zero."""
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _copy(typing_context: Any, source: Any, i: Any, target: Any, j: Any) -> Any:
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        addresses = []
-        for n in (0, 2):
-            fields = cgutils.create_struct_proxy(sig.args[n])(context, builder, args[n])
-            index = context.cast(builder, args[n + 1], sig.args[n + 1], types.int64)
-            addresses.append(_at(builder, fields.first, builder.mul(index, fields.stride)))
-        cgutils.raw_memcpy(builder, addresses[1], addresses[0], fields.size, 1)
-        return context.get_dummy_value()
-
-    return types.none(source, i, target, j), generate
-
-
-def _copy_record(source: Any, i: int, target: Any, j: int) -> None:
-    target[j] = source[i]
-
-
-copy = _copy_record if numba.config.DISABLE_JIT else _copy
-"""`copy(source, i, target, j)`: make structure j of a batch that of number i in another batch of the same lengths."""

@@ -6,17 +6,8 @@ first cell behind: the exit. Who holds what is `world.held`, by `map.slots`.
 
 from drivesim.core.following import reach_of
 from drivesim.core.jit import kernel
-from drivesim.core.map import (
-    CROSSWALK,
-    allows,
-    cell_behind,
-    give_slot,
-    heading_on,
-    is_within,
-    junction_ahead,
-    kind,
-    next_cell,
-)
+from drivesim.core.map import CROSSWALK, allows, cell_behind, heading_on, is_within, junction_ahead, kind, next_cell
+from drivesim.core.painting import give_slot
 from drivesim.core.world import DRIVING, withdraw
 
 ENTRY_SIGHT = 22  # cells: whoever has been let in sees its entry
@@ -105,8 +96,22 @@ def way_in(map, world, k):
 
 
 @kernel
+def comes_to(map, world, j, passed):
+    """Whether vehicle j still has to pass a cell with the junction that it is in, or its exit."""
+    cell, heading = way_in(map, world, j)
+    for _ in range(map.num_slots):
+        if cell < 0 or cell == passed:
+            return cell >= 0
+        if not is_within(map, cell):
+            return False
+        heading = heading_on(map, destination_of(world, j), cell, heading)
+        cell = next_cell(map, cell, heading)
+    return False
+
+
+@kernel
 def is_ahead_on_way(map, world, k, j):
-    """Whether vehicle j drives ahead of vehicle k on k's way, up to its exit."""
+    """Whether vehicle j drives ahead of vehicle k on k's way, up to its exit, and does not come back towards k."""
     destination = destination_of(world, k)
     heading = world.vehicles[k].heading
     other = world.vehicles[j]
@@ -116,9 +121,12 @@ def is_ahead_on_way(map, world, k, j):
         way = heading_on(map, destination, cell, heading)
         if cell == other.cell:
             return other.heading == heading or other.heading == way
-        if has_entered and not is_within(map, cell):
+        if is_within(map, cell):
+            has_entered = True
+            if comes_to(map, world, j, cell):
+                return False
+        elif has_entered:
             return False
-        has_entered = has_entered or is_within(map, cell)
         heading = way
         cell = next_cell(map, cell, heading)
     return False

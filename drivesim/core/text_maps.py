@@ -17,14 +17,11 @@ from drivesim.core.map import (
     headings,
     junction_of,
     kind,
-    lane_number,
     next_cell,
-    open_portal,
-    paint,
     row_of,
-    set_size,
     turned,
 )
+from drivesim.core.painting import lane_number, open_portal, paint, set_size
 from drivesim.core.reservations import number_slots
 from drivesim.core.texts import (
     ALL_RED_TICKS,

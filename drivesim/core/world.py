@@ -7,8 +7,9 @@ rewards is an integer; what is counted or added up is wide enough for arithmetic
 
 import numpy as np
 
+from drivesim.core.copying import swap
 from drivesim.core.jit import kernel
-from drivesim.core.memory import WORD, Structure, swap
+from drivesim.core.memory import WORD, Structure
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4

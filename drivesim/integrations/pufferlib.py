@@ -28,7 +28,7 @@ class InPlaceVectorEnv(DriveVectorEnv):
         self._obs, self._terminations, self._truncations = obs, terminations, truncations
 
     def ended_episodes(self) -> list[dict[str, float]]:
-        """The keys of `core.batch.EPISODE`, one dict per episode that ended in the last step."""
+        """The keys of `core.episode.EPISODE`, one dict per episode that ended in the last step."""
         episodes = self._engine.episodes[np.flatnonzero(self._ended)].tolist()
         return [dict(zip(INFO_KEYS, episode, strict=True)) for episode in episodes]
 
@@ -50,8 +50,8 @@ class DrivePufferEnv(pufferlib.PufferEnv):  # type: ignore[misc]  # PufferLib ma
         **options: those of `drivesim.vector_env.DriveVectorEnv`, but for `autoreset_mode` and `copy`.
 
     An env begins its next episode in the step in which one ends, as under `SAME_STEP`; the last observation of an
-    episode is not kept. Rewards are float32. `infos` has a dict with the keys of `core.batch.EPISODE` for each episode
-    that has ended. The environment inside is `envs`.
+    episode is not kept. Rewards are float32. `infos` has a dict with the keys of `core.episode.EPISODE` for each
+    episode that has ended. The environment inside is `envs`.
 
     Raises:
         TypeError, ValueError: for an id, option or buffer that is unknown, of a wrong type or out of range.

@@ -82,7 +82,7 @@ def register() -> tuple[str, ...]:
 def log_episode(*, episode: Any, env_runner: Any, metrics_logger: Any, **kwargs: Any) -> None:
     """A callback, `on_episode_end`: how the episode went, as means such as `result["env_runners"]["success"]`.
 
-    They are the keys of `core.batch.EPISODE`, less those RLlib has a name for, over as many of the latest episodes as
+    They are the keys of `core.episode.EPISODE`, less those RLlib has a name for, over as many of the latest episodes as
     RLlib's own `episode_return_mean`.
     """
     info = episode.get_infos(-1)

@@ -60,7 +60,7 @@ class SB3VecEnv(VecEnv):  # type: ignore[misc]  # the library may be absent wher
 
     An env whose episode ended holds in its info, as the library expects, `terminal_observation`,
     `TimeLimit.truncated` (cut by the time limit and not terminated), `is_success` and `episode` (`r` the return, `l`
-    the length), beside the keys of `core.batch.EPISODE`. Other infos are empty, but for `cost` under `reward="cost"`;
+    the length), beside the keys of `core.episode.EPISODE`. Other infos are empty, but for `cost` under `reward="cost"`;
     every one is a dict of its own. What a step returns is never written to again. `reset_infos` are empty dicts.
 
     The envs are not objects, so there is nothing to wrap or to reach into: `env_method` knows the methods that

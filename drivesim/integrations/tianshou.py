@@ -32,7 +32,7 @@ class PartialVectorEnv(DriveVectorEnv):
         Returns:
             Rows of those envs in their order: obs (M, *obs_shape), rewards float64 (M,), terminations bool (M,),
             truncations bool (M,) and infos, objects (M,). An info is a dict with the env as `env_id`, the keys of
-            `core.batch.EPISODE` where an episode has ended and `cost` under `reward="cost"`.
+            `core.episode.EPISODE` where an episode has ended and `cost` under `reward="cost"`.
 
         Raises:
             TypeError, ValueError: for bad actions; no env has moved.
@@ -80,7 +80,7 @@ class TianshouVecEnv(BaseVectorEnv):  # type: ignore[misc]  # its types are not 
             themselves.
 
     Env i is, step by step and over any number of episodes, what worker i is there; infos hold less: `env_id`, and the
-    keys of `core.batch.EPISODE` where an episode has ended. The environment inside is `envs`.
+    keys of `core.episode.EPISODE` where an episode has ended. The environment inside is `envs`.
 
     Raises:
         TypeError, ValueError: for an id or option that is unknown, of a wrong type or out of range.

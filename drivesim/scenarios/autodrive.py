@@ -4,21 +4,8 @@ from dataclasses import dataclass
 
 from drivesim.core.batch import BY_LEVEL
 from drivesim.core.jit import kernel
-from drivesim.core.map import (
-    ALL_HEADINGS,
-    EAST,
-    LANE,
-    NORTH,
-    OBSTACLE,
-    UNREACHABLE,
-    WEST,
-    cell_at,
-    distance_from,
-    kind,
-    open_portal,
-    paint,
-    set_size,
-)
+from drivesim.core.map import ALL_HEADINGS, EAST, LANE, NORTH, OBSTACLE, UNREACHABLE, WEST, cell_at, distance_from, kind
+from drivesim.core.painting import open_portal, paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_OBSTACLES, DRAW_TRAFFIC, level_below
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import UNAWARE, place
@@ -168,7 +155,7 @@ class Autodrive(Scenario):
     4. Truncation: after 60 steps.
 
     ## Info
-    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived.
+    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived.
 
     ## Arguments
     | Name            | Type | Default                        | Unit | Meaning                    |
@@ -180,7 +167,8 @@ class Autodrive(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v1: the world of many roads, see the change log. v0 was never released.
+    * v1: a core for every road: junctions, driver styles, a reward that charges time; see the change log.
+    * v0: first release.
     """
 
     config = AutodriveConfig

@@ -36,8 +36,8 @@ class Custom(Scenario):
     ^E0 .  v   . .
     ```
 
-    Here `^` is a lane, `^>` a bend, `|>` the stop line of a signal, `*>v` a cell of a junction, `va1` a vehicle of class
-    a at speed 1 on a lane, `E0` the ego, `G0` its goal.
+    Here `^` is a lane, `^>` a bend, `|>` the stop line of a signal, `*>v` a cell of a junction, `va1` a vehicle of
+    class a at speed 1 on a lane, `E0` the ego, `G0` its goal.
 
     `levels=` takes a text (a string with a line break), a path, a pattern of paths such as `"roads/*.txt"`, whose files
     come in the order of their names, or a list of these. Files are read once, when the environment is made; its spec
@@ -83,7 +83,7 @@ class Custom(Scenario):
     A level's own time limit, `max_steps`, cuts earlier; `max_episode_steps` may cut earlier still, but not later.
 
     ## Info
-    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived, and on a lane of several cells with a mean
+    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived, and on a lane of several cells with a mean
     |offset| of at most half the way from its centre to its edge.
 
     ## Arguments

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.map import EAST, LANE, cell_at, lane_number, next_cell, open_portal, paint, set_size
+from drivesim.core.map import EAST, LANE, cell_at, next_cell
+from drivesim.core.painting import lane_number, open_portal, paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.styles import draw_style
 from drivesim.core.world import place
@@ -144,7 +145,7 @@ class Highway(Scenario):
     4. Truncation: after 50 steps.
 
     ## Info
-    The keys of `drivesim.core.batch.EPISODE`; `success` means that the distance was covered without a collision.
+    The keys of `drivesim.core.episode.EPISODE`; `success` means that the distance was covered without a collision.
     `at_fault` tells whether the ego entered the other's cell or had left a follower no safe speed within 5 ticks.
 
     ## Arguments
@@ -165,7 +166,8 @@ class Highway(Scenario):
     Rickert, Nagel, Schreckenberg, Latour, Physica A 231 (1996) 534.
 
     ## Version history
-    * v1: the world of many roads, see the change log. v0 was never released.
+    * v1: a core for every road: junctions, driver styles, a reward that charges time; see the change log.
+    * v0: first release.
     """
 
     config = HighwayConfig

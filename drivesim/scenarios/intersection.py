@@ -19,13 +19,10 @@ from drivesim.core.map import (
     distance_from,
     has_several_headings,
     headings,
-    lane_number,
-    open_portal,
-    paint,
     row_of,
-    set_size,
     turned,
 )
+from drivesim.core.painting import lane_number, open_portal, paint, set_size
 from drivesim.core.reservations import number_slots
 from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
 from drivesim.core.styles import draw_style
@@ -227,7 +224,7 @@ class Intersection(Scenario):
     4. Truncation: after 120 steps.
 
     ## Info
-    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived, and not on red.
+    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived, and not on red.
 
     ## Arguments
     | Name           | Type | Default                     | Unit     | Meaning                        |
@@ -242,7 +239,8 @@ class Intersection(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v1: the world of many roads, see the change log. v0 was never released.
+    * v1: a core for every road: junctions, driver styles, a reward that charges time; see the change log.
+    * v0: first release.
     """
 
     config = IntersectionConfig

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from drivesim.core.batch import BY_LEVEL
 from drivesim.core.jit import kernel
-from drivesim.core.map import LANE, NORTH, UNREACHABLE, cell_at, distance_from, paint, set_size
+from drivesim.core.map import LANE, NORTH, UNREACHABLE, cell_at, distance_from
+from drivesim.core.painting import paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_MAP, level_below
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import place
@@ -127,7 +128,7 @@ class LaneKeep(Scenario):
     3. Truncation: after 100 steps.
 
     ## Info
-    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived with a mean |offset| of at most half the way
+    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived with a mean |offset| of at most half the way
     from the lane's centre to its edge.
 
     ## Arguments
@@ -141,7 +142,8 @@ class LaneKeep(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v1: the world of many roads, see the change log. v0 was never released.
+    * v1: a core for every road: junctions, driver styles, a reward that charges time; see the change log.
+    * v0: first release.
     """
 
     config = LaneKeepConfig

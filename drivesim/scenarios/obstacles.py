@@ -4,19 +4,8 @@ from dataclasses import dataclass
 
 from drivesim.core.batch import BY_LEVEL
 from drivesim.core.jit import kernel
-from drivesim.core.map import (
-    LANE,
-    NORTH,
-    OBSTACLE,
-    SHOULDER,
-    UNREACHABLE,
-    cell_at,
-    distance_from,
-    kind,
-    lane_number,
-    paint,
-    set_size,
-)
+from drivesim.core.map import LANE, NORTH, OBSTACLE, SHOULDER, UNREACHABLE, cell_at, distance_from, kind
+from drivesim.core.painting import lane_number, paint, set_size
 from drivesim.core.rng import DRAW_EGO, DRAW_MAP, DRAW_OBSTACLES, level_below
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import place
@@ -173,7 +162,7 @@ class Obstacles(Scenario):
     4. Truncation: after 100 steps.
 
     ## Info
-    The keys of `drivesim.core.batch.EPISODE`; `success` means arrived.
+    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived.
 
     ## Arguments
     | Name            | Type | Default                     | Unit  | Meaning                         |
@@ -188,7 +177,8 @@ class Obstacles(Scenario):
     and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
-    * v1: the world of many roads, see the change log. v0 was never released.
+    * v1: a core for every road: junctions, driver styles, a reward that charges time; see the change log.
+    * v0: first release.
     """
 
     config = ObstaclesConfig

@@ -20,8 +20,9 @@ from records import ROOMY_MAP, ROOMY_WORLD, frame_of, rows_and_cols, tick_worlds
 from drivesim.core import event_table
 from drivesim.core import world as w
 from drivesim.core.batch import begin_drives
-from drivesim.core.map import ALL_HEADINGS, JUNCTION, PORTAL, SIGNALS, STOP_LINE, paint_passing, turned
+from drivesim.core.map import ALL_HEADINGS, JUNCTION, PORTAL, SIGNALS, STOP_LINE, turned
 from drivesim.core.options import OPTIONS
+from drivesim.core.painting import paint_passing
 from drivesim.core.texts import A_VEHICLE, AN_EGO, UNSAID
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import withdraw

@@ -8,9 +8,10 @@ import numpy as np
 
 from drivesim.config import EnvConfig
 from drivesim.core.batch import SAME_STEP
+from drivesim.core.copying import erase
 from drivesim.core.jit import kernel
 from drivesim.core.map import MAP, map_dtype
-from drivesim.core.memory import BatchType, BlockType, Frame, FrameType, RowsType, erase, opener
+from drivesim.core.memory import BatchType, BlockType, Frame, FrameType, RowsType, opener
 from drivesim.core.world import WORLD, world_dtype
 from drivesim.engine import Engine
 

@@ -9,7 +9,8 @@ from records import frame_of, open_frame
 
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.map import EAST, LANE, NORTH, SOUTH, cell_at, map_dtype, open_portal, paint, set_size
+from drivesim.core.map import EAST, LANE, NORTH, SOUTH, cell_at, map_dtype
+from drivesim.core.painting import open_portal, paint, set_size
 from drivesim.core.tick import tick
 from drivesim.core.world import MAX_VEHICLES, place, world_dtype
 

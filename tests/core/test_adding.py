@@ -17,7 +17,8 @@ SCENARIO = '''
 from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
-from drivesim.core.map import LANE, NORTH, cell_at, distance_from, paint, set_size
+from drivesim.core.map import (LANE, NORTH, cell_at, distance_from)
+from drivesim.core.painting import paint, set_size
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window

@@ -13,8 +13,9 @@ from drivesim.config import EnvConfig
 from drivesim.core import certificate as laws
 from drivesim.core.certificate import REASONS, certify
 from drivesim.core.cycles import NUM_PLANES, full_cycle
-from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype, open_portal, paint, set_size
+from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype
 from drivesim.core.options import OPTIONS
+from drivesim.core.painting import open_portal, paint, set_size
 from drivesim.core.refusals import cycle_of, describe, refusals
 from drivesim.core.world import UNAWARE, place, world_dtype
 from drivesim.registry import ENTRIES, scenario_of

@@ -12,7 +12,8 @@ from drivesim.core import jit
 # `index_of` is in full_grid.py and calls `row_of` in map.py.
 PROGRAM = """
 import numpy as np
-from drivesim.core.map import cell_at, map_dtype, set_size
+from drivesim.core.map import cell_at, map_dtype
+from drivesim.core.painting import set_size
 from drivesim.observations.full_grid import index_of
 map = np.zeros(1, map_dtype(3, 50))[0]
 set_size(map, 3, 50)

@@ -28,8 +28,8 @@ from drivesim.core.map import (
     next_cell,
     next_cell_for_ego,
     row_of,
-    set_size,
 )
+from drivesim.core.painting import set_size
 from drivesim.registry import ENTRIES, scenario_of
 
 SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]

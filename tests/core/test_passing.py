@@ -3,7 +3,8 @@
 import pytest
 from ascii_map import IDLE, LEFT, RIGHT, Car, from_ascii
 
-from drivesim.core.map import EAST, LANE, NORTH, UNREACHABLE, WEST, distance_from, paint_passing, way_from
+from drivesim.core.map import EAST, LANE, NORTH, UNREACHABLE, WEST, distance_from, way_from
+from drivesim.core.painting import paint_passing
 
 WORDS = {"<o": (LANE, 1 << WEST, 1 << EAST), "G>": (LANE, 1 << EAST)}
 ROAD = "< <o <o <o <o <\n> E > > > G>"

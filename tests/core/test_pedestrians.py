@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from records import frame_of, open_frame, rows_and_cols
 
 from drivesim.core.jit import kernel
-from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype, open_portal, paint, set_size
+from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype
+from drivesim.core.painting import open_portal, paint, set_size
 from drivesim.core.pedestrians import may_step_out
 from drivesim.core.tick import tick
 from drivesim.core.world import CROSSING, WAITING, place, world_dtype

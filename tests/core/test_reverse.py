@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivesim.core import world as w
-from drivesim.core.batch import describe_actions
+from drivesim.core.episode import describe_actions
 from drivesim.core.following import look
 from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST
 from drivesim.core.pedestrians import car_is_too_near

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ascii_map import FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
 
-from drivesim.core.batch import describe_actions
+from drivesim.core.episode import describe_actions
 from drivesim.core.map import EAST, LANE, NORTH, SOUTH, WEST
 
 STRAIGHT = """

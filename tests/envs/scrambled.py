@@ -21,9 +21,8 @@ from drivesim.core.map import (
     UNREACHABLE,
     WEST,
     map_dtype,
-    open_portal,
-    set_size,
 )
+from drivesim.core.painting import open_portal, set_size
 from drivesim.core.world import (
     ABSENT,
     ARRIVED,

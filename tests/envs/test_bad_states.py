@@ -24,7 +24,8 @@ from env_tools import (
     world_bytes,
 )
 
-from drivesim.core.map import CROSSWALK, EDGE, LANE, NORTH, OBSTACLE, PORTAL, map_dtype, set_size
+from drivesim.core.map import CROSSWALK, EDGE, LANE, NORTH, OBSTACLE, PORTAL, map_dtype
+from drivesim.core.painting import set_size
 from drivesim.core.world import CRASHED, HAS_ENDED
 from drivesim.states import check_maps, check_worlds
 

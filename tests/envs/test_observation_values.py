@@ -15,16 +15,9 @@ from scrambled import SIZE, Worlds, blank, cell_of, cells_of, close_ring, many_s
 import drivesim
 from drivesim.config import EnvConfig
 from drivesim.core import batch
-from drivesim.core.map import (
-    CROSSWALK,
-    EAST,
-    LANE,
-    NORTH,
-    STOP_LINE,
-    UNREACHABLE,
-    open_portal,
-)
+from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, STOP_LINE, UNREACHABLE
 from drivesim.core.memory import Frame
+from drivesim.core.painting import open_portal
 from drivesim.core.world import (
     CROSSING,
     DRIVING,
