@@ -23,7 +23,10 @@ OPTIONS = np.dtype(
             ("styles", "i4", (3,)),  # weights of the traffic's styles
             ("test_split", "i4"),
             ("num_levels", "i8"),  # 0 = unlimited
-            ("certified_within", "i4"),  # ticks within which the generator certifies its levels
+            (
+                "certified_within",
+                "i4",
+            ),  # the time limit, ticks: levels are certified for it, and it is what time costs a share of
             ("max_steps", "i4"),  # time limit that the batch applies itself, 0 = none
             ("reward", "i4"),
             ("ahead", "i4"),  # cells of the observation window

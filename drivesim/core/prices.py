@@ -44,7 +44,7 @@ PRICES = (
     Price(
         "time",
         -0.4,
-        "Per tick, times its share of the registered time limit: the whole limit costs this much.",
+        "Per tick, times its share of the level's own or the registered time limit: all of it costs this much.",
         ("route", "shaped"),
     ),
     Price("offset_factor", 0.85, "Gains at the lane's edge are worth this share, on its centre 1, in between linear."),
