@@ -50,7 +50,7 @@ ENTRIES = (
     Entry("LaneKeep", 1, "drivesim.scenarios.lane_keep", 100, 1.8, "follow a winding road"),
     Entry("Obstacles", 1, "drivesim.scenarios.obstacles", 100, 1.7, "find the way around what blocks the road"),
     Entry("Highway", 1, "drivesim.scenarios.highway", 50, 1.6, "get through dense traffic in time"),
-    Entry("Intersection", 1, "drivesim.scenarios.intersection", 120, 1.8, "cross a signalised crossroads"),
+    Entry("Intersection", 1, "drivesim.scenarios.intersection", 120, 1.85, "cross a signalised crossroads"),
     Entry("Custom", 1, "drivesim.scenarios.custom", 1000, 1.8, "drive levels of your own, given as texts"),
 )
 """The suite; `entries()` has those of `drivesim.register_scenario` too."""
