@@ -122,7 +122,7 @@ class Replay:
             TypeError, ValueError: naming what is wrong.
             ReplayError: if the actions go on after the episode's end.
         """
-        if options.get("levels") is not None:  # from files too, as `gym.make` takes them
+        if isinstance(options, dict) and options.get("levels") is not None:  # from files too, as `gym.make` takes them
             options = {**options, "levels": canonical_texts(options["levels"])}
         draft = cls(
             env_id=env_id,

@@ -256,7 +256,7 @@ def junction_ahead(map, cell, heading):
     cell = next_cell(map, cell, heading)
     while kind(map, cell) == CROSSWALK and allows(map, cell, heading) and junction_of(map, cell) < 0:
         cell = next_cell(map, cell, heading)
-    return junction_of(map, cell) if allows(map, cell, heading) else -1
+    return junction_of(map, cell)
 
 
 @kernel

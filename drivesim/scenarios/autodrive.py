@@ -134,7 +134,7 @@ class Autodrive(Scenario):
     | 3   | SLOWER | speed - 1, at least 0                                                 |
 
     ## Observations
-    `observation="full_grid"` (default): `Box(0, 62, (10, 10), uint8)`, one code per cell: 1 open ground, 3 obstacle,
+    `observation="full_grid"` (default): `Box(0, 70, (10, 10), uint8)`, one code per cell: 1 open ground, 3 obstacle,
     7 goal, 16 + 7 · heading + speed a car, 44 + 7 · heading + speed the ego (headings N E S W = 0 … 3).
     `"grid"` and `"features"` are ego-centred; see `drivesim.observations`.
 

@@ -67,9 +67,9 @@ class Custom(Scenario):
     either side. `"full_grid"` is as large as the largest map; beyond a smaller one it is off the road.
 
     ## Rewards
-    `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit, times 0.9 when the
-    acceleration changes by 2, and the other factors where a level has what they are for; + 1 on arrival, - 1 on a
-    collision or for leaving the road.
+    `reward="route"`: the share of the route gained in this tick (1 in total), times 0.5 above the speed limit, times
+    0.9 when the acceleration changes by 2, and the other factors where a level has what they are for; - 0.4 over the
+    whole time limit, shared among its ticks; + 1 on arrival, - 1 on a collision or for leaving the road.
 
     ## Starting state
     That of the text.

@@ -231,7 +231,7 @@ def from_ascii(
             for line in zip(words, at_edge, strict=True)
         ]
     egos = [cars[name] for name in names if name.isupper()]
-    head = {"egos.heading": [car.heading for car in egos], "egos.speed": [car.speed for car in egos]}
+    head = {"egos.heading": [car.heading for car in egos], "egos.speed": [max(0, car.speed) for car in egos]}
     head |= {"egos.top_speed": [car.top_speed for car in egos], "has_ways": 0}
     head |= {"ring_cols": len(words[0]), "egos.remaining": [RING_DISTANCE] * len(egos)} if is_ring else {}
     head["num_destinations"] = 0 if is_ring else 4
@@ -265,6 +265,7 @@ def from_ascii(
     ]
     measure(map, goals)
     for k, name in enumerate(names):
+        world.vehicles[k].speed = cars[name].speed  # of an ego that moves backwards too
         destination = turned(cars[name].heading, cars[name].next_turn)
         if name.isupper():
             world.egos[k].next_turn, world.egos[k].goal = cars[name].next_turn, destination

@@ -1,7 +1,7 @@
 """The certificate finds what a slow and obvious search finds, on small maps drawn at random."""
 
 import numpy as np
-from ascii_map import GROUND, Car, from_ascii
+from ascii_map import GROUND, SHORT, Car, from_ascii
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ from drivesim.core.cycles import NUM_PLANES
 from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, PORTAL, SOUTH, WEST
 from drivesim.core.refusals import cycle_of
 from drivesim.core.world import DRIVING, KRAUSS, UNAWARE
+from drivesim.levels.alphabet import read_word
 
 WORD_OF = {EAST: ">", WEST: "<", NORTH: "^", SOUTH: "v"}
 
@@ -189,7 +190,7 @@ def small_levels(draw):
     roads = [(row, col) for row in range(rows) for col in range(cols) if words[row][col] not in (".", "#")]
     cars = {}
     for n, (row, col) in enumerate(draw(st.permutations(roads))[: draw(st.integers(1, 6))]):
-        mask = GROUND[words[row][col]][1]
+        mask = read_word(SHORT.get(words[row][col], words[row][col])).headings
         heading = draw(st.sampled_from([h for h in range(4) if mask >> h & 1] * 30 + [0, 1, 2, 3]))
         cars[f"car{n}"] = Car(heading, next_turn=draw(st.sampled_from([0, 0, 1, -1])), on=words[row][col])
         words[row][col] = f"car{n}"

@@ -14,11 +14,14 @@ PROGRAM = """
 import numpy as np
 from drivesim.core.map import cell_at, map_dtype
 from drivesim.core.painting import set_size
+from drivesim.core.options import OPTIONS
 from drivesim.observations.full_grid import index_of
 map = np.zeros(1, map_dtype(3, 50))[0]
 set_size(map, 3, 50)
+options = np.zeros(1, OPTIONS)
+options["rows"], options["cols"] = 3, 50
 hits = lambda: sum(index_of.stats.cache_hits.values())
-print(index_of(map, cell_at(map, 2, 10)), hits())
+print(index_of(map, options[0], cell_at(map, 2, 10)), hits())
 """
 
 

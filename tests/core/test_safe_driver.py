@@ -76,7 +76,7 @@ def test_on_the_highway(difficulty) -> None:
     dawdle=st.sampled_from([0.0, 0.2, 0.5]),
 )
 def test_on_any_highway(seed, num_lanes, length, density, fastest, dawdle) -> None:
-    num_vehicles = min(47, int(num_lanes * length * density))
+    num_vehicles = min(47, length - 2, int(num_lanes * length * density))
     level = {"num_lanes": num_lanes, "length": length, "num_vehicles": num_vehicles, "slowest": 1, "fastest": fastest}
     maps, worlds, options = levels("Highway", [seed], dawdle=dawdle, **level)
     worlds["egos"]["remaining"] = 1_000_000

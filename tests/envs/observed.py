@@ -136,7 +136,7 @@ class Scene:
         while cell is not None and cell.kind == CROSSWALK and cell.allows(heading) and self.junction(cell) is None:
             cell = self.at(cell.row + STEPS[heading][0], cell.col + STEPS[heading][1])
         signal = self.junction(cell)
-        if signal is None or not cell.allows(heading) or self.junction(line) is not None:
+        if signal is None or self.junction(line) is not None:
             return None
         return signal[f"colour_{heading % 2}"]
 

@@ -297,6 +297,7 @@ def test_what_a_hidden_vehicle_had_reserved_is_free() -> None:
         vehicles = state.world["vehicles"]
         cells, _, worlds = hidden(state)
         holders = np.unique(state.world["held"][state.world["held"] > 0]) - 1
+        holders = holders[holders >= state.world["num_egos"]]
         assert (vehicles["status"][holders] == DRIVING).all()
         for k in holders:
             copy = worlds[1 + cells.tolist().index(vehicles["cell"][k])]

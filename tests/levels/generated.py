@@ -10,11 +10,12 @@ import numpy as np
 from drivesim.config import EnvConfig
 from drivesim.core.batch import DISABLED
 from drivesim.engine import Engine
-from drivesim.registry import entries
+from drivesim.registry import entries, scenario_of
 
 CASES = [
     (entry.name, difficulty, num_egos)
     for entry in entries()
+    if scenario_of(entry.name).generates_levels()
     for difficulty in ("easy", "medium", "hard")
     for num_egos in ((1, 3, 8) if EnvConfig(scenario=entry.name).scenario_class.max_egos > 1 else (1,))
 ]
