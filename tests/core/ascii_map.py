@@ -249,10 +249,7 @@ def from_ascii(
         for name in signal.keys() & set(JUNCTION.names):
             maps["junctions"][name][0, s] = signal[name]
     map, world = maps[0], worlds[0]
-    for r, line in enumerate(rows):
-        for c, word in enumerate(line):
-            if len((legend or {}).get(word, ())) > 2:
-                paint_passing(map, cell_of(map, r, c), legend[word][2])
+    allow_passing(map, rows, legend or {})
     map.has_reverse = int(reverse)
     if goal is not None:
         map.has_goal_headings = 1
@@ -276,6 +273,14 @@ def from_ascii(
         worlds["people"][0, p] = cell_of(map, row, col), heading, status
     begin_drives(map, world)
     return Situation(maps, worlds, options_of(num_egos=int(world.num_egos), **(options or {})), names)
+
+
+def allow_passing(map: Any, rows: list[list[str]], legend: dict[str, tuple[int, ...]]) -> None:
+    """Let egos overtake on the cells whose word in the legend says in which headings."""
+    for r, line in enumerate(rows):
+        for c, word in enumerate(line):
+            if len(legend.get(word, ())) > 2:
+                paint_passing(map, cell_of(map, r, c), legend[word][2])
 
 
 def measure(map: Any, goals: list[int]) -> None:

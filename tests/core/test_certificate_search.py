@@ -185,6 +185,7 @@ def small_levels(draw):
     boxes = []
     if draw(st.sampled_from([True, True, False])):
         crossings = [(r, c) for r in range(rows) for c in range(cols) if ways[r] is not None and ups[c] is not None]
+        crossings = [(row, col) for row, col in crossings if words[row][col] not in (".", "#")]
         for row, col in crossings[:9]:
             boxes.append({"row": row, "col": col, "height": 1, "width": 1, "green_0": 5, "green_1": 5})
     roads = [(row, col) for row in range(rows) for col in range(cols) if words[row][col] not in (".", "#")]
