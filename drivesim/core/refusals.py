@@ -54,8 +54,8 @@ def describe(map: Any, reason: int, cell: int, scratch: Any) -> str:
     return REASONS[reason].format(cell=place_of(map, cell), cycle=cycle, storage=storage)
 
 
-def refusals(maps: Any, worlds: Any, options: Any) -> list[str]:
-    """Why levels may not be driven, in words; "" for those that may.
+def refusals(maps: Any, worlds: Any, options: Any) -> list[tuple[str, tuple[int, int]]]:
+    """Why levels may not be driven, in words, and a cell (row, col) at which that shows; ("", …) for those that may.
 
     Args:
         maps: MAP records (N,).
@@ -68,5 +68,6 @@ def refusals(maps: Any, worlds: Any, options: Any) -> list[str]:
     found = []
     for i in range(len(maps)):
         answer = int(certify_level(frame.argument, i))
-        found.append(describe(maps[i], answer % 256, answer // 256, scratch))
+        reason, cell = answer % 256, answer // 256
+        found.append((describe(maps[i], reason, cell, scratch), place_of(maps[i], cell)))
     return found

@@ -20,7 +20,7 @@ import numpy as np
 from drivesim.core.map import MAP
 from drivesim.core.memory import Structure
 from drivesim.core.world import WORLD
-from drivesim.levels.text import Level, read, write
+from drivesim.levels.text import Level, certify, read, write
 
 Array = np.ndarray[Any, Any]
 
@@ -63,6 +63,8 @@ def canonical_texts(levels: Any) -> tuple[str, ...]:
     """
     named = list(_named_texts(levels))
     found = [read(text, name) for name, text in named]
+    for (name, text), level in zip(named, found, strict=True):
+        certify(level, text, name)
     first = _shared(found[0])
     for (name, _), level in zip(named, found, strict=True):
         other = _shared(level)

@@ -20,13 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from drivesim.levels.building import Level, build, tight
+from drivesim.core.options import OPTIONS as RECORD
+from drivesim.core.refusals import refusals
+from drivesim.core.world import KRAUSS
+from drivesim.levels.building import Level, begun, build, tight
 from drivesim.levels.faults import LevelError
 from drivesim.levels.head import OPTIONS
 from drivesim.levels.reading import split
 from drivesim.levels.writing import Writer
 
-__all__ = ["Level", "LevelError", "read", "write"]
+__all__ = ["Level", "LevelError", "certify", "read", "write"]
 
 
 def read(text: str, name: str = "text") -> Level:
@@ -46,6 +49,25 @@ def read(text: str, name: str = "text") -> Level:
         return build(split(text))
     except LevelError as error:
         raise LevelError(error.message, error.line, error.column, name) from None
+
+
+def certify(level: Level, text: str, name: str = "text") -> None:
+    """Refuse a level in which traffic could collide or stand for ever, by `drivesim.core.certificate`.
+
+    Args:
+        level: that of the text.
+        text: for the place of what is wrong.
+        name: of the text, for messages.
+
+    Raises:
+        LevelError: with a cell at which it shows.
+    """
+    options = np.zeros(1, RECORD)
+    options["driver_model"], options["num_egos"] = level.options.get("traffic", KRAUSS), level.num_egos
+    ((reason, (row, col)),) = refusals(*begun(level), options)
+    if reason:
+        at = split(text).tokens[row, col]
+        raise LevelError(f"this may not be driven: {reason}", int(at["line"]), int(at["column"]), name)
 
 
 def write(map: Any, world: Any, **head: int) -> str:

@@ -33,11 +33,11 @@ class Custom(Scenario):
     .   .  va1 . .
     ^>  |> *>v > >G0
     ^   .  v   . .
-    ^E0 .  v   . .
+    ^E0 .  @v  . .
     ```
 
-    Here `^` is a lane, `^>` a bend, `|>` the stop line of a signal, `*>v` a cell of a junction, `va1` a vehicle of
-    class a at speed 1 on a lane, `E0` the ego, `G0` its goal.
+    Here `^` is a lane, `^>` a bend, `|>` the stop line of a signal, `*>v` a cell of a junction, `@v` a portal,
+    `va1` a vehicle of class a at speed 1 on a lane, `E0` the ego, `G0` its goal.
 
     `levels=` takes a text (a string with a line break), a path, a pattern of paths such as `"roads/*.txt"`, whose files
     come in the order of their names, or a list of these. Files are read once, when the environment is made; its spec

@@ -44,7 +44,7 @@ BEND = """max_steps = 40
 a.top_speed = 1
 
 . . . . . . .
-. ^> > >a1 > >G .
+> ^> > >a1 > >G @>
 . ^ . . . . .
 . ^E . . . . .
 """
@@ -410,3 +410,16 @@ def test_another_process_started_elsewhere_drives_the_same_levels(roads, tmp_pat
     done = subprocess.run(command, cwd=elsewhere, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [env.reset(seed=4)[0].tobytes().hex(), env.step(3)[0].tobytes().hex()]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("\n>E > > >G .\n> >a1 > > .\n", "no way leads on"),
+        ("\n>a0 >a0 @>a0\n. . .\n^G0 . .\n^E0 . .\n", "cycle"),
+    ],
+)
+def test_levels_in_which_traffic_would_stand_for_ever_are_refused_with_the_place(text, reason) -> None:
+    """On a road that ends at the edge of the map, and on a ring that is full."""
+    with pytest.raises(ValueError, match=r"line \d+, column \d+.*" + reason):
+        gym.make(CUSTOM, levels=text)
