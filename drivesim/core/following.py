@@ -22,7 +22,7 @@ from drivesim.core.map import (
     LANE,
     allows,
     has_several_headings,
-    is_within,
+    is_with_junction,
     junction_ahead,
     junction_of,
     kind,
@@ -104,7 +104,7 @@ def walk(map, world, k, cell, distance):
     before = cell
     for n in range(1, distance + 1):
         cell = next_cell(map, before, heading)
-        if is_let_in and is_within(map, before) and not is_within(map, cell):
+        if is_let_in and is_with_junction(map, before) and not is_with_junction(map, cell):
             is_let_in = False  # for the junction behind it only
         is_plain = map.ground[cell] == plain and map.ground[before] == plain and junction_of(map, cell) < 0
         if is_plain and world.occupants[cell] == 0:

@@ -249,6 +249,15 @@ def is_within(map, cell):
 
 
 @kernel
+def is_with_junction(map, cell):
+    """Whether a cell is passed with a junction: one of it, or of a crosswalk directly before or behind it.
+
+    A crosswalk that belongs to no junction needs no reservation: whoever is on it has its entry still ahead.
+    """
+    return map.num_junctions > 0 and map.slots[cell] != 0 and is_within(map, cell)
+
+
+@kernel
 def junction_ahead(map, cell, heading):
     """The junction into which `heading` leads from an entry, over crosswalks too; -1 if a cell is no entry."""
     if map.num_junctions == 0 or is_within(map, cell) or not allows(map, cell, heading):

@@ -6,7 +6,16 @@ first cell behind: the exit. Who holds what is `world.held`, by `map.slots`.
 
 from drivesim.core.following import reach_of
 from drivesim.core.jit import kernel
-from drivesim.core.map import CROSSWALK, allows, cell_behind, heading_on, is_within, junction_ahead, kind, next_cell
+from drivesim.core.map import (
+    CROSSWALK,
+    allows,
+    cell_behind,
+    heading_on,
+    is_with_junction,
+    junction_ahead,
+    kind,
+    next_cell,
+)
 from drivesim.core.painting import give_slot
 from drivesim.core.world import DRIVING, withdraw
 
@@ -42,7 +51,7 @@ def entry_ahead(map, world, k):
     """
     vehicle = world.vehicles[k]
     distance = 0 if k < world.num_egos else (ENTRY_SIGHT if vehicle.may_enter != 0 else reach_of(vehicle))
-    if is_within(map, vehicle.cell) or (k < world.num_egos and vehicle.speed != 0):
+    if is_with_junction(map, vehicle.cell) or (k < world.num_egos and vehicle.speed != 0):
         return -1, -1
     return cells_to_entry(map, vehicle.cell, vehicle.heading, destination_of(world, k), distance)
 
@@ -62,11 +71,11 @@ def exit_of(map, entry, heading, destination):
     """The first cell behind the junction on the way from an entry, and the heading there; (-1, heading) without one."""
     cell = next_cell(map, entry, heading)
     for _ in range(map.num_slots):
-        if not is_within(map, cell):
+        if not is_with_junction(map, cell):
             break
         heading = heading_on(map, destination, cell, heading)
         cell = next_cell(map, cell, heading)
-    if not allows(map, cell, heading) or is_within(map, cell):
+    if not allows(map, cell, heading) or is_with_junction(map, cell):
         return -1, heading
     return cell, heading
 
@@ -89,7 +98,7 @@ def way_in(map, world, k):
     Its own if it is inside already, else the one behind its entry.
     """
     vehicle = world.vehicles[k]
-    if is_within(map, vehicle.cell):
+    if is_with_junction(map, vehicle.cell):
         return vehicle.cell, vehicle.heading
     _, entry = entry_ahead(map, world, k)
     return (next_cell(map, entry, vehicle.heading) if entry >= 0 else -1), vehicle.heading
@@ -102,7 +111,7 @@ def comes_to(map, world, j, passed):
     for _ in range(map.num_slots):
         if cell < 0 or cell == passed:
             return cell >= 0
-        if not is_within(map, cell):
+        if not is_with_junction(map, cell):
             return False
         heading = heading_on(map, destination_of(world, j), cell, heading)
         cell = next_cell(map, cell, heading)
@@ -116,12 +125,12 @@ def is_ahead_on_way(map, world, k, j):
     heading = world.vehicles[k].heading
     other = world.vehicles[j]
     cell = world.vehicles[k].cell
-    has_entered = is_within(map, cell)
+    has_entered = is_with_junction(map, cell)
     for _ in range(map.num_slots + ENTRY_SIGHT):
         way = heading_on(map, destination, cell, heading)
         if cell == other.cell:
             return other.heading == heading or other.heading == way
-        if is_within(map, cell):
+        if is_with_junction(map, cell):
             has_entered = True
             if comes_to(map, world, j, cell):
                 return False
@@ -155,7 +164,7 @@ def is_taken(map, world, k):
         holder = int(world.held[map.slots[cell] - 1]) - 1 if map.slots[cell] != 0 else -1
         if holder >= 0 and holder != k and not is_ahead_on_way(map, world, k, holder):
             return True
-        if not is_within(map, cell):
+        if not is_with_junction(map, cell):
             break
         heading = heading_on(map, destination, cell, heading)
         cell = next_cell(map, cell, heading)
@@ -172,7 +181,7 @@ def hold_cells(map, world, k, cell, heading):
     for _ in range(map.num_slots):
         if map.slots[cell] != 0 and world.held[map.slots[cell] - 1] == 0:
             world.held[map.slots[cell] - 1] = k + 1
-        if not is_within(map, cell):
+        if not is_with_junction(map, cell):
             break
         heading = heading_on(map, destination, cell, heading)
         cell = next_cell(map, cell, heading)
@@ -206,7 +215,7 @@ def hold_ways(map, world):
                 holder = int(world.held[map.slots[cell] - 1]) - 1
                 if holder < 0 or (holder >= world.num_egos and holder != k and is_ahead_on_way(map, world, holder, k)):
                     world.held[map.slots[cell] - 1] = k + 1
-            if not is_within(map, cell):
+            if not is_with_junction(map, cell):
                 break
             heading = heading_on(map, destination, cell, heading)
             cell = next_cell(map, cell, heading)
@@ -223,11 +232,11 @@ def do_ways_cross(map, world, a, b):
         for _ in range(map.num_slots):
             if cell_a == cell_b:
                 return True
-            if not is_within(map, cell_b):
+            if not is_with_junction(map, cell_b):
                 break
             heading_b = heading_on(map, destination_of(world, b), cell_b, heading_b)
             cell_b = next_cell(map, cell_b, heading_b)
-        if not is_within(map, cell_a):
+        if not is_with_junction(map, cell_a):
             break
         heading_a = heading_on(map, destination_of(world, a), cell_a, heading_a)
         cell_a = next_cell(map, cell_a, heading_a)
@@ -243,7 +252,7 @@ def ticks_to_pass(map, world, k, entry):
     ticks = 1
     for _ in range(map.num_slots):
         ticks += 1
-        if not is_within(map, cell):
+        if not is_with_junction(map, cell):
             break
         heading = heading_on(map, destination, cell, heading)
         cell = next_cell(map, cell, heading)
@@ -260,8 +269,7 @@ def release_passed(map, world, k):
         if map.slots[before] != 0 and world.held[map.slots[before] - 1] == k + 1:
             world.held[map.slots[before] - 1] = 0
         cell = next_cell(map, before, vehicle.heading)
-        # Crosswalks that belong to no junction need no reservation.
-        if map.slots[before] != 0 and is_within(map, before) and not is_within(map, cell):
+        if is_with_junction(map, before) and not is_with_junction(map, cell):
             withdraw(map, world, k)
             return
 

@@ -4,7 +4,7 @@ import pytest
 from ascii_map import EVENTS, FASTER, IDLE, LEFT, RIGHT, SLOWER, Car, from_ascii
 
 from drivesim.core.junctions import PATIENCE, TURN_TICKS
-from drivesim.core.map import ALL_WAY_STOP, EAST, NO_CONTROL, NORTH, SIGNALS, SOUTH, WEST, YIELD
+from drivesim.core.map import ALL_WAY_STOP, CROSSWALK, EAST, NO_CONTROL, NORTH, SIGNALS, SOUTH, WEST, YIELD
 
 # Traffic keeps to the right; a to d stand for a car on each approach, two cells before the junction.
 CROSSROADS = """
@@ -228,3 +228,26 @@ def test_no_drive_of_twelve_ticks_passes_a_closed_control_without_its_event(cont
         states = following
     assert passed > 10
     assert len(seen) > 5
+
+
+@pytest.mark.parametrize("control", [NO_CONTROL, YIELD])
+def test_whoever_has_been_let_in_keeps_its_way_also_on_a_crosswalk_far_from_the_junction(control) -> None:
+    """When c asks, e in the junction still holds the cells that f, on the crosswalk, is to have after it."""
+    drawing = """
+        . . . . ^ . . . .
+        . . . . ^ . . . .
+        c > > > ^> > > > >
+        . . . . ^ . . . .
+        . . . . e . . . .
+        . . . . = . . . .
+        . . . . ^ . . . .
+        . . . . f . . . .
+    """
+    box = {"row": 2, "col": 4, "height": 1, "width": 1, "control": control}
+    cars = {"c": Car(EAST, 1, 1, -1), "e": Car(NORTH, 0, 1, 1), "f": Car(NORTH, 1, 3, 1)}
+    situation = from_ascii(drawing, {"=": (CROSSWALK, 1 << NORTH)}, signals=[box], is_periodic=True, **cars)
+    order = []
+    for _ in range(9):
+        situation.play()
+        order += [name for name in situation.names if situation.at(name) == (2, 4) and name not in order]
+    assert order == ["e", "f", "c"]
