@@ -21,7 +21,7 @@ import tyro
 from PIL import Image
 
 from agents.checkpoint import CheckpointError
-from agents.environments import EnvChoice
+from agents.environments import EnvChoice, generates_levels
 from agents.policy import Policy
 from agents.scripted import make_scripted
 from agents.training import load_policy
@@ -63,8 +63,8 @@ class Arguments:
 
 
 def driver_of(entry: Entry, arguments: Arguments) -> tuple[Policy, EnvChoice]:
-    """Who drives a scenario."""
-    if arguments.runs is not None:
+    """Who drives a scenario; given levels are driven by the rules, since nobody is trained on them."""
+    if arguments.runs is not None and generates_levels(entry.id):
         name = entry.id.rpartition("/")[2]
         return load_policy(arguments.runs / f"{name}__{arguments.agent}__0")
     driver = make_scripted(entry.id)

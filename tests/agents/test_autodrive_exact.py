@@ -73,9 +73,9 @@ class Field:
         """Reads an observation."""
         cells = {(int(row), int(col)): int(obs[row, col]) for row, col in np.ndindex(obs.shape)}
         cars = [
-            State(*cell, *divmod(code - CAR_CODE, 6)) for cell, code in cells.items() if CAR_CODE <= code < EGO_CODE
+            State(*cell, *divmod(code - CAR_CODE, 7)) for cell, code in cells.items() if CAR_CODE <= code < EGO_CODE
         ]
-        (ego,) = [State(*cell, *divmod(code - EGO_CODE, 6)) for cell, code in cells.items() if code >= EGO_CODE]
+        (ego,) = [State(*cell, *divmod(code - EGO_CODE, 7)) for cell, code in cells.items() if code >= EGO_CODE]
         return cls(frozenset(c for c, code in cells.items() if code == OBSTACLE_CODE), frozenset(cars), ego)
 
     def cars_after(self, sub_step: int) -> list[tuple[int, int]]:
