@@ -115,7 +115,7 @@ def test_what_cannot_be_filmed_is_refused(change, message, drive, tmp_path):
 @pytest.mark.parametrize("env_id", IDS)
 def test_an_episode_of_every_environment_becomes_replay_film_and_page(env_id, tmp_path):
     driver = make_scripted(env_id)
-    config = EnvChoice(env=env_id, observation=driver.observation, difficulty="easy")
+    config = EnvChoice(env=env_id, observation=driver.observation)
     paths = record_episode(driver, config, tmp_path, seed=5, driver="rules")
     assert [path.name for path in paths] == ["episode.json", "episode.gif", "episode.html"]
     replay = Replay.load(paths[0])

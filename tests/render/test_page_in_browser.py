@@ -257,7 +257,7 @@ def test_events_are_on_the_time_line_and_lead_to_their_ticks(browser, episodes, 
     wanted = [(name, n) for n, moment in enumerate(moments) for name in moment.events]
     buttons = browser.find_elements(By.CSS_SELECTOR, "#marks button")
     assert [button.get_attribute("aria-label") for button in buttons] == [f"{name}, tick {n}" for name, n in wanted]
-    assert len(wanted) >= 2
+    assert len(wanted) >= (2 if env_id == OBSTACLES else 1)
     for button, (name, n) in zip(buttons, wanted, strict=True):
         browser.execute_script("arguments[0].click()", button)
         assert browser.execute_script("return drivesim.tick()") == n

@@ -24,7 +24,7 @@ import pygame, sys
 import gymnasium as gym
 import drivesim
 
-env = gym.make(sys.argv[1], render_mode="human", difficulty="easy")
+env = gym.make(sys.argv[1], render_mode="human")
 env.reset(seed=0)
 idle = env.unwrapped.action_names.index("SLOWER" if "autodrive" in sys.argv[1].lower() else "IDLE")
 for _ in range(3):
