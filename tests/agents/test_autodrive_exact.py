@@ -30,6 +30,7 @@ ACTIONS = (LEFT, RIGHT, FASTER, SLOWER)
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # row and column, heading north, east, south, west
 REWARDS = {"drives": 0.0, "arrived": 1.0, "collision": -1.0, "off_road": -1.0}
 OBSTACLE_CODE, CAR_CODE, EGO_CODE = 3, 16, 44  # of "full_grid"; + 7 * heading + speed for the latter two
+TIME = -0.4 / 60  # a tick: 0.4 over the whole time limit
 
 # Always the first level of a split. The street is two columns wide, and a stream of cars drives across it: there the
 # best drive waits.
@@ -158,7 +159,7 @@ def test_every_state_and_action_leads_where_the_rules_say(level: str) -> None:
             # Who leaves the field or hits an obstacle keeps the distance that it had.
             distance = distances[before.ego[:2]]
             left = distance if event == "off_road" else distances.get(expected[:2], distance)
-            reward = REWARDS[event] + (distance - left) / route_length
+            reward = REWARDS[event] + (distance - left) / route_length + TIME
             assert table.rewards[state, action] == pytest.approx(reward, abs=1e-12), (before, action)
             if event == "drives":
                 assert {car[:2] for car in fields[successor].cars} == set(before.cars_after(5)), (before, action)
