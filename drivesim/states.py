@@ -54,6 +54,7 @@ FIXED_MAP = (
     "num_destinations",
     "has_goal_headings",
     "has_reverse",
+    "has_ways",
     "steps",
     "junctions",
 )

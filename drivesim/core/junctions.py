@@ -36,6 +36,7 @@ from drivesim.core.map import (
 from drivesim.core.reservations import (
     cells_to_entry,
     destination_of,
+    do_cells_cross,
     do_ways_cross,
     entry_ahead,
     exit_of,
@@ -118,7 +119,9 @@ def could_be_in_the_way(map, world, k, entry, j):
         return False
     if not has_room_behind(map, world, other_entry, other.heading, destination_of(world, j), 1):
         return False
-    return do_ways_cross(map, world, k, j)
+    heading = world.vehicles[k].heading
+    first = next_cell(map, entry, heading)
+    return do_cells_cross(map, world, k, first, heading, j, next_cell(map, other_entry, other.heading), other.heading)
 
 
 @kernel

@@ -78,6 +78,7 @@ MAP = Structure(
         ("has_goal_headings", "i4"),  # distances depend on the heading of an ego
         ("num_passing", "i4"),  # cells on which overtaking is allowed
         ("has_reverse", "i4"),  # egos have a reverse gear
+        ("has_ways", "i4"),  # the ways to its destinations have been measured
     ),
     blocks=(
         ("steps", "i4"),  # (4,) from a cell to the next one in each heading
@@ -333,7 +334,7 @@ def are_parallel(map, cell, beside):
 @kernel
 def way_from(map, destination, cell):
     """The heading that traffic takes from a cell to its destination, -1 where there is no way or no destination."""
-    if destination < 0:
+    if destination < 0 or map.has_ways == 0:
         return -1
     return int(map.ways[destination * (map.rows + 2) * map.width + cell] & WAY) - 1
 
@@ -343,6 +344,13 @@ def heading_on(map, destination, cell, heading):
     """The heading in which somebody who comes in `heading` goes on from a cell: his way's, else his own."""
     way = way_from(map, destination, cell)
     return way if way >= 0 else heading
+
+
+@kernel
+def onward(map, destination, cell, heading):
+    """The next cell of somebody who comes to a cell in `heading` and goes on to a destination, and his heading."""
+    heading = heading_on(map, destination, cell, heading)
+    return next_cell(map, cell, heading), heading
 
 
 @kernel

@@ -15,6 +15,7 @@ from drivesim.core.map import (
     junction_ahead,
     kind,
     next_cell,
+    onward,
 )
 from drivesim.core.painting import give_slot
 from drivesim.core.world import DRIVING, withdraw
@@ -73,8 +74,7 @@ def exit_of(map, entry, heading, destination):
     for _ in range(map.num_slots):
         if not is_with_junction(map, cell):
             break
-        heading = heading_on(map, destination, cell, heading)
-        cell = next_cell(map, cell, heading)
+        cell, heading = onward(map, destination, cell, heading)
     if not allows(map, cell, heading) or is_with_junction(map, cell):
         return -1, heading
     return cell, heading
@@ -113,8 +113,7 @@ def comes_to(map, world, j, passed):
             return cell >= 0
         if not is_with_junction(map, cell):
             return False
-        heading = heading_on(map, destination_of(world, j), cell, heading)
-        cell = next_cell(map, cell, heading)
+        cell, heading = onward(map, destination_of(world, j), cell, heading)
     return False
 
 
@@ -166,8 +165,7 @@ def is_taken(map, world, k):
             return True
         if not is_with_junction(map, cell):
             break
-        heading = heading_on(map, destination, cell, heading)
-        cell = next_cell(map, cell, heading)
+        cell, heading = onward(map, destination, cell, heading)
     if num_ahead == 0:
         return False
     _, entry = entry_ahead(map, world, k)
@@ -183,8 +181,7 @@ def hold_cells(map, world, k, cell, heading):
             world.held[map.slots[cell] - 1] = k + 1
         if not is_with_junction(map, cell):
             break
-        heading = heading_on(map, destination, cell, heading)
-        cell = next_cell(map, cell, heading)
+        cell, heading = onward(map, destination, cell, heading)
 
 
 @kernel
@@ -217,29 +214,34 @@ def hold_ways(map, world):
                     world.held[map.slots[cell] - 1] = k + 1
             if not is_with_junction(map, cell):
                 break
-            heading = heading_on(map, destination, cell, heading)
-            cell = next_cell(map, cell, heading)
+            cell, heading = onward(map, destination, cell, heading)
 
 
 @kernel
 def do_ways_cross(map, world, a, b):
     """Whether what two vehicles still have to pass with their junctions, up to their exits, has a cell in common."""
     cell_a, heading_a = way_in(map, world, a)
+    cell_b, heading_b = way_in(map, world, b)
+    if cell_a < 0 or cell_b < 0:
+        return False
+    return do_cells_cross(map, world, a, cell_a, heading_a, b, cell_b, heading_b)
+
+
+@kernel
+def do_cells_cross(map, world, a, cell_a, heading_a, b, first_b, first_heading_b):
+    """The same, from a cell on the way of each and the heading there."""
     for _ in range(map.num_slots):
-        cell_b, heading_b = way_in(map, world, b)
-        if cell_a < 0 or cell_b < 0:
-            return False
+        cell_b = first_b
+        heading_b = first_heading_b
         for _ in range(map.num_slots):
             if cell_a == cell_b:
                 return True
             if not is_with_junction(map, cell_b):
                 break
-            heading_b = heading_on(map, destination_of(world, b), cell_b, heading_b)
-            cell_b = next_cell(map, cell_b, heading_b)
+            cell_b, heading_b = onward(map, destination_of(world, b), cell_b, heading_b)
         if not is_with_junction(map, cell_a):
             break
-        heading_a = heading_on(map, destination_of(world, a), cell_a, heading_a)
-        cell_a = next_cell(map, cell_a, heading_a)
+        cell_a, heading_a = onward(map, destination_of(world, a), cell_a, heading_a)
     return False
 
 
@@ -254,8 +256,7 @@ def ticks_to_pass(map, world, k, entry):
         ticks += 1
         if not is_with_junction(map, cell):
             break
-        heading = heading_on(map, destination, cell, heading)
-        cell = next_cell(map, cell, heading)
+        cell, heading = onward(map, destination, cell, heading)
     return ticks
 
 

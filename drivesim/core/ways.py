@@ -131,6 +131,7 @@ def measure_ways(map, destination, num_goals, scratch):
         num_goals: cells of the destination.
         scratch: int32, twice as long as the map has cells; the first `num_goals` are those of the destination.
     """
+    map.has_ways = 1
     num_cells = (map.rows + 2) * map.width
     base = destination * num_cells
     for cell in range(num_cells):

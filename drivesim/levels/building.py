@@ -87,15 +87,14 @@ def word_at(text: Split, line: int, column: int) -> str:
 def tight(maps: Array, worlds: Array) -> tuple[Array, Array]:
     """Copies of a map and a world, both (1,), in records of the least size."""
     map, world = maps[0], worlds[0]
-    rows, cols, cells = int(map["rows"]), int(map["cols"]), (int(map["rows"]) + 2) * int(map["width"])
-    destinations = int(map["num_destinations"])
+    rows, cols = int(map["rows"]), int(map["cols"])
     map_type = map_dtype(
         rows,
         cols,
         int(map["num_junctions"]),
-        destinations,
+        int(map["num_destinations"]),
         has_portals=int(map["num_portals"]) > 0,
-        has_ways=len(map["ways"]) >= destinations * cells and bool(map["ways"][: destinations * cells].any()),
+        has_ways=bool(map["has_ways"]),
         has_passing=int(map["num_passing"]) > 0,
         has_goal_headings=bool(map["has_goal_headings"]),
     )

@@ -96,7 +96,7 @@ class Writer:
         head["num_destinations"] = num_goals if num_goals != found else UNSAID
         has_headings = int(self.map["has_goal_headings"])
         head["has_goal_headings"] = has_headings if has_headings != (facts["heading"] > 0).any() else UNSAID
-        has_ways = len(self.map["ways"]) > 1
+        has_ways = self.map["has_ways"] != 0
         would_have = bool(self.map["num_junctions"]) or any(facts[3] >= 0 for facts in self.classes)
         head["has_ways"] = int(has_ways) if has_ways != would_have else UNSAID
         for name in keys.GOALS:

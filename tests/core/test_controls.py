@@ -137,6 +137,27 @@ class TestGiveWay:
             waited += 1
         assert waited <= PATIENCE + 12
 
+    @pytest.mark.parametrize("distance", [1, 3])
+    def test_traffic_lets_an_ego_with_priority_pass_that_comes_near(self, distance) -> None:
+        rows = CROSSROADS.replace("> > c > v>", "> > > c v>").replace(" a ", " ^ ").strip("\n").split("\n")
+        rows[6 + distance] = rows[6 + distance].replace(" ^ ", " A ")
+        situation = crossroads(YIELD, "\n".join(rows), A=Car(NORTH, 1), c=Car(EAST, 0, 2))
+        while situation.at("A")[0] > 4:
+            assert "failed_to_yield" not in situation.play(IDLE)
+            assert situation.at("c") == (5, 3)
+        for _ in range(3):
+            situation.play(IDLE)
+        assert situation.at("c") != (5, 3)
+
+    @pytest.mark.parametrize(("speed", "fails"), [(1, False), (2, False), (3, True), (5, True)])
+    def test_an_ego_fails_to_yield_to_whom_it_leaves_no_time_to_stop(self, speed, fails) -> None:
+        """A, with priority, is one cell before its line; v (v - 1) / 2 cells take it to stop."""
+        drawing = CROSSROADS.replace("> > c > v>", "> > > C v>")
+        situation = crossroads(YIELD, drawing, C=Car(EAST, 0), A=car("A", speed, 5))
+        assert situation.names == ["C", "A"]
+        assert ("failed_to_yield" in situation.play(FASTER, IDLE)) == fails
+        assert "failed_to_yield" not in situation.events("A")
+
 
 class TestWithoutAControl:
     def test_who_asks_first_goes_first_and_nobody_stops_for_nothing(self) -> None:

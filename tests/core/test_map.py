@@ -28,6 +28,7 @@ from drivesim.core.map import (
     next_cell,
     next_cell_for_ego,
     row_of,
+    way_from,
 )
 from drivesim.core.painting import set_size
 from drivesim.registry import ENTRIES, scenario_of
@@ -214,3 +215,13 @@ class TestSight:
         else:
             assert not is_on_map(map, seen_row, seen_col)
             assert seen == -1
+
+
+def test_nobody_has_a_way_on_a_map_without_ways() -> None:
+    """Its record has no room for them: they are not even read."""
+    situation = from_ascii("G\n^\n^\na", a=Car(NORTH))
+    cell = situation.cell(2, 0)
+    situation.map.ways[cell] = 1 + NORTH
+    assert way_from(situation.map, 0, cell) == NORTH
+    situation.map.has_ways = 0
+    assert way_from(situation.map, 0, cell) == -1 == way_from(situation.map, -1, cell)

@@ -423,3 +423,12 @@ def test_levels_in_which_traffic_would_stand_for_ever_are_refused_with_the_place
     """On a road that ends at the edge of the map, and on a ring that is full."""
     with pytest.raises(ValueError, match=r"line \d+, column \d+.*" + reason):
         gym.make(CUSTOM, levels=text)
+
+
+def test_a_ring_with_a_signal_is_driven_though_it_leads_to_no_destination() -> None:
+    env = gym.make(CUSTOM, levels="ring_cols = 8\negos.remaining = [50]\n\n>E0 > |> *> > > > @>\n").unwrapped
+    env.reset(seed=0)
+    assert env.get_state()["map"]["has_ways"][0] == 0
+    for action in (3, 1, 1, 1, 1, 4, 1, 3, 1, 1):
+        env.step(action)
+    assert env.get_state()["world"]["tick"][0] == 10
