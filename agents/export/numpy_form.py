@@ -10,6 +10,7 @@ import base64
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,21 @@ __all__ = ["NumpyForm", "write_numpy"]
 _LINE = 116  # characters of base64 per line
 
 
+class _Loader(SourceFileLoader):
+    """Imports a file and leaves nothing beside it."""
+
+    def set_data(self, *_: object, **__: object) -> None:
+        """Keeps no byte code."""
+
+
 class NumpyForm:
     """A written file at work."""
 
     def __init__(self, path: Path) -> None:
         """Imports the file, under a name of its own."""
-        spec = importlib.util.spec_from_file_location("exported_policy", path)
+        spec = importlib.util.spec_from_file_location(
+            "exported_policy", path, loader=_Loader("exported_policy", str(path))
+        )
         if spec is None or spec.loader is None:
             raise ImportError(f"{path} is not a Python file")
         module = importlib.util.module_from_spec(spec)

@@ -65,6 +65,7 @@ class Workshop:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "DRIVESIM"))},
             "DRIVESIM_CACHE_DIR": str(self.cache),
+            "PYTHONDONTWRITEBYTECODE": "1",  # on a full disk, Python itself leaves half a file of byte code
             "TMPDIR": str(self.temporary),
             "PYTHONPATH": f"{PACKAGE.parent}{os.pathsep}{folder}",
         }
