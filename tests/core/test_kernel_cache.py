@@ -42,7 +42,7 @@ from kernels import quadruple
 assert quadruple(21) == 84
 print("loaded" if sum(quadruple.stats.cache_hits.values()) else "compiled")
 """
-NOTICE = "drivesim: compiling kernels, which takes some ten seconds"
+NOTICE = "drivesim: compiling kernels, which takes ten to twenty seconds"
 COMPILER = "the compiler works"
 
 
