@@ -51,6 +51,8 @@ ENTRIES = (
     Entry("Obstacles", 1, "drivesim.scenarios.obstacles", 100, 1.7, "find the way around what blocks the road"),
     Entry("Highway", 1, "drivesim.scenarios.highway", 50, 1.6, "get through dense traffic in time"),
     Entry("Intersection", 1, "drivesim.scenarios.intersection", 120, 1.85, "cross a signalised crossroads"),
+    Entry("FourWayStop", 1, "drivesim.scenarios.four_way_stop", 120, 1.7, "stop, wait for your turn, go"),
+    Entry("Roundabout", 1, "drivesim.scenarios.roundabout", 120, 1.7, "give way, circulate, leave by the given exit"),
     Entry("Custom", 1, "drivesim.scenarios.custom", 1000, 1.8, "drive levels of your own, given as texts"),
 )
 """The suite; `entries()` has those of `drivesim.register_scenario` too."""

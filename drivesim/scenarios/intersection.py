@@ -2,38 +2,24 @@
 
 from dataclasses import dataclass
 
-from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.map import (
-    ALL_HEADINGS,
-    EAST,
-    LANE,
-    LEFT_SIDE,
-    NORTH,
-    RIGHT_SIDE,
-    SOUTH,
-    STOP_LINE,
-    UNREACHABLE,
-    cell_at,
-    col_of,
-    distance_from,
-    has_several_headings,
-    headings,
-    row_of,
-    turned,
-)
-from drivesim.core.painting import lane_number, open_portal, paint, set_size
-from drivesim.core.reservations import number_slots
-from drivesim.core.rng import DRAW_EGO, DRAW_SIGNALS, DRAW_TRAFFIC, level_below
-from drivesim.core.styles import draw_style
-from drivesim.core.ways import measure_distances, measure_ways
-from drivesim.core.world import place
+from drivesim.core.map import SIGNALS, cell_at
+from drivesim.core.rng import DRAW_SIGNALS, level_below
 from drivesim.observations.encoder import Window
+from drivesim.scenarios.crossing import (
+    MIDDLE,
+    SIZE,
+    add_heading,
+    is_certified,
+    lane_cell,
+    lay_arms,
+    open_crossing,
+    place_egos,
+    place_traffic,
+)
 from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
 
-SIZE = 30
-BOX = 14  # first row and column of the junction's 2 x 2 cells
-TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
+ARM = MIDDLE  # cells before the junction, which is a box of 2 x 2
 
 
 @dataclass(frozen=True)
@@ -56,66 +42,20 @@ AT = option_indices(IntersectionConfig)  # where each stands in `options.level`
 
 
 @kernel
-def lane_cell(map, heading, along):
-    """Cell `along` of the one-way lane that crosses the map in `heading`; traffic keeps to the right."""
-    if heading == NORTH:
-        return cell_at(map, SIZE - 1 - along, BOX + 1)
-    if heading == EAST:
-        return cell_at(map, BOX + 1, along)
-    if heading == SOUTH:
-        return cell_at(map, along, BOX)
-    return cell_at(map, BOX, SIZE - 1 - along)
-
-
-@kernel
 def lay(map, world, options, scratch):
     """Four one-way lanes that cross in 2 x 2 cells; each heading's destination is on its lane, past the junction."""
-    set_size(map, SIZE, SIZE)
-    map.speed_limit = options.speed_limit
-    map.num_destinations = 4
+    lay_arms(map, options, ARM)
     for heading in range(4):
-        for n in range(SIZE):
-            cell = lane_cell(map, heading, n)
-            mask = headings(map, cell)
-            where = STOP_LINE if n == BOX - 1 and mask == 0 else LANE
-            mask |= 1 << heading
-            paint(map, cell, where, mask, lane_number(mask, row_of(map, cell), col_of(map, cell)), 0)
-        open_portal(map, lane_cell(map, heading, SIZE - 1), heading, lane_cell(map, heading, 0))
-    map.num_junctions = 1
+        for n in range(ARM, SIZE - ARM):
+            add_heading(map, lane_cell(map, heading, n), heading)
+    for n in range(4):
+        map.junction[cell_at(map, MIDDLE + n // 2, MIDDLE + n % 2)] = 1
     junction = map.junctions[0]
     junction.green_0 = options.level[AT.green]
     junction.green_1 = options.level[AT.green]
     junction.yellow = options.level[AT.yellow]
     junction.all_red = options.level[AT.all_red]
-    for n in range(4):
-        map.junction[cell_at(map, BOX + n // 2, BOX + n % 2)] = 1
-    number_slots(map)
-    for heading in range(4):
-        scratch[0] = lane_cell(map, heading, BOX + 1 + options.level[AT.distance])
-        measure_distances(map, heading, 1, scratch)
-        measure_ways(map, heading, 1, scratch)
-        map.goals[heading].next = ALL_HEADINGS & ~(1 << turned(heading, 2))  # nobody turns back
-    return True
-
-
-@kernel
-def place_further_egos(map, world, options, goal):
-    """Egos 1, 2, … on free cells of the approaches, with the goal of ego 0; false if there are too few."""
-    for k in range(1, options.num_egos):
-        found = False
-        for attempt in range(TRIES):
-            draw = 3 + ((k - 1) * TRIES + attempt) * 2
-            turn = level_below(world, DRAW_EGO, draw, 3) - 1
-            approach = turned(goal, -turn)
-            cell = lane_cell(map, approach, level_below(world, DRAW_EGO, draw + 1, 4))
-            if world.occupants[cell] == 0:
-                found = True
-                place(world, k, cell, approach, 0, options.top_speed)
-                world.egos[k].next_turn = turn
-                world.egos[k].goal = goal
-                break
-        if not found:
-            return False
+    open_crossing(map, SIGNALS, SIZE - ARM - 1 + options.level[AT.distance], scratch)
     return True
 
 
@@ -130,41 +70,11 @@ def populate(map, world, options, scratch):
     """
     cycle = 2 * (options.level[AT.green] + options.level[AT.yellow] + options.level[AT.all_red])
     world.lamps[0].cycle_start = level_below(world, DRAW_SIGNALS, 0, cycle)
-    approach = level_below(world, DRAW_EGO, 0, 4)
-    start = lane_cell(map, approach, level_below(world, DRAW_EGO, 1, 4))
-    choice = level_below(world, DRAW_EGO, 2, 100)
-    turn = 0
-    if choice < 45:
-        turn = LEFT_SIDE
-    elif choice < 85:
-        turn = RIGHT_SIDE
-    goal = turned(approach, turn)
-    place(world, 0, start, approach, 0, options.top_speed)
-    world.egos[0].next_turn = turn
-    world.egos[0].goal = goal
-    if not place_further_egos(map, world, options, goal):
+    if not place_egos(map, world, options):
         return False
-    egos = options.num_egos
-    for n in range(options.level[AT.num_vehicles]):
-        found = False
-        for attempt in range(TRIES):
-            draw = (n * TRIES + attempt) * 2
-            heading = level_below(world, DRAW_TRAFFIC, draw, 4)
-            cell = lane_cell(map, heading, level_below(world, DRAW_TRAFFIC, draw + 1, SIZE))
-            if world.occupants[cell] == 0 and not has_several_headings(map, cell):
-                found = True
-                place(world, egos + n, cell, heading, 0, 2)
-                draw_style(world, options, egos + n)
-                turn = level_below(world, DRAW_TRAFFIC, 100_000 + n, 3) - 1
-                world.vehicles[egos + n].destination = turned(heading, turn)
-                break
-        if not found:
-            return False
-    world.num_vehicles = egos + options.level[AT.num_vehicles]
-    for k in range(egos, world.num_vehicles):
-        world.vehicles[k].speed = fastest_start(map, world, k, world.vehicles[k].top_speed)
-    route = distance_from(map, goal, start, approach)
-    return route != UNREACHABLE and 3 * (route + cycle) <= 2 * options.certified_within
+    if not place_traffic(map, world, options, ARM, options.level[AT.num_vehicles]):
+        return False
+    return is_certified(map, world, options, cycle)
 
 
 class Intersection(Scenario):
@@ -275,7 +185,7 @@ class Intersection(Scenario):
     @classmethod
     def storage(cls, level: LevelConfig) -> int:
         """The cells of a lane beside the junction: it leads on from one edge of the map to the other."""
-        return SIZE - 2
+        return 2 * ARM
 
     @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
@@ -283,7 +193,7 @@ class Intersection(Scenario):
         super().check_fit(level, max_episode_steps)
         assert isinstance(level, IntersectionConfig)
         cycle = 2 * (level.green + level.yellow + level.all_red)
-        needed = BOX + 2 + level.distance + 1 + cycle
+        needed = SIZE - ARM + level.distance + 1 + cycle
         if 3 * needed > 2 * max_episode_steps:
             raise ValueError(
                 f"distance, green, yellow and all_red must leave a third of the {max_episode_steps} steps to spare, "
