@@ -179,7 +179,7 @@ class Highway(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
-    window = Window(ahead=12, behind=10, beside=2)
+    window = Window(ahead=12, behind=10, beside=2, planes=("road", "vehicle", "own_speed"))
     speed_limit = 5
     dawdle = 0.2
     has_portals = True

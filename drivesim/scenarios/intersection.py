@@ -252,7 +252,22 @@ class Intersection(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
-    window = Window(ahead=12, behind=6, beside=6)
+    window = Window(
+        ahead=12,
+        behind=6,
+        beside=6,
+        planes=(
+            "road",
+            "other_road",
+            "vehicle",
+            "vehicle_heading",
+            "vehicle_turn",
+            "signal",
+            "my_turn",
+            "route",
+            "own_speed",
+        ),
+    )
     speed_limit = 2
     dawdle = 0.1
     has_portals = True

@@ -155,7 +155,7 @@ class LaneKeep(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     maps_by = BY_LEVEL
-    window = Window(ahead=12, behind=2, beside=6)
+    window = Window(ahead=12, behind=2, beside=6, planes=("road", "lane_offset", "route", "own_speed"))
     speed_limit = 3
 
     @classmethod

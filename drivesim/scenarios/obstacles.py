@@ -190,7 +190,7 @@ class Obstacles(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     maps_by = BY_LEVEL
-    window = Window(ahead=12, behind=2, beside=5)
+    window = Window(ahead=12, behind=2, beside=5, planes=("road", "obstacle", "route", "own_speed"))
     speed_limit = 3
 
     @classmethod
