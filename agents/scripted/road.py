@@ -28,7 +28,9 @@ class RoadDriver:
 
     observation = "grid"
 
-    def __init__(self, planes: tuple[str, ...], top_speed: int, *, offset_cost: float, side_cost: float, shoulder_cost: float) -> None:
+    def __init__(
+        self, planes: tuple[str, ...], top_speed: int, *, offset_cost: float, side_cost: float, shoulder_cost: float
+    ) -> None:
         """Sets the prices, all in ticks.
 
         Args:

@@ -1,7 +1,7 @@
 """Reading the `"grid"` observation for scripted drivers: a window of cells, the ego facing up.
 
-Every helper takes a batch of observations as a `View`, whose planes have names. A cell is named by `n`, cells ahead of the ego,
-and `across`, cells to its right. A vehicle that drives at v next, and then brakes by 1 in every tick, travels
+Every helper takes a batch of observations as a `View`, whose planes have names. A cell is named by `n`, cells ahead of
+the ego, and `across`, cells to its right. A vehicle that drives at v next, and then brakes by 1 in every tick, travels
 v(v + 1)/2 cells; a leader of speed u still leaves u(u - 1)/2. Both follow `drivesim`'s own car following.
 """
 

@@ -33,7 +33,11 @@ OPTIONS = np.dtype(
             ("ahead", "i4"),  # cells of the observation window
             ("behind", "i4"),
             ("beside", "i4"),
-            ("planes", "i4", (MAX_PLANES,)),  # where each of `observations.grid` begins, in planes, -1 = it is not shown
+            (
+                "planes",
+                "i4",
+                (MAX_PLANES,),
+            ),  # place of each of `observations.grid`, -1 = it is not shown
             ("weights", WEIGHTS),
             ("speed_limit", "i4"),  # cells per tick, of the scenario's road
             ("rows", "i4"),  # of the largest map

@@ -179,9 +179,7 @@ def is_taken(map, world, k, entry):
             return True
     if is_held_by_others(map, world, k, first):
         return True
-    return num_ahead > 0 and not has_room_behind(
-        map, world, entry, heading, destination_of(world, k), num_ahead + 1
-    )
+    return num_ahead > 0 and not has_room_behind(map, world, entry, heading, destination_of(world, k), num_ahead + 1)
 
 
 @kernel
@@ -210,9 +208,10 @@ def let_in(map, world, k, entry):
 def hold_ways(map, world):
     """After cells have become free: whoever has been let in takes those on its way, before whoever follows it there.
 
-    So in a platoon each cell goes from one to the next, in whatever order the vehicles are stored.
+    So in a platoon each cell goes from one to the next, in whatever order the vehicles are stored. Egos in it are no
+    exception: one that is in a junction counts as let in.
     """
-    for k in range(world.num_egos, world.num_vehicles):
+    for k in range(world.num_vehicles):
         if world.vehicles[k].status != DRIVING or world.vehicles[k].may_enter == 0:
             continue
         destination = destination_of(world, k)

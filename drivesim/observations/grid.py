@@ -163,8 +163,7 @@ def mark_road(map, world, k, options, num_cells, out):
     distances = distances_begin(map, world.egos[k].goal, heading)
     step = map.steps[heading]
     repeats = is_ring(map)
-    is_wide = map.half_lane > 0 and options.planes[LANE_OFFSET] >= 0
-    lane_offsets = options.planes[LANE_OFFSET] * num_cells
+    lane_offsets = options.planes[LANE_OFFSET] * num_cells if map.half_lane > 0 else -1
     signs = options.planes[SIGNS] * num_cells
     route = options.planes[ROUTE] * num_cells
     for across in range(width):
@@ -173,9 +172,7 @@ def mark_road(map, world, k, options, num_cells, out):
             continue
         for is_ahead in (True, False):
             cell = start if is_ahead else cell_behind_for_ego(map, start, heading)
-            n = options.ahead * width + across
-            if not is_ahead:
-                n += width
+            n = (options.ahead + (0 if is_ahead else 1)) * width + across
             last = -1
             plane = -1  # where the plane begins that shows this ground; below 0 = none
             value = 0
@@ -195,15 +192,14 @@ def mark_road(map, world, k, options, num_cells, out):
                 if plane >= 0:
                     out[plane + n] = value
                 if is_road:
-                    if is_wide:
+                    if lane_offsets >= 0:
                         out[lane_offsets + n] = 36 * abs(lane_offset(map, cell))
-                    if route >= 0:
-                        if repeats:
-                            out[route + n] = 128
-                        else:
-                            distance = map.distances[distances + cell]
-                            if distance != UNREACHABLE:
-                                out[route + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
+                    if repeats and route >= 0:
+                        out[route + n] = 128
+                    elif route >= 0:
+                        distance = map.distances[distances + cell]
+                        if distance != UNREACHABLE:
+                            out[route + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
                 n += -width if is_ahead else width
                 if not repeats:
                     cell += step if is_ahead else -step
