@@ -94,17 +94,9 @@ FEATURES = (
     *(f"{arm}/{value}" for arm in _ARMS for value in ("distance", "speed", "rank", "turn")),
 )
 NUM_FEATURES = len(FEATURES)
+_GROUPS = ("own/speed", "route/", "around/", "bend_", "control/", "crosswalk/", "from_left/")
 OWN, ROUTE, AROUND, BEND, CONTROL, CROSSING_AHEAD, ARMS = (
-    FEATURES.index(name)
-    for name in (
-        "own/speed",
-        "route/turn",
-        "around/ahead",
-        "bend_1",
-        "control/distance",
-        "crosswalk/distance",
-        "from_left/distance",
-    )
+    next(n for n, name in enumerate(FEATURES) if name.startswith(group)) for group in _GROUPS
 )
 HALF_WAY = 10.0  # cells that are coded 0.5
 SPEEDS = 10.0
@@ -202,7 +194,7 @@ def describe_column(map, world, k, across, way, length, out, base):
             out[base] = 1.0
         elif headings(map, here) != 0:
             out[base] = -1.0
-        if across != 0:
+        if across != 0 and headings(map, here) != 0:
             other = occupant_of(world, here)
         if across == 0 or headings(map, here) != 0:
             for n in range(length):

@@ -26,7 +26,7 @@ from drivesim.core.world import (
 from drivesim.engine import bindings_of
 from drivesim.observations.encoder import Window
 from drivesim.observations.features import FEATURES
-from drivesim.observations.grid import PLANES
+from drivesim.observations.grid import PLANES, places_of_planes, shown_planes
 from drivesim.states import occupants_of
 
 LEVELS = (
@@ -47,6 +47,7 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
     window = window or config.scenario_class.window
     options = config.to_options(max_steps=0)
     options["ahead"], options["behind"], options["beside"] = window.ahead, window.behind, window.beside
+    options["planes"][0, : len(PLANES)] = places_of_planes(window)
     options["rows"], options["cols"] = maps["rows"][0], maps["cols"][0]
     shape, dtype = config.encoder.shape_and_dtype(window, int(maps["rows"][0]), int(maps["cols"][0]))
     obs = np.zeros((len(worlds), *shape), dtype)
@@ -75,8 +76,8 @@ def assert_as_described(name: str, window: Window, road: Any, world: Any, obs: n
         np.testing.assert_array_equal(obs, observed.full_grid(scene))
     else:
         described = observed.grid(scene, window.ahead, window.behind, window.beside)
-        for plane, shown, expected in zip(PLANES, obs, described, strict=True):
-            np.testing.assert_array_equal(shown, expected, plane)
+        for plane, shown in zip(shown_planes(window), obs, strict=True):
+            np.testing.assert_array_equal(shown, described[plane], plane)
 
 
 def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options: Any) -> tuple[Worlds, Window]:
@@ -103,7 +104,7 @@ def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options:
         if not road["ring_cols"] and not road["half_lane"]:
             allowed = [heading for heading in range(4) if road["ground"][cell] >> heading & 1]
             ego["heading"] = rng.choice(allowed) if allowed and rng.random() < 0.8 else rng.integers(4)
-        ego["speed"], drive["next_turn"], ego["status"] = rng.integers(-1, 6), rng.integers(-1, 2), DRIVING
+        ego["speed"], ego["status"] = rng.integers(-1, 6), DRIVING
         distance = road["distances"][int(drive["goal"]) * (road["rows"] + 2) * road["width"] + cell]
         if not road["ring_cols"] and distance != UNREACHABLE:
             drive["remaining"] = distance
@@ -177,17 +178,19 @@ def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values
     edged = many_scrambled(160, False, seed=0)
     features = [observe("features", *edged), observe("features", *scattered(LANE_KEEP, rng, 40)[0])]
     assert (np.concatenate(features).max(axis=0) > np.concatenate(features).min(axis=0)).all()
-    for name in ("line/red", "line/yellow", "line/green", "junction/inside", "crosswalk/occupied"):
+    for name in ("control/red", "control/yellow", "control/green", "control/inside", "crosswalk/occupied"):
         assert features[0][:, FEATURES.index(name)].sum() >= 10, name
-    assert len(np.unique(features[0][:, FEATURES.index("line/distance")])) >= 7
+    assert len(np.unique(features[0][:, FEATURES.index("control/distance")])) >= 7
     grid = np.moveaxis(observe("grid", *edged, Window(ahead=12, behind=10, beside=6)), 1, 0)
     values = {plane: set(np.unique(shown).tolist()) for plane, shown in zip(PLANES, grid, strict=True)}
     assert values["road"] == {0, 128, 255}
     assert values["vehicle_heading"] == {0, 64, 128, 192, 255}
     assert values["pedestrian"] == {0, 128, 255}
-    assert values["signal"] == {0, 32, 64, 128, 192, 255}
+    assert values["signal"] == {0, 32, 64, 80, 96, 128, 192, 255}
     assert values["vehicle"] == {0, 15, 55, 95, 135, 175, 215, 255}
-    assert values["own_speed"] == {0, 42, 84, 126, 168, 210, 252}
+    assert values["own_speed"] == set(range(0, 252, 18))
+    assert values["my_turn"] == {0, 255}
+    assert values["goal_heading"] == {0, 64, 128, 192, 255}
     assert {0, 1, 128, 136, 255} < values["route"]
     assert set(np.unique(observe("full_grid", *edged)).tolist()) == set(range(71))
 
