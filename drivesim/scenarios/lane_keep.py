@@ -111,7 +111,8 @@ class LaneKeep(Scenario):
 
     ## Observations
     `observation="grid"` (default): `Box(0, 255, (4, 15, 13), uint8)`, a window of 12 cells ahead, 2 behind and 6 to
-    either side; the plane `lane_offset` is the distance from the lane's centre. `"features"` has the lane's bends as `bend_1 … 8`.
+    either side; the plane `lane_offset` is the distance from the lane's centre. `"features"` has the lane's bends as
+    `bend_1 … 8`.
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 1 on the lane's centre down to 0.85 on its

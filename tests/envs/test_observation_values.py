@@ -15,7 +15,7 @@ from scrambled import SIZE, Worlds, blank, cell_of, cells_of, close_ring, many_s
 import drivesim
 from drivesim.config import EnvConfig
 from drivesim.core import batch
-from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, STOP_LINE, UNREACHABLE
+from drivesim.core.map import ALL_WAY_STOP, CROSSWALK, EAST, LANE, NO_CONTROL, NORTH, STOP_LINE, UNREACHABLE, YIELD
 from drivesim.core.memory import Frame
 from drivesim.core.painting import open_portal
 from drivesim.core.world import (
@@ -140,6 +140,21 @@ def test_wherever_the_ego_is_put_it_sees_what_the_page_describes(env_id, options
             assert_as_described(observation, window, road, world, obs)
 
 
+def crossings_with(control: int, rng: np.random.Generator, num_worlds: int) -> tuple[Worlds, Window]:
+    """Scattered worlds of Intersection under another control, and ranks that go with it."""
+    (maps, worlds), window = scattered(INTERSECTION, rng, num_worlds, num_vehicles=20)
+    maps["junctions"]["control"], maps["junctions"]["ranks"] = control, (0, 1, 3, 1)
+    return (maps, worlds), window
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+@pytest.mark.parametrize("control", [ALL_WAY_STOP, YIELD, NO_CONTROL], ids=["all-way", "yield", "none"])
+def test_under_any_control_the_ego_sees_what_the_page_describes(control, observation) -> None:
+    scenes, window = crossings_with(control, np.random.default_rng(5), 25)
+    for road, world, obs in zip(*scenes, observe(observation, *scenes, window), strict=True):
+        assert_as_described(observation, window, road, world, obs)
+
+
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 @pytest.mark.parametrize("env_id", [HIGHWAY, INTERSECTION])
 def test_each_of_several_egos_sees_the_world_from_its_own_place(env_id, observation) -> None:
@@ -176,7 +191,8 @@ def test_a_window_of_any_size_shows_its_cells_and_no_others(is_ring) -> None:
 def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values() -> None:
     rng = np.random.default_rng(7)
     edged = many_scrambled(160, False, seed=0)
-    features = [observe("features", *edged), observe("features", *scattered(LANE_KEEP, rng, 40)[0])]
+    crossing = crossings_with(YIELD, rng, 300)[0]
+    features = [observe("features", *scenes) for scenes in (edged, scattered(LANE_KEEP, rng, 40)[0], crossing)]
     assert (np.concatenate(features).max(axis=0) > np.concatenate(features).min(axis=0)).all()
     for name in ("control/red", "control/yellow", "control/green", "control/inside", "crosswalk/occupied"):
         assert features[0][:, FEATURES.index(name)].sum() >= 10, name
@@ -192,7 +208,13 @@ def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values
     assert values["my_turn"] == {0, 255}
     assert values["goal_heading"] == {0, 64, 128, 192, 255}
     assert {0, 1, 128, 136, 255} < values["route"]
-    assert set(np.unique(observe("full_grid", *edged)).tolist()) == set(range(71))
+    turning = observe("grid", *crossing, Window(ahead=12, behind=10, beside=6))[:, PLANES.index("vehicle_turn")]
+    assert set(np.unique(turning).tolist()) == {0, 128, 255}
+    codes = set(np.unique(observe("full_grid", *edged)).tolist())
+    assert set(range(43)) | set(range(155, 159)) <= codes < set(range(99)) | set(range(155, 159))
+    assert min(len(codes & set(range(43, 71))), len(codes & set(range(71, 99)))) >= 10
+    codes = set(np.unique(observe("full_grid", *crossing)).tolist())
+    assert min(len(codes & set(range(99, 127))), len(codes & set(range(127, 155)))) >= 8
 
 
 def plain(*, is_ring: bool = False) -> Worlds:
