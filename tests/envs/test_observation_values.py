@@ -9,7 +9,18 @@ import gymnasium as gym
 import numpy as np
 import observed
 import pytest
-from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSERVATIONS, OBSTACLES, at, draw_actions
+from env_tools import (
+    AUTODRIVE,
+    CUSTOM,
+    HIGHWAY,
+    IDS,
+    INTERSECTION,
+    LANE_KEEP,
+    OBSERVATIONS,
+    OBSTACLES,
+    at,
+    draw_actions,
+)
 from scrambled import SIZE, Worlds, blank, cell_of, cells_of, close_ring, many_scrambled
 
 import drivesim
@@ -128,6 +139,31 @@ def test_every_tick_of_an_episode_shows_what_the_page_describes_its_end_included
                     num_ends += int(world["stage"] != RUNNING)
             obs = envs.step(draw_actions(rng, envs.single_action_space.n, 8))[0]
     assert num_ends >= 2
+
+
+NOTHING = {"vehicle_heading": {0, 64}, "route": {0, 128}, "my_turn": {255}}
+"""Values of a plane that tells nothing, where they are not just 0: all drive my way, there is no goal or junction."""
+
+
+@pytest.mark.parametrize("env_id", [env_id for env_id in IDS if env_id != CUSTOM])
+def test_a_scenario_shows_exactly_the_planes_in_which_there_is_something_to_see(env_id) -> None:
+    values: dict[str, set[int]] = {name: set() for name in PLANES}
+    for difficulty in ("easy", "medium", "hard"):
+        envs = gym.make_vec(env_id, num_envs=40, **at(difficulty, env_id)).unwrapped
+        rng = np.random.default_rng(4)
+        envs.reset(seed=3)
+        own = envs.config.scenario_class.window
+        for _ in range(20):
+            maps = np.array([envs._engine.map_of(i) for i in range(40)], envs._engine.maps.dtype)
+            window = Window(own.ahead, own.behind, own.beside)
+            obs = observe("grid", maps, envs.get_state()["world"].copy(), window)
+            if "vehicle" not in own.planes:
+                obs[:, PLANES.index("vehicle") : PLANES.index("vehicle_turn") + 1, own.ahead, own.beside] = 0  # myself
+            for name, plane in zip(PLANES, np.moveaxis(obs, 1, 0), strict=True):
+                values[name] |= set(np.unique(plane).tolist())
+            envs.step(draw_actions(rng, envs.single_action_space.n, 40))
+    for name in PLANES:
+        assert (name in own.planes) == (not values[name] <= NOTHING.get(name, {0})), (name, values[name])
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
