@@ -167,10 +167,11 @@ def is_open(map, world, k, s, entry):
 
 
 @kernel
-def may_be_granted(map, world, k, entry):
-    """Whether vehicle k, which has asked at an entry, could have its way through the junction behind it now.
+def may_be_granted(map, world, k, entry, are_noted):
+    """Whether vehicle k could have its way through the junction behind an entry now.
 
-    Of two whose ways cross, the later passes the earlier only while the earlier's exit is not free.
+    Of two whose ways cross, the later passes the earlier only while the earlier's exit is not free. Before the requests
+    of a tick are noted, those that will be count too, and who has not asked itself comes after everybody.
     """
     vehicle = world.vehicles[k]
     s = junction_ahead(map, entry, vehicle.heading)
@@ -178,13 +179,16 @@ def may_be_granted(map, world, k, entry):
         return False
     if not has_room_behind(map, world, entry, vehicle.heading, destination_of(world, k), 1):
         return False
-    if is_taken(map, world, k):
+    if is_taken(map, world, k, entry):
         return False
+    first = next_cell(map, entry, vehicle.heading)
     for j in range(world.num_vehicles):
         other = world.vehicles[j]
-        if j == k or other.status != DRIVING or other.asked_at < 0 or other.may_enter != 0:
+        if j == k or other.status != DRIVING or other.may_enter != 0:
             continue
-        if not comes_before(map, world, s, j, k):
+        if other.asked_at < 0 and (are_noted or not asks_now(map, world, j)):
+            continue
+        if vehicle.asked_at >= 0 and not comes_before(map, world, s, j, k):
             continue
         _, other_entry = entry_ahead(map, world, j)
         if other_entry < 0 or junction_ahead(map, other_entry, other.heading) != s:
@@ -192,7 +196,7 @@ def may_be_granted(map, world, k, entry):
         if is_open(map, world, j, s, other_entry) and has_room_behind(
             map, world, other_entry, other.heading, destination_of(world, j), 1
         ):
-            if do_ways_cross(map, world, k, j):
+            if do_ways_cross(map, world, k, first, j):
                 return False
     return True
 
@@ -213,8 +217,10 @@ def comes_before(map, world, s, a, b):
     rank_b = rank_of(map, world, s, b)
     if rank_a != rank_b:
         return rank_a < rank_b
-    if first.asked_at != second.asked_at:
-        return first.asked_at < second.asked_at
+    asked_first = first.asked_at if first.asked_at >= 0 else world.tick
+    asked_second = second.asked_at if second.asked_at >= 0 else world.tick
+    if asked_first != asked_second:
+        return asked_first < asked_second
     odd = (world.tick + world.is_mirrored) & 1
     if first.heading != second.heading:
         return approach_rank(first.heading, odd) < approach_rank(second.heading, odd)
@@ -327,6 +333,17 @@ def let_turns_lapse(map, world):
 
 
 @kernel
+def asks_now(map, world, k):
+    """Whether vehicle k, which has not been let in, asks for the junction ahead in this tick, be it anew."""
+    vehicle = world.vehicles[k]
+    distance, entry = entry_ahead(map, world, k)
+    if distance < 0 or not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+        return False
+    must_stand = map.junctions[junction_ahead(map, entry, vehicle.heading)].control == ALL_WAY_STOP
+    return vehicle.asked_at >= 0 or not must_stand or (distance == 0 and vehicle.speed == 0)
+
+
+@kernel
 def note_requests(map, world):
     """Note which vehicles ask for a junction from now on, and which no longer do; how many wait."""
     waiting = 0
@@ -334,16 +351,12 @@ def note_requests(map, world):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING or vehicle.may_enter != 0:
             continue
-        if k >= world.num_egos:
-            distance, entry = entry_ahead(map, world, k)
-            if distance < 0 or not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
-                vehicle.asked_at = -1
-                continue
-            s = junction_ahead(map, entry, vehicle.heading)
-            must_stand = map.junctions[s].control == ALL_WAY_STOP
-            if vehicle.asked_at < 0 and (not must_stand or (distance == 0 and vehicle.speed == 0)):
+        if not asks_now(map, world, k):
+            vehicle.asked_at = -1
+        else:
+            waiting += 1
+            if vehicle.asked_at < 0:
                 vehicle.asked_at = world.tick
-        waiting += vehicle.asked_at >= 0
     return waiting
 
 
@@ -368,7 +381,7 @@ def grant_junctions(map, world, options):
             vehicle = world.vehicles[k]
             if vehicle.status == DRIVING and vehicle.asked_at >= 0 and vehicle.may_enter == 0:
                 _, entry = entry_ahead(map, world, k)
-                if entry < 0 or not may_be_granted(map, world, k, entry):
+                if entry < 0 or not may_be_granted(map, world, k, entry, True):
                     continue
                 s = junction_ahead(map, entry, vehicle.heading)
                 if best < 0 or comes_before(map, world, s, k, best):

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 @dataclass(frozen=True)
 class Window:
-    """The cells that an ego-centred observation shows: the ego faces up."""
+    """The cells that an ego-centred observation shows, and what of them: the ego faces up."""
 
     ahead: int
     """Cells ahead of the ego's own row; 12 let it stop from top speed."""
@@ -18,6 +18,8 @@ class Window:
     """Cells behind; 10 show every follower that a change of lane could hurt."""
     beside: int
     """Cells to either side."""
+    planes: tuple[str, ...] = ()
+    """Of `observations.grid.PLANES`, in their order, those that show something; () = all."""
 
     @property
     def height(self) -> int:

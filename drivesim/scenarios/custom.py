@@ -63,7 +63,7 @@ class Custom(Scenario):
     With `has_idle = 0` in the head there is no IDLE, as in Autodrive.
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 23, 13), uint8)`, a window of 12 cells ahead, 10 behind and 6 to
+    `observation="grid"` (default): `Box(0, 255, (13, 23, 13), uint8)`, a window of 12 cells ahead, 10 behind and 6 to
     either side. `"full_grid"` is as large as the largest map; beyond a smaller one it is off the road.
 
     ## Rewards
