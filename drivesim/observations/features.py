@@ -8,6 +8,7 @@ Distances are shares of the window's 12 cells ahead or 10 behind, relative speed
 import numpy as np
 from gymnasium import spaces
 
+from drivesim.core.crosswalks import is_crossed
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
@@ -34,7 +35,6 @@ from drivesim.core.map import (
     row_of,
     turned,
 )
-from drivesim.core.pedestrians import is_crossed
 from drivesim.core.world import DRIVING, GREEN, RED, YELLOW, occupant_of
 from drivesim.observations.encoder import Encoder, Window
 
@@ -244,7 +244,7 @@ def describe_signal(map, world, k, out, base):
             break
         if kind(map, cell) == CROSSWALK:
             out[base + 8] = n / NEARBY
-            out[base + 9] = 1.0 if is_crossed(map, world, cell, ego.heading) else 0.0
+            out[base + 9] = 1.0 if is_crossed(map, world, cell) else 0.0
             break
 
 
