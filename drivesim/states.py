@@ -14,6 +14,7 @@ import numpy as np
 
 from drivesim.core.following import STALE
 from drivesim.core.map import ALL_HEADINGS, CHANGE_LEFT, CHANGE_RIGHT, EDGE, IS_DESTINATION, PORTAL, WAY
+from drivesim.core.pedestrians import LONGEST_REST
 from drivesim.core.world import (
     ABSENT,
     CALM,
@@ -79,7 +80,14 @@ RANGES = {
         "has_arrived": (0, 1),
         "num_trips": (0, 2**30 - 1),
     },
-    "people": {"heading": (0, 3), "status": (NOBODY, CROSSING)},
+    "people": {
+        "heading": (0, 3),
+        "status": (NOBODY, CROSSING),
+        "patience": (0, 2**30),
+        "hesitates": (0, 1),
+        "waited": (0, 2**30),
+        "rest": (0, LONGEST_REST),
+    },
     "egos": {
         "drive": (GOING, WAS_TOLD),
         "route_length": (1, LARGEST),

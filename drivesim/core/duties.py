@@ -5,6 +5,7 @@ been able to change waits, and the next follower on the other lane who can brake
 in a zipper, nobody has to let in a second one before he has passed.
 """
 
+from drivesim.core.crosswalks import room_before_crosswalks
 from drivesim.core.following import braking_distance
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
@@ -119,6 +120,8 @@ def let_in_beside(map, world, k, side):
         other = occupant_of(world, cell)
         if other >= world.num_egos:
             follower = world.vehicles[other]
+            if world.num_people > 0:
+                gap = room_before_crosswalks(map, follower.cell, heading, gap)
             if follower.heading == heading and braking_distance(follower.speed) <= gap:
                 while follower.next_speed * (follower.next_speed + 1) // 2 > gap:
                     follower.next_speed -= 1

@@ -17,6 +17,7 @@ from drivesim.core.map import (
     is_ring,
 )
 from drivesim.core.memory import BatchType, BlockType, FrameType, opener
+from drivesim.core.pedestrians import place_pedestrian
 from drivesim.core.text_maps import cell_of_token, paint_map, said
 from drivesim.core.texts import (
     A_VEHICLE,
@@ -133,11 +134,9 @@ def populate_text(text, map, world):
         cell = cell_of_token(map, n)
         fault = FINE
         if token.who == A_WALKER:
-            walker = world.people[world.num_people]
-            walker.cell = cell
-            walker.heading = token.pace
-            walker.status = CROSSING if token.kind == CROSSWALK else WAITING
-            world.num_people += 1
+            facts = text.walkers[world.num_people]
+            status = CROSSING if token.kind == CROSSWALK else WAITING
+            place_pedestrian(world, cell, token.pace, status, facts.patience, facts.hesitates)
         elif token.kind == OFF_ROAD or token.kind == OBSTACLE:
             fault = NO_ROAD
         elif token.who == A_VEHICLE:

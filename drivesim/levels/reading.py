@@ -232,6 +232,7 @@ class Facts:
                 egos=num_egos,
                 junctions=MAX_JUNCTIONS,
                 goals=num_goals,
+                walkers=self.text.count(A_WALKER),
                 portals=len(portals),
                 lanes=len(lanes),
             ),
@@ -248,6 +249,11 @@ class Facts:
             text["egos"][name][0, :num_egos] = self.numbers(f"egos.{name}", num_egos, "one for every ego")
         for name in keys.GOALS:
             text["goals"][name][0, :num_goals] = self.numbers(f"goals.{name}", num_goals, "one for every destination")
+        num_walkers = self.text.count(A_WALKER)
+        for name in keys.WALKERS:
+            text["walkers"][name][0, :num_walkers] = self.numbers(
+                f"walkers.{name}", num_walkers, "one for every walker"
+            )
         for letters, number in self.text.classes.items():
             for name in keys.CLASS:
                 text["classes"][name][0, number] = self.value(f"{letters}.{name}")

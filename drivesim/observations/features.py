@@ -8,6 +8,7 @@ control ahead, the crosswalk ahead, and who comes to the junction. Distances of 
 import numpy as np
 from gymnasium import spaces
 
+from drivesim.core.crosswalks import is_crossed
 from drivesim.core.jit import kernel
 from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
@@ -33,7 +34,6 @@ from drivesim.core.map import (
     way_from,
 )
 from drivesim.core.outlook import TURN_SIGHT, entry_in_sight, has_turn, next_turn
-from drivesim.core.pedestrians import is_crossed
 from drivesim.core.reservations import cells_to_entry, destination_of
 from drivesim.core.world import DRIVING, occupant_of
 from drivesim.observations.encoder import Encoder, Window
@@ -321,7 +321,7 @@ def describe_crosswalk(map, world, k, out):
             break
         if kind(map, cell) == CROSSWALK:
             out[CROSSING_AHEAD] = coded(n)
-            out[CROSSING_AHEAD + 1] = 1.0 if is_crossed(map, world, cell, heading) else 0.0
+            out[CROSSING_AHEAD + 1] = 1.0 if is_crossed(map, world, cell) else 0.0
             break
 
 

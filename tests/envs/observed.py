@@ -84,7 +84,7 @@ class Scene:
         places = [(row + 1) * width + col + 1 for row in range(self.rows) for col in range(self.cols)]  # in the records
         numbers = {place: n for n, place in enumerate(places)}
         walkers = dict.fromkeys(range(len(places)), NOBODY)
-        for place, _, status in world["people"][: int(world["num_people"])].tolist():
+        for place, _, status, *_ in world["people"][: int(world["num_people"])].tolist():
             walkers[numbers[place]] = max(status, walkers[numbers[place]])
         cars = {}
         for number, who in enumerate(world["vehicles"][: int(world["num_vehicles"])]):
@@ -502,11 +502,11 @@ def crosswalk(scene: Scene) -> Iterator[tuple[str, float]]:
             break
         if cell.kind == CROSSWALK:
             stripe = [cell]
-            for side in (-1, 1):  # it lies across the ego's way
-                right = side
-                while (beside := scene.seen(ahead, right)) is not None and beside.kind == CROSSWALK:
+            for forward, right in ((0, -1), (0, 1), (-1, 0), (1, 0)):  # a line, whichever way it lies
+                n = 1
+                while (beside := scene.seen(ahead + n * forward, n * right)) and beside.kind == CROSSWALK:
                     stripe.append(beside)
-                    right += side
+                    n += 1
             yield "crosswalk/distance", coded(ahead)
             yield "crosswalk/occupied", any(cell.walker == CROSSING for cell in stripe)
             return

@@ -174,7 +174,8 @@ def add_crosswalk(world: Any, rng: np.random.Generator, kind: np.ndarray, mask: 
     people += [(*divmod(int(rng.choice(free)), SIZE), NOBODY) for _ in range(2)]
     world["num_people"] = len(people)
     for p, (row, col, status) in enumerate(people):
-        world["people"][p] = (cell_of(row, col), rng.integers(4), status)
+        heading = int(rng.integers(2)) * 2 + (stripe[0][0] == stripe[1][0])
+        world["people"][p] = (cell_of(row, col), heading, status, *rng.integers(0, [30, 2, 30, 4]))
 
 
 def add_vehicles(road: Any, world: Any, rng: np.random.Generator) -> None:

@@ -273,7 +273,7 @@ def plain(*, is_ring: bool = False) -> Worlds:
 def with_a_pedestrian_beyond_the_seam_of_a_ring() -> Worlds:
     maps, worlds = plain(is_ring=True)
     worlds["num_people"] = 1
-    worlds["people"][0, 0] = (cell_of(15, 2), NORTH, CROSSING)
+    worlds["people"][0, 0] = (cell_of(15, 2), NORTH, CROSSING, 0, 0, 0, 0)
     return maps, worlds
 
 
@@ -281,7 +281,7 @@ def with_a_pedestrian_on_another_crosswalk_beside_the_next() -> Worlds:
     maps, worlds = plain()
     worlds["num_people"] = 1
     maps["ground"][0, [cell_of(15, 27), cell_of(3, 27)]] = 1 << EAST | CROSSWALK << 4
-    worlds["people"][0, 0] = (cell_of(3, 27), NORTH, CROSSING)
+    worlds["people"][0, 0] = (cell_of(3, 27), NORTH, CROSSING, 0, 0, 0, 0)
     return maps, worlds
 
 

@@ -247,7 +247,7 @@ def test_a_pedestrian_is_taken_off_its_crosswalk() -> None:
     state = with_people(state_of(env), 4)
     row, col = ego_cell(env)
     for p, (ahead, status) in enumerate(((1, CROSSING), (2, NOBODY), (3, CROSSING), (1, CROSSING))):
-        state.world["people"][p] = (cell_at(state, row - ahead, col), 1, status)
+        state.world["people"][p] = (cell_at(state, row - ahead, col), 1, status, 0, 0, 0, 0)
     seen = seen_without(env, state)
     assert seen[row - 1, col][row - 1, col] == NORTHBOUND
     assert seen[row - 1, col][row - 3, col] == PEDESTRIAN_CODE
