@@ -28,6 +28,15 @@ FAULTS = {
 """By the fault of `core.levels.build`, with the `{word}` that has it."""
 
 
+MOST_SHOWN = 40  # characters
+
+
+def shown(text: str) -> str:
+    """A piece of a text for a message: not too long, and what cannot be seen is spelt out."""
+    text = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 class LevelError(ValueError):
     """A text that is no level: what is wrong, and where."""
 
