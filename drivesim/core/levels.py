@@ -10,11 +10,13 @@ from drivesim.core.batch import begin_drives
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     CROSSWALK,
+    EDGE,
     MAP,
     OBSTACLE,
     OFF_ROAD,
     headings,
     is_ring,
+    kind,
 )
 from drivesim.core.memory import BatchType, BlockType, FrameType, opener
 from drivesim.core.text_maps import cell_of_token, paint_map, said
@@ -32,6 +34,7 @@ from drivesim.core.texts import (
     NOTHING,
     TEXT,
     UNSAID,
+    WALKS_OFF_THE_MAP,
 )
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import CROSSING, DRIVING, WAITING, WORLD, place
@@ -121,6 +124,29 @@ def place_vehicle(text, map, world, token, cell):
 
 
 @kernel
+def walks_off(map, cell, heading):
+    """Whether the next cell from here that belongs to no crosswalk is beyond the map."""
+    reached = cell + map.steps[heading]
+    while kind(map, reached) == CROSSWALK:
+        reached += map.steps[heading]
+    return kind(map, reached) == EDGE
+
+
+@kernel
+def place_walker(map, world, token, cell):
+    """Put the next walker on its cell; what is wrong with it."""
+    is_crossing = token.kind == CROSSWALK
+    if walks_off(map, cell, token.pace) or (is_crossing and walks_off(map, cell, (token.pace + 2) & 3)):
+        return WALKS_OFF_THE_MAP
+    walker = world.people[world.num_people]
+    walker.cell = cell
+    walker.heading = token.pace
+    walker.status = CROSSING if is_crossing else WAITING
+    world.num_people += 1
+    return FINE
+
+
+@kernel
 def populate_text(text, map, world):
     """Put everybody on the map; (fault, token)."""
     world.is_mirrored = text.is_mirrored
@@ -133,11 +159,7 @@ def populate_text(text, map, world):
         cell = cell_of_token(map, n)
         fault = FINE
         if token.who == A_WALKER:
-            walker = world.people[world.num_people]
-            walker.cell = cell
-            walker.heading = token.pace
-            walker.status = CROSSING if token.kind == CROSSWALK else WAITING
-            world.num_people += 1
+            fault = place_walker(map, world, token, cell)
         elif token.kind == OFF_ROAD or token.kind == OBSTACLE:
             fault = NO_ROAD
         elif token.who == A_VEHICLE:

@@ -39,7 +39,8 @@ NOTHING, AN_EGO, A_VEHICLE, A_WALKER = 0, 1, 2, 3
     NO_ROAD,
     NO_HEADING,
     NO_SUCH_DESTINATION,
-) = range(15)
+    WALKS_OFF_THE_MAP,
+) = range(16)
 
 TOKEN = np.dtype(
     (

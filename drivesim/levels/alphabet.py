@@ -16,7 +16,7 @@ and the render mode `"ansi"`::
 
     G  G3     cell of the destination 0, 3   E  E3     ego 0, 3
     a2        vehicle of the class a, with speed 2
-    p>        walker who goes east: on a crosswalk, crossing; elsewhere, waiting
+    p>        walker who goes east: on a crosswalk, crossing; elsewhere, waiting; there and back, on the map
 
 A number that is left out is 0. Classes are named by small letters, but for `p` and `v`.
 """
