@@ -335,6 +335,17 @@ def test_a_state_is_checked_against_the_level_that_it_is_of() -> None:
     assert (twin.get_state()["world"]["stage"] == RUNNING).all()
 
 
+def test_a_lane_that_ends_at_the_edge_of_the_map_has_states_that_are_taken_back() -> None:
+    text = "max_steps = 40\negos.goal = [1]\na.destination = 0\n\n>G0 > >a1 > >G1 @>\n> >E > >a1 > >\n"
+    env = gym.make(CUSTOM, levels=text).unwrapped
+    env.reset(seed=0)
+    for _ in range(12):
+        env.step(drivesim.Action.IDLE)
+        state = env.get_state()
+        env.set_state(state)
+        assert env.get_state().tobytes() == state.tobytes()
+
+
 def test_states_of_a_small_level_in_large_records_are_taken_back() -> None:
     """Both levels have portals, a junction and ways, so that all blocks of the smaller one have elements to spare."""
     texts = []
