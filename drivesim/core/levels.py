@@ -15,6 +15,7 @@ from drivesim.core.map import (
     OBSTACLE,
     OFF_ROAD,
     headings,
+    is_destination,
     is_ring,
     kind,
 )
@@ -27,6 +28,7 @@ from drivesim.core.texts import (
     EGO_TWICE,
     FINE,
     NO_GOAL,
+    NO_GOAL_IN_ITS_HEADING,
     NO_HEADING,
     NO_ROAD,
     NO_SUCH_DESTINATION,
@@ -67,6 +69,17 @@ def measure(text, map, scratch):
                 measure_distances(map, destination, num_goals, scratch)
             else:
                 measure_ways(map, destination, num_goals, scratch)
+
+
+@kernel
+def check_goals(text, map):
+    """Refuse a cell of a destination that is none, as nobody can be there in its heading; (fault, token)."""
+    for n in range(map.rows * map.cols):
+        for destination in range(map.num_destinations):
+            is_marked = text.tokens[n].goals >> destination & 1 != 0
+            if is_marked and not is_destination(map, destination, cell_of_token(map, n)):
+                return NO_GOAL_IN_ITS_HEADING, n
+    return FINE, 0
 
 
 @kernel
@@ -190,6 +203,8 @@ def build(text, map, world, scratch):
     fault, n = paint_map(text, map, world, scratch)
     if fault == FINE:
         measure(text, map, scratch)
+        fault, n = check_goals(text, map)
+    if fault == FINE:
         fault, n = populate_text(text, map, world)
     return fault, text.tokens[n].line, text.tokens[n].column
 

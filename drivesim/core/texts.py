@@ -40,7 +40,8 @@ NOTHING, AN_EGO, A_VEHICLE, A_WALKER = 0, 1, 2, 3
     NO_HEADING,
     NO_SUCH_DESTINATION,
     WALKS_OFF_THE_MAP,
-) = range(16)
+    NO_GOAL_IN_ITS_HEADING,
+) = range(17)
 
 TOKEN = np.dtype(
     (

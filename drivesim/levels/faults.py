@@ -24,6 +24,7 @@ FAULTS = {
     texts.NO_SUCH_DESTINATION: (
         "`{word}` goes to a destination that is not there; it is one of those that `G` marks, to which there are ways"
     ),
+    texts.NO_GOAL_IN_ITS_HEADING: "`{word}` may not be driven in the heading that `goals.heading` asks for",
     texts.WALKS_OFF_THE_MAP: "`{word}` walks off the map; at either end of a crosswalk is a cell to wait on",
 }
 """By the fault of `core.levels.build`, with the `{word}` that has it."""

@@ -55,6 +55,7 @@ FAULTS = [
     ("^G0\u00a0.\n^E0 .\n", 1, 1, r"`^G0\xa0.` is no word"),
     ("^G0 .\n^E0 \0\n", 2, 5, r"`\x00` is no word"),
     ("^G0 \u2028\n^E0 .\n", 1, 5, r"`\u2028` is no word"),
+    ("goals.heading = [1]\n\n^G0 >G0\n^E0 .\n", 3, 1, "may not be driven in the heading that `goals.heading` asks"),
     (". =^p> =^\n. ^ ^\n", 1, 3, "`=^p>` walks off the map; at either end"),
     ("=^ =^p> .\n^ ^ .\n", 1, 4, "walks off the map"),
     (". .p>\n", 1, 3, "walks off the map"),
@@ -189,7 +190,7 @@ def check_mutations(num_mutations: int, seed: int) -> tuple[int, float]:
     random = np.random.default_rng(seed)
     texts = canonical_texts()
     num_levels, slowest = 0, 0.0
-    read(texts[0])  # compiles
+    result_of(texts[0])  # compiles
     for n in range(num_mutations):
         text = mutated(texts[n % len(texts)], random)
         start = time.process_time()
