@@ -214,7 +214,7 @@ def check_maps(maps: Array, model: Array) -> None:
         map_of, n = np.nonzero(ways)
         heading = ways[map_of, n] - 1
         ahead = cells_ahead(maps, map_of, inside[n], heading)
-        # A lane may end there, with another one beside it.
+        # The road may end there, if there is more of it beside.
         is_end = maps["stays"][map_of, destination * num_cells + inside[n]] == 0
         is_end &= ground[map_of, inside[n]] >> heading & 1 != 0
         leaves = np.zeros(ways.shape, np.bool_)

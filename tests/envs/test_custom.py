@@ -335,7 +335,7 @@ def test_a_state_is_checked_against_the_level_that_it_is_of() -> None:
     assert (twin.get_state()["world"]["stage"] == RUNNING).all()
 
 
-def test_a_lane_that_ends_at_the_edge_of_the_map_has_states_that_are_taken_back() -> None:
+def test_a_road_that_ends_at_the_edge_of_the_map_has_states_that_are_taken_back() -> None:
     text = "max_steps = 40\negos.goal = [1]\na.destination = 0\n\n>G0 > >a1 > >G1 @>\n> >E > >a1 > >\n"
     env = gym.make(CUSTOM, levels=text).unwrapped
     env.reset(seed=0)
@@ -455,8 +455,8 @@ def test_an_ego_on_a_ring_may_have_as_far_to_go_as_it_likes() -> None:
 
 def test_no_kernel_is_compiled_anew_for_a_level_of_another_size(monkeypatch) -> None:
     def play(rows: int, cols: int) -> None:
-        lane = ["^G0", *["^"] * rows, "^E0"]
-        env = gym.make(CUSTOM, levels="\n".join(" ".join([word, *"." * cols]) for word in lane) + "\n")
+        column = ["^G0", *["^"] * rows, "^E0"]
+        env = gym.make(CUSTOM, levels="\n".join(" ".join([word, *"." * cols]) for word in column) + "\n")
         env.reset(seed=0)
         env.step(3)
         env.unwrapped.level_text()
