@@ -220,9 +220,13 @@ def check_maps(maps: Array, model: Array) -> None:
     for destination in range(num_ways(model)):
         ways = maps["ways"][:, destination * num_cells + inside] & WAY
         map_of, n = np.nonzero(ways)
-        ahead = cells_ahead(maps, map_of, inside[n], ways[map_of, n] - 1)
+        heading = ways[map_of, n] - 1
+        ahead = cells_ahead(maps, map_of, inside[n], heading)
+        # The road may end there, if there is more of it beside.
+        is_end = maps["stays"][map_of, destination * num_cells + inside[n]] == 0
+        is_end &= ground[map_of, inside[n]] >> heading & 1 != 0
         leaves = np.zeros(ways.shape, np.bool_)
-        leaves[map_of, n] = border[ahead]
+        leaves[map_of, n] = border[ahead] & ~is_end
         require(~leaves, "ways", "those of cells of the map to each other")
 
 

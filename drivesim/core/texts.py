@@ -40,7 +40,9 @@ NOTHING, AN_EGO, A_VEHICLE, A_WALKER = 0, 1, 2, 3
     NO_ROAD,
     NO_HEADING,
     NO_SUCH_DESTINATION,
-) = range(15)
+    WALKS_OFF_THE_MAP,
+    NO_GOAL_IN_ITS_HEADING,
+) = range(17)
 
 TOKEN = np.dtype(
     (

@@ -21,6 +21,7 @@ from drivesim.core.texts import (
     WALKER_PATIENCE,
 )
 from drivesim.core.world import CALM, HASTY, NORMAL, TOP_SPEED
+from drivesim.levels.faults import shown
 
 MAX_TICKS = 1_000_000
 LARGEST = 2**31 - 1
@@ -198,7 +199,7 @@ def read_value(name: str, key: Key, text: str) -> int | list[int]:
                 return [int(part) for part in parts]
     elif NUMBER.fullmatch(text) and key.low <= int(text) <= key.high:
         return int(text)
-    raise ValueError(f"{name} must be {key.allowed}, got {text[:40] or 'nothing'}")
+    raise ValueError(f"{name} must be {key.allowed}, got {shown(text) or 'nothing'}")
 
 
 def read_line(text: str) -> tuple[str, int | list[int], int]:
@@ -209,11 +210,11 @@ def read_line(text: str) -> tuple[str, int | list[int], int]:
     """
     match = LINE.fullmatch(text.rstrip())
     if match is None or not match[1] or not match[2]:
-        raise HeadError(f"`{text.strip()[:40]}` is no line of a head; a line is `key = value`", 1)
+        raise HeadError(f"`{shown(text.strip())}` is no line of a head; a line is `key = value`", 1)
     name, column = match[1], match.start(1) + 1
     key = key_of(name)
     if key is None:
-        raise HeadError(f"there is no key `{name[:40]}`; there are {all_keys()}", column)
+        raise HeadError(f"there is no key `{shown(name)}`; there are {all_keys()}", column)
     try:
         return name, read_value(name, key, match[3]), match.start(3) + 1
     except ValueError as error:

@@ -47,7 +47,8 @@ class Custom(Scenario):
     their maps may differ in size. `difficulty` and `split` are refused: nothing is generated. Without `levels=` there
     is one level, with signals, a crosswalk and bends.
 
-    What is wrong with a text is an error, a `ValueError`, that names line and column.
+    What is wrong with a text is an error, a `ValueError`, that names line and column; so is a level in which traffic
+    could stand for ever, an ego not arrive, or a walker leave the map.
 
     ## Actions
     `Discrete(5)`.

@@ -16,7 +16,7 @@ from drivesim.core.cycles import NUM_PLANES, full_cycle
 from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype
 from drivesim.core.options import OPTIONS
 from drivesim.core.painting import open_portal, paint, set_size
-from drivesim.core.refusals import cycle_of, describe, refusals
+from drivesim.core.refusals import cycle_of, describe, place_of, refusals
 from drivesim.core.world import UNAWARE, place, world_dtype
 from drivesim.registry import ENTRIES, scenario_of
 
@@ -29,7 +29,8 @@ def answer(situation: Situation) -> tuple[int, tuple[int, int], list[tuple[int, 
     scratch = np.zeros(NUM_PLANES * len(situation.map.ground), np.int64)
     reason, cell = certify(situation.map, situation.world, situation.options[0], scratch)
     row, col = rows_and_cols(situation.map, cell)
-    cycle = cycle_of(situation.map, cell, scratch) if reason == laws.CYCLE_IS_FULL else []
+    cells = cycle_of(situation.map, cell, scratch) if reason == laws.CYCLE_IS_FULL else []
+    cycle = [place_of(situation.map, member) for member in cells]
     assert describe(situation.map, reason, cell, scratch) == refused(situation)
     return int(reason), (int(row), int(col)), cycle
 

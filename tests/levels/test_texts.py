@@ -104,6 +104,15 @@ def test_a_head_is_toml(name) -> None:
     assert tomllib.loads(canonical.split("\n\n")[0])["max_steps"] == 40
 
 
+@pytest.mark.parametrize("line_break", ["\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_files_of_other_systems_are_read_alike(mark, line_break) -> None:
+    text = "max_steps = 9\n\n^G0 .\n^\t.\n^E0 .\n"
+    ours, theirs = read(text), read(mark + text.replace("\n", line_break))
+    assert write(theirs.maps[0], theirs.worlds[0], **theirs.options) == "max_steps = 9\n\n^G0 .\n^   .\n^E0 .\n"
+    assert (ours.maps.tobytes(), ours.worlds.tobytes()) == (theirs.maps.tobytes(), theirs.worlds.tobytes())
+
+
 def test_a_word_is_a_ground() -> None:
     level = read(TEXTS["every ground"])
     found = [at(level, "ground", 0, col) for col in range(19)]
