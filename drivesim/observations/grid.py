@@ -126,7 +126,6 @@ def mark_moving(map, world, k, options, num_cells, out):
     col = col_of(map, ego.cell)
     vehicles = options.planes[VEHICLES] * num_cells
     vehicle_headings = options.planes[VEHICLE_HEADINGS] * num_cells
-    vehicle_turns = options.planes[VEHICLE_TURNS] * num_cells
     pedestrians = options.planes[PEDESTRIANS] * num_cells
     for j in range(world.num_vehicles if vehicles >= 0 else 0):
         vehicle = world.vehicles[j]
@@ -137,9 +136,6 @@ def mark_moving(map, world, k, options, num_cells, out):
             out[vehicles + n] = 55 + 40 * vehicle.speed
             if vehicle_headings >= 0:
                 out[vehicle_headings + n] = heading_code(vehicle.heading - heading)
-            if vehicle_turns >= 0:
-                _, side = next_turn(map, world, j, TURN_SIGHT)
-                out[vehicle_turns + n] = 0 if side == 0 else (128 if side == LEFT_SIDE else 255)
     for p in range(world.num_people):
         pedestrian = world.people[p]
         if pedestrian.status == NOBODY:
@@ -252,8 +248,26 @@ def fill(out, plane, num_cells, value):
 
 
 @kernel
-def encode(map, world, k, options, scratch, out):
-    """Write ego k's window.
+def mark_turns(map, world, k, options, num_cells, out):
+    """Stamp where vehicles turn into their plane, and whose turn it is into another."""
+    ego = world.vehicles[k]
+    row = row_of(map, ego.cell)
+    col = col_of(map, ego.cell)
+    vehicle_turns = options.planes[VEHICLE_TURNS] * num_cells
+    for j in range(world.num_vehicles if vehicle_turns >= 0 else 0):
+        if world.vehicles[j].status == DRIVING:
+            n = place_in_window(map, options, ego.heading, row, col, world.vehicles[j].cell)
+            if n >= 0:
+                _, side = next_turn(map, world, j, TURN_SIGHT)
+                out[vehicle_turns + n] = 0 if side == 0 else (128 if side == LEFT_SIDE else 255)
+    if options.planes[MY_TURN] >= 0:
+        _, entry = entry_in_sight(map, world, k)
+        fill(out, options.planes[MY_TURN], num_cells, 255 if has_turn(map, world, k, entry) else 0)
+
+
+@kernel
+def encode_without_turns(map, world, k, options, scratch, out):
+    """Write ego k's window, but for turns: all of a window that shows none, compiled without the code of junctions.
 
     Args:
         map: the map.
@@ -269,13 +283,19 @@ def encode(map, world, k, options, scratch, out):
         out[n] = 0
     mark_road(map, world, k, options, num_cells, out)
     mark_moving(map, world, k, options, num_cells, out)
-    if options.planes[MY_TURN] >= 0:
-        _, entry = entry_in_sight(map, world, k)
-        fill(out, options.planes[MY_TURN], num_cells, 255 if has_turn(map, world, k, entry) else 0)
     if options.planes[GOAL_HEADING] >= 0 and not is_ring(map):
         wanted = map.goals[world.egos[k].goal].heading - 1
         fill(out, options.planes[GOAL_HEADING], num_cells, heading_code(wanted - ego.heading) if wanted >= 0 else 0)
     fill(out, options.planes[OWN_SPEED], num_cells, 36 * (ego.speed + 1) + (18 if map.has_reverse != 0 else 0))
+    return 0
+
+
+@kernel
+def encode(map, world, k, options, scratch, out):
+    """Write ego k's window: `encode_without_turns`, and turns."""
+    encode_without_turns(map, world, k, options, scratch, out)
+    num_cells = (options.ahead + 1 + options.behind) * (2 * options.beside + 1)
+    mark_turns(map, world, k, options, num_cells, out)
     return 0
 
 
@@ -284,4 +304,4 @@ def space(window: Window, rows: int, cols: int) -> spaces.Box:
     return spaces.Box(0, 255, (len(shown_planes(window)), window.height, window.width), np.uint8)
 
 
-ENCODER = Encoder("grid", encode, space, np.uint8)
+ENCODER = Encoder("grid", encode, space, np.uint8, encode_without_turns)

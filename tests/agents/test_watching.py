@@ -273,15 +273,16 @@ def test_a_driver_that_looks_at_the_car_ahead_looks_at_exactly_that_cell(observa
 def test_a_driver_that_looks_at_an_obstacle_looks_at_exactly_that_cell() -> None:
     env = gym.make(OBSTACLES, difficulty="hard")
     obs, _ = env.reset(seed=1)
-    while not obs[3, :12, 5].any():  # drive until there is one straight ahead
+    plane = env.unwrapped.config.scenario_class.window.planes.index("obstacle")
+    while not obs[plane, :12, 5].any():  # drive until there is one straight ahead
         obs, *_ = env.step(3)
-    ahead = int(np.flatnonzero(obs[3, :12, 5])[-1])
+    ahead = int(np.flatnonzero(obs[plane, :12, 5])[-1])
     state = state_of(env)
     row, col = place_of(state.map, int(state.world["vehicles"]["cell"][0]))
 
     def function(obs: Tensor) -> Tensor:
         scores = torch.zeros((len(obs), NUM_ACTIONS))
-        scores[:, 0] = obs[:, 3, ahead, 5] / 255 - 0.5
+        scores[:, 0] = obs[:, plane, ahead, 5] / 255 - 0.5
         scores[:, 2] = -1
         return scores
 

@@ -67,7 +67,7 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
         worlds=worlds,
         maps=maps,
         options=options,
-        encode=bindings_of("Highway", name).encode,
+        encode=bindings_of("Custom", name).encode,
         obs_out=obs.reshape(len(worlds), -1),
         scratch=np.zeros((1, max(obs[0].size, maps["ground"][0].size)), np.int32),
     )
