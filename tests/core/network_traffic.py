@@ -4,20 +4,16 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from checker import FAULTS, MOVED, check_tick, notes_of, remember
-from records import frame_of, open_frame
-from road_networks import SIGNS, STEPS, draw_destinations, draw_network
+from records import frame_of
+from road_networks import Network, draw_destinations, draw_network
 from roads import set_speeds
 
 from drivesim.core.certificate import CYCLE_IS_FULL, FINE
 from drivesim.core.cycles import BEFORE, NUM_PLANES
-from drivesim.core.jit import kernel
-from drivesim.core.junctions import PATIENCE
-from drivesim.core.map import CROSSWALK, MAP, SIGNALS
+from drivesim.core.map import CROSSWALK, MAP
 from drivesim.core.memory import Frame
 from drivesim.core.options import OPTIONS
 from drivesim.core.refusals import FRAME, certify_level
-from drivesim.core.tick import tick
 from drivesim.core.world import WORLD
 from drivesim.levels.alphabet import class_name
 from drivesim.levels.building import Level, begun
@@ -82,7 +78,7 @@ def draw_level(dice: Random, controls: tuple[int, ...], num_egos: int = 0) -> tu
         return text, level
 
 
-def text_of(network: Any, places: list[tuple[int, int]], cars: list[str], facts: list[dict[str, Any]]) -> str:
+def text_of(network: Network, places: list[tuple[int, int]], cars: list[str], facts: list[dict[str, Any]]) -> str:
     """The text of a network with cars on places."""
     sheet, head = network.sheet, dict(network.head)
     for (row, col), name, about in zip(places, cars, facts, strict=False):
@@ -92,7 +88,7 @@ def text_of(network: Any, places: list[tuple[int, int]], cars: list[str], facts:
     text = sheet.text(head)
     for row, col in places:
         sheet.at(row, col).who = ""
-    return str(text)
+    return text
 
 
 class Batch:
@@ -110,14 +106,6 @@ class Batch:
         self.options["dawdle"] = round(dawdle * 65536)
         self.options["more_dawdle"] = [round(more * dawdle * 65536) for more in (0.5, 0.0, -0.5)]
 
-    @property
-    def bounds(self) -> np.ndarray:
-        """Ticks within which everybody has to move, (N,)."""
-        junctions = self.maps["junctions"]
-        cycles = 2 * (junctions["yellow"] + junctions["all_red"]) + junctions["green_0"] + junctions["green_1"]
-        longest = np.where(junctions["control"] == SIGNALS, cycles, 0).max(axis=1, initial=0)
-        return np.asarray(PATIENCE * (self.worlds["num_vehicles"] + 1) + 2 * longest, np.int64)
-
 
 def draw_batch(dice: Random, num_levels: int, controls: tuple[int, ...], num_egos: int = 0) -> Batch:
     """So many levels."""
@@ -125,29 +113,8 @@ def draw_batch(dice: Random, num_levels: int, controls: tuple[int, ...], num_ego
     return Batch([text for text, _ in drawn], [level for _, level in drawn], dice.choice((0.0, 0.1, 0.3)))
 
 
-@kernel
-def drive_all(argument, begin, end, ticks, bounds, notes, owners, faults, waits):
-    """Tick the worlds begin … end - 1, checking each tick; `faults` and the longest `waits` world by world."""
-    frame = open_frame(argument)
-    for i in range(begin, end):
-        map = frame.maps[i]
-        world = frame.worlds[i]
-        notes[MOVED, :] = world.tick
-        for _ in range(ticks):
-            remember(world, notes)
-            tick(map, world, frame.options[0], frame.actions, 0)
-            for k in range(world.num_vehicles):
-                waits[i] = max(waits[i], world.tick - notes[MOVED, k])
-            check_tick(map, world, notes, owners, bounds[i], 0, faults[i])
-
-
-def play(batch: Batch, ticks: int) -> tuple[np.ndarray, np.ndarray]:
-    """(faults (N, kinds), longest waits (N,)) of so many ticks, from speeds at which all can stop."""
+def start_moving(batch: Batch) -> None:
+    """Let all who are at rest begin as fast as they may, and still be able to stop."""
     frame = frame_of(batch.maps, batch.worlds, batch.options)
     for i in range(len(batch.worlds)):
         set_speeds(frame.argument, i)
-    notes, owners = notes_of(batch.worlds)
-    faults = np.zeros((len(batch.worlds), len(FAULTS)), np.int64)
-    waits = np.zeros(len(batch.worlds), np.int64)
-    drive_all(frame.argument, 0, len(batch.worlds), ticks, batch.bounds, notes, owners, faults, waits)
-    return faults, waits

@@ -21,6 +21,9 @@ STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 ONE_WAY, TWO_LANES, TWO_WAY, WITH_MEDIAN = "one way", "two lanes one way", "two ways", "two ways with a median"
 
 
+SHAPES = ((0, 1), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3))  # columns and rows of streets
+
+
 # --- the sheet on which a network is drawn ----------------------------------------------------------------------------
 @dataclass
 class Cell:
@@ -307,7 +310,9 @@ def decorate(network: Network, street: Street) -> None:
 
 def draw_network(dice: Random, controls: tuple[int, ...]) -> Network:
     """A network without destinations and vehicles."""
-    num_ups, num_acrosses = dice.choice(((0, 1), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3)))
+    num_ups, num_acrosses = dice.choice(
+        ((0, 1), (1, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 2), (3, 2), (2, 3), (3, 3))
+    )
     ups, cols = draw_streets(dice, True, num_ups)
     acrosses, rows = draw_streets(dice, False, num_acrosses)
     network = Network(dice, Sheet(rows, cols), ups, acrosses, controls)
@@ -364,5 +369,3 @@ def draw_destinations(network: Network) -> int:
         for row, col in dice.sample(lanes, dice.choice((1, 1, 2))):
             network.sheet.at(row, col).goals.add(goal)
     return num_goals
-
-
