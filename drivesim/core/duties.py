@@ -24,7 +24,7 @@ from drivesim.core.world import DRIVING, UNAWARE, occupant_of
 
 DUTY = 20  # cells
 LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
-LET_IN = 10  # ticks for which somebody counts as let in
+LET_IN = 10  # ticks of driving for which somebody counts as let in: in a jam for longer, or all jump the queue
 NEAR = 4  # cells behind a newcomer within which a follower is held up by him
 PASSED = 6  # cells ahead within which somebody who was let in is remembered
 

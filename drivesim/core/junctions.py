@@ -333,26 +333,22 @@ def hold_reach(map, world, k):
 def let_turns_lapse(map, world):
     """Take back what has been granted to traffic that has not entered, may no longer do so and can still stop.
 
-    Whoever is held back holds back those behind it, who come after it in turn.
+    Whoever is held back holds back those behind it, who come after it in turn; so does who has changed lane to before
+    somebody who has been let in.
     """
-    has_lapsed = False
-    for k in range(world.num_egos, world.num_vehicles):
-        vehicle = world.vehicles[k]
-        if vehicle.status == DRIVING and vehicle.may_enter != 0:
-            distance, entry = entry_ahead(map, world, k)
-            if distance >= braking_distance(vehicle.speed):
-                s = junction_ahead(map, entry, vehicle.heading)
-                is_over = map.junctions[s].control == SIGNALS and colour_for(map, world, s, vehicle.heading) != GREEN
-                if is_over or must_give_way(map, world, k, s, entry, True):
-                    withdraw(map, world, k)
-                    has_lapsed = True
+    has_lapsed = True
     while has_lapsed:
         has_lapsed = False
         for k in range(world.num_egos, world.num_vehicles):
             vehicle = world.vehicles[k]
             if vehicle.status == DRIVING and vehicle.may_enter != 0:
-                distance, _ = entry_ahead(map, world, k)
-                if distance >= 0 and not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+                distance, entry = entry_ahead(map, world, k)
+                if distance < braking_distance(vehicle.speed):
+                    continue
+                s = junction_ahead(map, entry, vehicle.heading)
+                is_over = map.junctions[s].control == SIGNALS and colour_for(map, world, s, vehicle.heading) != GREEN
+                is_behind = not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance)
+                if is_over or is_behind or must_give_way(map, world, k, s, entry, True):
                     withdraw(map, world, k)
                     has_lapsed = True
 

@@ -168,7 +168,7 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = 0
             if vehicle.status != DRIVING:
                 continue
-            vehicle.let_in -= vehicle.let_in > 0
+            vehicle.let_in -= (vehicle.let_in > 0) & (vehicle.speed > 0)
             if vehicle.destination >= 0:
                 plan_trip(map, world, k)
             vehicle.turn_now = turn_here(map, options, vehicle)

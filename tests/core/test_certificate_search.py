@@ -25,6 +25,7 @@ class Road:
         self.steps = map.steps.tolist()
         self.leads_to = map.leads_to.tolist()
         self.junction = map.junction.tolist()
+        self.slots = map.slots.tolist()  # cells of junctions and their exits
         self.num_cells = (int(map.rows) + 2) * int(map.width)
         ways = map.ways.tolist()
         marked = [ways[d * self.num_cells : (d + 1) * self.num_cells] for d in range(int(map.num_destinations))]
@@ -58,7 +59,7 @@ class Road:
             return []
         heading = [1, 2, 4, 8].index(here & 15)
         sides = [cell + self.steps[(heading + side) % 4] for side in (1, 3)]
-        return [side for side in sides if self.ground[side] & 127 == here and not self.junction[side]]
+        return [side for side in sides if self.ground[side] & 127 == here and not self.slots[side]]
 
 
 def aims_of(road, world, model):
