@@ -7,10 +7,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from records import frame_of, open_frame, rows_and_cols
 
+from drivesim.core.following import look
 from drivesim.core.jit import kernel
-from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, kind, map_dtype
+from drivesim.core.junctions import grant_junctions
+from drivesim.core.map import CROSSWALK, EAST, LANE, NO_CONTROL, NORTH, SOUTH, WEST, kind, map_dtype
 from drivesim.core.painting import open_portal, paint, set_size
-from drivesim.core.pedestrians import may_step_out, place_pedestrian
+from drivesim.core.pedestrians import LONGEST_REST, may_step_out, place_pedestrian
 from drivesim.core.tick import tick
 from drivesim.core.world import CROSSING, WAITING, place, world_dtype
 
@@ -19,6 +21,15 @@ def road_to_crosswalk(gap, speed):
     """A northbound road with the ego `gap` free cells before a crosswalk at which somebody waits."""
     rows = [". ^ ."] * 2 + [". = ."] + [". ^ ."] * gap + [". E ."]
     return from_ascii("\n".join(rows), E=Car(NORTH, speed), pedestrians=[(2, 0, EAST, WAITING)])
+
+
+ACROSS = {"=" + sign: (CROSSWALK, 1 << heading) for heading, sign in enumerate("^>v<")}
+JUNCTION = """
+    . . . ^ . . .
+    . c > ^> => > >
+    . . . ^ . . .
+"""
+FREE = {"row": 1, "col": 3, "height": 1, "width": 1, "control": NO_CONTROL}
 
 
 class TestSteppingOut:
@@ -55,8 +66,140 @@ class TestSteppingOut:
         situation = from_ascii(near_in_the_far_lane, E=Car(NORTH, 0), pedestrians=[(1, 0, EAST, WAITING)])
         assert not may_step_out(situation.map, situation.world, 0)
 
+    @pytest.mark.parametrize(("speed", "may"), [(0, False), (1, False), (2, True)])
+    def test_waits_for_an_ego_that_may_turn_onto_the_crosswalk(self, speed, may) -> None:
+        drawing = ". ^ . .\n. E =< .\n. ^ . ."
+        situation = from_ascii(drawing, ACROSS, E=Car(NORTH, speed, on="^>"), pedestrians=[(0, 2, SOUTH, WAITING)])
+        assert may_step_out(situation.map, situation.world, 0) == may
+
+    @pytest.mark.parametrize("speed", range(4))
+    def test_waits_for_an_ego_that_may_change_lane_onto_the_crosswalk(self, speed) -> None:
+        drawing = "\n".join([". . ^ ^ .", ". . ^ =^ .", ". . E ^ ."])
+        situation = from_ascii(drawing, ACROSS, E=Car(NORTH, speed), pedestrians=[(1, 4, WEST, WAITING)])
+        assert not may_step_out(situation.map, situation.world, 0)
+
+    @pytest.mark.parametrize("speed", range(6))
+    def test_leaves_traffic_room_to_stop_by_braking_by_one(self, speed) -> None:
+        needed = speed * (speed - 1) // 2
+        for gap in (needed, needed - 1):
+            rows = [". ^ ."] * 2 + [". =^ ."] + [". ^ ."] * max(gap, 0) + [". a ."]
+            people = [(2, 0, EAST, WAITING)]
+            situation = from_ascii("\n".join(rows), ACROSS, a=Car(NORTH, speed), pedestrians=people)
+            if gap >= 0:
+                assert may_step_out(situation.map, situation.world, 0) == (gap == needed)
+
+    def test_does_not_step_onto_cells_that_traffic_has_reserved(self) -> None:
+        """c has been let into the junction, and the crosswalk behind it is part of its way."""
+        situation = from_ascii(
+            JUNCTION, ACROSS, signals=[FREE], c=Car(EAST, 1, 1), pedestrians=[(0, 4, SOUTH, WAITING)]
+        )
+        situation.play()
+        assert situation.vehicle("c").may_enter == 1
+        assert not may_step_out(situation.map, situation.world, 0)
+        situation.hold("c")
+        assert may_step_out(situation.map, situation.world, 0)
+
+    def test_does_not_join_others_who_cross_while_a_car_waits_for_them(self) -> None:
+        people = [(1, 2, EAST, CROSSING), (1, 0, EAST, WAITING)]
+        for car, may in (("a", False), ("^", True)):
+            cars = {"a": Car(NORTH, 0)} if car == "a" else {}
+            drawing = f". ^ ^ .\n. =^ =^ .\n. {car} ^ ."
+            situation = from_ascii(drawing, ACROSS, pedestrians=people, **cars)
+            assert may_step_out(situation.map, situation.world, 1) == may
+
+
+class TestPatience:
+    DRAWING = "\n".join([". ^ ."] * 3 + [". =^ ."] + [". ^ ."] * 3 + [". a ."] + [". ^ ."])
+
+    @pytest.mark.parametrize(("speed", "stops"), [(1, True), (2, True), (3, True), (4, False), (5, False)])
+    def test_who_has_run_out_of_it_is_waited_for_by_whoever_can_stop_by_braking_by_one(self, speed, stops) -> None:
+        """Three cells are free before the crosswalk: v (v - 1) / 2 takes a car to stop."""
+        for waited, may_stop in ((20, False), (21, stops)):
+            situation = from_ascii(
+                self.DRAWING, ACROSS, a=Car(NORTH, speed, 5), pedestrians=[(3, 0, WEST, WAITING)], is_periodic=False
+            )
+            situation.world.people[0].heading = EAST
+            situation.world.people[0].waited = waited
+            _, room, _ = look(situation.map, situation.world, 0, situation.vehicle("a").cell, 6)
+            assert (room == 3) == may_stop
+
+    def test_time_counts_only_while_nobody_else_crosses(self) -> None:
+        people = [(1, 1, EAST, CROSSING), (1, 0, EAST, WAITING)]
+        situation = from_ascii(". ^ ^ .\n. =^ =^ .\n. E ^ .", ACROSS, E=Car(NORTH), pedestrians=people)
+        situation.world.people[0].rest = 2
+        situation.world.people[1].waited = 5
+        counts = []
+        for _ in range(7):
+            situation.play(IDLE)
+            counts.append(int(situation.world.people[1].waited))
+        assert counts == [5, 5, 5, 5, 6, 7, 8]
+
+    def test_a_junction_is_entered_only_when_its_crosswalks_are_free_and_nobody_has_waited_longer(self) -> None:
+        for status, waited, asked_at, is_let_in in (
+            (CROSSING, 0, -1, False),
+            (WAITING, 0, -1, True),
+            (WAITING, 30, -1, False),
+            (WAITING, 30, -40, True),
+            (WAITING, 30, -25, False),
+        ):
+            at = (1, 4) if status == CROSSING else (0, 4)
+            people = [(*at, SOUTH, status, 20, 0)]
+            situation = from_ascii(JUNCTION, ACROSS, signals=[FREE], c=Car(EAST, 0, 1), pedestrians=people)
+            situation.world.people[0].waited = waited
+            situation.world.people[0].rest = 9
+            situation.world.tick = 60
+            situation.vehicle("c").asked_at = 60 + asked_at if asked_at < -1 else -1
+            grant_junctions(situation.map, situation.world, situation.options[0])
+            assert situation.vehicle("c").may_enter == is_let_in
+
 
 class TestCrossing:
+    @pytest.mark.parametrize("hesitates", [0, 1])
+    def test_who_hesitates_stands_still_now_and_then_and_others_never(self, hesitates) -> None:
+        drawing = ". " + "^ " * 12 + ".\n. " + "=^ " * 12 + ".\n. " + "^ " * 12 + "."
+        situation = from_ascii(drawing, ACROSS, pedestrians=[(1, 0, EAST, CROSSING, 20, hesitates)])
+        ticks, longest, still = 0, 0, 0
+        while situation.world.people[0].status == CROSSING:
+            before = int(situation.world.people[0].cell)
+            situation.play()
+            moved = int(situation.world.people[0].cell) - before
+            assert moved in (0, 1)
+            still = 0 if moved else still + 1
+            longest, ticks = max(longest, still), ticks + 1
+        if hesitates:
+            assert 13 < ticks <= 13 + 12 * LONGEST_REST
+            assert 0 < longest <= LONGEST_REST
+        else:
+            assert ticks == 13
+
+    def test_nobody_walks_into_a_taken_cell(self) -> None:
+        situation = from_ascii(
+            ". ^ ^ .\n. =^ E .\n. ^ ^ .", ACROSS, E=Car(NORTH, on="=^"), pedestrians=[(1, 1, EAST, CROSSING)]
+        )
+        for _ in range(4):
+            situation.play(IDLE)
+            assert situation.world.people[0].cell == situation.cell(1, 1)
+        situation.play(FASTER)
+        assert situation.world.people[0].cell == situation.cell(1, 2)
+
+    def test_nobody_leaves_the_map(self) -> None:
+        situation = from_ascii("^ ^\n=^ =^\n^ ^", ACROSS, pedestrians=[(1, 1, EAST, CROSSING)])
+        situation.play()
+        pedestrian = situation.world.people[0]
+        assert (pedestrian.cell, pedestrian.status, pedestrian.heading) == (situation.cell(1, 1), WAITING, WEST)
+
+    @pytest.mark.parametrize("depth", [1, 2])
+    @pytest.mark.parametrize("speed", [1, 2, 3])
+    def test_who_cannot_get_over_without_stopping_on_it_waits_before_it(self, speed, depth) -> None:
+        """b stands right behind the crosswalk; somebody far away waits there."""
+        rows = ["b", *["=^"] * depth, *["^"] * 5, "a"]
+        drawing = "\n".join(f". {word} ." for word in rows)
+        people = [(1, 0, WEST, WAITING)]
+        situation = from_ascii(drawing, ACROSS, a=Car(NORTH, speed, 5), b=Car(NORTH, 0, 0), pedestrians=people)
+        for _ in range(12):
+            situation.play()
+        assert situation.at("a") == (depth + 1, 1)
+
     def test_goes_one_cell_per_tick_and_waits_on_the_other_side(self) -> None:
         situation = from_ascii(". ^ ^ .\n. = = .\n. ^ ^ .", pedestrians=[(1, 0, EAST, CROSSING)])
         seen = []
