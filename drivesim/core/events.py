@@ -24,7 +24,6 @@ from drivesim.core.event_table import (
 )
 from drivesim.core.following import braking_distance, is_safe
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     ALL_WAY_STOP,
     CROSSWALK,
@@ -48,6 +47,7 @@ from drivesim.core.map import (
     next_cell_for_ego,
 )
 from drivesim.core.reservations import cells_to_entry
+from drivesim.core.signals import colour_for
 from drivesim.core.world import (
     ARRIVED,
     CRASHED,

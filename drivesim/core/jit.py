@@ -13,12 +13,28 @@ from typing import Any, TypeVar
 import numba
 from numba import types
 
-from drivesim.core.compiler import LinkedCompiler, LoopCompiler
 from drivesim.core.kernel_cache import KernelCache, source_digest
 
 __all__ = ["kernel", "source_digest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+KNOWN = (0, 68)  # the numba whose inside `drivesim.core.compiler` was written for
+
+
+def pipelines(version: tuple[int, int]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What numba is to compile loops with, and what they call; nothing with versions that `core.compiler` may not fit.
+
+    Numba's own pipeline computes the same and takes longer.
+    """
+    if version != KNOWN:
+        return {}, {}
+    from drivesim.core.compiler import LinkedCompiler, LoopCompiler
+
+    return {"pipeline_class": LoopCompiler}, {"pipeline_class": LinkedCompiler}
+
+
+_OF_LOOPS, _OF_CALLED = pipelines(numba.version_info.short)
 
 
 def _widened(argument: Any) -> Any:
@@ -48,9 +64,9 @@ def kernel(function: F) -> F:
     if numba.config.DISABLE_JIT:
         return function
     options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    dispatcher: Any = numba.njit(**options, pipeline_class=LoopCompiler)(function)
+    dispatcher: Any = numba.njit(**options, **_OF_LOOPS)(function)
     dispatcher._cache = KernelCache(function)
-    linked = numba.njit(**options, no_cpython_wrapper=True, pipeline_class=LinkedCompiler)(function)
+    linked = numba.njit(**options, no_cpython_wrapper=True, **_OF_CALLED)(function)
     _link_into_others(dispatcher, linked)
     compiled: F = dispatcher
     return compiled

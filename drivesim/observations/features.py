@@ -10,7 +10,6 @@ from gymnasium import spaces
 
 from drivesim.core.crosswalks import is_crossed
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     CROSSWALK,
     EDGE,
@@ -35,6 +34,7 @@ from drivesim.core.map import (
 )
 from drivesim.core.outlook import TURN_SIGHT, entry_in_sight, has_turn, next_turn
 from drivesim.core.reservations import cells_to_entry, destination_of
+from drivesim.core.signals import colour_for
 from drivesim.core.world import DRIVING, occupant_of
 from drivesim.observations.encoder import Encoder, Window
 

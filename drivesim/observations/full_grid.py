@@ -21,7 +21,6 @@ import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     LANE,
     LEFT_SIDE,
@@ -37,6 +36,7 @@ from drivesim.core.map import (
     row_of,
 )
 from drivesim.core.outlook import TURN_SIGHT, entry_in_sight, has_turn, next_turn
+from drivesim.core.signals import colour_for
 from drivesim.core.world import CROSSING, DRIVING
 from drivesim.observations.encoder import Encoder, Window
 from drivesim.observations.grid import shown_planes
