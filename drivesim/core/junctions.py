@@ -11,12 +11,10 @@ way that are free. Standing at the entry it asks as everybody does, and keeps it
 Junctions that touch are passed as one, under the control of the first.
 """
 
-from drivesim.core.crosswalks import is_crossed, is_waited_for
 from drivesim.core.following import braking_distance
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     ALL_WAY_STOP,
-    CROSSWALK,
     EAST,
     EDGE,
     LEFT_SIDE,
@@ -27,12 +25,10 @@ from drivesim.core.map import (
     WEST,
     YIELD,
     col_of,
-    is_with_junction,
     junction_ahead,
     junction_of,
     kind,
     next_cell,
-    onward,
     row_of,
     turned,
     way_from,
@@ -49,6 +45,7 @@ from drivesim.core.reservations import (
     is_first_at_entry,
     is_taken,
     let_in,
+    people_go_first,
     ticks_to_pass,
 )
 from drivesim.core.signals import colour_for
@@ -135,25 +132,6 @@ def is_open(map, world, k, s, entry):
 
 
 @kernel
-def people_go_first(map, world, k, entry):
-    """Whether somebody is on a crosswalk that vehicle k, which has asked, passes with its junction, or goes before k.
-
-    Who has run out of patience goes before those who have not, and of two who have, who has waited longer.
-    """
-    heading = world.vehicles[k].heading
-    waited = world.tick - world.vehicles[k].asked_at if has_waited(world, k) else 0
-    cell = next_cell(map, entry, heading)
-    for _ in range(map.num_slots):
-        if not is_with_junction(map, cell):
-            break
-        if kind(map, cell) == CROSSWALK:
-            if is_crossed(map, world, cell) or is_waited_for(map, world, cell, waited):
-                return True
-        cell, heading = onward(map, destination_of(world, k), cell, heading)
-    return False
-
-
-@kernel
 def may_be_granted(map, world, k, entry, are_noted):
     """Whether vehicle k could have its way through the junction behind an entry now.
 
@@ -166,7 +144,8 @@ def may_be_granted(map, world, k, entry, are_noted):
         return False
     if not has_room_behind(map, world, entry, vehicle.heading, destination_of(world, k), 1):
         return False
-    if world.num_people > 0 and people_go_first(map, world, k, entry):
+    waited = world.tick - vehicle.asked_at if has_waited(world, k) else 0
+    if world.num_people > 0 and people_go_first(map, world, k, entry, waited):
         return False
     if is_taken(map, world, k, entry):
         return False

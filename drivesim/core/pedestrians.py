@@ -226,7 +226,7 @@ def move_pedestrians(map, world):
     for p in range(world.num_people):
         pedestrian = world.people[p]
         if pedestrian.waited == STEPS_OUT:
-            pedestrian.waited = 0
+            pedestrian.waited = pedestrian.rest = 0
             pedestrian.status = CROSSING
         if pedestrian.status == CROSSING:
             walk(map, world, p)

@@ -4,6 +4,7 @@ A way leads from an entry through the junction's cells, and through crosswalks d
 first cell behind: the exit. Who holds what is `world.held`, by `map.slots`.
 """
 
+from drivesim.core.crosswalks import is_crossed, is_waited_for
 from drivesim.core.following import reach_of
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
@@ -180,6 +181,25 @@ def is_taken(map, world, k, entry):
     if is_held_by_others(map, world, k, first):
         return True
     return num_ahead > 0 and not has_room_behind(map, world, entry, heading, destination_of(world, k), num_ahead + 1)
+
+
+@kernel
+def people_go_first(map, world, k, entry, waited):
+    """Whether somebody is on a crosswalk that vehicle k, which asks, passes with its junction, or goes before k.
+
+    Who has run out of patience goes before those who have not, and of two who have, who has waited longer: `waited`
+    ticks for k, 0 if it still has patience.
+    """
+    heading = world.vehicles[k].heading
+    cell = next_cell(map, entry, heading)
+    for _ in range(map.num_slots):
+        if not is_with_junction(map, cell):
+            break
+        if kind(map, cell) == CROSSWALK:
+            if is_crossed(map, world, cell) or is_waited_for(map, world, cell, waited):
+                return True
+        cell, heading = onward(map, destination_of(world, k), cell, heading)
+    return False
 
 
 @kernel

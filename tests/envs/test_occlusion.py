@@ -153,13 +153,14 @@ def test_in_the_whole_map_exactly_the_hidden_cell_changes_to_what_lies_under_it(
     empty = state
     for k in range(1, int(state.world["num_vehicles"])):
         empty = removed(empty, k)
+    empty.world["people"]["status"] = NOBODY
     go_to(env, empty)
     ground = env.observe()
     for cell, obs in seen.items():
         changed = {(row, col) for row, col in np.argwhere(obs != whole).tolist()}
         assert changed - {ego_cell(env)} == {cell}  # without somebody, or a junction, it may be the ego's turn
         if whole[cell] != ground[cell]:
-            assert obs[cell] == ground[cell], "a vehicle: the empty road is seen"
+            assert obs[cell] == ground[cell], "a vehicle or somebody on foot: the empty road is seen"
         elif whole[cell] == OBSTACLE:
             lane = SHOULDER_CODE if cell[1] == whole.shape[1] - 2 else NORTHBOUND
             assert obs[cell] == {AUTODRIVE: OPEN_GROUND, OBSTACLES: lane}[env_id]
