@@ -18,6 +18,8 @@ from drivesim.core.options import OPTIONS
 from drivesim.core.painting import open_portal, paint, set_size
 from drivesim.core.refusals import cycle_of, describe, place_of, refusals
 from drivesim.core.world import UNAWARE, place, world_dtype
+from drivesim.levels.text import LevelError, read
+from drivesim.levels.text import certify as certify_text
 from drivesim.registry import ENTRIES, scenario_of
 
 BLIND = {"driver_model": UNAWARE}
@@ -60,6 +62,25 @@ def test_a_lane_that_ends_beside_another_one_is_fine() -> None:
     assert answer(from_ascii(drawing, a=Car(EAST), b=Car(EAST), is_periodic=True))[0] == laws.FINE
     apart = drawing.replace("> > b > > >", "> > b # > >")
     assert answer(from_ascii(apart, a=Car(EAST), b=Car(EAST), is_periodic=True))[:2] == (laws.NO_WAY_ON, (1, 3))
+
+
+# The lower lane leads to G no more than by a change of lane, which nobody makes at the exit of a junction.
+LANE_THAT_ENDS = """
+a.destination = 0
+junction1.control = "none"
+
+.   v    .   .  .   .
+>   *>v  >   >  >G0 @>
+>a0 *>v  >   .  .   .
+.   v    .   .  .   .
+"""
+
+
+def test_a_lane_that_ends_beside_the_exit_of_a_junction_is_refused_for_nobody_changes_lane_there() -> None:
+    with pytest.raises(LevelError, match=r"from \(2, 2\) no way leads on"):
+        certify_text(read(LANE_THAT_ENDS), LANE_THAT_ENDS)
+    longer = LANE_THAT_ENDS.replace("*>v  >   .", "*>v  >   >")
+    certify_text(read(longer), longer)
 
 
 def test_a_full_ring_is_refused_and_named_and_one_place_less_is_enough() -> None:

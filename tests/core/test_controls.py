@@ -271,3 +271,14 @@ def test_whoever_has_been_let_in_keeps_its_way_also_on_a_crosswalk_far_from_the_
         situation.play()
         order += [name for name in situation.names if situation.at(name) == (2, 4) and name not in order]
     assert order == ["e", "f", "c"]
+
+
+@pytest.mark.parametrize("control", [SIGNALS, ALL_WAY_STOP, YIELD, NO_CONTROL])
+def test_who_has_been_let_in_gives_its_turn_back_to_somebody_who_has_changed_lane_to_before_it(control) -> None:
+    """c would hold for ever what e needs, who stands between c and the entry."""
+    drawing = CROSSROADS.replace("> > c >", "> > c e").replace(" d ", " < ").replace(" a ", " ^ ").replace(" b ", " v ")
+    timing = {"green_0": 5, "green_1": 20, "yellow": 3, "all_red": 2, "cycle_start": 10} if control == SIGNALS else {}
+    box = {**BOX, "control": control, "ranks": (0, 1, 0, 1), **timing}
+    situation = from_ascii(drawing, signals=[box], is_periodic=True, c=Car(EAST, 0, 2), e=Car(EAST, 0, 2))
+    situation.hold("c", (5, 4), (5, 5), (5, 6))
+    assert entries(situation, 12) == ["e", "c"]

@@ -9,17 +9,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from levels import levels
 from network_traffic import Batch, draw_batch, start_moving
+from road_networks import CONTROLS, Network, draw_network, gates
 from roads import driven_by_world
 from wild import driven_wildly
 
 from drivesim.core.junctions import PATIENCE
-from drivesim.core.map import ALL_WAY_STOP, NO_CONTROL, SIGNALS, YIELD
+from drivesim.core.map import EAST, SIGNALS, WEST, turned
 from drivesim.core.world import ABSENT, DRIVING, leave
 from drivesim.registry import ENTRIES, scenario_of
 
 MANY = 10_000_000  # vehicle-ticks
 FEW = 1_000_000  # in every run
-CONTROLS = (SIGNALS, ALL_WAY_STOP, YIELD, NO_CONTROL)
+KINDS = [("junction", 3), ("junction", 4), ("roundabout", 3), ("roundabout", 4), ("roundabout", 5)]  # and their arms
 LEVELS, TICKS = 20, 2500  # of a batch: some 300,000 vehicle-ticks
 dice = st.integers(0, 2**64).map(Random)
 """They throw all choices of a batch: drawing each of them by itself would take longer than driving."""
@@ -52,7 +53,7 @@ def drive_networks(num_batches: int) -> int:
     @given(dice=dice)
     def drive(dice: Random) -> None:
         nonlocal vehicle_ticks
-        batch = draw_batch(dice, LEVELS, CONTROLS)
+        batch = draw_batch(dice, LEVELS, tuple(CONTROLS))
         start_moving(batch)
         patience = bounds(batch.maps, batch.worlds)
         _, faults = driven_by_world(batch.maps, batch.worlds, batch.options, TICKS, patience)
@@ -71,7 +72,7 @@ def drive_wildly(num_batches: int) -> int:
     @given(dice=dice)
     def drive(dice: Random) -> None:
         nonlocal vehicle_ticks
-        batch = draw_batch(dice, LEVELS, CONTROLS, num_egos=dice.randint(1, 3))
+        batch = draw_batch(dice, LEVELS, tuple(CONTROLS), num_egos=dice.randint(1, 3))
         meetings, ticks = driven_wildly(batch.maps, batch.worlds, batch.options, TICKS)
         check(batch, np.array([[count] for count in meetings]))
         vehicle_ticks += ticks
@@ -96,6 +97,35 @@ def test_no_two_traffic_vehicles_of_any_network_share_a_cell_whatever_egos_do() 
 @pytest.mark.slow
 def test_no_two_traffic_vehicles_of_any_network_share_a_cell_in_ten_million_vehicle_ticks() -> None:
     assert drive_wildly(80) > MANY
+
+
+def arms(network: Network, box: tuple[int, int, int, int, bool]) -> int:
+    """How many streets lead to or from a junction: the lanes of one are two cells apart at most."""
+    found = []
+    for _, (row, col), outward in gates(network.sheet, box):
+        if network.sheet.at(row, col).headings & {outward, turned(outward, 2)}:
+            along = row if outward in (EAST, WEST) else col
+            if not found or found[-1][0] != outward or along - found[-1][1] > 2:
+                found.append((outward, along))
+            else:
+                found[-1] = (outward, along)
+    return len(found)
+
+
+def test_networks_have_every_kind_of_road() -> None:
+    seen = set()
+    for seed in range(300):
+        network = draw_network(Random(seed), tuple(CONTROLS))
+        for number, box in enumerate(network.boxes, 1):
+            kind = "roundabout" if box[4] else "junction"
+            seen.add((kind, arms(network, box), network.head[f"junction{number}.control"]))
+        for cell in (cell for line in network.sheet.cells for cell in line):
+            facts = (("walker", cell.who), ("crosswalk", cell.mark == "="))
+            facts += (("bend", len(cell.headings) == 2 and not cell.junction),)
+            seen |= {name for name, is_there in facts if is_there}
+        seen |= {name for name, is_there in (("ramp", network.ramps), ("ring", not network.boxes)) if is_there}
+    wanted = {(kind, count, f'"{control}"') for control in CONTROLS.values() for kind, count in KINDS}
+    assert seen >= wanted | {"walker", "crosswalk", "bend", "ramp", "ring"}
 
 
 def drive_levels(scenario: str, difficulty: str, vehicle_ticks: int) -> int:
