@@ -217,5 +217,5 @@ def test_the_certificate_finds_what_a_slow_search_finds(level) -> None:
     assert (reason in faults) if faults else reason == laws.FINE
     if faults == {laws.CYCLE_IS_FULL}:
         cycle = cycle_of(map, cell, scratch)
-        assert sum(Road(map).stores(situation.cell(*where)) for where in cycle) == storage
+        assert sum(Road(map).stores(cell) for cell in cycle) == storage
     event(REASONS[reason])
