@@ -88,14 +88,16 @@ def follower_of(map, world, cell, heading, distance):
 @kernel
 def is_others_turn(map, world, cell, heading):
     """Whether somebody was just let in ahead of a cell, and who let him in is close behind it."""
-    if follower_of(map, world, cell, heading, NEAR) < world.num_egos:
+    follower = follower_of(map, world, cell, heading, NEAR)
+    if follower < world.num_egos:
         return False
     for _ in range(PASSED):
         cell = next_cell(map, cell, heading)
         if not allows(map, cell, heading):
             return False
         if world.occupants[cell] != 0:
-            return world.vehicles[occupant_of(world, cell)].let_in > 0
+            leader = occupant_of(world, cell)  # in a small ring the follower himself, who let nobody in
+            return leader != follower and world.vehicles[leader].let_in > 0
     return False
 
 
