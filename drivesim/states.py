@@ -200,6 +200,8 @@ def check_maps(maps: Array, model: Array) -> None:
     require(maps["ways"] & WAY <= 4, "ways", "the way of one of four headings or none")
     require_ranges(maps, {"passing": (0, ALL_HEADINGS)})
     require_ranges(maps["goals"], GOAL_RANGES)
+    has_heading = model["goals"]["heading"] != 0  # else observations have no place for one
+    require((maps["goals"]["heading"] == 0) | has_heading, "heading", "0 where goals have no heading")
     num_cells = len(border)  # records of given levels have room for the largest
     passing = maps["passing"][:, :num_cells] != 0
     require(maps["num_passing"] == np.count_nonzero(passing, axis=1), "num_passing")
