@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from drivesim.registry import ENTRIES, IDS
+from drivesim.registry import ENTRIES, IDS, is_registered
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         list_environments()
         return 0
     for env_id in given.ids:
-        if env_id not in IDS:
-            warming.error(f"ID must be one of {', '.join(IDS)}, got {env_id!r}")
+        if not is_registered(env_id):
+            warming.error(f"ID must be one of {', '.join(IDS)}, or my_module:ID of a module's own, got {env_id!r}")
     from drivesim.warm import warm
 
     try:

@@ -18,6 +18,7 @@ from drivesim.core.world import KRAUSS, NASCH, UNAWARE
 from drivesim.levels.library import Library, canonical_texts, library_of
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import Encoder
+from drivesim.observations.grid import places_of_planes
 from drivesim.registry import entry_of, scenario_of
 from drivesim.scenarios.scenario import ACTIONS_WITHOUT_IDLE, LevelConfig, Scenario
 
@@ -280,6 +281,8 @@ class EnvConfig:
         record["behind"] = scenario.window.behind
         record["rows"], record["cols"] = self.map_shape
         record["beside"] = scenario.window.beside
+        places = places_of_planes(scenario.window)
+        record["planes"][: len(places)] = places
         weights = asdict(self.reward_weights)
         paid = [price.name for price in PRICES if self.reward in price.heads]
         options["weights"]["terms"][0] = [weights[name] if name in paid else 0.0 for name in TERMS]

@@ -46,7 +46,7 @@ def bindings_of(scenario: str, observation: str) -> Bindings:
     return Bindings(
         lay=batch.LAY.address_of(road.lay) if road.generates_levels() else 0,
         populate=batch.POPULATE.address_of(road.populate) if road.generates_levels() else 0,
-        encode=batch.ENCODE.address_of(encoder.encode, *encoder_arguments),
+        encode=batch.ENCODE.address_of(encoder.encode_for(road.window), *encoder_arguments),
     )
 
 

@@ -108,6 +108,17 @@ def entry_of_id(env_id: str) -> Entry:
     raise ValueError(f"env_id must be one of {list(ids())}, got {env_id!r}")
 
 
+def is_registered(env_id: str) -> bool:
+    """Whether there is such an id; for `my_module:ID` the module is imported first, as `gym.make` does."""
+    module, _, own_id = env_id.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            return False
+    return own_id in ids()
+
+
 def scenario_of(name: str) -> type[Scenario]:
     """The scenario class of a name; importing it loads the kernels.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from drivesim.core.following import STALE
 from drivesim.core.map import ALL_HEADINGS, CHANGE_LEFT, CHANGE_RIGHT, EDGE, IS_DESTINATION, PORTAL, WAY
+from drivesim.core.pedestrians import LONGEST_REST
 from drivesim.core.world import (
     ABSENT,
     CALM,
@@ -79,7 +80,14 @@ RANGES = {
         "has_arrived": (0, 1),
         "num_trips": (0, 2**30 - 1),
     },
-    "people": {"heading": (0, 3), "status": (NOBODY, CROSSING)},
+    "people": {
+        "heading": (0, 3),
+        "status": (NOBODY, CROSSING),
+        "patience": (0, 2**30),
+        "hesitates": (0, 1),
+        "waited": (0, 2**30),
+        "rest": (0, LONGEST_REST),
+    },
     "egos": {
         "drive": (GOING, WAS_TOLD),
         "route_length": (1, LARGEST),
@@ -192,6 +200,8 @@ def check_maps(maps: Array, model: Array) -> None:
     require(maps["ways"] & WAY <= 4, "ways", "the way of one of four headings or none")
     require_ranges(maps, {"passing": (0, ALL_HEADINGS)})
     require_ranges(maps["goals"], GOAL_RANGES)
+    has_heading = model["goals"]["heading"] != 0  # else observations have no place for one
+    require((maps["goals"]["heading"] == 0) | has_heading, "heading", "0 where goals have no heading")
     num_cells = len(border)  # records of given levels have room for the largest
     passing = maps["passing"][:, :num_cells] != 0
     require(maps["num_passing"] == np.count_nonzero(passing, axis=1), "num_passing")
@@ -212,9 +222,13 @@ def check_maps(maps: Array, model: Array) -> None:
     for destination in range(num_ways(model)):
         ways = maps["ways"][:, destination * num_cells + inside] & WAY
         map_of, n = np.nonzero(ways)
-        ahead = cells_ahead(maps, map_of, inside[n], ways[map_of, n] - 1)
+        heading = ways[map_of, n] - 1
+        ahead = cells_ahead(maps, map_of, inside[n], heading)
+        # The road may end there, if there is more of it beside.
+        is_end = maps["stays"][map_of, destination * num_cells + inside[n]] == 0
+        is_end &= ground[map_of, inside[n]] >> heading & 1 != 0
         leaves = np.zeros(ways.shape, np.bool_)
-        leaves[map_of, n] = border[ahead]
+        leaves[map_of, n] = border[ahead] & ~is_end
         require(~leaves, "ways", "those of cells of the map to each other")
 
 

@@ -138,6 +138,7 @@ def facts(entry: Entry) -> str:
         env = gym.make(entry.id, observation=name)
         rows.append((f'space of `"{name}"`', f"`{env.observation_space}`"))
         env.close()
+    rows.append(('planes of `"grid"`', ", ".join(f"`{plane}`" for plane in grid.shown_planes(scenario.window))))
     rows.append(("time limit", f"{entry.max_episode_steps} steps"))
     rows.append(("reward threshold", f"{entry.reward_threshold:g}"))
     return table([("", ""), *rows])

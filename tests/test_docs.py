@@ -153,7 +153,7 @@ def test_every_name_of_a_feature_is_explained() -> None:
     text = text.partition("<!-- /features -->")[2].partition('## `"full_grid"`')[0]
     names = {name.rpartition("/")[2] for name in FEATURES if not name.startswith(("around/", "bend_"))}
     assert names <= first_cells(text)
-    assert first_cells(text) - names == {"line", "oncoming", "crosswalk"}  # groups
+    assert first_cells(text) - names == {"control", "crosswalk"}  # groups
 
 
 def listings() -> list[tuple[str, str]]:

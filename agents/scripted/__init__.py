@@ -22,6 +22,7 @@ from agents.scripted.highway import HighwayDriver
 from agents.scripted.intersection import IntersectionDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
 from agents.scripted.road import RoadDriver
+from drivesim.observations.grid import shown_planes
 from drivesim.registry import entry_of, scenario_of
 
 __all__ = ["SCENARIOS", "ScriptedDriver", "make_never_steering", "make_scripted"]
@@ -38,7 +39,7 @@ class ScriptedDriver(Protocol):
         """Returns the actions (B,) for a batch of observations (B, *obs_shape)."""
 
 
-_DRIVERS: dict[str, Callable[[int], ScriptedDriver]] = {
+_DRIVERS: dict[str, Callable[[tuple[str, ...], int], ScriptedDriver]] = {
     "Autodrive": FieldDriver,
     "LaneKeep": partial(RoadDriver, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0),
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
@@ -46,7 +47,7 @@ _DRIVERS: dict[str, Callable[[int], ScriptedDriver]] = {
     "Intersection": IntersectionDriver,
     "Custom": IntersectionDriver,
 }
-"""What makes a driver from its fastest speed, by scenario."""
+"""What makes a driver from the planes that it is shown and its fastest speed, by scenario."""
 SCENARIOS = tuple(_DRIVERS)
 """Names of those that have a rule-based driver."""
 
@@ -64,7 +65,7 @@ def make_scripted(env_id: str, max_speed: int | None = None) -> ScriptedDriver:
         if max_speed < 1:
             raise ValueError(f"max_speed must be at least 1, got {max_speed}")
         top_speed = min(top_speed, max_speed)
-    return _DRIVERS[name](top_speed)
+    return _DRIVERS[name](shown_planes(scenario_of(name).window), top_speed)
 
 
 def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDriver:
@@ -77,7 +78,8 @@ def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDrive
     name = _scenario_name(env_id)
     if name == "Autodrive":
         return StraightFieldDriver(reckless=reckless)
-    return StraightDriver(scenario_of(name).speed_limit, reckless=reckless)
+    scenario = scenario_of(name)
+    return StraightDriver(shown_planes(scenario.window), scenario.speed_limit, reckless=reckless)
 
 
 def _scenario_name(env_id: str) -> str:

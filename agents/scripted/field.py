@@ -29,8 +29,8 @@ class FieldDriver:
 
     observation = "full_grid"
 
-    def __init__(self, top_speed: int = 2) -> None:
-        """Sets the fastest speed, 1 or 2 cells per tick."""
+    def __init__(self, planes: tuple[str, ...] = (), top_speed: int = 2) -> None:
+        """Sets the fastest speed, 1 or 2 cells per tick; it is shown codes, and no planes."""
         self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.scripted.window import ahead, behind, follow_speed, leader, own_speed, room_to, speed_action
+from agents.scripted.window import View, ahead, behind, follow_speed, leader, own_speed, room_to, speed_action
 from drivesim import Action
 
 __all__ = ["HighwayDriver"]
@@ -29,20 +29,22 @@ class HighwayDriver:
 
     observation = "grid"
 
-    def __init__(self, top_speed: int = 5) -> None:
-        """Sets the fastest speed, cells per tick."""
+    def __init__(self, planes: tuple[str, ...], top_speed: int = 5) -> None:
+        """Sets the planes that it is shown and the fastest speed, cells per tick."""
+        self.planes = planes
         self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns an action for every env of the batch."""
         own = obs.shape[3] // 2
-        speed = own_speed(obs)
-        vehicles = ahead(obs, "vehicle")
+        view = View(obs, self.planes)
+        speed = own_speed(view)
+        vehicles = ahead(view, "vehicle")
         gap, leader_speed = leader(vehicles, FREE)  # (B, width), as all of the following
         room = room_to(gap, leader_speed)
-        gap_behind, speed_behind = leader(behind(obs, "vehicle"), FREE)
+        gap_behind, speed_behind = leader(behind(view, "vehicle"), FREE)
         room_behind = room_to(gap_behind, speed[:, None])
-        is_lane = ahead(obs, "road")[:, 0] > 0
+        is_lane = ahead(view, "road")[:, 0] > 0
 
         can_enter = is_lane & (vehicles[:, 0] == 0) & (speed > 0)[:, None]
         can_enter &= (speed * (speed + 1) // 2)[:, None] <= room

@@ -1,4 +1,4 @@
-"""Intersection and Custom: follow the route, stop at red and for pedestrians, enter a clear junction, turn."""
+"""Intersection and Custom: follow the route, enter a junction when it is my turn, stop for pedestrians, turn."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from agents.scripted.window import (
     AHEAD,
-    RED,
     SAME_HEADING,
-    TOWARDS_ME,
-    YELLOW,
+    View,
     ahead,
     at,
     follow_speed,
@@ -20,57 +18,53 @@ from agents.scripted.window import (
     own_speed,
     room_to,
     speed_action,
-    vehicle_speed,
 )
 from drivesim import Action
 
 __all__ = ["IntersectionDriver"]
 
 FAR = 99  # cells: further than anything that is seen
-GREEN = 128  # value of the plane `signal` on a stop line for me that shows green
+LINE = 80  # least value of the plane `signal` on a stop line for me
 CROSSWALK = 32  # on a crosswalk
 CROSSING = 255  # value of the plane `pedestrian`
 ROUTE_STEP = 8  # by which the plane `route` grows with every move saved
 
 
 class IntersectionDriver:
-    """Drives to the turn as if a standing car were in its way, and to a closed stop line too.
+    """Drives to the turn as if a standing car were in its way, and to the stop line of a junction too.
 
-    1. The line is closed at red; at yellow, if the ego can still stop; while somebody stands on the way or comes to
-       cross it; and while the exit is not free.
-    2. Who turns left enters only from the line, not while an oncoming car leaves its own, and then waits in the
-       junction until none comes: no other is let in as long as the ego is there.
-    3. A turn, or a change of lane, is due in the cell where the route leads on to the side.
-    4. A crosswalk with somebody on it is closed; whoever waits beside it waits until cars can stop.
+    1. It passes the line in a tick before which it is its turn, and else could still stop there.
+    2. A turn, or a change of lane, is due in the cell where the route leads on to the side; in a junction it waits for
+       its turn there as well.
+    3. A crosswalk with somebody on it is closed; whoever waits beside it waits until cars can stop.
     """
 
     observation = "grid"
 
-    def __init__(self, top_speed: int = 2) -> None:
-        """Sets the fastest speed, cells per tick."""
+    def __init__(self, planes: tuple[str, ...], top_speed: int = 2) -> None:
+        """Sets the planes that it is shown and the fastest speed, cells per tick."""
+        self.planes = planes
         self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns an action for every env of the batch."""
-        speed = own_speed(obs)
-        vehicles = ahead(obs, "vehicle")
-        headings = ahead(obs, "vehicle_heading")
-        turn_at, side = _next_turn(ahead(obs, "route").astype(np.int64))
-        line, is_closed = _stop_line(ahead(obs, "signal"), speed)
-        is_closed |= _is_blocked(vehicles, headings, line, side)
+        view = View(obs, self.planes)
+        speed = own_speed(view)
+        vehicles = ahead(view, "vehicle")
+        is_my_turn = view.plane("my_turn")[:, 0, 0] > 0
+        turn_at, side = _next_turn(ahead(view, "route").astype(np.int64))
 
         gap, leader_speed = leader(vehicles[:, :, obs.shape[3] // 2], FAR)
-        leader_speed = np.where(at(headings, gap + 1, 0) == SAME_HEADING, leader_speed, 0)
+        leader_speed = np.where(at(ahead(view, "vehicle_heading"), gap + 1, 0) == SAME_HEADING, leader_speed, 0)
         room = room_to(gap, leader_speed)
-        room = np.minimum(room, np.where(is_closed, line, FAR))
-        room = np.minimum(room, _crosswalk(ahead(obs, "signal"), ahead(obs, "pedestrian")))
+        room = np.minimum(room, _crosswalk(ahead(view, "signal"), ahead(view, "pedestrian")))
         room = np.minimum(room, np.where(side != 0, turn_at, FAR))
-        action = speed_action(speed, follow_speed(speed, room, self.top_speed))
+        wish = follow_speed(speed, room, self.top_speed)
+        wish = _up_to_line(speed, wish, _stop_line(ahead(view, "signal")), is_my_turn)
+        action = speed_action(speed, wish)
 
         here = np.zeros_like(turn_at)
-        must_wait = np.where(side > 0, at(vehicles, here, 1), at(vehicles, here, -1)) > 0
-        for n in (1, 2):
-            must_wait |= (side < 0) & _is_coming(vehicles, headings, here + n)
+        must_wait = ~is_my_turn | (np.where(side > 0, at(vehicles, here, 1), at(vehicles, here, -1)) > 0)
         turn = np.where(side > 0, Action.RIGHT, Action.LEFT)
         turn = np.where(must_wait | (speed > 1), Action.SLOWER, turn)
         return np.where((side != 0) & (turn_at == 0), turn, action).astype(np.int64)
@@ -94,33 +88,18 @@ def _crosswalk(signal: NDArray[Any], pedestrians: NDArray[Any]) -> NDArray[np.in
     return np.where(is_crossed.any(axis=1), is_crossed.argmax(axis=1) - 1, FAR)
 
 
-def _stop_line(signal: NDArray[Any], speed: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Cells to the stop line, 0 when standing on it, and whether its light is to be obeyed."""
-    is_line = signal[:, :, signal.shape[2] // 2] >= GREEN
-    line = np.where(is_line.any(axis=1), is_line.argmax(axis=1), FAR)
-    colour = at(signal, line, 0)
-    can_stop = speed * (speed - 1) // 2 <= line
-    return line, (colour == RED) | ((colour == YELLOW) & can_stop)
+def _stop_line(signal: NDArray[Any]) -> NDArray[np.int64]:
+    """Cells to the stop line for me, 0 when standing on it: (B,)."""
+    is_line = signal[:, :, signal.shape[2] // 2] >= LINE
+    return np.where(is_line.any(axis=1), is_line.argmax(axis=1), FAR)
 
 
-def _is_blocked(
-    vehicles: NDArray[Any], headings: NDArray[Any], line: NDArray[np.int64], side: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Whether the junction behind the line has to be left to somebody else."""
-    is_blocked: NDArray[np.bool_] = (line > 1) & (side < 0)  # to the left only from the line
-    for n, across in ((1, 0), (2, 0), (1, -1)):  # the two cells ahead, and the one from which others turn into them
-        is_taken = at(vehicles, line + n, across) > 0
-        is_blocked |= is_taken & (at(headings, line + n, across) != SAME_HEADING)
-    is_blocked |= (line > 0) & (at(headings, line + 2, -1) == TOWARDS_ME)  # it will be there when I am
-    for n in (3, 4):  # the oncoming stop line and the cell before it
-        is_blocked |= (side < 0) & _is_coming(vehicles, headings, line + n)
-    for turn, n, across in ((1, 1, 1), (-1, 2, -2), (0, 3, 0)):
-        exit_cell = at(vehicles, line + n, across)
-        is_blocked |= (side == turn) & (exit_cell > 0) & (vehicle_speed(exit_cell) == 0)
-    return is_blocked
-
-
-def _is_coming(vehicles: NDArray[Any], headings: NDArray[Any], n: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether a car drives towards the ego in the oncoming lane, n cells ahead."""
-    is_oncoming: NDArray[np.bool_] = at(headings, n, -1) == TOWARDS_ME
-    return is_oncoming & (vehicle_speed(at(vehicles, n, -1)) > 0)
+def _up_to_line(
+    speed: NDArray[np.int64], wish: NDArray[np.int64], line: NDArray[np.int64], is_my_turn: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The fastest speed up to `wish` that passes the line in this tick, in its turn, or can still stop on it."""
+    chosen: NDArray[np.int64] = np.maximum(speed - 1, 0)
+    for faster in (speed, speed + 1):
+        is_open = np.where(faster > line, is_my_turn, faster * (faster + 1) // 2 <= line)
+        chosen = np.where((faster <= wish) & is_open, faster, chosen)
+    return chosen

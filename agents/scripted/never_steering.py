@@ -11,6 +11,7 @@ from agents.scripted.field import FASTER, OBSTACLE, SLOWER, STEPS
 from agents.scripted.window import (
     SAME_HEADING,
     YELLOW,
+    View,
     ahead,
     at,
     follow_speed,
@@ -32,22 +33,24 @@ class StraightDriver:
 
     observation = "grid"
 
-    def __init__(self, top_speed: int, *, reckless: bool) -> None:
-        """Sets the fastest speed, cells per tick, and whether to brake for nothing."""
+    def __init__(self, planes: tuple[str, ...], top_speed: int, *, reckless: bool) -> None:
+        """Sets the planes that it is shown, the fastest speed, cells per tick, and whether to brake for nothing."""
+        self.planes = planes
         self.top_speed = top_speed
         self.reckless = reckless
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns FASTER, IDLE or SLOWER for every env of the batch."""
         middle = obs.shape[3] // 2
-        speed = own_speed(obs)
+        view = View(obs, self.planes)
+        speed = own_speed(view)
         if self.reckless:
             return speed_action(speed, np.full_like(speed, self.top_speed))
-        gap, leader_speed = leader(ahead(obs, "vehicle")[:, :, middle], FREE)
-        is_leader = at(ahead(obs, "vehicle_heading"), gap + 1, 0) == SAME_HEADING
+        gap, leader_speed = leader(ahead(view, "vehicle")[:, :, middle], FREE)
+        is_leader = at(ahead(view, "vehicle_heading"), gap + 1, 0) == SAME_HEADING
         room = room_to(gap, np.where(is_leader, leader_speed, 0))
-        is_closed = (ahead(obs, "road")[:, 1:, middle] == 0) & (ahead(obs, "other_road")[:, 1:, middle] == 0)
-        is_closed |= ahead(obs, "signal")[:, :-1, middle] >= YELLOW
+        is_closed = (ahead(view, "road")[:, 1:, middle] == 0) & (ahead(view, "other_road")[:, 1:, middle] == 0)
+        is_closed |= ahead(view, "signal")[:, :-1, middle] >= YELLOW
         room = np.minimum(room, np.where(is_closed.any(axis=1), is_closed.argmax(axis=1), FREE))
         return speed_action(speed, follow_speed(speed, room, self.top_speed))
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.scripted.window import AHEAD, ahead, own_speed
+from agents.scripted.window import AHEAD, View, ahead, own_speed
 from drivesim import Action
 
 __all__ = ["RoadDriver"]
@@ -28,15 +28,19 @@ class RoadDriver:
 
     observation = "grid"
 
-    def __init__(self, top_speed: int, *, offset_cost: float, side_cost: float, shoulder_cost: float) -> None:
+    def __init__(
+        self, planes: tuple[str, ...], top_speed: int, *, offset_cost: float, side_cost: float, shoulder_cost: float
+    ) -> None:
         """Sets the prices, all in ticks.
 
         Args:
+            planes: those that it is shown.
             top_speed: fastest speed, cells per tick.
             offset_cost: of a tick, per cell off the lane's centre.
             side_cost: of a step sideways.
             shoulder_cost: of a tick that ends on the shoulder.
         """
+        self.planes = planes
         self.top_speed = top_speed
         self.offset_cost = offset_cost
         self.side_cost = side_cost
@@ -44,9 +48,10 @@ class RoadDriver:
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns the first action of every env's best way."""
-        road = ahead(obs, "road")
-        is_open = (road > 0) & (ahead(obs, "route") > 0)
-        cost = 1.0 + self.offset_cost / 36 * ahead(obs, "lane_offset") + self.shoulder_cost * (road == 128)
+        view = View(obs, self.planes)
+        road = ahead(view, "road")
+        is_open = (road > 0) & (ahead(view, "route") > 0)
+        cost = 1.0 + self.offset_cost / 36 * ahead(view, "lane_offset") + self.shoulder_cost * (road == 128)
         is_end = _rows_behind_goal(is_open)
         # to_go[n][v]: ticks from row n at speed v, per column
         unknown = np.full(road[:, 0].shape, np.inf)
@@ -74,7 +79,7 @@ class RoadDriver:
                     to_go[0][v] = np.stack([values[action][:, road.shape[2] // 2] for action in _PREFERENCE], axis=1)
                 else:
                     to_go[n][v] = np.minimum.reduce([to_go[n][v], *values.values()])
-        speed = np.minimum(own_speed(obs), self.top_speed)
+        speed = np.minimum(own_speed(view), self.top_speed)
         best = np.stack(to_go[0], axis=1)[np.arange(len(obs)), speed]
         choice = np.asarray(_PREFERENCE, np.int64)[best.argmin(axis=1)]
         return np.where(np.isinf(best).all(axis=1), Action.SLOWER, choice).astype(np.int64)

@@ -1,20 +1,19 @@
 """Reading the `"grid"` observation for scripted drivers: a window of cells, the ego facing up.
 
-Every helper takes a batch of observations (B, planes, height, width). A cell is named by `n`, cells ahead of the ego,
-and `across`, cells to its right. A vehicle that drives at v next, and then brakes by 1 in every tick, travels
+Every helper takes a batch of observations as a `View`, whose planes have names. A cell is named by `n`, cells ahead of
+the ego, and `across`, cells to its right. A vehicle that drives at v next, and then brakes by 1 in every tick, travels
 v(v + 1)/2 cells; a leader of speed u still leaves u(u - 1)/2. Both follow `drivesim`'s own car following.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivesim import Action
-from drivesim.observations.features import AHEAD
-from drivesim.observations.grid import PLANES
 
 __all__ = [
     "AHEAD",
@@ -22,6 +21,7 @@ __all__ = [
     "SAME_HEADING",
     "TOWARDS_ME",
     "YELLOW",
+    "View",
     "ahead",
     "at",
     "behind",
@@ -33,18 +33,35 @@ __all__ = [
     "vehicle_speed",
 ]
 
+AHEAD = 12  # cells that the window of every scenario with these drivers shows ahead
 SAME_HEADING, TOWARDS_ME = 64, 192  # values of the plane `vehicle_heading`
 YELLOW, RED = 192, 255  # values of the plane `signal` on a stop line for me; below them is green
 
 
-def ahead(obs: NDArray[Any], plane: str) -> NDArray[Any]:
+@dataclass(frozen=True)
+class View:
+    """A batch of observations with the names of their planes."""
+
+    obs: NDArray[Any]
+    """(B, planes, height, width)."""
+    planes: tuple[str, ...]
+    """Those that the scenario shows."""
+
+    def plane(self, name: str) -> NDArray[Any]:
+        """A plane, (B, height, width); zeros, not to be written, where the scenario has nothing to show in it."""
+        if name in self.planes:
+            return self.obs[:, self.planes.index(name)]
+        return np.broadcast_to(np.uint8(0), self.obs[:, 0].shape)
+
+
+def ahead(view: View, plane: str) -> NDArray[Any]:
     """A plane from the ego's row forward: (B, AHEAD + 1, width), first the ego's own row."""
-    return obs[:, PLANES.index(plane), AHEAD::-1]
+    return view.plane(plane)[:, AHEAD::-1]
 
 
-def behind(obs: NDArray[Any], plane: str) -> NDArray[Any]:
+def behind(view: View, plane: str) -> NDArray[Any]:
     """A plane from the ego's row backward: (B, rows behind + 1, width), first the ego's own row."""
-    return obs[:, PLANES.index(plane), AHEAD:]
+    return view.plane(plane)[:, AHEAD:]
 
 
 def at(cells: NDArray[Any], n: NDArray[Any], across: int) -> NDArray[Any]:
@@ -59,9 +76,9 @@ def at(cells: NDArray[Any], n: NDArray[Any], across: int) -> NDArray[Any]:
     return np.where((n >= 0) & (n <= AHEAD), values, 0)
 
 
-def own_speed(obs: NDArray[Any]) -> NDArray[np.int64]:
+def own_speed(view: View) -> NDArray[np.int64]:
     """Speed of the ego, cells per tick: (B,)."""
-    return obs[:, PLANES.index("own_speed"), 0, 0].astype(np.int64) // 42 - 1
+    return view.plane("own_speed")[:, 0, 0].astype(np.int64) // 36 - 1
 
 
 def vehicle_speed(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -188,7 +188,7 @@ def note_junctions(map, world, k, first, last):
         cell = cell_ahead(map, world, k, n)
         if kind(map, cell) == EDGE:
             return
-        enter_junction(map, world, k, before, cell, heading)
+        enter_junction(map, world, k, before, cell, heading, True)
         before = cell
 
 

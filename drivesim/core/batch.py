@@ -12,12 +12,12 @@ from drivesim.core.copying import copy, erase
 from drivesim.core.episode import DETAIL, describe_actions, describe_episode
 from drivesim.core.event_table import REWARD_COST
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import update_signals
 from drivesim.core.map import MAP, distance_from, is_ring
 from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, opener
 from drivesim.core.options import OPTIONS
 from drivesim.core.reward import cost, price
 from drivesim.core.rng import draw_level_seed
+from drivesim.core.signals import update_signals
 from drivesim.core.tick import is_over, tick
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import (

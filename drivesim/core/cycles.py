@@ -35,7 +35,10 @@ def size_of(map):
 
 @kernel
 def lane_beside(map, cell, side):
-    """The cell of the lane beside, to which traffic may change from a cell; -1 = none."""
+    """The cell of the lane beside, to which traffic may change from a cell; -1 = none.
+
+    Nobody changes lane onto the exit of a junction: a lane that ends beside one, and nowhere else, leads nowhere.
+    """
     mask = headings(map, cell)
     if kind(map, cell) != LANE or mask & (mask - 1) != 0 or junction_of(map, cell) >= 0:
         return -1
@@ -44,6 +47,8 @@ def lane_beside(map, cell, side):
         heading += 1
     beside = cell_beside(map, cell, heading, side)
     if kind(map, beside) != LANE or headings(map, beside) != mask or junction_of(map, beside) >= 0:
+        return -1
+    if map.num_junctions > 0 and map.slots[beside] != 0:
         return -1
     return beside
 

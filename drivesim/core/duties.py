@@ -5,6 +5,7 @@ been able to change waits, and the next follower on the other lane who can brake
 in a zipper, nobody has to let in a second one before he has passed.
 """
 
+from drivesim.core.crosswalks import room_before_crosswalks
 from drivesim.core.following import braking_distance
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
@@ -23,7 +24,7 @@ from drivesim.core.world import DRIVING, UNAWARE, occupant_of
 
 DUTY = 20  # cells
 LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
-LET_IN = 10  # ticks for which somebody counts as let in
+LET_IN = 10  # ticks of driving for which somebody counts as let in: in a jam for longer, or all jump the queue
 NEAR = 4  # cells behind a newcomer within which a follower is held up by him
 PASSED = 6  # cells ahead within which somebody who was let in is remembered
 
@@ -87,14 +88,16 @@ def follower_of(map, world, cell, heading, distance):
 @kernel
 def is_others_turn(map, world, cell, heading):
     """Whether somebody was just let in ahead of a cell, and who let him in is close behind it."""
-    if follower_of(map, world, cell, heading, NEAR) < world.num_egos:
+    follower = follower_of(map, world, cell, heading, NEAR)
+    if follower < world.num_egos:
         return False
     for _ in range(PASSED):
         cell = next_cell(map, cell, heading)
         if not allows(map, cell, heading):
             return False
         if world.occupants[cell] != 0:
-            return world.vehicles[occupant_of(world, cell)].let_in > 0
+            leader = occupant_of(world, cell)  # in a small ring the follower himself, who let nobody in
+            return leader != follower and world.vehicles[leader].let_in > 0
     return False
 
 
@@ -119,6 +122,8 @@ def let_in_beside(map, world, k, side):
         other = occupant_of(world, cell)
         if other >= world.num_egos:
             follower = world.vehicles[other]
+            if world.num_people > 0:
+                gap = room_before_crosswalks(map, follower.cell, heading, gap)
             if follower.heading == heading and braking_distance(follower.speed) <= gap:
                 while follower.next_speed * (follower.next_speed + 1) // 2 > gap:
                     follower.next_speed -= 1

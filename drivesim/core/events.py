@@ -4,6 +4,7 @@ What each is and what follows from it stands in `event_table.py`. Reward, ends, 
 nobody re-derives one.
 """
 
+from drivesim.core.crosswalks import is_crossed, meets_pedestrian
 from drivesim.core.event_table import (
     EVENT_ARRIVED,
     EVENT_AT_FAULT,
@@ -23,7 +24,6 @@ from drivesim.core.event_table import (
 )
 from drivesim.core.following import braking_distance, is_safe
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     ALL_WAY_STOP,
     CROSSWALK,
@@ -46,8 +46,8 @@ from drivesim.core.map import (
     may_drive,
     next_cell_for_ego,
 )
-from drivesim.core.pedestrians import is_crossed, meets_pedestrian
 from drivesim.core.reservations import cells_to_entry
+from drivesim.core.signals import colour_for
 from drivesim.core.world import (
     ARRIVED,
     CRASHED,
@@ -167,10 +167,11 @@ def note_cut_in(map, world, k):
 
 
 @kernel
-def enter_junction(map, world, k, before, cell, heading):
+def enter_junction(map, world, k, before, cell, heading, has_speeds):
     """Ego k moves in `heading` from one cell into another: past a control, into somebody's right of way?
 
     Whatever cell it comes from, the approach in its heading is what counts, so that no control can be driven around.
+    `has_speeds`: whether everybody has taken over the speed of this tick.
     """
     ego = world.egos[k]
     s = junction_of(map, cell)
@@ -179,12 +180,12 @@ def enter_junction(map, world, k, before, cell, heading):
             ego.events |= EVENT_RED_LIGHT
         if map.junctions[s].control == ALL_WAY_STOP and ego.stood_at != before:
             ego.events |= EVENT_RAN_STOP
-        if comes_too_late(map, world, k, s, heading):
+        if comes_too_late(map, world, k, s, heading, has_speeds):
             ego.events |= EVENT_FAILED_TO_YIELD
         ego.stood_at = 0
     if map.num_slots > 0 and is_reserved(map, world, k, cell):
         ego.events |= EVENT_FAILED_TO_YIELD
-    if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, heading):
+    if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell):
         ego.events |= EVENT_FAILED_TO_YIELD
 
 
@@ -207,8 +208,8 @@ def is_reserved(map, world, k, cell):
 
 
 @kernel
-def comes_too_late(map, world, k, s, heading):
-    """Whether somebody who goes first at junction s can no longer stop before it."""
+def comes_too_late(map, world, k, s, heading, has_speeds):
+    """Whether somebody who goes first at junction s could no longer stop before it when this tick began."""
     if map.junctions[s].control != YIELD:
         return False
     for j in range(world.num_egos):
@@ -219,7 +220,7 @@ def comes_too_late(map, world, k, s, heading):
             or map.junctions[s].ranks[other.heading] >= map.junctions[s].ranks[heading]
         ):
             continue
-        needed = braking_distance(max(other.speed, 0))
+        needed = braking_distance(max(other.speed - other.acceleration if has_speeds else other.speed, 0))
         distance, entry = cells_to_entry(map, other.cell, other.heading, -1, needed)
         if entry >= 0 and distance < needed and junction_ahead(map, entry, other.heading) == s:
             return True

@@ -14,6 +14,7 @@ brakes as hard as it takes, to at most `gap`, and so does whoever follows. So no
 """
 
 from drivesim.core.bits import word_at, zero_bytes_below
+from drivesim.core.crosswalks import beyond_crosswalks, is_crossed, is_waited_for
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     CROSSWALK,
@@ -30,7 +31,6 @@ from drivesim.core.map import (
     way_from,
 )
 from drivesim.core.memory import WORD
-from drivesim.core.pedestrians import is_crossed
 from drivesim.core.rng import DRAW_DAWDLE, tick_words
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, occupant_of
 
@@ -87,7 +87,13 @@ def look(map, world, k, cell, distance):
                 return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
     if map.has_reverse != 0:
         distance += 1  # a cell before an ego stays free
-    return walk(map, world, k, cell, distance)
+    if world.num_people == 0:
+        return walk(map, world, k, cell, distance)
+    vehicle = world.vehicles[k]
+    distance = beyond_crosswalks(map, cell, vehicle.heading, distance)
+    gap, room, leader = walk(map, world, k, cell, distance)
+    gap = room_before_people(map, world, vehicle, cell, gap)
+    return gap, room_before_people(map, world, vehicle, cell, room), leader
 
 
 @kernel
@@ -144,6 +150,27 @@ def walk(map, world, k, cell, distance):
 
 
 @kernel
+def room_before_people(map, world, vehicle, cell, room):
+    """The cells of the `room` ahead within which a vehicle that stands on `cell` stops on no crosswalk.
+
+    And before the first for which somebody has run out of patience, if braking by 1 is enough for that. Who has been
+    let into a junction passes its crosswalks with it.
+    """
+    is_let_in = vehicle.may_enter != 0
+    kept = -1 if kind(map, cell) == CROSSWALK else 0
+    for n in range(1, room + 1):
+        before = cell
+        cell = next_cell(map, before, vehicle.heading)
+        if is_let_in and is_with_junction(map, before) and not is_with_junction(map, cell):
+            is_let_in = False
+        if kind(map, cell) != CROSSWALK or (is_let_in and is_with_junction(map, cell)):
+            kept = n
+        elif 0 <= braking_distance(vehicle.speed) <= kept and is_waited_for(map, world, cell, 0):
+            return kept
+    return room if kept < 0 else kept
+
+
+@kernel
 def is_closed(map, world, k, before, cell, sees, is_let_in):
     """Whether the way of vehicle k may not be driven, from one cell to the next; `sees`: nobody hides it."""
     vehicle = world.vehicles[k]
@@ -151,7 +178,7 @@ def is_closed(map, world, k, before, cell, sees, is_let_in):
         return True
     if not is_let_in and junction_ahead(map, before, vehicle.heading) >= 0:
         return True  # a junction not granted
-    if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell, vehicle.heading):
+    if world.num_people > 0 and kind(map, cell) == CROSSWALK and is_crossed(map, world, cell):
         return True
     return sees and world.occupants[cell] == 0 and not allows(map, cell, vehicle.heading)
 
@@ -266,6 +293,8 @@ def choose_speeds(map, world, options, is_fresh):
             chosen = follow(map, world, k)
             is_exposed |= (chosen < speed - 1) | ((vehicle.leader >= 0) & (vehicle.leader < world.num_egos))
             may_dawdle = chosen >= speed and not has_several_headings(map, vehicle.cell)
+        if world.num_people > 0 and kind(map, vehicle.cell) == CROSSWALK:
+            may_dawdle = False
         if vehicle.turn_now != 0:
             chosen = min(chosen, 1)
         dawdle = options.dawdle + options.more_dawdle[vehicle.style]

@@ -12,14 +12,29 @@ from typing import Any, TypeVar
 
 import numba
 from numba import types
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 
 from drivesim.core.kernel_cache import KernelCache, source_digest
 
 __all__ = ["kernel", "source_digest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+KNOWN = (0, 68)  # the numba whose inside `drivesim.core.compiler` was written for
+
+
+def pipelines(version: tuple[int, int]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What numba is to compile loops with, and what they call; nothing with versions that `core.compiler` may not fit.
+
+    Numba's own pipeline computes the same and takes longer.
+    """
+    if version != KNOWN:
+        return {}, {}
+    from drivesim.core.compiler import LinkedCompiler, LoopCompiler
+
+    return {"pipeline_class": LoopCompiler}, {"pipeline_class": LinkedCompiler}
+
+
+_OF_LOOPS, _OF_CALLED = pipelines(numba.version_info.short)
 
 
 def _widened(argument: Any) -> Any:
@@ -28,54 +43,6 @@ def _widened(argument: Any) -> Any:
     if isinstance(argument, types.Integer) and argument.bitwidth < 64:
         return types.int64
     return argument
-
-
-class _WithoutEnvironments:
-    """A code generator that keeps no environments."""
-
-    def __init__(self, codegen: Any) -> None:
-        self._codegen = codegen
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._codegen, name)
-
-    def set_env(self, name: str, env: Any) -> None:
-        """Forget it."""
-
-
-class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """The code of a kernel for others to link: neither optimised nor made machine code by itself.
-
-    Numba would do both for every function on every level of calls, and do it again in every caller. What is called
-    from Python is optimised with all that it calls, once: a first step takes 9 s of a processor's time instead of 15.
-    """
-
-    @property
-    def codegen(self) -> Any:
-        """What numba asks to note the function's environment, for which there is no place: kernels raise nothing."""
-        return _WithoutEnvironments(self._codegen)
-
-    def _optimize_final_module(self) -> None:
-        """Nothing: see the class."""
-
-    def _finalize_final_module(self) -> None:
-        """No machine code: see the class."""
-        self._finalize_dynamic_globals()
-        self._verify_declare_only_symbols()
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> int:
-        """There is none."""
-        return 0
-
-
-class _LinkedCompiler(CompilerBase):  # type: ignore[misc]
-    """Compiles a kernel for others to link."""
-
-    def define_pipelines(self) -> list[Any]:
-        """Numba's own passes, into a library of that kind."""
-        self.state.library = _LinkedLibrary(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
-        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
 
 def _link_into_others(dispatcher: Any, linked: Any) -> None:
@@ -97,9 +64,9 @@ def kernel(function: F) -> F:
     if numba.config.DISABLE_JIT:
         return function
     options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    dispatcher: Any = numba.njit(**options)(function)
+    dispatcher: Any = numba.njit(**options, **_OF_LOOPS)(function)
     dispatcher._cache = KernelCache(function)
-    linked = numba.njit(**options, no_cpython_wrapper=True, pipeline_class=_LinkedCompiler)(function)
+    linked = numba.njit(**options, no_cpython_wrapper=True, **_OF_CALLED)(function)
     _link_into_others(dispatcher, linked)
     compiled: F = dispatcher
     return compiled

@@ -45,52 +45,17 @@ from drivesim.core.reservations import (
     is_first_at_entry,
     is_taken,
     let_in,
+    people_go_first,
     ticks_to_pass,
 )
-from drivesim.core.world import DRIVING, GREEN, NO_LIGHT, RED, UNAWARE, YELLOW, withdraw
+from drivesim.core.signals import colour_for
+from drivesim.core.world import DRIVING, GREEN, UNAWARE, withdraw
 
 YIELD_DISTANCE = 10  # cells from the entry within which an ego that must be yielded to counts as approaching
 PATIENCE = 20  # ticks after which whoever has waited goes first
 TURN_TICKS = 3  # for which an ego that stands at the entry keeps its turn
 
 
-@kernel
-def colour_at(junction, lamp, axis, tick):
-    """The colour that a signal shows to one axis (0 north-south, 1 east-west) at a tick."""
-    cycle = junction.green_0 + junction.green_1 + 2 * (junction.yellow + junction.all_red)
-    time = (tick + lamp.cycle_start) % cycle
-    green = junction.green_0
-    if axis == 1:
-        time -= junction.green_0 + junction.yellow + junction.all_red
-        green = junction.green_1
-    if time < 0 or time >= green + junction.yellow:
-        return RED
-    if time < green:
-        return GREEN
-    return YELLOW
-
-
-@kernel
-def update_signals(map, world):
-    """Show what holds when the next action acts."""
-    for s in range(map.num_junctions):
-        if map.junctions[s].control == SIGNALS:
-            lamp = world.lamps[s]
-            lamp.colour_0 = colour_at(map.junctions[s], lamp, 0, world.tick)
-            lamp.colour_1 = colour_at(map.junctions[s], lamp, 1, world.tick)
-
-
-@kernel
-def colour_for(map, world, s, heading):
-    """The colour that the signal of junction s shows to a vehicle driving in `heading`, NO_LIGHT if it has none."""
-    if map.junctions[s].control != SIGNALS:
-        return NO_LIGHT
-    if heading & 1 == 1:
-        return world.lamps[s].colour_1
-    return world.lamps[s].colour_0
-
-
-# --- who goes first ---------------------------------------------------------------------------------------------------
 @kernel
 def rank_of(map, world, s, k):
     """The rank of vehicle k at junction s: 0 goes first. Whoever has waited long enough has that of the first."""
@@ -167,10 +132,11 @@ def is_open(map, world, k, s, entry):
 
 
 @kernel
-def may_be_granted(map, world, k, entry):
-    """Whether vehicle k, which has asked at an entry, could have its way through the junction behind it now.
+def may_be_granted(map, world, k, entry, are_noted):
+    """Whether vehicle k could have its way through the junction behind an entry now.
 
-    Of two whose ways cross, the later passes the earlier only while the earlier's exit is not free.
+    Of two whose ways cross, the later passes the earlier only while the earlier's exit is not free. Before the requests
+    of a tick are noted, those that will be count too, and who has not asked itself comes after everybody.
     """
     vehicle = world.vehicles[k]
     s = junction_ahead(map, entry, vehicle.heading)
@@ -178,13 +144,19 @@ def may_be_granted(map, world, k, entry):
         return False
     if not has_room_behind(map, world, entry, vehicle.heading, destination_of(world, k), 1):
         return False
-    if is_taken(map, world, k):
+    waited = world.tick - vehicle.asked_at if has_waited(world, k) else 0
+    if world.num_people > 0 and people_go_first(map, world, k, entry, waited):
         return False
+    if is_taken(map, world, k, entry):
+        return False
+    first = next_cell(map, entry, vehicle.heading)
     for j in range(world.num_vehicles):
         other = world.vehicles[j]
-        if j == k or other.status != DRIVING or other.asked_at < 0 or other.may_enter != 0:
+        if j == k or other.status != DRIVING or other.may_enter != 0:
             continue
-        if not comes_before(map, world, s, j, k):
+        if other.asked_at < 0 and (are_noted or not asks_now(map, world, j)):
+            continue
+        if vehicle.asked_at >= 0 and not comes_before(map, world, s, j, k):
             continue
         _, other_entry = entry_ahead(map, world, j)
         if other_entry < 0 or junction_ahead(map, other_entry, other.heading) != s:
@@ -192,7 +164,7 @@ def may_be_granted(map, world, k, entry):
         if is_open(map, world, j, s, other_entry) and has_room_behind(
             map, world, other_entry, other.heading, destination_of(world, j), 1
         ):
-            if do_ways_cross(map, world, k, j):
+            if do_ways_cross(map, world, k, first, j):
                 return False
     return True
 
@@ -213,8 +185,10 @@ def comes_before(map, world, s, a, b):
     rank_b = rank_of(map, world, s, b)
     if rank_a != rank_b:
         return rank_a < rank_b
-    if first.asked_at != second.asked_at:
-        return first.asked_at < second.asked_at
+    asked_first = first.asked_at if first.asked_at >= 0 else world.tick
+    asked_second = second.asked_at if second.asked_at >= 0 else world.tick
+    if asked_first != asked_second:
+        return asked_first < asked_second
     odd = (world.tick + world.is_mirrored) & 1
     if first.heading != second.heading:
         return approach_rank(first.heading, odd) < approach_rank(second.heading, odd)
@@ -302,28 +276,35 @@ def hold_reach(map, world, k):
 def let_turns_lapse(map, world):
     """Take back what has been granted to traffic that has not entered, may no longer do so and can still stop.
 
-    Whoever is held back holds back those behind it, who come after it in turn.
+    Whoever is held back holds back those behind it, who come after it in turn; so does who has changed lane to before
+    somebody who has been let in.
     """
-    has_lapsed = False
-    for k in range(world.num_egos, world.num_vehicles):
-        vehicle = world.vehicles[k]
-        if vehicle.status == DRIVING and vehicle.may_enter != 0:
-            distance, entry = entry_ahead(map, world, k)
-            if distance >= braking_distance(vehicle.speed):
-                s = junction_ahead(map, entry, vehicle.heading)
-                is_over = map.junctions[s].control == SIGNALS and colour_for(map, world, s, vehicle.heading) != GREEN
-                if is_over or must_give_way(map, world, k, s, entry, True):
-                    withdraw(map, world, k)
-                    has_lapsed = True
+    has_lapsed = True
     while has_lapsed:
         has_lapsed = False
         for k in range(world.num_egos, world.num_vehicles):
             vehicle = world.vehicles[k]
             if vehicle.status == DRIVING and vehicle.may_enter != 0:
-                distance, _ = entry_ahead(map, world, k)
-                if distance >= 0 and not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+                distance, entry = entry_ahead(map, world, k)
+                if distance < braking_distance(vehicle.speed):
+                    continue
+                s = junction_ahead(map, entry, vehicle.heading)
+                is_over = map.junctions[s].control == SIGNALS and colour_for(map, world, s, vehicle.heading) != GREEN
+                is_behind = not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance)
+                if is_over or is_behind or must_give_way(map, world, k, s, entry, True):
                     withdraw(map, world, k)
                     has_lapsed = True
+
+
+@kernel
+def asks_now(map, world, k):
+    """Whether vehicle k, which has not been let in, asks for the junction ahead in this tick, be it anew."""
+    vehicle = world.vehicles[k]
+    distance, entry = entry_ahead(map, world, k)
+    if distance < 0 or not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
+        return False
+    must_stand = map.junctions[junction_ahead(map, entry, vehicle.heading)].control == ALL_WAY_STOP
+    return vehicle.asked_at >= 0 or not must_stand or (distance == 0 and vehicle.speed == 0)
 
 
 @kernel
@@ -334,16 +315,12 @@ def note_requests(map, world):
         vehicle = world.vehicles[k]
         if vehicle.status != DRIVING or vehicle.may_enter != 0:
             continue
-        if k >= world.num_egos:
-            distance, entry = entry_ahead(map, world, k)
-            if distance < 0 or not is_first_at_entry(map, world, vehicle.cell, vehicle.heading, distance):
-                vehicle.asked_at = -1
-                continue
-            s = junction_ahead(map, entry, vehicle.heading)
-            must_stand = map.junctions[s].control == ALL_WAY_STOP
-            if vehicle.asked_at < 0 and (not must_stand or (distance == 0 and vehicle.speed == 0)):
+        if not asks_now(map, world, k):
+            vehicle.asked_at = -1
+        else:
+            waiting += 1
+            if vehicle.asked_at < 0:
                 vehicle.asked_at = world.tick
-        waiting += vehicle.asked_at >= 0
     return waiting
 
 
@@ -368,7 +345,7 @@ def grant_junctions(map, world, options):
             vehicle = world.vehicles[k]
             if vehicle.status == DRIVING and vehicle.asked_at >= 0 and vehicle.may_enter == 0:
                 _, entry = entry_ahead(map, world, k)
-                if entry < 0 or not may_be_granted(map, world, k, entry):
+                if entry < 0 or not may_be_granted(map, world, k, entry, True):
                     continue
                 s = junction_ahead(map, entry, vehicle.heading)
                 if best < 0 or comes_before(map, world, s, k, best):

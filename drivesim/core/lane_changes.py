@@ -1,6 +1,7 @@
 """Lane changes and turns of the traffic."""
 
 from drivesim.core.bits import lowest_bit
+from drivesim.core.crosswalks import room_before_crosswalks
 from drivesim.core.duties import (
     DUTY,
     LET_IN,
@@ -60,6 +61,10 @@ def followers_are_safe(map, world, k, cell):
             follower = world.vehicles[occupant]
             if follower.heading == heading and not is_safe(speed_behind(world, occupant), n - 1, vehicle.speed):
                 return False
+            if world.num_people > 0 and follower.heading == heading and occupant >= world.num_egos:
+                room = n - 1 + braking_distance(vehicle.speed)
+                if braking_distance(follower.speed) > room_before_crosswalks(map, follower.cell, heading, room):
+                    return False
             if world.num_egos <= 1:
                 return True
     return True
@@ -163,7 +168,7 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = 0
             if vehicle.status != DRIVING:
                 continue
-            vehicle.let_in -= vehicle.let_in > 0
+            vehicle.let_in -= (vehicle.let_in > 0) & (vehicle.speed > 0)
             if vehicle.destination >= 0:
                 plan_trip(map, world, k)
             vehicle.turn_now = turn_here(map, options, vehicle)

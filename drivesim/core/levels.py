@@ -10,13 +10,17 @@ from drivesim.core.batch import begin_drives
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     CROSSWALK,
+    EDGE,
     MAP,
     OBSTACLE,
     OFF_ROAD,
     headings,
+    is_destination,
     is_ring,
+    kind,
 )
 from drivesim.core.memory import BatchType, BlockType, FrameType, opener
+from drivesim.core.pedestrians import place_pedestrian
 from drivesim.core.text_maps import cell_of_token, paint_map, said
 from drivesim.core.texts import (
     A_VEHICLE,
@@ -25,6 +29,7 @@ from drivesim.core.texts import (
     EGO_TWICE,
     FINE,
     NO_GOAL,
+    NO_GOAL_IN_ITS_HEADING,
     NO_HEADING,
     NO_ROAD,
     NO_SUCH_DESTINATION,
@@ -32,6 +37,7 @@ from drivesim.core.texts import (
     NOTHING,
     TEXT,
     UNSAID,
+    WALKS_OFF_THE_MAP,
 )
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import CROSSING, DRIVING, WAITING, WORLD, place
@@ -64,6 +70,17 @@ def measure(text, map, scratch):
                 measure_distances(map, destination, num_goals, scratch)
             else:
                 measure_ways(map, destination, num_goals, scratch)
+
+
+@kernel
+def check_goals(text, map):
+    """Refuse a cell of a destination that is none, as nobody can be there in its heading; (fault, token)."""
+    for n in range(map.rows * map.cols):
+        for destination in range(map.num_destinations):
+            is_marked = text.tokens[n].goals >> destination & 1 != 0
+            if is_marked and not is_destination(map, destination, cell_of_token(map, n)):
+                return NO_GOAL_IN_ITS_HEADING, n
+    return FINE, 0
 
 
 @kernel
@@ -121,6 +138,27 @@ def place_vehicle(text, map, world, token, cell):
 
 
 @kernel
+def walks_off(map, cell, heading):
+    """Whether the next cell from here that belongs to no crosswalk is beyond the map."""
+    reached = cell + map.steps[heading]
+    while kind(map, reached) == CROSSWALK:
+        reached += map.steps[heading]
+    return kind(map, reached) == EDGE
+
+
+@kernel
+def place_walker(text, map, world, token, cell):
+    """Put the next walker on its cell; what is wrong with it."""
+    is_crossing = token.kind == CROSSWALK
+    if walks_off(map, cell, token.pace) or (is_crossing and walks_off(map, cell, (token.pace + 2) & 3)):
+        return WALKS_OFF_THE_MAP
+    facts = text.walkers[world.num_people]
+    status = CROSSING if is_crossing else WAITING
+    place_pedestrian(world, cell, token.pace, status, facts.patience, facts.hesitates)
+    return FINE
+
+
+@kernel
 def populate_text(text, map, world):
     """Put everybody on the map; (fault, token)."""
     world.is_mirrored = text.is_mirrored
@@ -133,11 +171,7 @@ def populate_text(text, map, world):
         cell = cell_of_token(map, n)
         fault = FINE
         if token.who == A_WALKER:
-            walker = world.people[world.num_people]
-            walker.cell = cell
-            walker.heading = token.pace
-            walker.status = CROSSING if token.kind == CROSSWALK else WAITING
-            world.num_people += 1
+            fault = place_walker(text, map, world, token, cell)
         elif token.kind == OFF_ROAD or token.kind == OBSTACLE:
             fault = NO_ROAD
         elif token.who == A_VEHICLE:
@@ -168,6 +202,8 @@ def build(text, map, world, scratch):
     fault, n = paint_map(text, map, world, scratch)
     if fault == FINE:
         measure(text, map, scratch)
+        fault, n = check_goals(text, map)
+    if fault == FINE:
         fault, n = populate_text(text, map, world)
     return fault, text.tokens[n].line, text.tokens[n].column
 

@@ -9,6 +9,7 @@ import numpy as np
 from drivesim.core.prices import WEIGHTS
 
 MAX_LEVEL_OPTIONS = 16  # of one scenario
+MAX_PLANES = 16  # of the observation window
 
 OPTIONS = np.dtype(
     (
@@ -32,6 +33,11 @@ OPTIONS = np.dtype(
             ("ahead", "i4"),  # cells of the observation window
             ("behind", "i4"),
             ("beside", "i4"),
+            (
+                "planes",
+                "i4",
+                (MAX_PLANES,),
+            ),  # place of each of `observations.grid`, -1 = it is not shown
             ("weights", WEIGHTS),
             ("speed_limit", "i4"),  # cells per tick, of the scenario's road
             ("rows", "i4"),  # of the largest map

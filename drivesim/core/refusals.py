@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.certificate import CYCLE_IS_FULL, REASONS, certify
-from drivesim.core.cycles import BEFORE, NUM_PLANES, size_of
+from drivesim.core.cycles import BEFORE, MARKS, NUM_PLANES, STORED
 from drivesim.core.jit import kernel
-from drivesim.core.map import MAP, cell_at, col_of, is_within, row_of
+from drivesim.core.map import MAP
 from drivesim.core.memory import BatchType, BlockType, Frame, FrameType, opener
 from drivesim.core.options import OPTIONS
 from drivesim.core.world import WORLD
@@ -30,28 +30,34 @@ def certify_level(argument, i):
     return reason + 256 * cell
 
 
+# Plain Python from here on: a kernel that is given a record itself is compiled anew for every size of a map.
 def place_of(map: Any, cell: int) -> tuple[int, int]:
     """(row, col) of a cell."""
-    return int(row_of(map, int(cell))), int(col_of(map, int(cell)))
+    row, col = divmod(int(cell), int(map["width"]))
+    return row - 1, col - 1
 
 
-def cycle_of(map: Any, cell: int, scratch: Any) -> list[tuple[int, int]]:
-    """The cells (row, col) of the cycle that `certify` has found, in the order in which they are driven."""
-    before = scratch[BEFORE * size_of(map) :]
-    cells = [cell]
+def cycle_of(map: Any, cell: int, scratch: Any) -> list[int]:
+    """The cells of the cycle that `certify` has found, in the order in which they are driven."""
+    before = plane(map, scratch, BEFORE)
+    cells = [int(cell)]
     while before[cells[-1]] != cell:
         cells.append(int(before[cells[-1]]))
-    return [place_of(map, member) for member in reversed(cells)]
+    return cells[::-1]
+
+
+def plane(map: Any, scratch: Any, number: int) -> Any:
+    """A plane of scratch memory, see `core.cycles`."""
+    num_cells = (int(map["rows"]) + 2) * int(map["width"])
+    return scratch[number * num_cells : (number + 1) * num_cells]
 
 
 def describe(map: Any, reason: int, cell: int, scratch: Any) -> str:
     """The answer of `certify` in words, with cells and cycles as (row, col); scratch is as it has left it."""
-    cycle: list[tuple[int, int]] = []
-    storage = 0
-    if reason == CYCLE_IS_FULL:
-        cycle = cycle_of(map, cell, scratch)
-        storage = sum(not is_within(map, int(cell_at(map, row, col))) for row, col in cycle)
-    return REASONS[reason].format(cell=place_of(map, cell), cycle=cycle, storage=storage)
+    cycle = cycle_of(map, cell, scratch) if reason == CYCLE_IS_FULL else []
+    storage = int(plane(map, scratch, MARKS)[cycle[-2:][0]]) % STORED if cycle else 0
+    places = [place_of(map, member) for member in cycle]
+    return REASONS[reason].format(cell=place_of(map, cell), cycle=places, storage=storage)
 
 
 def refusals(maps: Any, worlds: Any, options: Any) -> list[tuple[str, tuple[int, int]]]:

@@ -4,6 +4,7 @@ A way leads from an entry through the junction's cells, and through crosswalks d
 first cell behind: the exit. Who holds what is `world.held`, by `map.slots`.
 """
 
+from drivesim.core.crosswalks import is_crossed, is_waited_for
 from drivesim.core.following import reach_of
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
@@ -141,24 +142,14 @@ def is_ahead_on_way(map, world, k, j):
 
 
 @kernel
-def is_taken(map, world, k):
-    """Whether somebody who has been let in, or an ego in the junction, is in the way of vehicle k, which asks.
+def is_held_by_others(map, world, k, first):
+    """Whether somebody whom vehicle k does not follow has reserved a cell of its way, from cell `first` to its exit.
 
-    Those ahead on the same way are no hindrance if as many free cells lie behind the junction as they and k need: so a
-    platoon keeps its speed.
+    `first` is the cell behind its entry or, in a junction, its own.
     """
-    num_ahead = 0
-    for j in range(world.num_vehicles):
-        other = world.vehicles[j]
-        if j == k or other.status != DRIVING or other.may_enter == 0:
-            continue
-        if is_ahead_on_way(map, world, k, j):
-            num_ahead += 1
-        elif do_ways_cross(map, world, k, j):
-            return True
-    vehicle = world.vehicles[k]
     destination = destination_of(world, k)
-    cell, heading = way_in(map, world, k)
+    cell = first
+    heading = world.vehicles[k].heading
     for _ in range(map.num_slots):
         holder = int(world.held[map.slots[cell] - 1]) - 1 if map.slots[cell] != 0 else -1
         if holder >= 0 and holder != k and not is_ahead_on_way(map, world, k, holder):
@@ -166,10 +157,49 @@ def is_taken(map, world, k):
         if not is_with_junction(map, cell):
             break
         cell, heading = onward(map, destination, cell, heading)
-    if num_ahead == 0:
-        return False
-    _, entry = entry_ahead(map, world, k)
-    return not has_room_behind(map, world, entry, vehicle.heading, destination, num_ahead + 1)
+    return False
+
+
+@kernel
+def is_taken(map, world, k, entry):
+    """Whether somebody who has been let in, or an ego in the junction, is in the way of vehicle k behind an entry.
+
+    Those ahead on the same way are no hindrance if as many free cells lie behind the junction as they and k need: so a
+    platoon keeps its speed.
+    """
+    heading = world.vehicles[k].heading
+    first = next_cell(map, entry, heading)
+    num_ahead = 0
+    for j in range(world.num_vehicles):
+        other = world.vehicles[j]
+        if j == k or other.status != DRIVING or other.may_enter == 0:
+            continue
+        if is_ahead_on_way(map, world, k, j):
+            num_ahead += 1
+        elif do_ways_cross(map, world, k, first, j):
+            return True
+    if is_held_by_others(map, world, k, first):
+        return True
+    return num_ahead > 0 and not has_room_behind(map, world, entry, heading, destination_of(world, k), num_ahead + 1)
+
+
+@kernel
+def people_go_first(map, world, k, entry, waited):
+    """Whether somebody is on a crosswalk that vehicle k, which asks, passes with its junction, or goes before k.
+
+    Who has run out of patience goes before those who have not, and of two who have, who has waited longer: `waited`
+    ticks for k, 0 if it still has patience.
+    """
+    heading = world.vehicles[k].heading
+    cell = next_cell(map, entry, heading)
+    for _ in range(map.num_slots):
+        if not is_with_junction(map, cell):
+            break
+        if kind(map, cell) == CROSSWALK:
+            if is_crossed(map, world, cell) or is_waited_for(map, world, cell, waited):
+                return True
+        cell, heading = onward(map, destination_of(world, k), cell, heading)
+    return False
 
 
 @kernel
@@ -198,9 +228,10 @@ def let_in(map, world, k, entry):
 def hold_ways(map, world):
     """After cells have become free: whoever has been let in takes those on its way, before whoever follows it there.
 
-    So in a platoon each cell goes from one to the next, in whatever order the vehicles are stored.
+    So in a platoon each cell goes from one to the next, in whatever order the vehicles are stored. Egos in it are no
+    exception: one that is in a junction counts as let in.
     """
-    for k in range(world.num_egos, world.num_vehicles):
+    for k in range(world.num_vehicles):
         if world.vehicles[k].status != DRIVING or world.vehicles[k].may_enter == 0:
             continue
         destination = destination_of(world, k)
@@ -218,13 +249,13 @@ def hold_ways(map, world):
 
 
 @kernel
-def do_ways_cross(map, world, a, b):
-    """Whether what two vehicles still have to pass with their junctions, up to their exits, has a cell in common."""
-    cell_a, heading_a = way_in(map, world, a)
-    cell_b, heading_b = way_in(map, world, b)
-    if cell_a < 0 or cell_b < 0:
-        return False
-    return do_cells_cross(map, world, a, cell_a, heading_a, b, cell_b, heading_b)
+def do_ways_cross(map, world, k, first, j):
+    """Whether vehicle k's way from cell `first` on, and what vehicle j still has to pass with its junction, cross.
+
+    Both up to their exits.
+    """
+    cell, heading = way_in(map, world, j)
+    return cell >= 0 and do_cells_cross(map, world, k, first, world.vehicles[k].heading, j, cell, heading)
 
 
 @kernel

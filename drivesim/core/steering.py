@@ -90,7 +90,7 @@ def judge_side_step(map, world, k):
                 if side_cell(map, rival) == target:
                     collide(world, k, other, True, True)
     if kind(map, target) != EDGE:
-        enter_junction(map, world, k, world.vehicles[k].cell, target, world.vehicles[k].heading)
+        enter_junction(map, world, k, world.vehicles[k].cell, target, world.vehicles[k].heading, False)
     enter_cell(map, world, k, target)
 
 

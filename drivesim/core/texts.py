@@ -17,6 +17,7 @@ MAX_WALKERS = 64
 
 UNSAID = -1  # of a fact that follows from others unless the head gives it
 GREEN_TICKS, YELLOW_TICKS, ALL_RED_TICKS = 12, 3, 2  # of signals of which nothing is said
+WALKER_PATIENCE = 20  # ticks, of a walker of whom nothing is said
 TEXT_TOP_SPEED = 5  # cells per tick, of everybody and of the road, likewise
 
 # --- who stands on a cell -------------------------------------------------------------------------------------------
@@ -39,7 +40,9 @@ NOTHING, AN_EGO, A_VEHICLE, A_WALKER = 0, 1, 2, 3
     NO_ROAD,
     NO_HEADING,
     NO_SUCH_DESTINATION,
-) = range(15)
+    WALKS_OFF_THE_MAP,
+    NO_GOAL_IN_ITS_HEADING,
+) = range(17)
 
 TOKEN = np.dtype(
     (
@@ -98,6 +101,7 @@ JUNCTION_FACTS = np.dtype(
         ],
     )
 )
+WALKER_FACTS = np.dtype((np.record, [("patience", "i4"), ("hesitates", "i4")]))
 GOAL_FACTS = np.dtype((np.record, [("heading", "i4"), ("top_speed", "i4"), ("next", "i4")]))  # UNSAID: any; next 0: any
 
 TEXT = Structure(
@@ -124,6 +128,7 @@ TEXT = Structure(
         ("egos", EGO_FACTS),
         ("junctions", JUNCTION_FACTS),  # MAX_JUNCTIONS
         ("goals", GOAL_FACTS),
+        ("walkers", WALKER_FACTS),  # in reading order
         ("portals", "i4"),  # of every portal: heading, and row and column that it leads to
         ("lanes", "i4"),  # of every lane that is given: row, column, lane, offset
     ),

@@ -8,9 +8,10 @@ from drivesim.core.duties import let_in
 from drivesim.core.events import measure_drive
 from drivesim.core.following import choose_speeds
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import grant_junctions, update_signals
+from drivesim.core.junctions import grant_junctions
 from drivesim.core.lane_changes import steer_traffic
 from drivesim.core.pedestrians import move_pedestrians
+from drivesim.core.signals import update_signals
 from drivesim.core.steering import steer_egos
 from drivesim.core.world import DRIVING, GOING
 

@@ -1,5 +1,6 @@
 """Ways to a destination: the least number of moves at speed 1 from every cell, and the heading that traffic takes."""
 
+from drivesim.core.bits import lowest_bit
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     CHANGE_LEFT,
@@ -96,9 +97,9 @@ def measure_distances(map, destination, num_goals, scratch):
         arriving = headings_of_ego(map, cell)
         if layers > 1:
             arriving &= 1 << layer
-        for heading in range(4):
-            if arriving >> heading & 1 == 0:
-                continue
+        while arriving != 0:
+            heading = lowest_bit(arriving)
+            arriving &= arriving - 1
             for way in range(num_ways):  # ahead, backwards
                 origin = cell - (1 - 2 * way) * map.steps[heading]
                 if layers > 1 and allows(map, origin, heading):

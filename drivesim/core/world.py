@@ -97,7 +97,20 @@ EGO = np.dtype(
     )
 )
 
-PEDESTRIAN = np.dtype((np.record, [("cell", "i4"), ("heading", "i4"), ("status", "i4")]))
+PEDESTRIAN = np.dtype(
+    (
+        np.record,
+        [
+            ("cell", "i4"),
+            ("heading", "i4"),
+            ("status", "i4"),  # NOBODY, WAITING, CROSSING
+            ("patience", "i4"),  # ticks after which it is waited for
+            ("hesitates", "i4"),  # it stands still now and then while it crosses
+            ("waited", "i4"),  # ticks for which it has wanted to cross and nobody else did, 0 = it does not want to
+            ("rest", "i4"),  # ticks for which it still stands where it is, on the crosswalk
+        ],
+    )
+)
 
 # What a junction's signal shows.
 LAMP = np.dtype(

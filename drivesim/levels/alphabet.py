@@ -16,7 +16,7 @@ and the render mode `"ansi"`::
 
     G  G3     cell of the destination 0, 3   E  E3     ego 0, 3
     a2        vehicle of the class a, with speed 2
-    p>        walker who goes east: on a crosswalk, crossing; elsewhere, waiting
+    p>        walker who goes east: on a crosswalk, crossing; elsewhere, waiting; there and back, on the map
 
 A number that is left out is 0. Classes are named by small letters, but for `p` and `v`.
 """
@@ -50,6 +50,7 @@ from drivesim.core.texts import (
     UNSAID,
 )
 from drivesim.core.world import MAX_EGOS, TOP_SPEED
+from drivesim.levels.faults import shown
 
 ARROWS = "^>v<"
 """Of the headings, NORTH … WEST."""
@@ -81,8 +82,6 @@ FORM = (
     "`.`, `#` or headings (`^`, `^>`, `+`) after at most `@`, `*`, `/` and one of `: = | ! ? [`; "
     "then `G` and a number, then `E` and a number, `p` and a heading, or a class's letter and a speed"
 )
-
-MOST_SHOWN = 40  # characters of a word in a message
 
 
 class WordError(ValueError):
@@ -116,7 +115,7 @@ def read_word(text: str) -> Word:
         WordError: if it says nothing.
     """
     match = WORD.fullmatch(text)
-    text = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+    text = shown(text)
     if match is None:
         raise WordError(f"`{text}` is no word of a level; a word is {FORM}")
     part = match.groupdict()

@@ -24,8 +24,19 @@ FAULTS = {
     texts.NO_SUCH_DESTINATION: (
         "`{word}` goes to a destination that is not there; it is one of those that `G` marks, to which there are ways"
     ),
+    texts.NO_GOAL_IN_ITS_HEADING: "`{word}` may not be driven in the heading that `goals.heading` asks for",
+    texts.WALKS_OFF_THE_MAP: "`{word}` walks off the map; at either end of a crosswalk is a cell to wait on",
 }
 """By the fault of `core.levels.build`, with the `{word}` that has it."""
+
+
+MOST_SHOWN = 40  # characters
+
+
+def shown(text: str) -> str:
+    """A piece of a text for a message: not too long, and what cannot be seen is spelt out."""
+    text = text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 class LevelError(ValueError):

@@ -18,8 +18,10 @@ from drivesim.core.texts import (
     MAX_ROWS,
     TEXT_TOP_SPEED,
     UNSAID,
+    WALKER_PATIENCE,
 )
 from drivesim.core.world import CALM, HASTY, NORMAL, TOP_SPEED
+from drivesim.levels.faults import shown
 
 MAX_TICKS = 1_000_000
 LARGEST = 2**31 - 1
@@ -107,6 +109,13 @@ GOALS = {
 """`goals.…`, a number for every destination: in which heading, and with which speed at most, a tick must end there; and
 which destinations traffic may have next, 1 for the destination 0, 2 for 1, 4 for 2 and so on, 0 = any."""
 
+WALKERS = {
+    "patience": Key(1, MAX_TICKS, WALKER_PATIENCE, is_list=True),
+    "hesitates": Key(0, 1, 0, is_list=True),
+}
+"""`walkers.…`, a number for every walker, in reading order: the ticks for which it wants to cross before it is waited
+for; whether it stands still now and then on its way across."""
+
 CLASS = {
     "heading": Key(words=HEADINGS, default=UNSAID),
     "top_speed": Key(0, TOP_SPEED, TEXT_TOP_SPEED),
@@ -128,7 +137,7 @@ JUNCTION = {
 headings of approaches, 0 going first; of signals the ticks of green north-south and east-west, of yellow and of all
 red, and how far into the cycle tick 0 is."""
 
-GROUPS = {"egos": EGOS, "goals": GOALS}
+GROUPS = {"egos": EGOS, "goals": GOALS, "walkers": WALKERS}
 LINE = re.compile(r"\s*([A-Za-z0-9_.]*)\s*(=?)\s*(.*)", re.DOTALL)
 NUMBER = re.compile(r"0|-?[1-9][0-9]{0,9}")
 JUNCTION_NAME = re.compile(r"junction([1-9][0-9]{0,2})")
@@ -169,7 +178,7 @@ def key_of(name: str) -> Key | None:
 def all_keys() -> str:
     """Every key, for messages."""
     names = [*OPTIONS, *LEVEL, *LISTS]
-    for group, keys in (("egos", EGOS), ("goals", GOALS), ("a", CLASS), ("junction1", JUNCTION)):
+    for group, keys in (("egos", EGOS), ("goals", GOALS), ("walkers", WALKERS), ("a", CLASS), ("junction1", JUNCTION)):
         names += [f"{group}.{key}" for key in keys]
     return ", ".join(names)
 
@@ -190,7 +199,7 @@ def read_value(name: str, key: Key, text: str) -> int | list[int]:
                 return [int(part) for part in parts]
     elif NUMBER.fullmatch(text) and key.low <= int(text) <= key.high:
         return int(text)
-    raise ValueError(f"{name} must be {key.allowed}, got {text[:40] or 'nothing'}")
+    raise ValueError(f"{name} must be {key.allowed}, got {shown(text) or 'nothing'}")
 
 
 def read_line(text: str) -> tuple[str, int | list[int], int]:
@@ -201,11 +210,11 @@ def read_line(text: str) -> tuple[str, int | list[int], int]:
     """
     match = LINE.fullmatch(text.rstrip())
     if match is None or not match[1] or not match[2]:
-        raise HeadError(f"`{text.strip()[:40]}` is no line of a head; a line is `key = value`", 1)
+        raise HeadError(f"`{shown(text.strip())}` is no line of a head; a line is `key = value`", 1)
     name, column = match[1], match.start(1) + 1
     key = key_of(name)
     if key is None:
-        raise HeadError(f"there is no key `{name[:40]}`; there are {all_keys()}", column)
+        raise HeadError(f"there is no key `{shown(name)}`; there are {all_keys()}", column)
     try:
         return name, read_value(name, key, match[3]), match.start(3) + 1
     except ValueError as error:

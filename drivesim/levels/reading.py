@@ -28,7 +28,10 @@ from drivesim.levels.faults import LevelError
 from drivesim.levels.head import Entry, HeadError, read_line
 
 MAX_CHARACTERS = 4_000_000
-WORDS = re.compile(r"\S+")
+LINE_BREAKS = re.compile(r"\r\n|\r|\n")  # of Windows, old Macs, and all others
+BLANKS = " \t"
+WORDS = re.compile(rf"[^{BLANKS}]+")
+BYTE_ORDER_MARK = "\ufeff"  # with which Windows begins a file
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ def split(text: str) -> Split:
     """
     if len(text) > MAX_CHARACTERS:
         raise LevelError(f"{len(text)} characters are too many; there may be {MAX_CHARACTERS}", 1, 1)
-    lines = text.split("\n")
-    is_blank = [not line.strip() for line in lines]
+    lines = LINE_BREAKS.split(text.removeprefix(BYTE_ORDER_MARK))
+    is_blank = [not line.strip(BLANKS) for line in lines]
     if all(is_blank):
         raise LevelError("there is nothing; a level is a table of words, such as `^E0 ^G0`", 1, 1)
     first, last = is_blank.index(False), len(lines) - 1 - is_blank[::-1].index(False)
@@ -110,7 +113,7 @@ def read_table(lines: list[str], before: int, head: dict[str, Entry]) -> Split:
         row = [(match[0], match.start() + 1) for match in WORDS.finditer(line)]
         expected = len(words[0]) if words else min(len(row), MAX_COLS)
         if len(row) != expected:
-            column = row[expected][1] if len(row) > expected else len(line.rstrip()) + 1
+            column = row[expected][1] if len(row) > expected else len(line.rstrip(BLANKS)) + 1
             what = f"the first has {expected}" if words else f"there may be {MAX_COLS}"
             raise LevelError(f"this row has {len(row)} words; {what}", number, column)
         for word, column in row:
@@ -232,6 +235,7 @@ class Facts:
                 egos=num_egos,
                 junctions=MAX_JUNCTIONS,
                 goals=num_goals,
+                walkers=self.text.count(A_WALKER),
                 portals=len(portals),
                 lanes=len(lanes),
             ),
@@ -248,6 +252,11 @@ class Facts:
             text["egos"][name][0, :num_egos] = self.numbers(f"egos.{name}", num_egos, "one for every ego")
         for name in keys.GOALS:
             text["goals"][name][0, :num_goals] = self.numbers(f"goals.{name}", num_goals, "one for every destination")
+        num_walkers = self.text.count(A_WALKER)
+        for name in keys.WALKERS:
+            text["walkers"][name][0, :num_walkers] = self.numbers(
+                f"walkers.{name}", num_walkers, "one for every walker"
+            )
         for letters, number in self.text.classes.items():
             for name in keys.CLASS:
                 text["classes"][name][0, number] = self.value(f"{letters}.{name}")

@@ -20,8 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from drivesim.core.map import UNREACHABLE
+from drivesim.core.memory import Array
 from drivesim.core.options import OPTIONS as RECORD
-from drivesim.core.refusals import refusals
+from drivesim.core.refusals import place_of, refusals
 from drivesim.core.world import KRAUSS
 from drivesim.levels.building import Level, begun, build, tight
 from drivesim.levels.faults import LevelError
@@ -52,7 +54,9 @@ def read(text: str, name: str = "text") -> Level:
 
 
 def certify(level: Level, text: str, name: str = "text") -> None:
-    """Refuse a level in which traffic could collide or stand for ever, by `drivesim.core.certificate`.
+    """Refuse a level that may not be driven.
+
+    That is one in which traffic could collide or stand for ever, by `drivesim.core.certificate`, or an ego not arrive.
 
     Args:
         level: that of the text.
@@ -64,10 +68,23 @@ def certify(level: Level, text: str, name: str = "text") -> None:
     """
     options = np.zeros(1, RECORD)
     options["driver_model"], options["num_egos"] = level.options.get("traffic", KRAUSS), level.num_egos
-    ((reason, (row, col)),) = refusals(*begun(level), options)
+    maps, worlds = begun(level)
+    ((reason, place),) = refusals(maps, worlds, options)
+    lost = lost_egos(maps, worlds)
+    if not reason and lost:
+        reason, place = "no way leads from here to the ego's goal", place_of(maps[0], lost[0])
     if reason:
-        at = split(text).tokens[row, col]
+        at = split(text).tokens[place]
         raise LevelError(f"this may not be driven: {reason}", int(at["line"]), int(at["column"]), name)
+
+
+def lost_egos(maps: Array, worlds: Array) -> list[int]:
+    """The cells of the egos of a level, (1,) each, from which no way leads to their goals."""
+    if maps["ring_rows"][0] + maps["ring_cols"][0] > 0:
+        return []  # there, a goal is a distance
+    is_lost = worlds["egos"]["remaining"][0] == UNREACHABLE
+    cells: list[int] = worlds["vehicles"]["cell"][0, : len(is_lost)][is_lost].tolist()
+    return cells
 
 
 def write(map: Any, world: Any, **head: int) -> str:

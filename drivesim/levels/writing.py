@@ -67,7 +67,10 @@ class Writer:
             )
             name = self.classes.setdefault(facts, class_name(len(self.classes)))
             yield cell, {"who": A_VEHICLE, "name": name, "pace": int(vehicle["speed"])}
-        for person in self.world["people"][: int(self.world["num_people"])]:
+        people = self.world["people"][: int(self.world["num_people"])]
+        if (np.diff(people["cell"]) <= 0).any():
+            raise ValueError("walkers that are not numbered in reading order cannot be written")
+        for person in people:
             yield int(person["cell"]), {"who": A_WALKER, "pace": int(person["heading"])}
 
     def word(self, cell: int, has_numbers: bool) -> str:
@@ -102,6 +105,9 @@ class Writer:
         for name in keys.GOALS:
             head[f"goals.{name}"] = (facts[name] - (name != "next")).tolist()
         head |= self.egos()
+        people = self.world["people"][: int(self.world["num_people"])]
+        for name in keys.WALKERS:
+            head[f"walkers.{name}"] = people[name].tolist()
         for key, letters in self.classes.items():
             for name, value in zip(keys.CLASS, key, strict=True):
                 head[f"{letters}.{name}"] = value

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 @dataclass(frozen=True)
 class Window:
-    """The cells that an ego-centred observation shows: the ego faces up."""
+    """The cells that an ego-centred observation shows, and what of them: the ego faces up."""
 
     ahead: int
     """Cells ahead of the ego's own row; 12 let it stop from top speed."""
@@ -18,6 +18,8 @@ class Window:
     """Cells behind; 10 show every follower that a change of lane could hurt."""
     beside: int
     """Cells to either side."""
+    planes: tuple[str, ...] = ()
+    """Of `observations.grid.PLANES`, in their order, those that show something; () = all."""
 
     @property
     def height(self) -> int:
@@ -40,6 +42,13 @@ class Encoder:
     """From the scenario's window and its map's rows and columns."""
     dtype: type[np.generic]
     """Of an observation's elements."""
+    encode_without_turns: Callable[..., Any] | None = None
+    """The same for windows that show no turns, compiled in less time; None = there is no such short cut."""
+
+    def encode_for(self, window: Window) -> Callable[..., Any]:
+        """The kernel that writes what a window shows."""
+        shows_turns = window.planes == () or "my_turn" in window.planes or "vehicle_turn" in window.planes
+        return self.encode if shows_turns or self.encode_without_turns is None else self.encode_without_turns
 
     def shape_and_dtype(self, window: Window, rows: int, cols: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Of one observation."""

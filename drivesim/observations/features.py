@@ -1,50 +1,63 @@
-"""`"features"`: a compact float32 vector for small networks, every value in [-1, 1], the ego facing up.
+"""`"features"`: a float32 vector of one layout for every scenario, every value in [-1, 1], the ego facing up.
 
 `FEATURES` names every entry in order. Five columns (two to the left … two to the right of the ego) are described by
-eight numbers each, then come the ego's own numbers, the four cells around it, the lane's bends ahead and the signal.
-Distances are shares of the window's 12 cells ahead or 10 behind, relative speeds shares of 10 cells per tick.
+ten numbers each, then come the ego's own numbers, its route, the four cells around it, the lane's bends ahead, the
+control ahead, the crosswalk ahead, and who comes to the junction. Distances of d cells are coded d / (d + 10).
 """
 
 import numpy as np
 from gymnasium import spaces
 
+from drivesim.core.crosswalks import is_crossed
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     CROSSWALK,
-    EAST,
     EDGE,
     LEFT_SIDE,
-    NORTH,
     RIGHT_SIDE,
-    SOUTH,
-    STOP_LINE,
+    SIGNALS,
     UNREACHABLE,
+    YIELD,
     allows,
     cell_towards,
-    col_of,
     distance_from,
     headings,
     is_ring,
+    is_with_junction,
     junction_ahead,
     junction_of,
     kind,
     lane_offset,
     next_cell_for_ego,
-    row_of,
     turned,
+    way_from,
 )
-from drivesim.core.pedestrians import is_crossed
-from drivesim.core.world import DRIVING, GREEN, RED, YELLOW, occupant_of
+from drivesim.core.outlook import TURN_SIGHT, entry_in_sight, has_turn, next_turn
+from drivesim.core.reservations import cells_to_entry, destination_of
+from drivesim.core.signals import colour_for
+from drivesim.core.world import DRIVING, occupant_of
 from drivesim.observations.encoder import Encoder, Window
 
-AHEAD = 12
+AHEAD = 40  # cells along the ego's way
 BEHIND = 10
 COLUMNS = 5  # two to either side
 BENDS = 8  # cells ahead whose lane centre is told
+APPROACH = 20  # cells before a junction within which somebody comes to it
 
-_COLUMN = ("here", "clear", "ahead", "ahead_speed", "behind", "behind_speed", "reach", "step")
+_COLUMN = (
+    "here",
+    "clear",
+    "ahead",
+    "ahead_speed",
+    "ahead_turn",
+    "behind",
+    "behind_speed",
+    "behind_turn",
+    "reach",
+    "step",
+)
 _COLUMN_NAMES = ("left_2", "left_1", "own", "right_1", "right_2")
+_ARMS = ("from_left", "oncoming", "from_right")  # in quarter turns of their headings to the right: 1, 2, 3
 FEATURES = (
     *(f"{column}/{value}" for column in _COLUMN_NAMES for value in _COLUMN),
     "own/speed",
@@ -52,33 +65,54 @@ FEATURES = (
     "own/offset",
     "own/can_turn_left",
     "own/can_turn_right",
-    "own/route_turn",
+    "own/can_reverse",
+    "route/turn",
+    "route/turn_distance",
+    "route/goal_distance",
+    "route/goal_ahead",
+    "route/goal_right",
+    "route/goal_speed",
+    "route/remaining",
     "around/ahead",
     "around/right",
     "around/behind",
     "around/left",
-    "own/remaining",
     *(f"bend_{n}" for n in range(1, BENDS + 1)),
-    "line/distance",
-    "line/red",
-    "line/yellow",
-    "line/green",
-    "junction/vehicles",
-    "junction/inside",
-    "oncoming/distance",
-    "oncoming/speed",
+    "control/distance",
+    "control/signals",  # from here on in the order of the controls, then of the colours
+    "control/all_way",
+    "control/give_way",
+    "control/none",
+    "control/green",
+    "control/yellow",
+    "control/red",
+    "control/my_turn",
+    "control/inside",
+    "control/vehicles",
     "crosswalk/distance",
     "crosswalk/occupied",
+    *(f"{arm}/{value}" for arm in _ARMS for value in ("distance", "speed", "rank", "turn")),
 )
 NUM_FEATURES = len(FEATURES)
-NEARBY = 12.0
+_GROUPS = ("own/speed", "route/", "around/", "bend_", "control/", "crosswalk/", "from_left/")
+OWN, ROUTE, AROUND, BEND, CONTROL, CROSSING_AHEAD, ARMS = (
+    next(n for n, name in enumerate(FEATURES) if name.startswith(group)) for group in _GROUPS
+)
+HALF_WAY = 10.0  # cells that are coded 0.5
 SPEEDS = 10.0
+NO_ARRIVAL = 1 << 30  # of nobody
 
 
 @kernel
 def clipped(value):
     """The value, at least -1 and at most 1."""
     return max(-1.0, min(1.0, value))
+
+
+@kernel
+def coded(distance):
+    """A distance in (-1, 1): one of 10 cells is 0.5."""
+    return distance / (abs(distance) + HALF_WAY)
 
 
 @kernel
@@ -105,52 +139,95 @@ def saved_moves(map, world, k, cell):
 
 
 @kernel
-def describe_column(map, world, k, across, out, base):
-    """Eight numbers on the column `across` cells to the right of ego k, written at `out[base:]`."""
+def saved_by_step(map, world, k, cell):
+    """The same of a cell next to the ego, as a share of 2; -1 where there is no road."""
+    if cell < 0 or headings(map, cell) == 0:
+        return -1.0
+    return clipped(saved_moves(map, world, k, cell) / 2.0)
+
+
+@kernel
+def note_way(map, world, k, way):
+    """Write the cells that lie ahead on ego k's way, and its heading on them, to `way`; how many there are.
+
+    It goes round corners as the traffic's ways do; where there are none, straight on up to the map's edge.
+    """
+    cell = world.vehicles[k].cell
+    heading = world.vehicles[k].heading
+    goal = -1 if is_ring(map) else world.egos[k].goal
+    for n in range(AHEAD):
+        onward = way_from(map, goal, cell)
+        if onward >= 0 and onward != turned(heading, 2):
+            heading = onward
+        cell = next_cell_for_ego(map, cell, heading)
+        if kind(map, cell) == EDGE:
+            return n
+        way[2 * n] = cell
+        way[2 * n + 1] = heading
+    return AHEAD
+
+
+@kernel
+def describe_vehicle(map, world, k, other, heading, distance, out, base):
+    """Distance, speed beyond ego k's and next turn of a vehicle in a column, or of nobody (-1), at `out[base:]`."""
+    out[base] = 1.0
+    if other >= 0:
+        _, turn = next_turn(map, world, other, TURN_SIGHT)
+        out[base] = coded(distance)
+        out[base + 1] = (speed_along(world, other, heading) - world.vehicles[k].speed) / SPEEDS
+        out[base + 2] = turn
+
+
+@kernel
+def describe_column(map, world, k, across, way, length, out, base):
+    """Ten numbers on the column `across` cells to the right of ego k and its way, written at `out[base:]`."""
     ego = world.vehicles[k]
+    here = cell_towards(map, ego.cell, ego.heading, 0, across)
     heading = ego.heading
-    cell = cell_towards(map, ego.cell, heading, 0, across)
-    if cell >= 0:
-        if allows(map, cell, heading):
-            out[base] = 1.0
-        elif headings(map, cell) != 0:
-            out[base] = -1.0
+    cell = here
+    last = here
     clear = 0
-    ahead = AHEAD + 1
-    ahead_speed = 0
-    last = cell
-    for n in range(0 if across != 0 else 1, AHEAD + 1):
-        cell = cell_towards(map, ego.cell, heading, n, across)
-        if cell < 0 or headings(map, cell) == 0:
-            break
-        clear = n
-        last = cell
-        other = occupant_of(world, cell)
-        if ahead > AHEAD and other >= 0:
-            ahead = n
-            ahead_speed = speed_along(world, other, heading) - ego.speed
-    behind = BEHIND + 1
-    behind_speed = 0
+    other = -1
+    distance = 0
+    if here >= 0:
+        if allows(map, here, heading):
+            out[base] = 1.0
+        elif headings(map, here) != 0:
+            out[base] = -1.0
+        if across != 0 and headings(map, here) != 0:
+            other = occupant_of(world, here)
+        if across == 0 or headings(map, here) != 0:
+            for n in range(length):
+                if way[2 * n + 1] == heading:
+                    cell = next_cell_for_ego(map, cell, heading)
+                else:
+                    heading = way[2 * n + 1]
+                    cell = cell_towards(map, way[2 * n], heading, 0, across)
+                if cell < 0 or headings(map, cell) == 0:
+                    break
+                clear = n + 1
+                last = cell
+                if other < 0 and world.occupants[cell] != 0:
+                    other = occupant_of(world, cell)
+                    distance = n + 1
+    out[base + 1] = coded(clear)
+    heading = way[2 * distance - 1] if distance > 0 else ego.heading
+    describe_vehicle(map, world, k, other, heading, distance, out, base + 2)
+    other = -1
+    distance = 0
     for n in range(1, BEHIND + 1):
-        cell = cell_towards(map, ego.cell, heading, -n, across)
+        cell = cell_towards(map, ego.cell, ego.heading, -n, across)
         if cell < 0 or headings(map, cell) == 0:
             break
-        other = occupant_of(world, cell)
-        if other >= 0:
-            behind = n
-            behind_speed = speed_along(world, other, heading) - ego.speed
+        if world.occupants[cell] != 0:
+            other = occupant_of(world, cell)
+            distance = n
             break
-    out[base + 1] = clear / NEARBY
-    out[base + 2] = clipped(ahead / NEARBY)
-    out[base + 3] = ahead_speed / SPEEDS
-    out[base + 4] = clipped(behind / SPEEDS)
-    out[base + 5] = behind_speed / SPEEDS
+    describe_vehicle(map, world, k, other, ego.heading, distance, out, base + 5)
     if last >= 0:
-        out[base + 6] = clipped(saved_moves(map, world, k, last) / NEARBY)
-    cell = cell_towards(map, ego.cell, heading, 1, across)
-    out[base + 7] = -1.0
-    if cell >= 0 and headings(map, cell) != 0:
-        out[base + 7] = clipped(saved_moves(map, world, k, cell) / 2.0)
+        saved = saved_moves(map, world, k, last)
+        out[base + 8] = coded(saved) if saved > -1000 else -1.0
+    out[base + 9] = saved_by_step(map, world, k, cell_towards(map, ego.cell, ego.heading, 1, across))
 
 
 @kernel
@@ -166,86 +243,109 @@ def bend(map, world, k, distance):
 
 
 @kernel
-def cells_ahead(map, ego, other):
-    """Rows or columns by which another vehicle is ahead of an ego's, in its heading."""
-    rows = row_of(map, other.cell) - row_of(map, ego.cell)
-    cols = col_of(map, other.cell) - col_of(map, ego.cell)
-    if ego.heading == NORTH:
-        return -rows
-    if ego.heading == EAST:
-        return cols
-    return rows if ego.heading == SOUTH else -cols
+def describe_arms(map, world, k, s, out, base):
+    """Who comes to junction s from the left, from ahead and from the right, the nearest of each; how many are in it.
 
-
-@kernel
-def describe_junction(map, world, k, s, out, base):
-    """Who is in junction s, and the nearest vehicle that comes towards ego k."""
+    Of two who are equally near the faster is told, then who turns left.
+    """
     ego = world.vehicles[k]
-    nearest = 3 * AHEAD
-    nearest_speed = 0
+    nearest_1 = NO_ARRIVAL
+    nearest_2 = NO_ARRIVAL
+    nearest_3 = NO_ARRIVAL
     inside = 0
     for j in range(world.num_vehicles):
         other = world.vehicles[j]
         if j == k or other.status != DRIVING:
             continue
-        if junction_of(map, other.cell) == s:
-            inside += 1
-        if (other.heading - ego.heading) & 3 == 2:
-            distance = cells_ahead(map, ego, other)
-            if 0 < distance < nearest:
-                nearest = distance
-                nearest_speed = other.speed
-    out[base + 4] = clipped(inside / 4.0)
-    out[base + 6] = clipped(nearest / NEARBY)
-    out[base + 7] = nearest_speed / 5.0
+        inside += junction_of(map, other.cell) == s
+        relative = (other.heading - ego.heading) & 3
+        if relative == 0 or is_with_junction(map, other.cell):
+            continue
+        distance, entry = cells_to_entry(map, other.cell, other.heading, destination_of(world, j), APPROACH)
+        if entry < 0 or junction_ahead(map, entry, other.heading) != s:
+            continue
+        _, turn = next_turn(map, world, j, TURN_SIGHT)
+        arrival = (distance << 5) + ((5 - other.speed) << 2) + turn + 1
+        if relative == 1:
+            nearest_1 = min(nearest_1, arrival)
+        elif relative == 2:
+            nearest_2 = min(nearest_2, arrival)
+        else:
+            nearest_3 = min(nearest_3, arrival)
+    for arm in range(3):
+        arrival = nearest_1 if arm == 0 else (nearest_2 if arm == 1 else nearest_3)
+        if arrival != NO_ARRIVAL:
+            out[base + 4 * arm] = coded(arrival >> 5)
+            out[base + 4 * arm + 1] = (5 - (arrival >> 2 & 7)) / 5.0
+            if map.junctions[s].control == YIELD:
+                ranks = map.junctions[s].ranks
+                out[base + 4 * arm + 2] = clipped(ranks[ego.heading] - ranks[turned(ego.heading, arm + 1)])
+            out[base + 4 * arm + 3] = (arrival & 3) - 1
+    return inside
 
 
 @kernel
-def cells_to_line(map, cell, heading, distance):
-    """Cells straight ahead to a stop line, and its cell: 0 when standing on it; (-1, -1) if none within `distance`.
-
-    Another vehicle in between does not hide the line; the map's edge does.
-    """
-    for n in range(distance + 1):
-        if not allows(map, cell, heading):
-            return -1, -1
-        if kind(map, cell) == STOP_LINE:
-            return n, cell
-        cell = next_cell_for_ego(map, cell, heading)
-    return -1, -1
-
-
-@kernel
-def describe_signal(map, world, k, out, base):
-    """Ten numbers on the stop line, junction, oncoming traffic and crosswalk ahead, at `out[base:]`."""
+def describe_control(map, world, k, out):
+    """The junction that ego k is in or comes to: its control, whose turn it is, and who else comes to it."""
     ego = world.vehicles[k]
-    out[base] = 1.0
-    out[base + 6] = 1.0
-    out[base + 8] = 1.0
+    out[CONTROL] = 1.0
+    for arm in range(3):
+        out[ARMS + 4 * arm] = 1.0
+    distance, entry = entry_in_sight(map, world, k)
+    out[CONTROL + 8] = 1.0 if has_turn(map, world, k, entry) else 0.0
+    if map.num_junctions == 0:
+        return
     s = junction_of(map, ego.cell)
+    if is_with_junction(map, ego.cell):
+        out[CONTROL + 9] = 1.0
+    elif entry >= 0:
+        s = junction_ahead(map, entry, ego.heading)
+        control = map.junctions[s].control
+        out[CONTROL] = coded(distance)
+        out[CONTROL + 1 + control] = 1.0
+        if control == SIGNALS:
+            out[CONTROL + 5 + colour_for(map, world, s, ego.heading)] = 1.0
     if s >= 0:
-        out[base + 5] = 1.0
-    else:
-        distance, line = cells_to_line(map, ego.cell, ego.heading, AHEAD)
-        if line >= 0:
-            out[base] = clipped(distance / NEARBY)
-            s = junction_ahead(map, line, ego.heading)
-            if s >= 0:
-                colour = colour_for(map, world, s, ego.heading)
-                out[base + 1] = 1.0 if colour == RED else 0.0
-                out[base + 2] = 1.0 if colour == YELLOW else 0.0
-                out[base + 3] = 1.0 if colour == GREEN else 0.0
-    if s >= 0:
-        describe_junction(map, world, k, s, out, base)
-    cell = ego.cell
+        out[CONTROL + 10] = clipped(describe_arms(map, world, k, s, out, ARMS) / 4.0)
+
+
+@kernel
+def describe_crosswalk(map, world, k, out):
+    """The next crosswalk straight ahead of ego k."""
+    cell = world.vehicles[k].cell
+    heading = world.vehicles[k].heading
+    out[CROSSING_AHEAD] = 1.0
     for n in range(1, AHEAD + 1):
-        cell = next_cell_for_ego(map, cell, ego.heading)
+        cell = next_cell_for_ego(map, cell, heading)
         if kind(map, cell) == EDGE:
             break
         if kind(map, cell) == CROSSWALK:
-            out[base + 8] = n / NEARBY
-            out[base + 9] = 1.0 if is_crossed(map, world, cell, ego.heading) else 0.0
+            out[CROSSING_AHEAD] = coded(n)
+            out[CROSSING_AHEAD + 1] = 1.0 if is_crossed(map, world, cell) else 0.0
             break
+
+
+@kernel
+def describe_route(map, world, k, out):
+    """Ego k's next turn, and its goal: how far, in which heading, and how much faster it may arrive than it drives."""
+    ego = world.vehicles[k]
+    remaining = max(world.egos[k].remaining, 0)
+    distance, turn = next_turn(map, world, k, AHEAD)
+    out[ROUTE] = turn
+    out[ROUTE + 1] = coded(distance) if distance >= 0 else 1.0
+    out[ROUTE + 2] = coded(remaining)
+    out[ROUTE + 5] = 1.0
+    if not is_ring(map):
+        goal = map.goals[world.egos[k].goal]
+        if goal.heading != 0:
+            relative = (goal.heading - 1 - ego.heading) & 3
+            if relative & 1 == 0:
+                out[ROUTE + 3] = 1.0 - relative
+            else:
+                out[ROUTE + 4] = 2.0 - relative
+        if goal.top_speed != 0:
+            out[ROUTE + 5] = clipped((goal.top_speed - 1 - abs(ego.speed)) / 5.0)
+    out[ROUTE + 6] = clipped(remaining / world.egos[k].route_length)
 
 
 @kernel
@@ -257,36 +357,34 @@ def encode(map, world, k, options, scratch, out):
         world: the world.
         k: the ego.
         options: unused.
-        scratch: unused.
+        scratch: int32 (2 * AHEAD,) or longer; overwritten.
         out: float32 (NUM_FEATURES,).
     """
     ego = world.vehicles[k]
     here = ego.cell
     for n in range(NUM_FEATURES):
         out[n] = 0.0
+    length = note_way(map, world, k, scratch)
     base = 0
     for across in range(-(COLUMNS // 2), COLUMNS // 2 + 1):
-        describe_column(map, world, k, across, out, base)
-        base += 8
-    out[base] = ego.speed / 5.0
-    out[base + 1] = map.speed_limit / 5.0
+        describe_column(map, world, k, across, scratch, length, out, base)
+        base += 10
+    out[OWN] = ego.speed / 5.0
+    out[OWN + 1] = map.speed_limit / 5.0
     if map.half_lane > 0 and headings(map, here) != 0:
-        out[base + 2] = clipped(lane_offset(map, here) / map.half_lane)
-    out[base + 3] = 1.0 if allows(map, here, turned(ego.heading, LEFT_SIDE)) else 0.0
-    out[base + 4] = 1.0 if allows(map, here, turned(ego.heading, RIGHT_SIDE)) else 0.0
-    out[base + 5] = world.egos[k].next_turn
+        out[OWN + 2] = clipped(lane_offset(map, here) / map.half_lane)
+    out[OWN + 3] = 1.0 if allows(map, here, turned(ego.heading, LEFT_SIDE)) else 0.0
+    out[OWN + 4] = 1.0 if allows(map, here, turned(ego.heading, RIGHT_SIDE)) else 0.0
+    out[OWN + 5] = 1.0 if map.has_reverse != 0 else 0.0
+    describe_route(map, world, k, out)
     for quarter in range(4):
         cell = cell_towards(map, here, (ego.heading + quarter) & 3, 1, 0)
-        value = -1.0
-        if cell >= 0 and headings(map, cell) != 0:
-            value = clipped(saved_moves(map, world, k, cell) / 2.0)
-        out[base + 6 + quarter] = value
-    out[base + 10] = clipped(world.egos[k].remaining / world.egos[k].route_length)
-    base += 11
+        out[AROUND + quarter] = saved_by_step(map, world, k, cell)
     if map.half_lane > 0:
         for n in range(BENDS):
-            out[base + n] = clipped(bend(map, world, k, n + 1) / 8.0)
-    describe_signal(map, world, k, out, base + BENDS)
+            out[BEND + n] = clipped(bend(map, world, k, n + 1) / 8.0)
+    describe_control(map, world, k, out)
+    describe_crosswalk(map, world, k, out)
     return 0
 
 

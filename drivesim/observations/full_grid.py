@@ -9,15 +9,21 @@
 | 14                            | pedestrian on the crosswalk                                         |
 | 15 + 7 · heading + 1 + speed  | a vehicle; the speed of an ego that moves backwards is -1           |
 | 43 + 7 · heading + 1 + speed  | the ego                                                             |
+| 71 + 7 · heading + 1 + speed  | the ego, where the junction ahead or around it is not its to enter  |
+| 99 + 7 · heading + 1 + speed  | a vehicle that turns to its left within 10 cells                    |
+| 127 + 7 · heading + 1 + speed | a vehicle that turns to its right within 10 cells                   |
+| 155 + heading                 | a goal that must be reached in this heading                         |
+
+Codes from 71 on are there only in scenarios with junctions or such goals.
 """
 
 import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     LANE,
+    LEFT_SIDE,
     OFF_ROAD,
     STOP_LINE,
     cell_at,
@@ -29,16 +35,24 @@ from drivesim.core.map import (
     kind,
     row_of,
 )
+from drivesim.core.outlook import TURN_SIGHT, entry_in_sight, has_turn, next_turn
+from drivesim.core.signals import colour_for
 from drivesim.core.world import CROSSING, DRIVING
 from drivesim.observations.encoder import Encoder, Window
+from drivesim.observations.grid import shown_planes
 
 GOAL = 7
 ONE_WAY = 10
 PEDESTRIAN = 14
 VEHICLE = 15
 EGO = 43
+WAITING_EGO = 71
+TURNING_LEFT = 99
+TURNING_RIGHT = 127
+GOAL_IN_HEADING = 155
 NUM_SPEEDS = 7  # -1 … 5
-NUM_CODES = 71
+NUM_PLAIN_CODES = 71  # where there are neither junctions nor goals with headings
+NUM_CODES = 159
 
 
 @kernel
@@ -59,7 +73,8 @@ def heading_of(mask):
 def code_of(map, world, k, cell):
     """The code of an empty cell, as ego k sees it."""
     if not is_ring(map) and is_destination(map, world.egos[k].goal, cell):
-        return GOAL
+        wanted = map.goals[world.egos[k].goal].heading
+        return GOAL if wanted == 0 else GOAL_IN_HEADING + wanted - 1
     where = kind(map, cell)
     only = heading_of(headings(map, cell))
     if where == LANE and only >= 0:
@@ -107,15 +122,21 @@ def encode(map, world, k, options, scratch, out):
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status == DRIVING and j != k:
-            out[index_of(map, options, vehicle.cell)] = VEHICLE + motion_of(vehicle)
+            _, side = next_turn(map, world, j, TURN_SIGHT)
+            first = VEHICLE if side == 0 else (TURNING_LEFT if side == LEFT_SIDE else TURNING_RIGHT)
+            out[index_of(map, options, vehicle.cell)] = first + motion_of(vehicle)
     ego = world.vehicles[k]
-    out[index_of(map, options, ego.cell)] = EGO + motion_of(ego)
+    _, entry = entry_in_sight(map, world, k)
+    first = EGO if has_turn(map, world, k, entry) else WAITING_EGO
+    out[index_of(map, options, ego.cell)] = first + motion_of(ego)
     return 0
 
 
 def space(window: Window, rows: int, cols: int) -> spaces.Box:
     """uint8 (rows, cols)."""
-    return spaces.Box(0, NUM_CODES - 1, (rows, cols), np.uint8)
+    shown = shown_planes(window)
+    has_all = "my_turn" in shown or "goal_heading" in shown
+    return spaces.Box(0, (NUM_CODES if has_all else NUM_PLAIN_CODES) - 1, (rows, cols), np.uint8)
 
 
 ENCODER = Encoder("full_grid", encode, space, np.uint8)

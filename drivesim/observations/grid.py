@@ -1,32 +1,37 @@
 """`"grid"`: an ego-centred window of cells, the ego facing up, one uint8 plane per fact.
 
-| plane | name              | value                                                                             |
-|-------|-------------------|-----------------------------------------------------------------------------------|
-| 0     | `road`            | 255 drivable in my heading, 128 the same on a shoulder or bay, 0 not               |
-| 1     | `other_road`      | 255 drivable, but not in my heading                                                |
-| 2     | `lane_offset`     | on the road: distance from the lane's centre, 36 per cell                          |
-| 3     | `obstacle`        | 255 an obstacle                                                                    |
-| 4     | `vehicle`         | 55 + 40 · speed of the vehicle here, the ego included                              |
-| 5     | `vehicle_heading` | 64 as mine, 128 to my right, 192 towards me, 255 to my left                        |
-| 6     | `pedestrian`      | 255 a pedestrian on the crosswalk, 128 one who waits beside it                     |
-| 7     | `signal`          | stop line: 64 not for me or of no junction, 80 give way, 96 stop, 128 green, 192   |
-|       |                   | yellow, 255 red; crosswalk: 32                                                     |
-| 8     | `route`           | 128 + 8 · (moves to the goal saved by being here), clipped to 1 … 255; 0 no way    |
-| 9     | `own_speed`       | 42 · (my speed + 1), everywhere                                                    |
+| name              | value                                                                                 |
+|-------------------|---------------------------------------------------------------------------------------|
+| `road`            | 255 drivable in my heading, 128 the same on a shoulder or bay, 0 not                   |
+| `other_road`      | 255 drivable, but not in my heading                                                    |
+| `lane_offset`     | on the road: distance from the lane's centre, 36 per cell                              |
+| `obstacle`        | 255 an obstacle                                                                        |
+| `vehicle`         | 55 + 40 · speed of the vehicle here, the ego included                                  |
+| `vehicle_heading` | 64 as mine, 128 to my right, 192 towards me, 255 to my left                            |
+| `vehicle_turn`    | where it turns within 10 cells: 128 to its left, 255 to its right                      |
+| `pedestrian`      | 255 a pedestrian on the crosswalk, 128 one who waits beside it                         |
+| `signal`          | stop line: 64 not for me or of no junction, 80 give way, 96 stop, 128 green, 192       |
+|                   | yellow, 255 red; crosswalk: 32                                                         |
+| `my_turn`         | 255 everywhere if the junction that I am in, or the next one ahead, is mine to enter   |
+|                   | now, or there is none; else 0                                                          |
+| `route`           | 128 + 8 · (moves to the goal saved by being here), clipped to 1 … 255; 0 no way        |
+| `goal_heading`    | everywhere: heading in which I must arrive, as in `vehicle_heading`; 0 any             |
+| `own_speed`       | 36 · (my speed + 1), everywhere; 18 more if I have a reverse gear                      |
 
+A scenario shows those planes of which it has something to tell, in this order: `window.planes` of its class.
 An ego that moves backwards has the speed -1. On a ring there is no goal: `route` is 128 everywhere on the road. Cells
-outside the map are 0 in every plane but the last.
+outside the map are 0 in every plane but those that are alike everywhere.
 """
 
 import numpy as np
 from gymnasium import spaces
 
 from drivesim.core.jit import kernel
-from drivesim.core.junctions import colour_for
 from drivesim.core.map import (
     ALL_WAY_STOP,
     CROSSWALK,
     EDGE,
+    LEFT_SIDE,
     OBSTACLE,
     PARKING_BAY,
     SHOULDER,
@@ -47,6 +52,8 @@ from drivesim.core.map import (
     next_cell,
     row_of,
 )
+from drivesim.core.outlook import TURN_SIGHT, entry_in_sight, has_turn, next_turn
+from drivesim.core.signals import colour_for
 from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, YELLOW
 from drivesim.observations.encoder import Encoder, Window
 
@@ -57,12 +64,27 @@ PLANES = (
     "obstacle",
     "vehicle",
     "vehicle_heading",
+    "vehicle_turn",
     "pedestrian",
     "signal",
+    "my_turn",
     "route",
+    "goal_heading",
     "own_speed",
 )
-OBSTACLE_PLANE = PLANES.index("obstacle")
+ROAD, OTHER_ROAD, LANE_OFFSET, OBSTACLES, VEHICLES, VEHICLE_HEADINGS, VEHICLE_TURNS = range(7)
+PEDESTRIANS, SIGNS, MY_TURN, ROUTE, GOAL_HEADING, OWN_SPEED = range(7, 13)
+
+
+def shown_planes(window: Window) -> tuple[str, ...]:
+    """Names of the planes that a window shows, in their order."""
+    return window.planes or PLANES
+
+
+def places_of_planes(window: Window) -> list[int]:
+    """The place of every plane of `PLANES` among those that a window shows, -1 = it is not shown."""
+    shown = shown_planes(window)
+    return [shown.index(name) if name in shown else -1 for name in PLANES]
 
 
 @kernel
@@ -102,21 +124,25 @@ def mark_moving(map, world, k, options, num_cells, out):
     heading = ego.heading
     row = row_of(map, ego.cell)
     col = col_of(map, ego.cell)
-    for j in range(world.num_vehicles):
+    vehicles = options.planes[VEHICLES] * num_cells
+    vehicle_headings = options.planes[VEHICLE_HEADINGS] * num_cells
+    pedestrians = options.planes[PEDESTRIANS] * num_cells
+    for j in range(world.num_vehicles if vehicles >= 0 else 0):
         vehicle = world.vehicles[j]
         if vehicle.status != DRIVING:
             continue
         n = place_in_window(map, options, heading, row, col, vehicle.cell)
         if n >= 0:
-            out[4 * num_cells + n] = 55 + 40 * vehicle.speed
-            out[5 * num_cells + n] = min(64 * (((vehicle.heading - heading) & 3) + 1), 255)
+            out[vehicles + n] = 55 + 40 * vehicle.speed
+            if vehicle_headings >= 0:
+                out[vehicle_headings + n] = heading_code(vehicle.heading - heading)
     for p in range(world.num_people):
         pedestrian = world.people[p]
         if pedestrian.status == NOBODY:
             continue
         n = place_in_window(map, options, heading, row, col, pedestrian.cell)
-        if n >= 0:
-            out[6 * num_cells + n] = 255 if pedestrian.status == CROSSING else 128
+        if n >= 0 and pedestrians >= 0:
+            out[pedestrians + n] = 255 if pedestrian.status == CROSSING else 128
 
 
 @kernel
@@ -133,40 +159,43 @@ def mark_road(map, world, k, options, num_cells, out):
     distances = distances_begin(map, world.egos[k].goal, heading)
     step = map.steps[heading]
     repeats = is_ring(map)
-    is_wide = map.half_lane > 0
+    lane_offsets = options.planes[LANE_OFFSET] * num_cells if map.half_lane > 0 else -1
+    signs = options.planes[SIGNS] * num_cells
+    route = options.planes[ROUTE] * num_cells
     for across in range(width):
         start = cell_towards(map, here, heading, 0, across - options.beside)
         if start < 0:
             continue
         for is_ahead in (True, False):
             cell = start if is_ahead else cell_behind_for_ego(map, start, heading)
-            n = options.ahead * width + across
-            if not is_ahead:
-                n += width
+            n = (options.ahead + (0 if is_ahead else 1)) * width + across
             last = -1
-            plane = -1  # that shows this ground; -1 = none
+            plane = -1  # where the plane begins that shows this ground; below 0 = none
             value = 0
+            is_road = False
             is_sign = False
             for _ in range(options.ahead + 1 if is_ahead else options.behind):
                 if map.ground[cell] != last:
                     last = map.ground[cell]
                     if kind(map, cell) == EDGE:
                         break
-                    plane, value = look_of(map, cell, heading)
-                    is_sign = kind(map, cell) == STOP_LINE or kind(map, cell) == CROSSWALK
+                    look, value = look_of(map, cell, heading)
+                    is_road = look == ROAD or look == OTHER_ROAD
+                    plane = options.planes[look] * num_cells if look >= 0 else -1
+                    is_sign = signs >= 0 and (kind(map, cell) == STOP_LINE or kind(map, cell) == CROSSWALK)
                 if is_sign:
-                    out[7 * num_cells + n] = sign_at(map, world, cell, heading)
+                    out[signs + n] = sign_at(map, world, cell, heading)
                 if plane >= 0:
-                    out[plane * num_cells + n] = value
-                if plane == 0 or plane == 1:
-                    if is_wide:
-                        out[2 * num_cells + n] = 36 * abs(lane_offset(map, cell))
-                    if repeats:
-                        out[8 * num_cells + n] = 128
-                    else:
+                    out[plane + n] = value
+                if is_road:
+                    if lane_offsets >= 0:
+                        out[lane_offsets + n] = 36 * abs(lane_offset(map, cell))
+                    if repeats and route >= 0:
+                        out[route + n] = 128
+                    elif route >= 0:
                         distance = map.distances[distances + cell]
                         if distance != UNREACHABLE:
-                            out[8 * num_cells + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
+                            out[route + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
                 n += -width if is_ahead else width
                 if not repeats:
                     cell += step if is_ahead else -step
@@ -196,40 +225,83 @@ def look_of(map, cell, heading):
     """The plane that shows a cell's ground to somebody of a heading, -1 = none, and the value there."""
     where = kind(map, cell)
     if where == OBSTACLE:
-        return OBSTACLE_PLANE, 255
+        return OBSTACLES, 255
     if allows(map, cell, heading):
-        return 0, 128 if where == SHOULDER or where == PARKING_BAY else 255
+        return ROAD, 128 if where == SHOULDER or where == PARKING_BAY else 255
     if headings(map, cell) != 0:
-        return 1, 255
+        return OTHER_ROAD, 255
     return -1, 0
 
 
 @kernel
-def encode(map, world, k, options, scratch, out):
-    """Write ego k's window.
+def heading_code(relative):
+    """The code of a heading in quarter turns to the right of my own: 64 as mine … 255 to my left."""
+    return min(64 * ((relative & 3) + 1), 255)
+
+
+@kernel
+def fill(out, plane, num_cells, value):
+    """Write one value all over a plane, if it is shown."""
+    if plane >= 0:
+        for n in range(plane * num_cells, (plane + 1) * num_cells):
+            out[n] = value
+
+
+@kernel
+def mark_turns(map, world, k, options, num_cells, out):
+    """Stamp where vehicles turn into their plane, and whose turn it is into another."""
+    ego = world.vehicles[k]
+    row = row_of(map, ego.cell)
+    col = col_of(map, ego.cell)
+    vehicle_turns = options.planes[VEHICLE_TURNS] * num_cells
+    for j in range(world.num_vehicles if vehicle_turns >= 0 else 0):
+        if world.vehicles[j].status == DRIVING:
+            n = place_in_window(map, options, ego.heading, row, col, world.vehicles[j].cell)
+            if n >= 0:
+                _, side = next_turn(map, world, j, TURN_SIGHT)
+                out[vehicle_turns + n] = 0 if side == 0 else (128 if side == LEFT_SIDE else 255)
+    if options.planes[MY_TURN] >= 0:
+        _, entry = entry_in_sight(map, world, k)
+        fill(out, options.planes[MY_TURN], num_cells, 255 if has_turn(map, world, k, entry) else 0)
+
+
+@kernel
+def encode_without_turns(map, world, k, options, scratch, out):
+    """Write ego k's window, but for turns: all of a window that shows none, compiled without the code of junctions.
 
     Args:
         map: the map.
         world: the world.
         k: the ego.
-        options: the options, with the window's size.
+        options: the options, with the window's size and planes.
         scratch: unused.
         out: uint8 (planes * height * width,).
     """
+    ego = world.vehicles[k]
     num_cells = (options.ahead + 1 + options.behind) * (2 * options.beside + 1)
-    for n in range(9 * num_cells):
+    for n in range(options.planes[OWN_SPEED] * num_cells):
         out[n] = 0
     mark_road(map, world, k, options, num_cells, out)
     mark_moving(map, world, k, options, num_cells, out)
-    own_speed = 42 * (world.vehicles[k].speed + 1)
-    for n in range(9 * num_cells, 10 * num_cells):
-        out[n] = own_speed
+    if options.planes[GOAL_HEADING] >= 0 and not is_ring(map):
+        wanted = map.goals[world.egos[k].goal].heading - 1
+        fill(out, options.planes[GOAL_HEADING], num_cells, heading_code(wanted - ego.heading) if wanted >= 0 else 0)
+    fill(out, options.planes[OWN_SPEED], num_cells, 36 * (ego.speed + 1) + (18 if map.has_reverse != 0 else 0))
+    return 0
+
+
+@kernel
+def encode(map, world, k, options, scratch, out):
+    """Write ego k's window: `encode_without_turns`, and turns."""
+    encode_without_turns(map, world, k, options, scratch, out)
+    num_cells = (options.ahead + 1 + options.behind) * (2 * options.beside + 1)
+    mark_turns(map, world, k, options, num_cells, out)
     return 0
 
 
 def space(window: Window, rows: int, cols: int) -> spaces.Box:
     """uint8 (planes, height, width)."""
-    return spaces.Box(0, 255, (len(PLANES), window.height, window.width), np.uint8)
+    return spaces.Box(0, 255, (len(shown_planes(window)), window.height, window.width), np.uint8)
 
 
-ENCODER = Encoder("grid", encode, space, np.uint8)
+ENCODER = Encoder("grid", encode, space, np.uint8, encode_without_turns)

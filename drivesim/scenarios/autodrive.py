@@ -179,7 +179,12 @@ class Autodrive(Scenario):
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
-    window = Window(ahead=6, behind=2, beside=6)
+    window = Window(
+        ahead=6,
+        behind=2,
+        beside=6,
+        planes=("road", "obstacle", "vehicle", "vehicle_heading", "route", "own_speed"),
+    )
     speed_limit = 2
     top_speed = 2
     driver_model = UNAWARE

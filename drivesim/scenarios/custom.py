@@ -47,7 +47,8 @@ class Custom(Scenario):
     their maps may differ in size. `difficulty` and `split` are refused: nothing is generated. Without `levels=` there
     is one level, with signals, a crosswalk and bends.
 
-    What is wrong with a text is an error, a `ValueError`, that names line and column.
+    What is wrong with a text is an error, a `ValueError`, that names line and column; so is a level in which traffic
+    could stand for ever, an ego not arrive, or a walker leave the map.
 
     ## Actions
     `Discrete(5)`.
@@ -63,7 +64,7 @@ class Custom(Scenario):
     With `has_idle = 0` in the head there is no IDLE, as in Autodrive.
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 23, 13), uint8)`, a window of 12 cells ahead, 10 behind and 6 to
+    `observation="grid"` (default): `Box(0, 255, (13, 23, 13), uint8)`, a window of 12 cells ahead, 10 behind and 6 to
     either side. `"full_grid"` is as large as the largest map; beyond a smaller one it is off the road.
 
     ## Rewards

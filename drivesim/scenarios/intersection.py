@@ -114,8 +114,9 @@ class Intersection(Scenario):
     | 4   | SLOWER | speed - 1, at least 0                                                                   |
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
-    either side; plane 7 shows the stop line's colour, plane 8 the route.
+    `observation="grid"` (default): `Box(0, 255, (9, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
+    either side; the plane `signal` shows the stop line's colour, `my_turn` whether the
+    junction is the ego's to enter now, `vehicle_turn` where others turn.
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 2, times 0.9
@@ -162,7 +163,22 @@ class Intersection(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
-    window = Window(ahead=12, behind=6, beside=6)
+    window = Window(
+        ahead=12,
+        behind=6,
+        beside=6,
+        planes=(
+            "road",
+            "other_road",
+            "vehicle",
+            "vehicle_heading",
+            "vehicle_turn",
+            "signal",
+            "my_turn",
+            "route",
+            "own_speed",
+        ),
+    )
     speed_limit = 2
     dawdle = 0.1
     has_portals = True

@@ -110,8 +110,9 @@ class LaneKeep(Scenario):
     | 4   | SLOWER | speed - 1, at least 0                                       |
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 15, 13), uint8)`, a window of 12 cells ahead, 2 behind and 6 to
-    either side; plane 2 is the distance from the lane's centre. `"features"` has the lane's bends as `bend_1 … 8`.
+    `observation="grid"` (default): `Box(0, 255, (4, 15, 13), uint8)`, a window of 12 cells ahead, 2 behind and 6 to
+    either side; the plane `lane_offset` is the distance from the lane's centre. `"features"` has the lane's bends as
+    `bend_1 … 8`.
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 1 on the lane's centre down to 0.85 on its
@@ -155,7 +156,7 @@ class LaneKeep(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     maps_by = BY_LEVEL
-    window = Window(ahead=12, behind=2, beside=6)
+    window = Window(ahead=12, behind=2, beside=6, planes=("road", "lane_offset", "route", "own_speed"))
     speed_limit = 3
 
     @classmethod

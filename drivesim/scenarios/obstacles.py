@@ -142,8 +142,8 @@ class Obstacles(Scenario):
     | 4   | SLOWER | speed - 1, at least 0                                           |
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 15, 11), uint8)`, a window of 12 cells ahead, 2 behind and 5 to
-    either side; plane 8 shows the route, dark where a lane leads nowhere. `"features"` tells, for five lanes, how
+    `observation="grid"` (default): `Box(0, 255, (4, 15, 11), uint8)`, a window of 12 cells ahead, 2 behind and 5 to
+    either side; the plane `route` is dark where a lane leads nowhere. `"features"` tells, for five lanes, how
     far they are clear and what is gained at their end.
 
     ## Rewards
@@ -190,7 +190,7 @@ class Obstacles(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     maps_by = BY_LEVEL
-    window = Window(ahead=12, behind=2, beside=5)
+    window = Window(ahead=12, behind=2, beside=5, planes=("road", "obstacle", "route", "own_speed"))
     speed_limit = 3
 
     @classmethod

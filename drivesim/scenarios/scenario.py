@@ -83,6 +83,7 @@ class Scenario:
     has_goal_headings: ClassVar[bool] = False
     """Whether a goal must be reached in a heading, so that distances depend on the ego's; `lay` tells the map so."""
     window: ClassVar[Window]
+    """What `"grid"` shows: how far, and those planes of which the scenario has something to tell."""
     speed_limit: ClassVar[int]
     """Speed limit, cells per tick; `lay` finds it in `options.speed_limit`."""
     top_speed: ClassVar[int] = TOP_SPEED

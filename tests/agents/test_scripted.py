@@ -79,11 +79,13 @@ def test_the_rule_based_driver_succeeds(env_id: str) -> None:
     assert record["off_road_rate"] == 0.0
 
 
-def test_the_rule_based_driver_stops_at_red() -> None:
+def test_the_rule_based_driver_stops_at_red_and_takes_nobody_s_turn() -> None:
     driver = make_scripted("drivesim/Intersection-v1")
     config = EnvChoice("drivesim/Intersection-v1", observation=driver.observation)
     ends = first_episodes(driver, config, EPISODES, 0, "test")
     assert ends["red_light"].sum() == 0
+    assert ends["failed_to_yield"].mean() <= 0.01
+    assert ends["success"].mean() >= 0.99
     assert ends["wrong_way"].mean() <= 0.01
 
 

@@ -22,6 +22,7 @@ from agents.run_config import AGENT_CONFIGS
 from agents.scripted import make_scripted
 from agents.training import _AGENTS
 from agents.watching import decide, saliency, think_along, watch
+from drivesim.observations import features
 from drivesim.render.state import place_of
 from drivesim.rendering import state_of
 from drivesim.replay import Replay
@@ -244,9 +245,9 @@ def brakes_for_what_is_directly_ahead(observation: str, gap: int) -> NetworkPoli
 
     def function(obs: Tensor) -> Tensor:
         if observation == "grid":
-            is_there = obs[:, 4, 12 - gap - 1, 2] > 0
+            is_there = obs[:, 1, 12 - gap - 1, 2] > 0  # the plane `vehicle`
         elif observation == "features":
-            is_there = obs[:, 2 * 8 + 2] < 1  # own/ahead: the nearest vehicle, in shares of 12 cells
+            is_there = obs[:, features.FEATURES.index("own/ahead")] < 1  # the nearest vehicle
         else:
             is_there = (obs[:, 2, 51 + gap] >= 15) & (obs[:, 2, 51 + gap] < 43)
         scores = torch.zeros((len(obs), NUM_ACTIONS))
@@ -272,15 +273,16 @@ def test_a_driver_that_looks_at_the_car_ahead_looks_at_exactly_that_cell(observa
 def test_a_driver_that_looks_at_an_obstacle_looks_at_exactly_that_cell() -> None:
     env = gym.make(OBSTACLES, difficulty="hard")
     obs, _ = env.reset(seed=1)
-    while not obs[3, :12, 5].any():  # drive until there is one straight ahead
+    plane = env.unwrapped.config.scenario_class.window.planes.index("obstacle")
+    while not obs[plane, :12, 5].any():  # drive until there is one straight ahead
         obs, *_ = env.step(3)
-    ahead = int(np.flatnonzero(obs[3, :12, 5])[-1])
+    ahead = int(np.flatnonzero(obs[plane, :12, 5])[-1])
     state = state_of(env)
     row, col = place_of(state.map, int(state.world["vehicles"]["cell"][0]))
 
     def function(obs: Tensor) -> Tensor:
         scores = torch.zeros((len(obs), NUM_ACTIONS))
-        scores[:, 0] = obs[:, 3, ahead, 5] / 255 - 0.5
+        scores[:, 0] = obs[:, plane, ahead, 5] / 255 - 0.5
         scores[:, 2] = -1
         return scores
 

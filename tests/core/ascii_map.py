@@ -23,7 +23,8 @@ from drivesim.core.batch import begin_drives
 from drivesim.core.map import ALL_HEADINGS, JUNCTION, PORTAL, SIGNALS, STOP_LINE, turned
 from drivesim.core.options import OPTIONS
 from drivesim.core.painting import paint_passing
-from drivesim.core.texts import A_VEHICLE, AN_EGO, UNSAID
+from drivesim.core.pedestrians import place_pedestrian
+from drivesim.core.texts import A_VEHICLE, AN_EGO, UNSAID, WALKER_PATIENCE
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import withdraw
 from drivesim.levels.alphabet import ARROWS, Word, class_name, read_word, word_text
@@ -179,7 +180,7 @@ def from_ascii(
     legend: dict[str, tuple[int, ...]] | None = None,
     options: dict[str, Any] | None = None,
     signals: list[dict[str, int]] | None = None,
-    pedestrians: list[tuple[int, int, int, int]] | None = None,
+    pedestrians: list[tuple[int, ...]] | None = None,
     is_periodic: bool = False,
     is_ring: bool = False,
     fields: dict[str, int] | None = None,
@@ -195,7 +196,7 @@ def from_ascii(
         options: fields of OPTIONS that differ from `options_of()`.
         signals: of each junction the box (row, col, height, width) of its cells, and its timing:
             fields of JUNCTION, and `cycle_start`.
-        pedestrians: (row, col, heading, status) of each.
+        pedestrians: (row, col, heading, status) of each, and if need be its patience and whether it hesitates.
         is_periodic: traffic that leaves the map comes back on the other side; egos do not.
         is_ring: egos do so too, eastward, and cover a distance, as on Highway.
         fields: fields of the map or of the world, such as `half_lane=2`.
@@ -268,9 +269,8 @@ def from_ascii(
             world.egos[k].next_turn, world.egos[k].goal = cars[name].next_turn, destination
         else:
             world.vehicles[k].destination = destination
-    for p, (row, col, heading, status) in enumerate(pedestrians or []):
-        world.num_people = p + 1
-        worlds["people"][0, p] = cell_of(map, row, col), heading, status
+    for row, col, heading, status, *character in pedestrians or []:
+        place_pedestrian(world, cell_of(map, row, col), heading, status, *(character or (WALKER_PATIENCE, 0)))
     begin_drives(map, world)
     return Situation(maps, worlds, options_of(num_egos=int(world.num_egos), **(options or {})), names)
 

@@ -44,7 +44,7 @@ FAULTS = (
 SIGHT = 16  # cells; 15 are needed to stop from speed 6
 NASCH, UNAWARE = 1, 2
 SIGNALS = 0
-DRIVING, OFF_ROAD, OBSTACLE, EDGE = 1, 0, 3, 7
+DRIVING, OFF_ROAD, OBSTACLE, CROSSWALK, EDGE = 1, 0, 3, 4, 7
 PORTAL = 128
 
 # Beside the record: where every vehicle was before the tick, when it moved last, and scratch.
@@ -168,19 +168,28 @@ def check_sub_steps(map, world, notes, owners, faults):
 
 
 @kernel
+def entered_from(map, cell, heading):
+    """The junction that is entered from a cell outside it, perhaps over a crosswalk directly before it; -1 = none."""
+    if junction_at(map, cell) >= 0 or kind_at(map, cell) == CROSSWALK:
+        return -1
+    cell = walked(map, cell, heading, 1)
+    while junction_at(map, cell) < 0 and kind_at(map, cell) == CROSSWALK:
+        cell = walked(map, cell, heading, 1)
+    return junction_at(map, cell)
+
+
+@kernel
 def check_path(map, world, k, notes, faults):
-    """Every cell of the way allows the heading; no junction is entered on red."""
+    """Every cell of the way allows the heading; the line of no junction is passed on red."""
     vehicle = world.vehicles[k]
-    left = -1
     for n in range(vehicle.speed + 1):
         cell = walked(map, notes[START, k], vehicle.heading, n)
         if mask_of(map, cell) >> vehicle.heading & 1 == 0:
             faults[ASTRAY] += 1
-        s = junction_at(map, cell)
-        if n > 0 and s >= 0 and junction_at(map, left) < 0 and map.junctions[s].control == SIGNALS:
+        s = entered_from(map, cell, vehicle.heading) if n < vehicle.speed else -1
+        if s >= 0 and map.junctions[s].control == SIGNALS:
             if is_red(map.junctions[s], world.lamps[s], vehicle.heading, world.tick - 1):
                 faults[RED_LIGHT] += 1
-        left = cell
 
 
 @kernel

@@ -89,7 +89,10 @@ def roads(
 
 @kernel
 def drive(argument, num_worlds, ticks, patience, notes, owners, faults):
-    """Tick each world `ticks` times, checking each tick; the cells driven by all vehicles together."""
+    """Tick each world `ticks` times, checking each tick; the cells driven by all vehicles together.
+
+    Each world has its own `patience` and its own row of `faults`.
+    """
     frame = open_frame(argument)
     cells = 0
     for i in range(num_worlds):
@@ -100,7 +103,7 @@ def drive(argument, num_worlds, ticks, patience, notes, owners, faults):
         for _ in range(ticks):
             remember(world, notes)
             tick(map, world, frame.options[0], frame.actions, 0)
-            check_tick(map, world, notes, owners, patience, driver_model, faults)
+            check_tick(map, world, notes, owners, patience[i], driver_model, faults[i])
             for k in range(world.num_vehicles):
                 cells += world.vehicles[k].speed
     return cells
@@ -110,8 +113,16 @@ def driven(
     maps: np.ndarray, worlds: np.ndarray, options: Any, ticks: int, patience: int = 1 << 30
 ) -> tuple[int, np.ndarray]:
     """(cells driven, faults) of `ticks` checked ticks."""
+    cells, faults = driven_by_world(maps, worlds, options, ticks, np.full(len(worlds), patience))
+    return cells, faults.sum(axis=0)
+
+
+def driven_by_world(
+    maps: np.ndarray, worlds: np.ndarray, options: Any, ticks: int, patience: np.ndarray
+) -> tuple[int, np.ndarray]:
+    """The same with the patience (N,) of each world, and its faults (N, kinds)."""
     notes, owners = notes_of(worlds)
-    faults = np.zeros(len(FAULTS), np.int64)
+    faults = np.zeros((len(worlds), len(FAULTS)), np.int64)
     frame = frame_of(maps, worlds, options)
     cells = drive(frame.argument, len(worlds), ticks, patience, notes, owners, faults)
     return cells, faults

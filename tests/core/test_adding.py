@@ -142,10 +142,15 @@ if __name__ == "__main__":
 def run(folder: Path, code: str) -> None:
     """Run code as a program in the folder, in plain Python: a changed package would have to be compiled anew."""
     (folder / "program.py").write_text(code, encoding="utf-8")
-    variables = os.environ | {"PYTHONPATH": str(folder), "NUMBA_DISABLE_JIT": "1"}
-    command = [sys.executable, "-W", "error", "program.py"]
-    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    done = python(folder, "program.py")
     assert done.returncode == 0, done.stderr
+
+
+def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the interpreter in the folder."""
+    variables = os.environ | {"PYTHONPATH": str(folder), "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-W", "error", *arguments]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -168,6 +173,17 @@ def test_a_scenario_from_outside_needs_one_call_and_touches_no_file_of_the_packa
     (package / "roads.py").write_text(SCENARIO + CALL, encoding="utf-8")
     run(package, 'import roads\nID = "town/Stroll-v3"\n' + DRIVE)
     run(package, 'ID = "roads:town/Stroll-v3"\n' + DRIVE)  # Gymnasium imports it
+
+
+def test_its_kernels_are_warmed_as_those_of_the_suite_are(package) -> None:
+    (package / "roads.py").write_text(SCENARIO + CALL, encoding="utf-8")
+    done = python(package, "-m", "drivesim", "warm", "roads:town/Stroll-v3")
+    assert done.returncode == 0, done.stderr
+    assert "3/3" in done.stderr
+    for unknown in ("town/Stroll-v3", "roads:town/Stroll-v4", "rods:town/Stroll-v3"):
+        done = python(package, "-m", "drivesim", "warm", unknown)
+        assert done.returncode == 2
+        assert f"my_module:ID of a module's own, got {unknown!r}" in done.stderr
 
 
 def test_worker_processes_drive_a_scenario_from_outside_however_they_are_started(package) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from drivesim.core.following import braking_distance, follow, is_safe, look
 from drivesim.core.lane_changes import followers_are_safe
 from drivesim.core.map import CROSSWALK, EAST, NORTH, SOUTH, WEST, turned
+from drivesim.core.pedestrians import place_pedestrian
 from drivesim.core.world import CROSSING, TOP_SPEED
 
 SPEEDS = range(TOP_SPEED + 1)
@@ -215,8 +216,8 @@ def test_a_driver_sees_the_same_in_every_heading(
         vehicle.destination, vehicle.may_enter = turned(heading, next_turn), int(may_enter)
         if has_walker and "zebra" in words:
             step = int(situation.map.steps[heading])
-            situation.worlds["people"][0, 0] = int(vehicle.cell) + step * (1 + words.index("zebra")), EAST, CROSSING
-            situation.world.num_people = 1
+            place = int(vehicle.cell) + step * (1 + words.index("zebra"))
+            place_pedestrian(situation.world, place, EAST, CROSSING, 20, 0)
         for n, word in enumerate(words[:-1]):
             cell = int(vehicle.cell) + int(situation.map.steps[heading]) * (n + 2)
             if word == "line" and 0 <= cell < len(situation.map.junction):

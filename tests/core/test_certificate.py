@@ -16,8 +16,10 @@ from drivesim.core.cycles import NUM_PLANES, full_cycle
 from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype
 from drivesim.core.options import OPTIONS
 from drivesim.core.painting import open_portal, paint, set_size
-from drivesim.core.refusals import cycle_of, describe, refusals
+from drivesim.core.refusals import cycle_of, describe, place_of, refusals
 from drivesim.core.world import UNAWARE, place, world_dtype
+from drivesim.levels.text import LevelError, read
+from drivesim.levels.text import certify as certify_text
 from drivesim.registry import ENTRIES, scenario_of
 
 BLIND = {"driver_model": UNAWARE}
@@ -29,7 +31,8 @@ def answer(situation: Situation) -> tuple[int, tuple[int, int], list[tuple[int, 
     scratch = np.zeros(NUM_PLANES * len(situation.map.ground), np.int64)
     reason, cell = certify(situation.map, situation.world, situation.options[0], scratch)
     row, col = rows_and_cols(situation.map, cell)
-    cycle = cycle_of(situation.map, cell, scratch) if reason == laws.CYCLE_IS_FULL else []
+    cells = cycle_of(situation.map, cell, scratch) if reason == laws.CYCLE_IS_FULL else []
+    cycle = [place_of(situation.map, member) for member in cells]
     assert describe(situation.map, reason, cell, scratch) == refused(situation)
     return int(reason), (int(row), int(col)), cycle
 
@@ -59,6 +62,25 @@ def test_a_lane_that_ends_beside_another_one_is_fine() -> None:
     assert answer(from_ascii(drawing, a=Car(EAST), b=Car(EAST), is_periodic=True))[0] == laws.FINE
     apart = drawing.replace("> > b > > >", "> > b # > >")
     assert answer(from_ascii(apart, a=Car(EAST), b=Car(EAST), is_periodic=True))[:2] == (laws.NO_WAY_ON, (1, 3))
+
+
+# The lower lane leads to G no more than by a change of lane, which nobody makes at the exit of a junction.
+LANE_THAT_ENDS = """
+a.destination = 0
+junction1.control = "none"
+
+.   v    .   .  .   .
+>   *>v  >   >  >G0 @>
+>a0 *>v  >   .  .   .
+.   v    .   .  .   .
+"""
+
+
+def test_a_lane_that_ends_beside_the_exit_of_a_junction_is_refused_for_nobody_changes_lane_there() -> None:
+    with pytest.raises(LevelError, match=r"from \(2, 2\) no way leads on"):
+        certify_text(read(LANE_THAT_ENDS), LANE_THAT_ENDS)
+    longer = LANE_THAT_ENDS.replace("*>v  >   .", "*>v  >   >")
+    certify_text(read(longer), longer)
 
 
 def test_a_full_ring_is_refused_and_named_and_one_place_less_is_enough() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 from ascii_map import GROUND, SHORT, Car, from_ascii
-from hypothesis import event, given, settings
+from hypothesis import event, given, reject, settings
 from hypothesis import strategies as st
 
 from drivesim.core import certificate as laws
@@ -12,6 +12,7 @@ from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, PORTAL, SOUTH, WEST
 from drivesim.core.refusals import cycle_of
 from drivesim.core.world import DRIVING, KRAUSS, UNAWARE
 from drivesim.levels.alphabet import read_word
+from drivesim.levels.faults import LevelError
 
 WORD_OF = {EAST: ">", WEST: "<", NORTH: "^", SOUTH: "v"}
 
@@ -25,6 +26,7 @@ class Road:
         self.steps = map.steps.tolist()
         self.leads_to = map.leads_to.tolist()
         self.junction = map.junction.tolist()
+        self.slots = map.slots.tolist()  # cells of junctions and their exits
         self.num_cells = (int(map.rows) + 2) * int(map.width)
         ways = map.ways.tolist()
         marked = [ways[d * self.num_cells : (d + 1) * self.num_cells] for d in range(int(map.num_destinations))]
@@ -58,7 +60,7 @@ class Road:
             return []
         heading = [1, 2, 4, 8].index(here & 15)
         sides = [cell + self.steps[(heading + side) % 4] for side in (1, 3)]
-        return [side for side in sides if self.ground[side] & 127 == here and not self.junction[side]]
+        return [side for side in sides if self.ground[side] & 127 == here and not self.slots[side]]
 
 
 def aims_of(road, world, model):
@@ -206,7 +208,10 @@ def small_levels(draw):
 @settings(max_examples=250)
 def test_the_certificate_finds_what_a_slow_search_finds(level) -> None:
     drawing, facts, after = level
-    situation = from_ascii(drawing, **facts)
+    try:
+        situation = from_ascii(drawing, **facts)
+    except LevelError:  # no level at all: portals of a cell of several headings meet
+        reject()
     map, world = situation.map, situation.world
     map.goals["next"][:4] = after  # destinations that may follow each of the four
     scratch = np.zeros(NUM_PLANES * len(map.ground), np.int64)
@@ -216,5 +221,5 @@ def test_the_certificate_finds_what_a_slow_search_finds(level) -> None:
     assert (reason in faults) if faults else reason == laws.FINE
     if faults == {laws.CYCLE_IS_FULL}:
         cycle = cycle_of(map, cell, scratch)
-        assert sum(Road(map).stores(situation.cell(*where)) for where in cycle) == storage
+        assert sum(Road(map).stores(cell) for cell in cycle) == storage
     event(REASONS[reason])

@@ -24,13 +24,13 @@ APPROACHES = {"a": (NORTH, "^"), "b": (SOUTH, "v"), "c": (EAST, ">"), "d": (WEST
 INSIDE = {(row, col) for row in (4, 5) for col in (4, 5)}
 
 
-def crossroads(control, drawing=CROSSROADS, **cars):
+def crossroads(control, drawing=CROSSROADS, timing=None, **cars):
     """The crossroads under a control, with some of the cars a to d, of capital letters where they are egos."""
     for letter, (_, lane) in APPROACHES.items():
         if letter not in cars:
             drawing = drawing.replace(f" {letter} ", f" {letter.upper() if letter.upper() in cars else lane} ")
     # Northbound and southbound traffic has priority at a give-way line.
-    box = {**BOX, "control": control, "ranks": (0, 1, 0, 1)}
+    box = {**BOX, "control": control, "ranks": (0, 1, 0, 1), **(timing or {})}
     return from_ascii(drawing, signals=[box], is_periodic=True, **cars)
 
 
@@ -188,9 +188,8 @@ def test_whoever_follows_one_that_is_held_back_asks_behind_it() -> None:
     """The light turns when the first of a platoon has been let in and not yet entered: both lose their turn."""
     rows = CROSSROADS.strip("\n").split("\n")
     rows[6], rows[7] = rows[6].replace(" ^ ", " e "), rows[7].replace(" a ", " f ")
-    situation = crossroads(SIGNALS, "\n".join(rows), e=Car(NORTH, 1, 1), f=Car(NORTH, 1, 1))
-    for name, value in {"green_0": 3, "green_1": 3, "yellow": 2, "all_red": 1}.items():
-        situation.maps["junctions"][name] = value
+    timing = {"green_0": 3, "green_1": 3, "yellow": 2, "all_red": 1}
+    situation = crossroads(SIGNALS, "\n".join(rows), timing, e=Car(NORTH, 1, 1), f=Car(NORTH, 1, 1))
     passed = []
     for _ in range(60):
         situation.play()
@@ -272,3 +271,14 @@ def test_whoever_has_been_let_in_keeps_its_way_also_on_a_crosswalk_far_from_the_
         situation.play()
         order += [name for name in situation.names if situation.at(name) == (2, 4) and name not in order]
     assert order == ["e", "f", "c"]
+
+
+@pytest.mark.parametrize("control", [SIGNALS, ALL_WAY_STOP, YIELD, NO_CONTROL])
+def test_who_has_been_let_in_gives_its_turn_back_to_somebody_who_has_changed_lane_to_before_it(control) -> None:
+    """c would hold for ever what e needs, who stands between c and the entry."""
+    drawing = CROSSROADS.replace("> > c >", "> > c e").replace(" d ", " < ").replace(" a ", " ^ ").replace(" b ", " v ")
+    timing = {"green_0": 5, "green_1": 20, "yellow": 3, "all_red": 2, "cycle_start": 10} if control == SIGNALS else {}
+    box = {**BOX, "control": control, "ranks": (0, 1, 0, 1), **timing}
+    situation = from_ascii(drawing, signals=[box], is_periodic=True, c=Car(EAST, 0, 2), e=Car(EAST, 0, 2))
+    situation.hold("c", (5, 4), (5, 5), (5, 6))
+    assert entries(situation, 12) == ["e", "c"]

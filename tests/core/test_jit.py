@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import drivesim
 from drivesim.core import jit
 
@@ -84,3 +86,36 @@ def test_the_interpreter_runs_the_kernels_themselves(tmp_path) -> None:
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "DRIVESIM_CACHE_DIR": str(tmp_path / "cache")},
     )
     assert not (tmp_path / "cache").exists()
+
+
+FALLBACK = """
+import numba
+numba.version_info = numba.version_info._replace(short=(0, 99))
+import gymnasium as gym
+import pytest
+
+import drivesim
+from drivesim.core import jit
+assert jit.pipelines(numba.version_info.short) == ({}, {})
+envs = gym.make_vec("drivesim/Autodrive-v1", 8)
+envs.reset(seed=7)
+print(*[int(1000 * sum(envs.step([action] * 8)[1])) for action in (2, 2, 0, 2, 1)])
+"""
+
+
+@pytest.mark.slow
+def test_a_numba_of_another_version_compiles_kernels_in_its_own_way_to_the_same_results(tmp_path) -> None:
+    assert len(jit.pipelines(jit.KNOWN)[0]) == len(jit.pipelines(jit.KNOWN)[1]) == 1
+    printed = set()
+    for first, cache in (("", "own"), (FALLBACK.splitlines()[2], "other")):
+        program = FALLBACK.replace(FALLBACK.splitlines()[2], first)
+        if not first:
+            program = program.replace("== ({}, {})", "!= ({}, {})")
+        environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(tmp_path / cache)}
+        environment.pop("NUMBA_DISABLE_JIT", None)
+        done = subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment
+        )
+        printed.add(done.stdout)
+    assert len(printed) == 1
+    assert len(printed.pop().split()) == 5

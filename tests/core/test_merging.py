@@ -10,6 +10,7 @@ from mirror import mirrored_maps, mirrored_worlds
 from records import tick_all
 from roads import driven
 
+from drivesim.core.duties import LET_IN
 from drivesim.core.map import NORTH
 from drivesim.core.ways import measure_ways
 from drivesim.core.world import KRAUSS, NASCH
@@ -79,6 +80,35 @@ def test_a_zipper_lets_in_one_each(has_ways) -> None:
     assert len(passed) >= 24
     for n in range(4, len(passed) + 1, 4):
         assert abs(2 * sum(passed[:n]) - n) <= max(6, n // 3), passed
+
+
+def test_who_lets_somebody_in_need_not_let_in_another_one_however_long_they_stand() -> None:
+    """a was let in before b and stands in a jam; m waits beside a. When h drives on at last, it is b's turn."""
+    situation = from_ascii(
+        """
+        ^ .
+        ^ .
+        ^ .
+        ^ .
+        ^ .
+        h .
+        a m
+        b ^
+        ^ ^
+        """,
+        **{name: Car(NORTH, top_speed=0 if name == "h" else 5) for name in "habm"},
+    )
+    situation.vehicle("a").let_in = LET_IN
+    for _ in range(2 * LET_IN):
+        situation.play()
+    assert situation.at("a") == (6, 0)
+    situation.vehicle("h").top_speed = 5
+    while situation.at("b") == (7, 0):
+        situation.play()
+        assert situation.at("m") == (6, 1)
+    situation.play()
+    situation.play()
+    assert situation.at("m")[1] == 0
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -10,7 +10,8 @@ from drivesim.core import world as w
 from drivesim.core.episode import describe_actions
 from drivesim.core.following import look
 from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST
-from drivesim.core.pedestrians import car_is_too_near
+from drivesim.core.pedestrians import may_step_out
+from drivesim.core.world import WAITING
 from drivesim.render.motion import MIDDLE, ways
 from drivesim.render.planned_route import planned_route
 from drivesim.render.scene import Scene
@@ -169,13 +170,17 @@ class TestTraffic:
 class TestPedestrians:
     @pytest.mark.parametrize(("speed", "reaches"), [(-1, True), (0, True), (1, False)])
     def test_the_cell_behind_can_be_reached_unless_the_ego_drives_ahead(self, speed, reaches) -> None:
-        situation = from_ascii("> w E > >", WALK, reverse=True, E=Car(EAST, speed))
-        assert car_is_too_near(situation.map, situation.world, situation.cell(0, 1)) == reaches
-        assert not car_is_too_near(situation.map, situation.world, situation.cell(0, 0))
+        for col, is_reached in ((1, reaches), (0, False)):
+            row = ["w" if n == col else ">" for n in range(5)]
+            row[2] = "E"
+            drawing = f". . . . .\n{' '.join(row)}"
+            people = [(0, col, SOUTH, WAITING)]
+            situation = from_ascii(drawing, WALK, reverse=True, E=Car(EAST, speed), pedestrians=people)
+            assert may_step_out(situation.map, situation.world, 0) != is_reached
 
     def test_without_the_gear_it_cannot(self) -> None:
-        situation = from_ascii("> w E > >", WALK, E=Car(EAST))
-        assert not car_is_too_near(situation.map, situation.world, situation.cell(0, 1))
+        situation = from_ascii(". . . . .\n> w E > >", WALK, E=Car(EAST), pedestrians=[(0, 1, SOUTH, WAITING)])
+        assert may_step_out(situation.map, situation.world, 0)
 
 
 class TestPictures:

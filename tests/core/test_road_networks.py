@@ -1,42 +1,154 @@
-"""On any road that may be driven, traffic never collides, breaks no rule and keeps moving."""
+"""On any road that may be driven, traffic never collides, breaks no rule and keeps moving, whatever egos do there."""
 
+from random import Random
+
+import numpy as np
 import pytest
-from ascii_map import Situation
 from checker import found
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from records import frame_of
-from road_networks import networks, picture, traffic
-from roads import driven, set_speeds
+from levels import levels
+from network_traffic import Batch, draw_batch, start_moving
+from road_networks import CONTROLS, Network, draw_network, gates
+from roads import driven_by_world
+from wild import driven_wildly
 
 from drivesim.core.junctions import PATIENCE
-from drivesim.core.map import ALL_WAY_STOP, NO_CONTROL, SIGNALS, YIELD
+from drivesim.core.map import EAST, SIGNALS, WEST, turned
+from drivesim.core.world import ABSENT, DRIVING, leave
+from drivesim.registry import ENTRIES, scenario_of
+
+MANY = 10_000_000  # vehicle-ticks
+FEW = 1_000_000  # in every run
+KINDS = [("junction", 3), ("junction", 4), ("roundabout", 3), ("roundabout", 4), ("roundabout", 5)]  # and their arms
+LEVELS, TICKS = 20, 2500  # of a batch: some 300,000 vehicle-ticks
+dice = st.integers(0, 2**64).map(Random)
+"""They throw all choices of a batch: drawing each of them by itself would take longer than driving."""
 
 
-def longest_cycle(situation: Situation) -> int:
-    """Ticks of the longest cycle of a signal."""
-    junctions = situation.map.junctions[: situation.map.num_junctions]
-    cycles = [2 * (j.yellow + j.all_red) + j.green_0 + j.green_1 for j in junctions if j.control == SIGNALS]
-    return int(max(cycles, default=0))
+def batches(num_batches: int) -> settings:
+    """So many; failures take too long to shrink."""
+    return settings(max_examples=num_batches, phases=[Phase.generate])
 
 
-def play(situation: Situation, ticks: int) -> dict[str, int]:
-    """The faults of so many ticks, from speeds at which all can stop."""
-    set_speeds(frame_of(situation.maps, situation.worlds, situation.options).argument, 0)
-    num_vehicles = int(situation.world.num_vehicles)
-    patience = PATIENCE * (num_vehicles + 1) + 2 * longest_cycle(situation)
-    _, faults = driven(situation.maps, situation.worlds, situation.options, ticks, patience)
-    return found(faults)
+def bounds(maps: np.ndarray, worlds: np.ndarray) -> np.ndarray:
+    """Ticks within which everybody has to move, (N,)."""
+    junctions = maps["junctions"]
+    cycles = 2 * (junctions["yellow"] + junctions["all_red"]) + junctions["green_0"] + junctions["green_1"]
+    longest = np.where(junctions["control"] == SIGNALS, cycles, 0).max(axis=1, initial=0)
+    return PATIENCE * ((worlds["vehicles"]["status"] == DRIVING).sum(axis=1) + 1) + 2 * longest
 
 
-CONTROLS = {"signals": SIGNALS, "all-way stop": ALL_WAY_STOP, "yield": YIELD, "no control": NO_CONTROL}
+def check(batch: Batch, faults: np.ndarray) -> None:
+    """Nothing is wrong in any level; else the first of those that are, to be read and to be driven."""
+    failed = np.flatnonzero(faults.any(axis=1))
+    assert not len(failed), f"{found(faults[failed[0]])}\n{batch.texts[failed[0]]}"
 
 
-@pytest.mark.parametrize("control", CONTROLS)
-@given(data=st.data(), dawdle=st.sampled_from([0.0, 0.1, 0.3]))
-@settings(max_examples=60, phases=[Phase.generate])  # failures take too long to shrink
-def test_traffic_of_any_network_breaks_no_rule_and_keeps_moving(control, data, dawdle) -> None:
-    network = data.draw(networks((CONTROLS[control],)))
-    situation = data.draw(traffic(network, options={"dawdle": round(dawdle * 65536)}))
-    drawing = picture(network, situation)
-    assert not play(situation, 1000), drawing
+def drive_networks(num_batches: int) -> int:
+    """Check the traffic of so many batches of networks without egos; their vehicle-ticks."""
+    vehicle_ticks = 0
+
+    @batches(num_batches)
+    @given(dice=dice)
+    def drive(dice: Random) -> None:
+        nonlocal vehicle_ticks
+        batch = draw_batch(dice, LEVELS, tuple(CONTROLS))
+        start_moving(batch)
+        patience = bounds(batch.maps, batch.worlds)
+        _, faults = driven_by_world(batch.maps, batch.worlds, batch.options, TICKS, patience)
+        check(batch, faults)
+        vehicle_ticks += int(batch.worlds["num_vehicles"].sum()) * TICKS
+
+    drive()
+    return vehicle_ticks
+
+
+def drive_wildly(num_batches: int) -> int:
+    """Check the traffic of so many batches of networks among wild egos; its vehicle-ticks."""
+    vehicle_ticks = 0
+
+    @batches(num_batches)
+    @given(dice=dice)
+    def drive(dice: Random) -> None:
+        nonlocal vehicle_ticks
+        batch = draw_batch(dice, LEVELS, tuple(CONTROLS), num_egos=dice.randint(1, 3))
+        meetings, ticks = driven_wildly(batch.maps, batch.worlds, batch.options, TICKS)
+        check(batch, np.array([[count] for count in meetings]))
+        vehicle_ticks += ticks
+
+    drive()
+    return vehicle_ticks
+
+
+def test_traffic_of_any_network_breaks_no_rule_and_keeps_moving() -> None:
+    assert drive_networks(6) > FEW
+
+
+@pytest.mark.slow
+def test_traffic_of_any_network_breaks_no_rule_and_keeps_moving_for_ten_million_vehicle_ticks() -> None:
+    assert drive_networks(60) > MANY
+
+
+def test_no_two_traffic_vehicles_of_any_network_share_a_cell_whatever_egos_do() -> None:
+    assert drive_wildly(8) > FEW
+
+
+@pytest.mark.slow
+def test_no_two_traffic_vehicles_of_any_network_share_a_cell_in_ten_million_vehicle_ticks() -> None:
+    assert drive_wildly(80) > MANY
+
+
+def arms(network: Network, box: tuple[int, int, int, int, bool]) -> int:
+    """How many streets lead to or from a junction: the lanes of one are two cells apart at most."""
+    found = []
+    for _, (row, col), outward in gates(network.sheet, box):
+        if network.sheet.at(row, col).headings & {outward, turned(outward, 2)}:
+            along = row if outward in (EAST, WEST) else col
+            if not found or found[-1][0] != outward or along - found[-1][1] > 2:
+                found.append((outward, along))
+            else:
+                found[-1] = (outward, along)
+    return len(found)
+
+
+def test_networks_have_every_kind_of_road() -> None:
+    seen = set()
+    for seed in range(300):
+        network = draw_network(Random(seed), tuple(CONTROLS))
+        for number, box in enumerate(network.boxes, 1):
+            kind = "roundabout" if box[4] else "junction"
+            seen.add((kind, arms(network, box), network.head[f"junction{number}.control"]))
+        for cell in (cell for line in network.sheet.cells for cell in line):
+            facts = (("walker", cell.who), ("crosswalk", cell.mark == "="))
+            facts += (("bend", len(cell.headings) == 2 and not cell.junction),)
+            seen |= {name for name, is_there in facts if is_there}
+        seen |= {name for name, is_there in (("ramp", network.ramps), ("ring", not network.boxes)) if is_there}
+    wanted = {(kind, count, f'"{control}"') for control in CONTROLS.values() for kind, count in KINDS}
+    assert seen >= wanted | {"walker", "crosswalk", "bend", "ramp", "ring"}
+
+
+def drive_levels(scenario: str, difficulty: str, vehicle_ticks: int) -> int:
+    """Check so many vehicle-ticks of a scenario's traffic alone; how many they were, 0 where it has no traffic."""
+    maps, worlds, options = levels(scenario, range(40), difficulty=difficulty)
+    worlds["num_egos"] = 0
+    for world in worlds:
+        leave(world, 0)
+    worlds["vehicles"]["status"][:, 0] = ABSENT
+    per_tick = int((worlds["vehicles"]["status"] == DRIVING).sum())
+    ticks = vehicle_ticks // max(1, per_tick) + 1 if per_tick > 0 else 1
+    _, faults = driven_by_world(maps, worlds, options, ticks, bounds(maps, worlds))
+    assert not found(faults.sum(axis=0))
+    return per_tick * ticks
+
+
+GENERATED = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
+DIFFICULTIES = ("easy", "medium", "hard")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("scenario", GENERATED)
+def test_traffic_of_generated_levels_breaks_no_rule_and_keeps_moving(scenario, difficulty) -> None:
+    """Ten million vehicle-ticks: those with traffic are three."""
+    assert drive_levels(scenario, difficulty, MANY // 9) in (0, *range(MANY // 9, 2 * MANY))

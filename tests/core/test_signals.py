@@ -6,8 +6,8 @@ from ascii_map import FASTER, IDLE, SLOWER, Car, from_ascii
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivesim.core.junctions import colour_at
 from drivesim.core.map import EAST, JUNCTION, LEFT_SIDE, NORTH, RIGHT_SIDE, SOUTH, WEST, turned
+from drivesim.core.signals import colour_at
 from drivesim.core.world import GREEN, LAMP, RED, YELLOW
 from drivesim.scenarios.intersection import Intersection, IntersectionConfig
 

@@ -1,82 +1,13 @@
 """Whatever egos do, no two traffic vehicles ever share a cell, and every cell knows who is on it."""
 
 import gymnasium as gym
-import numpy as np
 import pytest
-from ascii_map import Car, from_ascii
+from ascii_map import IDLE, Car, from_ascii
 from levels import levels
-from records import frame_of, open_frame
+from wild import driven_wildly
 
-from drivesim.core.jit import kernel
-from drivesim.core.map import EAST, LANE, NORTH, has_several_headings, headings, kind
-from drivesim.core.rng import below, philox
-from drivesim.core.tick import tick
-from drivesim.core.world import CROSSING, DRIVING, GOING, enter
-
-LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
-WEIGHTS = {  # of 16 each: how often an ego of this temper takes each action
-    "at random": (LEFT, LEFT, LEFT, IDLE, IDLE, IDLE, RIGHT, RIGHT, RIGHT, FASTER, FASTER, FASTER, FASTER, 4, 4, 4),
-    "hops lanes": (LEFT, LEFT, LEFT, LEFT, LEFT, IDLE, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, 3, 3, 3, 3, SLOWER),
-    "stops": (LEFT, RIGHT, IDLE, FASTER, FASTER, FASTER, *[SLOWER] * 10),
-    "races": (LEFT, RIGHT, SLOWER, *[FASTER] * 13),
-}
-
-
-@kernel
-def put_down(map, world, k, word_0, word_1):
-    """Vehicle k, which is gone, on a random free cell of a lane, at any speed if it is an ego; or not in this tick."""
-    cell = below(word_0, (map.rows + 2) * map.width)
-    mask = headings(map, cell)
-    if mask == 0 or world.occupants[cell] != 0 or kind(map, cell) != LANE or has_several_headings(map, cell):
-        return
-    vehicle = world.vehicles[k]
-    vehicle.status = DRIVING
-    vehicle.next_status = 0
-    while mask >> vehicle.heading & 1 == 0:
-        vehicle.heading = (vehicle.heading + 1) & 3
-    vehicle.speed = below(word_1, 6) if k < world.num_egos else 0
-    vehicle.acceleration = 0
-    if k < world.num_egos:
-        world.egos[k].drive = GOING
-    enter(world, k, cell)
-
-
-@kernel
-def count_meetings(map, world, owners):
-    """How many cells hold two traffic vehicles, or do not know who is on them."""
-    owners[:] = 0
-    faults = 0
-    for k in range(world.num_vehicles):
-        vehicle = world.vehicles[k]
-        if vehicle.status == DRIVING:
-            faults += owners[vehicle.cell] != 0
-            owners[vehicle.cell] = k + 1
-    for cell in range((map.rows + 2) * map.width):
-        faults += owners[cell] != world.occupants[cell]
-    return faults
-
-
-@kernel
-def play_wildly(argument, num_worlds, ticks, weights, owners, result):
-    """Drive egos as their weights say, put down anew whoever has crashed or arrived; count meetings, vehicle-ticks."""
-    frame = open_frame(argument)
-    for i in range(num_worlds):
-        map = frame.maps[i]
-        world = frame.worlds[i]
-        options = frame.options[0]
-        has_traffic = world.num_vehicles > world.num_egos
-        for n in range(ticks):
-            for k in range(world.num_vehicles):
-                word_0, word_1, _, word_3 = philox(i, 17, 0, n, 0, k)
-                if k < world.num_egos:
-                    action = weights[(i + k) % weights.shape[0], below(word_3, 16)]
-                    frame.actions[k] = max(action - 1, 0) if options.has_idle == 0 else action
-                if world.vehicles[k].status != DRIVING:
-                    put_down(map, world, k, word_0, word_1)
-            tick(map, world, options, frame.actions, 0)
-            result[0] += count_meetings(map, world, owners)
-            if has_traffic:
-                result[1] += world.num_vehicles - world.num_egos
+from drivesim.core.map import EAST, NORTH
+from drivesim.core.world import CROSSING, DRIVING
 
 
 def wild(scenario, num_egos, vehicle_ticks, **options):
@@ -84,12 +15,8 @@ def wild(scenario, num_egos, vehicle_ticks, **options):
     num_worlds = 24
     maps, worlds, record = levels(scenario, range(num_worlds), num_egos=num_egos, **options)
     ticks = vehicle_ticks // max(1, num_worlds * int(worlds["num_vehicles"][0] - num_egos)) + 1
-    frame = frame_of(maps, worlds, record, np.zeros(num_egos))
-    result = np.zeros(2, np.int64)
-    weights = np.array(list(WEIGHTS.values()))
-    owners = np.zeros(worlds["occupants"].shape[1], np.int64)
-    play_wildly(frame.argument, num_worlds, min(ticks, 20_000), weights, owners, result)
-    return int(result[0]), int(result[1])
+    meetings, vehicle_ticks = driven_wildly(maps, worlds, record, min(ticks, 20_000))
+    return int(meetings.sum()), vehicle_ticks
 
 
 ROADS = {

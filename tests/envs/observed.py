@@ -13,18 +13,26 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.map import (
+    ALL_WAY_STOP,
     CROSSWALK,
+    EDGE,
     LANE,
+    NO_CONTROL,
     OBSTACLE,
     OFF_ROAD,
     PARKING_BAY,
+    PORTAL,
     SHOULDER,
+    SIGNALS,
     STOP_LINE,
     UNREACHABLE,
+    YIELD,
 )
+from drivesim.core.outlook import has_turn
 from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, RED, WAITING, YELLOW
+from drivesim.observations.grid import PLANES
 
-AHEAD, BEHIND = 12, 10  # cells that `features` looks at
+AHEAD, BEHIND = 40, 10  # cells that `features` looks at
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # (row, column) of one cell north, east, south, west
 ONE_WAY = {1: 0, 2: 1, 4: 2, 8: 3}  # the heading of a mask that allows only one
 
@@ -51,6 +59,8 @@ class Cell:
     is_goal: bool
     car: Car | None
     walker: int
+    place: int
+    """In the records."""
 
     @property
     def is_road(self) -> bool:
@@ -74,7 +84,7 @@ class Scene:
         places = [(row + 1) * width + col + 1 for row in range(self.rows) for col in range(self.cols)]  # in the records
         numbers = {place: n for n, place in enumerate(places)}
         walkers = dict.fromkeys(range(len(places)), NOBODY)
-        for place, _, status in world["people"][: int(world["num_people"])].tolist():
+        for place, _, status, *_ in world["people"][: int(world["num_people"])].tolist():
             walkers[numbers[place]] = max(status, walkers[numbers[place]])
         cars = {}
         for number, who in enumerate(world["vehicles"][: int(world["num_vehicles"])]):
@@ -90,18 +100,34 @@ class Scene:
         layers = np.array([road["distances"][[begin + place for place in places]] for begin in first])
         routes = layers[self.ego.heading % len(headings)].tolist()
         self.cells = [
-            Cell(*divmod(n, self.cols), b >> 4 & 7, b & 15, (lane & 15) - 8, route, is_goal, cars.get(n), walkers[n])
+            Cell(
+                *divmod(n, self.cols),
+                b >> 4 & 7,
+                b & 15,
+                (lane & 15) - 8,
+                route,
+                is_goal,
+                cars.get(n),
+                walkers[n],
+                places[n],
+            )
             for n, (b, lane, route, is_goal) in enumerate(
                 zip(bits, lanes, routes, (layers == 0).any(axis=0), strict=True)
             )
         ]
-        self.turn = int(ego["next_turn"])
+        self.road, self.world, self.k = road, world, k
+        self.goal, self.has_ways = int(ego["goal"]), bool(road["has_ways"])
+        self.terms = road["goals"][self.goal] if len(road["goals"]) else None
+        self.has_reverse = bool(road["has_reverse"])
         self.remaining, self.route_length = int(ego["remaining"]), int(ego["route_length"])
-        self.lamps = [
-            {name: int(lamp[name]) for name in ("colour_0", "colour_1")}
-            for lamp in world["lamps"][: int(road["num_junctions"])]
+        self.lamps = [(int(lamp["colour_0"]), int(lamp["colour_1"])) for lamp in world["lamps"]]
+        self.controls = road["junctions"][: int(road["num_junctions"])]
+        self.junctions = road["junction"][places].tolist() if len(self.controls) else [0] * len(places)
+        slots = road["slots"][places].tolist() if len(self.controls) else [0] * len(places)
+        self.is_passed = [
+            slot > 0 and (s > 0 or cell.kind == CROSSWALK)
+            for slot, s, cell in zip(slots, self.junctions, self.cells, strict=True)
         ]
-        self.junctions = road["junction"][places].tolist() if self.lamps else [0] * len(places)
 
     def at(self, row: int, col: int) -> Cell | None:
         """The cell (row, col); None outside the map, which only a ring continues on its other side."""
@@ -121,24 +147,90 @@ class Scene:
         up, along = STEPS[self.ego.heading]
         return (cell.row - self.place[0]) * up + (cell.col - self.place[1]) * along
 
-    def junction(self, cell: Cell | None) -> dict[str, int] | None:
-        """The signal in whose junction a cell lies."""
-        number = self.junctions[cell.row * self.cols + cell.col] if cell else 0
-        return self.lamps[number - 1] if number else None
+    def number(self, cell: Cell) -> int:
+        """The number of a cell, row by row."""
+        return cell.row * self.cols + cell.col
 
-    def colour(self, line: Cell) -> int | None:
-        """The light of a stop line, for the heading in which one drives over it; None if no junction follows.
+    def junction(self, cell: Cell | None) -> int:
+        """1 + the junction in which a cell lies, 0 = none."""
+        return int(self.junctions[self.number(cell)]) if cell else 0
 
-        Crosswalks in between belong to the junction. In a junction, and where it may not be reached, there is no line.
-        """
-        heading = ONE_WAY[line.mask]
-        cell = self.at(line.row + STEPS[heading][0], line.col + STEPS[heading][1])
-        while cell is not None and cell.kind == CROSSWALK and cell.allows(heading) and self.junction(cell) is None:
-            cell = self.at(cell.row + STEPS[heading][0], cell.col + STEPS[heading][1])
-        signal = self.junction(cell)
-        if signal is None or self.junction(line) is not None:
+    def passed(self, cell: Cell | None) -> bool:
+        """Whether a cell belongs to a junction, or to a crosswalk directly at one."""
+        return cell is not None and self.is_passed[self.number(cell)]
+
+    def next(self, cell: Cell | None, heading: int) -> Cell | None:
+        """The cell ahead of another one; a ring leads on where it has portals."""
+        if cell is None:
             return None
-        return signal[f"colour_{heading % 2}"]
+        row, col = cell.row + STEPS[heading][0], cell.col + STEPS[heading][1]
+        is_inside = 0 <= row < self.rows and 0 <= col < self.cols
+        return self.at(row, col) if is_inside or self.road["ground"][cell.place] & PORTAL else None
+
+    def way(self, destination: int, place: int) -> int | None:
+        """The heading of the way to a destination, None where there is no way."""
+        if not self.has_ways or destination < 0:
+            return None
+        way = int(self.road["ways"][destination * (self.rows + 2) * (self.cols + 2) + place]) & 7
+        return way - 1 if way else None
+
+    def turn_of(self, number: int, distance: int) -> tuple[int | None, int]:
+        """Cells to the next turn of a vehicle and its side; (None, 0) if there is none within `distance`."""
+        who = self.world["vehicles"][number]
+        is_ego = number < int(self.world["num_egos"])
+        goal = int(self.world["egos"][number]["goal"] if is_ego else who["destination"])
+        heading, place = int(who["heading"]), int(who["cell"])
+        for n in range(distance + 1 if self.has_ways else 0):
+            if self.road["ground"][place] >> 4 & 7 == EDGE:
+                break
+            way = self.way(goal, place)
+            if way is not None and way != heading:
+                return n, {1: 1, 3: -1}.get((way - heading) % 4, 0)
+            leads_to = int(self.road["leads_to"][place]) if self.road["ground"][place] & PORTAL else 4 * place + 9
+            is_portal = leads_to % 4 == heading and self.road["ground"][place] & PORTAL
+            place = leads_to >> 2 if is_portal else place + int(self.road["steps"][heading])
+        return None, 0
+
+    def entered_from(self, cell: Cell | None, heading: int) -> int:
+        """1 + the junction into which a cell leads, over its crosswalks; 0 if it is no entry."""
+        if cell is None or self.junction(cell) or cell.kind == CROSSWALK or not cell.allows(heading):
+            return 0
+        cell = self.next(cell, heading)
+        while cell is not None and cell.kind == CROSSWALK and cell.allows(heading) and not self.junction(cell):
+            cell = self.next(cell, heading)
+        return self.junction(cell)
+
+    def entry(self, who: int, distance: int) -> tuple[int, Cell] | None:
+        """Cells straight ahead of a vehicle to its next entry, and that cell."""
+        is_ego = who < int(self.world["num_egos"])
+        vehicle = self.world["vehicles"][who]
+        goal = int(self.world["egos"][who]["goal"] if is_ego else vehicle["destination"])
+        heading = int(vehicle["heading"])
+        cell = next((cell for cell in self.cells if cell.place == int(vehicle["cell"])), None)
+        for n in range(distance + 1):
+            if cell is None or not cell.allows(heading) or self.way(goal, cell.place) not in (None, heading):
+                return None
+            if self.entered_from(cell, heading):
+                return n, cell
+            row, col = cell.row + STEPS[heading][0], cell.col + STEPS[heading][1]
+            is_through = self.road["ground"][cell.place] & PORTAL and (who != self.k or self.is_ring)
+            cell = self.at(row % self.rows, col % self.cols) if is_through else self.at(row, col)
+        return None
+
+    def is_mine(self) -> bool:
+        """Whether the junction is the ego's to enter now: a rule of the road, taken at its word."""
+        entry = None if self.passed(self.seen(0, 0)) else self.entry(self.k, AHEAD)
+        return bool(has_turn(self.road, self.world, self.k, entry[1].place if entry else -1))
+
+    def sign(self, line: Cell) -> tuple[int, int | None] | None:
+        """The control and the light of a stop line, for the heading in which one drives over it; None without one."""
+        s = self.entered_from(line, ONE_WAY[line.mask])
+        return self.control(s, ONE_WAY[line.mask]) if s else None
+
+    def control(self, s: int, heading: int) -> tuple[int, int | None]:
+        """The control of junction s and the light that it shows to a heading, None if it has none."""
+        control = int(self.controls[s - 1]["control"])
+        return control, self.lamps[s - 1][heading % 2] if control == SIGNALS else None
 
     def saved(self, cell: Cell) -> int | None:
         """Moves to the goal that the ego saves by being on a cell; None without a way from there."""
@@ -147,40 +239,50 @@ class Scene:
         return None if cell.route == UNREACHABLE else self.remaining - cell.route
 
 
-def grid(scene: Scene, ahead: int, behind: int, beside: int) -> np.ndarray:
-    """The window (10, ahead + 1 + behind, 2 · beside + 1)."""
-    planes = np.zeros((10, ahead + 1 + behind, 2 * beside + 1), np.uint8)
-    for row in range(planes.shape[1]):
-        for col in range(planes.shape[2]):
+def grid(scene: Scene, ahead: int, behind: int, beside: int) -> dict[str, np.ndarray]:
+    """Every plane of the window by its name, (ahead + 1 + behind, 2 · beside + 1)."""
+    shape = (ahead + 1 + behind, 2 * beside + 1)
+    planes = {name: np.zeros(shape, np.uint8) for name in PLANES}
+    for row in range(shape[0]):
+        for col in range(shape[1]):
             cell = scene.seen(ahead - row, col - beside)
             if cell is not None:
-                planes[:9, row, col] = planes_of(scene, cell)
-    planes[9] = 42 * (scene.ego.speed + 1)
+                for name, value in seen_in(scene, cell).items():
+                    planes[name][row, col] = value
+    planes["my_turn"][:] = 255 if scene.is_mine() else 0
+    wanted = 0 if scene.is_ring else int(scene.terms["heading"])
+    planes["goal_heading"][:] = (64, 128, 192, 255)[(wanted - 1 - scene.ego.heading) % 4] if wanted else 0
+    planes["own_speed"][:] = 36 * (scene.ego.speed + 1) + 18 * scene.has_reverse
     return planes
 
 
-def planes_of(scene: Scene, cell: Cell) -> list[int]:
-    """What the planes of the window but the last say of a cell of the map."""
+def seen_in(scene: Scene, cell: Cell) -> dict[str, int]:
+    """What the planes of the window that differ from cell to cell say of one."""
     heading = scene.ego.heading
     mine = cell.allows(heading)
     signal = 0
     if cell.kind == STOP_LINE:
-        colour = scene.colour(cell) if mine else None  # a line without a light is for nobody
-        signal = {None: 64, GREEN: 128, YELLOW: 192, RED: 255}[colour]
+        sign = scene.sign(cell) if mine else None  # a line before no junction is for nobody
+        signal = (
+            64
+            if sign is None
+            else {GREEN: 128, YELLOW: 192, RED: 255, None: 96 if sign[0] == ALL_WAY_STOP else 80}[sign[1]]
+        )
     elif cell.kind == CROSSWALK:
         signal = 32
     saved = scene.saved(cell) if cell.is_road else None
-    return [
-        (128 if cell.kind in (SHOULDER, PARKING_BAY) else 255) if mine else 0,
-        255 if cell.is_road and not mine else 0,
-        36 * abs(cell.offset) if cell.is_road else 0,
-        255 if cell.kind == OBSTACLE else 0,
-        55 + 40 * cell.car.speed if cell.car else 0,
-        (64, 128, 192, 255)[(cell.car.heading - heading) % 4] if cell.car else 0,
-        {NOBODY: 0, WAITING: 128, CROSSING: 255}[cell.walker],
-        signal,
-        0 if saved is None else min(max(128 + 8 * saved, 1), 255),
-    ]
+    return {
+        "road": (128 if cell.kind in (SHOULDER, PARKING_BAY) else 255) if mine else 0,
+        "other_road": 255 if cell.is_road and not mine else 0,
+        "lane_offset": 36 * abs(cell.offset) if cell.is_road else 0,
+        "obstacle": 255 if cell.kind == OBSTACLE else 0,
+        "vehicle": 55 + 40 * cell.car.speed if cell.car else 0,
+        "vehicle_heading": (64, 128, 192, 255)[(cell.car.heading - heading) % 4] if cell.car else 0,
+        "vehicle_turn": (0, 255, 128)[scene.turn_of(cell.car.number, 10)[1]] if cell.car else 0,
+        "pedestrian": {NOBODY: 0, WAITING: 128, CROSSING: 255}[cell.walker],
+        "signal": signal,
+        "route": 0 if saved is None else min(max(128 + 8 * saved, 1), 255),
+    }
 
 
 def full_grid(scene: Scene) -> np.ndarray:
@@ -195,15 +297,17 @@ def code_of(scene: Scene, cell: Cell) -> int:
     The ego is shown even when its drive has ended, other vehicles while they drive, pedestrians while they cross.
     """
     if (cell.row, cell.col) == scene.place:
-        return 43 + 7 * scene.ego.heading + 1 + scene.ego.speed
+        return (43 if scene.is_mine() else 71) + 7 * scene.ego.heading + 1 + scene.ego.speed
     if cell.car is not None:
-        return 15 + 7 * cell.car.heading + 1 + cell.car.speed
+        first = (15, 127, 99)[scene.turn_of(cell.car.number, 10)[1]]
+        return first + 7 * cell.car.heading + 1 + cell.car.speed
     if cell.walker == CROSSING:
         return 14
     if cell.is_goal and not scene.is_ring:
-        return 7
+        return 154 + int(scene.terms["heading"]) if scene.terms["heading"] else 7
     if cell.kind == STOP_LINE:  # one without a light is open
-        return {None: 5, GREEN: 5, YELLOW: 8, RED: 9}[scene.colour(cell)]
+        sign = scene.sign(cell)
+        return {None: 5, GREEN: 5, YELLOW: 8, RED: 9}[sign[1] if sign else None]
     if cell.kind == LANE:
         return 10 + ONE_WAY[cell.mask] if cell.mask in ONE_WAY else 1
     return {OFF_ROAD: 0, SHOULDER: 2, OBSTACLE: 3, CROSSWALK: 4, PARKING_BAY: 6}[cell.kind]
@@ -212,11 +316,31 @@ def code_of(scene: Scene, cell: Cell) -> int:
 def features(scene: Scene) -> dict[str, float]:
     """Every feature by its name, in the order of the table."""
     told: dict[str, float] = {}
+    way = list(way_of(scene))
     for right, group in zip(range(-2, 3), ("left_2", "left_1", "own", "right_1", "right_2"), strict=True):
-        told |= {f"{group}/{name}": value for name, value in column(scene, right)}
-    for part in (own, bend, junction_ahead):
+        told |= {f"{group}/{name}": value for name, value in column(scene, way, right)}
+    for part in (own, route, around, bend, control, crosswalk, arms):
         told |= dict(part(scene))
     return {name: min(max(value, -1.0), 1.0) for name, value in told.items()}
+
+
+def coded(distance: float | None) -> float:
+    """A distance d as d / (d + 10), 1 where there is nothing."""
+    return 1.0 if distance is None else distance / (abs(distance) + 10)
+
+
+def way_of(scene: Scene) -> Iterator[tuple[Cell, int]]:
+    """The cells on the ego's way and its heading there: round corners with the way, else straight on."""
+    cell, heading = scene.seen(0, 0), scene.ego.heading
+    for _ in range(AHEAD):
+        assert cell is not None
+        onward = None if scene.is_ring else scene.way(scene.goal, cell.place)
+        if onward not in (None, (heading + 2) % 4):
+            heading = onward
+        cell = scene.next(cell, heading)
+        if cell is None:
+            return
+        yield cell, heading
 
 
 def gain(scene: Scene, cell: Cell | None, share: int) -> float:
@@ -225,23 +349,46 @@ def gain(scene: Scene, cell: Cell | None, share: int) -> float:
     return -1.0 if saved is None else min(max(saved / share, -1.0), 1.0)
 
 
-def column(scene: Scene, right: int) -> Iterator[tuple[str, float]]:
-    """The eight numbers of a column of cells."""
+def column(scene: Scene, way: list[tuple[Cell, int]], right: int) -> Iterator[tuple[str, float]]:
+    """The ten numbers of a column of cells."""
     beside = scene.seen(0, right)
     # The road of a side column begins beside the ego: where there is none, nothing is clear and nobody is seen ahead;
     # a vehicle there is 0 cells ahead. Cells of other headings are road too; where the road ends, the view ends.
-    ahead = road_from(scene, right, range(0 if right else 1, AHEAD + 1))
+    ahead = road_along(scene, way, right)
     behind = road_from(scene, right, range(-1, -BEHIND - 1, -1))
     yield "here", 0 if beside is None or not beside.is_road else 1 if beside.allows(scene.ego.heading) else -1
-    yield "clear", max(ahead, default=0) / AHEAD
-    for name, road, far in (("ahead", ahead, AHEAD), ("behind", behind, BEHIND)):
+    yield "clear", coded(max(ahead, default=0))
+    for name, road in (("ahead", ahead), ("behind", behind)):
         distance = next((n for n, cell in road.items() if cell.car is not None), None)
-        yield name, 1 if distance is None else abs(distance) / far
-        yield f"{name}_speed", 0 if distance is None else speed_more(scene, road[distance].car) / 10
+        car = None if distance is None else road[distance].car
+        heading = way[distance - 1][1] if distance is not None and distance > 0 else scene.ego.heading
+        yield name, coded(None if distance is None else abs(distance))
+        yield f"{name}_speed", 0 if car is None else speed_more(scene, car, heading) / 10
+        yield f"{name}_turn", 0 if car is None else scene.turn_of(car.number, 10)[1]
     end = list(ahead.values())[-1] if ahead else beside
     # Off the map's edge nothing is saved and nothing lost, whereas a cell of the map without a way counts as -1.
-    yield "reach", 0 if end is None or scene.is_ring else gain(scene, end, 12)
+    saved = None if end is None or not end.is_road else scene.saved(end)
+    yield "reach", 0 if end is None or scene.is_ring else -1 if saved is None else coded(saved)
     yield "step", gain(scene, scene.seen(1, right), 2)
+
+
+def road_along(scene: Scene, way: list[tuple[Cell, int]], right: int) -> dict[int, Cell]:
+    """The road of a column beside the ego's way, by the cells ahead, up to where it ends."""
+    beside, heading = scene.seen(0, right), scene.ego.heading
+    if right and (beside is None or not beside.is_road):
+        return {}
+    road = {0: beside} if right and beside is not None else {}
+    for n, (cell, onward) in enumerate(way, start=1):
+        if onward == heading:
+            beside = scene.next(beside, heading)
+        else:
+            heading = onward
+            down, across = STEPS[(heading + 1) % 4]
+            beside = scene.at(cell.row + right * down, cell.col + right * across)
+        if beside is None or not beside.is_road:
+            break
+        road[n] = beside
+    return road
 
 
 def road_from(scene: Scene, right: int, distances: range) -> dict[int, Cell]:
@@ -255,13 +402,13 @@ def road_from(scene: Scene, right: int, distances: range) -> dict[int, Cell]:
     return road
 
 
-def speed_more(scene: Scene, car: Car) -> int:
-    """How much faster than the ego a vehicle moves in the ego's direction: not at all if it crosses."""
-    return (car.speed, 0, -car.speed, 0)[(car.heading - scene.ego.heading) % 4] - scene.ego.speed
+def speed_more(scene: Scene, car: Car, heading: int) -> int:
+    """How much faster than the ego a vehicle moves in the way's direction: not at all if it crosses."""
+    return (car.speed, 0, -car.speed, 0)[(car.heading - heading) % 4] - scene.ego.speed
 
 
 def own(scene: Scene) -> Iterator[tuple[str, float]]:
-    """The ego's own numbers and the four cells next to it."""
+    """The ego's own numbers."""
     cell = scene.seen(0, 0)
     assert cell is not None
     yield "own/speed", scene.ego.speed / 5
@@ -269,10 +416,27 @@ def own(scene: Scene) -> Iterator[tuple[str, float]]:
     yield "own/offset", cell.offset / scene.half_lane if scene.half_lane and cell.is_road else 0
     yield "own/can_turn_left", cell.allows(scene.ego.heading - 1)
     yield "own/can_turn_right", cell.allows(scene.ego.heading + 1)
-    yield "own/route_turn", scene.turn
+    yield "own/can_reverse", scene.has_reverse
+
+
+def route(scene: Scene) -> Iterator[tuple[str, float]]:
+    """The next turn and the goal."""
+    distance, side = scene.turn_of(scene.k, AHEAD)
+    yield "route/turn", side
+    yield "route/turn_distance", coded(distance)
+    yield "route/goal_distance", coded(max(scene.remaining, 0))
+    heading, top_speed = (0, 0) if scene.is_ring else (int(scene.terms["heading"]), int(scene.terms["top_speed"]))
+    relative = (heading - 1 - scene.ego.heading) % 4
+    yield "route/goal_ahead", (1, 0, -1, 0)[relative] if heading else 0
+    yield "route/goal_right", (0, 1, 0, -1)[relative] if heading else 0
+    yield "route/goal_speed", (top_speed - 1 - abs(scene.ego.speed)) / 5 if top_speed else 1
+    yield "route/remaining", max(scene.remaining, 0) / scene.route_length
+
+
+def around(scene: Scene) -> Iterator[tuple[str, float]]:
+    """The four cells next to the ego."""
     for name, ahead, right in (("ahead", 1, 0), ("right", 0, 1), ("behind", -1, 0), ("left", 0, -1)):
         yield f"around/{name}", gain(scene, scene.seen(ahead, right), 2)
-    yield "own/remaining", scene.remaining / scene.route_length
 
 
 def bend(scene: Scene) -> Iterator[tuple[str, float]]:
@@ -284,33 +448,50 @@ def bend(scene: Scene) -> Iterator[tuple[str, float]]:
         yield f"bend_{ahead}", next(right for right, cell in road.items() if cell.offset == 0) / 8 if in_sight else 0
 
 
-def junction_ahead(scene: Scene) -> Iterator[tuple[str, float]]:
-    """Stop line, junction, oncoming traffic and crosswalk."""
-    inside = scene.junction(scene.seen(0, 0))
-    line, junction = None, inside
-    for ahead in range(AHEAD + 1) if inside is None else ():  # who is in a junction is told of no line behind it
-        cell = scene.seen(ahead, 0)
-        if cell is None or not cell.allows(scene.ego.heading):
-            break
-        if cell.kind == STOP_LINE:
-            line, junction = ahead, scene.junction(scene.seen(ahead + 1, 0))
-            break
-    shown = scene.colour(cell) if line is not None else None
-    yield "line/distance", 1 if line is None else line / AHEAD
-    for name, colour in (("red", RED), ("yellow", YELLOW), ("green", GREEN)):
-        yield f"line/{name}", shown == colour
+def junction_of(scene: Scene) -> int:
+    """1 + the junction that is told of: the ego's own, else the next straight ahead on its way."""
+    if scene.passed(scene.seen(0, 0)):
+        return scene.junction(scene.seen(0, 0))
+    entry = scene.entry(scene.k, AHEAD)
+    return scene.entered_from(entry[1], scene.ego.heading) if entry else scene.junction(scene.seen(0, 0))
+
+
+def control(scene: Scene) -> Iterator[tuple[str, float]]:
+    """The junction's control."""
+    inside = scene.passed(scene.seen(0, 0))
+    entry = None if inside else scene.entry(scene.k, AHEAD)
+    s = junction_of(scene)
+    kind, light = scene.control(s, scene.ego.heading) if entry else (None, None)
+    yield "control/distance", coded(entry[0] if entry else None)
+    for name, number in (("signals", SIGNALS), ("all_way", ALL_WAY_STOP), ("give_way", YIELD), ("none", NO_CONTROL)):
+        yield f"control/{name}", kind == number
+    for name, colour in (("green", GREEN), ("yellow", YELLOW), ("red", RED)):
+        yield f"control/{name}", light == colour
+    yield "control/my_turn", scene.is_mine()
+    yield "control/inside", inside
     others = [cell for cell in scene.cells if cell.car is not None and cell.car.number != scene.ego.number]
-    there = [cell for cell in others if junction is not None and scene.junction(cell) is junction]
-    yield "junction/vehicles", len(there) / 4  # the ego not counted
-    yield "junction/inside", inside is not None
-    # Whoever comes the other way matters at a junction only, there on all lanes and up to three times as far as seen.
-    coming = {}
-    for cell in others if junction is not None else ():
-        if (cell.car.heading - scene.ego.heading) % 4 == 2 and 0 < scene.ahead_of(cell) < 3 * AHEAD:
-            coming.setdefault(scene.ahead_of(cell), []).append(cell.car)
-    yield "oncoming/distance", min(coming, default=AHEAD) / AHEAD
-    yield "oncoming/speed", min(coming[min(coming)], key=lambda car: car.number).speed / 5 if coming else 0
-    yield from crosswalk(scene)
+    yield "control/vehicles", sum(scene.junction(cell) == s for cell in others) / 4 if s else 0
+
+
+def arms(scene: Scene) -> Iterator[tuple[str, float]]:
+    """Who comes to the junction, the nearest from each side: by distance, then speed, then who turns left."""
+    s = junction_of(scene)
+    for turns, arm in enumerate(("from_left", "oncoming", "from_right"), start=1):
+        coming = []
+        for cell in scene.cells if s else ():
+            car = cell.car
+            if car is None or (car.heading - scene.ego.heading) % 4 != turns or scene.passed(cell):
+                continue
+            entry = scene.entry(car.number, 20)
+            if car.number != scene.ego.number and entry and scene.entered_from(entry[1], car.heading) == s:
+                coming.append((entry[0], -car.speed, scene.turn_of(car.number, 10)[1]))
+        distance, speed, turn = min(coming, default=(None, 0, 0))
+        yield f"{arm}/distance", coded(distance)
+        yield f"{arm}/speed", -speed / 5
+        ranks = scene.controls[s - 1]["ranks"] if coming and scene.controls[s - 1]["control"] == YIELD else [0] * 4
+        mine, its = ranks[scene.ego.heading], ranks[(scene.ego.heading + turns) % 4]
+        yield f"{arm}/rank", int(mine) - int(its)
+        yield f"{arm}/turn", turn
 
 
 def crosswalk(scene: Scene) -> Iterator[tuple[str, float]]:
@@ -321,12 +502,12 @@ def crosswalk(scene: Scene) -> Iterator[tuple[str, float]]:
             break
         if cell.kind == CROSSWALK:
             stripe = [cell]
-            for side in (-1, 1):  # it lies across the ego's way
-                right = side
-                while (beside := scene.seen(ahead, right)) is not None and beside.kind == CROSSWALK:
+            for forward, right in ((0, -1), (0, 1), (-1, 0), (1, 0)):  # a line, whichever way it lies
+                n = 1
+                while (beside := scene.seen(ahead + n * forward, n * right)) and beside.kind == CROSSWALK:
                     stripe.append(beside)
-                    right += side
-            yield "crosswalk/distance", ahead / AHEAD
+                    n += 1
+            yield "crosswalk/distance", coded(ahead)
             yield "crosswalk/occupied", any(cell.walker == CROSSING for cell in stripe)
             return
     yield "crosswalk/distance", 1

@@ -8,21 +8,26 @@ import numpy as np
 from observed import STEPS
 
 from drivesim.core.map import (
+    ALL_WAY_STOP,
     CROSSWALK,
     EAST,
     LANE,
+    NO_CONTROL,
     NORTH,
     OBSTACLE,
     OFF_ROAD,
     PARKING_BAY,
     SHOULDER,
+    SIGNALS,
     SOUTH,
     STOP_LINE,
     UNREACHABLE,
     WEST,
+    YIELD,
     map_dtype,
 )
 from drivesim.core.painting import open_portal, set_size
+from drivesim.core.reservations import number_slots
 from drivesim.core.world import (
     ABSENT,
     ARRIVED,
@@ -59,7 +64,7 @@ def blank() -> Worlds:
     dtype = map_dtype(SIZE, SIZE, junctions=2, destinations=1, has_portals=True, has_goal_headings=True)
     maps = np.zeros(1, dtype)
     set_size(maps[0], SIZE, SIZE)
-    return maps, np.zeros(1, world_dtype(SIZE, SIZE, MAX_VEHICLES, people=8, junctions=2))
+    return maps, np.zeros(1, world_dtype(SIZE, SIZE, MAX_VEHICLES, people=8, junctions=2, slots=200))
 
 
 def close_ring(road: Any, along_rows: bool) -> None:
@@ -101,6 +106,7 @@ def scrambled(rng: np.random.Generator, is_ring: bool, half_lane: int = 0) -> Wo
     mask[(kind == OFF_ROAD) | (kind == OBSTACLE)] = 0
     cells = cells_of(road)
     road["ground"][cells] = (mask | kind << 4).ravel()
+    number_slots(road)
     road["half_lane"] = half_lane
     road["lanes"][cells] = 8 + rng.integers(-half_lane, half_lane + 1, SIZE * SIZE)
     if is_ring:
@@ -115,6 +121,9 @@ def scrambled(rng: np.random.Generator, is_ring: bool, half_lane: int = 0) -> Wo
     world["egos"]["route_length"][0] = rng.integers(1, 60)
     world["egos"]["remaining"][0] = min(int(road["distances"][ego["cell"]]), 40)
     add_vehicles(road, world, rng)
+    road["has_reverse"] = rng.integers(2)
+    goal = road["goals"][0]
+    goal["heading"], goal["top_speed"] = rng.integers(0, 5), rng.integers(0, 7)
     worlds["occupants"] = occupants_of(worlds)
     return maps, worlds
 
@@ -127,6 +136,8 @@ def add_junctions(road: Any, world: Any, rng: np.random.Generator, kind: np.ndar
         height, width = rng.integers(1, 4, 2)
         row, col = rng.integers(7, 10) + 10 * n, rng.integers(8, 20)
         lamp["colour_0"], lamp["colour_1"] = rng.integers(0, 3, 2)
+        road["junctions"][n]["control"] = rng.choice((SIGNALS, ALL_WAY_STOP, YIELD, NO_CONTROL), p=(0.7, 0.1, 0.1, 0.1))
+        road["junctions"][n]["ranks"] = rng.integers(0, 3, 4)
         for cell in np.ndindex(height, width):
             road["junction"][cell_of(row + cell[0], col + cell[1])] = 1 + n
         kind[row : row + height, col : col + width] = LANE
@@ -163,7 +174,8 @@ def add_crosswalk(world: Any, rng: np.random.Generator, kind: np.ndarray, mask: 
     people += [(*divmod(int(rng.choice(free)), SIZE), NOBODY) for _ in range(2)]
     world["num_people"] = len(people)
     for p, (row, col, status) in enumerate(people):
-        world["people"][p] = (cell_of(row, col), rng.integers(4), status)
+        heading = int(rng.integers(2)) * 2 + (stripe[0][0] == stripe[1][0])
+        world["people"][p] = (cell_of(row, col), heading, status, *rng.integers(0, [30, 2, 30, 4]))
 
 
 def add_vehicles(road: Any, world: Any, rng: np.random.Generator) -> None:

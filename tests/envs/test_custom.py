@@ -27,6 +27,7 @@ from env_tools import (
 from gymnasium.envs.registration import EnvSpec
 
 import drivesim
+from drivesim.core.kernel_cache import KernelCache
 from drivesim.core.world import RUNNING
 from drivesim.levels.head import OPTIONS
 from drivesim.levels.library import canonical_texts, library_of
@@ -103,7 +104,8 @@ def test_a_level_played_from_its_text_goes_the_same_way_to_the_last_bit(env_id, 
     ticks = 0
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        env = gym.make(env_id, observation=observation).unwrapped
+        difficulty = ("easy", "medium", "hard")[seed] if env_id != CUSTOM else "medium"
+        env = gym.make(env_id, difficulty=difficulty, observation=observation).unwrapped
         env.reset(seed=seed)
         for _ in range(seed):  # a later episode as well
             env.reset()
@@ -333,6 +335,17 @@ def test_a_state_is_checked_against_the_level_that_it_is_of() -> None:
     assert (twin.get_state()["world"]["stage"] == RUNNING).all()
 
 
+def test_a_road_that_ends_at_the_edge_of_the_map_has_states_that_are_taken_back() -> None:
+    text = "max_steps = 40\negos.goal = [1]\na.destination = 0\n\n>G0 > >a1 > >G1 @>\n> >E > >a1 > >\n"
+    env = gym.make(CUSTOM, levels=text).unwrapped
+    env.reset(seed=0)
+    for _ in range(12):
+        env.step(drivesim.Action.IDLE)
+        state = env.get_state()
+        env.set_state(state)
+        assert env.get_state().tobytes() == state.tobytes()
+
+
 def test_states_of_a_small_level_in_large_records_are_taken_back() -> None:
     """Both levels have portals, a junction and ways, so that all blocks of the smaller one have elements to spare."""
     texts = []
@@ -423,6 +436,36 @@ def test_levels_in_which_traffic_would_stand_for_ever_are_refused_with_the_place
     """On a road that ends at the edge of the map, and on a ring that is full."""
     with pytest.raises(ValueError, match=r"line \d+, column \d+.*" + reason):
         gym.make(CUSTOM, levels=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("^G\n.\n^E\n", 3), ("#G\n^E\n", 2), ("vG\n^\n^E\n", 3)],
+)
+def test_levels_in_which_an_ego_cannot_arrive_are_refused_with_its_place(text, line) -> None:
+    assert_refused(
+        lambda: gym.make(CUSTOM, levels=text), f"line {line}, column 1", "no way leads from here to the ego's"
+    )
+
+
+def test_an_ego_on_a_ring_may_have_as_far_to_go_as_it_likes() -> None:
+    text = "ring_rows = 3\negos.remaining = [65535]\n\n@^\n^\n^E\n"
+    assert "65535" in gym.make(CUSTOM, levels=text).spec.kwargs["levels"][0]
+
+
+def test_no_kernel_is_compiled_anew_for_a_level_of_another_size(monkeypatch) -> None:
+    def play(rows: int, cols: int) -> None:
+        column = ["^G0", *["^"] * rows, "^E0"]
+        env = gym.make(CUSTOM, levels="\n".join(" ".join([word, *"." * cols]) for word in column) + "\n")
+        env.reset(seed=0)
+        env.step(3)
+        env.unwrapped.level_text()
+        full_ring = " ".join(["@>a", *[">a"] * (cols + 1), "@>a"])
+        assert_refused(lambda: gym.make(CUSTOM, levels=f"{full_ring}\n^G{' .' * (cols + 2)}\n^E{' .' * (cols + 2)}\n"))
+
+    play(3, 4)
+    monkeypatch.setattr(KernelCache, "load_overload", lambda self, *_: pytest.fail(self._function.__qualname__))
+    play(5, 7)
 
 
 def test_a_ring_with_a_signal_is_driven_though_it_leads_to_no_destination() -> None:

@@ -9,13 +9,24 @@ import gymnasium as gym
 import numpy as np
 import observed
 import pytest
-from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSERVATIONS, OBSTACLES, at, draw_actions
+from env_tools import (
+    AUTODRIVE,
+    CUSTOM,
+    HIGHWAY,
+    IDS,
+    INTERSECTION,
+    LANE_KEEP,
+    OBSERVATIONS,
+    OBSTACLES,
+    at,
+    draw_actions,
+)
 from scrambled import SIZE, Worlds, blank, cell_of, cells_of, close_ring, many_scrambled
 
 import drivesim
 from drivesim.config import EnvConfig
 from drivesim.core import batch
-from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, STOP_LINE, UNREACHABLE
+from drivesim.core.map import ALL_WAY_STOP, CROSSWALK, EAST, LANE, NO_CONTROL, NORTH, STOP_LINE, UNREACHABLE, YIELD
 from drivesim.core.memory import Frame
 from drivesim.core.painting import open_portal
 from drivesim.core.world import (
@@ -26,7 +37,7 @@ from drivesim.core.world import (
 from drivesim.engine import bindings_of
 from drivesim.observations.encoder import Window
 from drivesim.observations.features import FEATURES
-from drivesim.observations.grid import PLANES
+from drivesim.observations.grid import PLANES, places_of_planes, shown_planes
 from drivesim.states import occupants_of
 
 LEVELS = (
@@ -47,6 +58,7 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
     window = window or config.scenario_class.window
     options = config.to_options(max_steps=0)
     options["ahead"], options["behind"], options["beside"] = window.ahead, window.behind, window.beside
+    options["planes"][0, : len(PLANES)] = places_of_planes(window)
     options["rows"], options["cols"] = maps["rows"][0], maps["cols"][0]
     shape, dtype = config.encoder.shape_and_dtype(window, int(maps["rows"][0]), int(maps["cols"][0]))
     obs = np.zeros((len(worlds), *shape), dtype)
@@ -55,7 +67,7 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
         worlds=worlds,
         maps=maps,
         options=options,
-        encode=bindings_of("Highway", name).encode,
+        encode=bindings_of("Custom", name).encode,
         obs_out=obs.reshape(len(worlds), -1),
         scratch=np.zeros((1, max(obs[0].size, maps["ground"][0].size)), np.int32),
     )
@@ -75,8 +87,8 @@ def assert_as_described(name: str, window: Window, road: Any, world: Any, obs: n
         np.testing.assert_array_equal(obs, observed.full_grid(scene))
     else:
         described = observed.grid(scene, window.ahead, window.behind, window.beside)
-        for plane, shown, expected in zip(PLANES, obs, described, strict=True):
-            np.testing.assert_array_equal(shown, expected, plane)
+        for plane, shown in zip(shown_planes(window), obs, strict=True):
+            np.testing.assert_array_equal(shown, described[plane], plane)
 
 
 def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options: Any) -> tuple[Worlds, Window]:
@@ -103,7 +115,7 @@ def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options:
         if not road["ring_cols"] and not road["half_lane"]:
             allowed = [heading for heading in range(4) if road["ground"][cell] >> heading & 1]
             ego["heading"] = rng.choice(allowed) if allowed and rng.random() < 0.8 else rng.integers(4)
-        ego["speed"], drive["next_turn"], ego["status"] = rng.integers(-1, 6), rng.integers(-1, 2), DRIVING
+        ego["speed"], ego["status"] = rng.integers(-1, 6), DRIVING
         distance = road["distances"][int(drive["goal"]) * (road["rows"] + 2) * road["width"] + cell]
         if not road["ring_cols"] and distance != UNREACHABLE:
             drive["remaining"] = distance
@@ -129,6 +141,31 @@ def test_every_tick_of_an_episode_shows_what_the_page_describes_its_end_included
     assert num_ends >= 2
 
 
+NOTHING = {"vehicle_heading": {0, 64}, "route": {0, 128}, "my_turn": {255}}
+"""Values of a plane that tells nothing, where they are not just 0: all drive my way, there is no goal or junction."""
+
+
+@pytest.mark.parametrize("env_id", [env_id for env_id in IDS if env_id != CUSTOM])
+def test_a_scenario_shows_exactly_the_planes_in_which_there_is_something_to_see(env_id) -> None:
+    values: dict[str, set[int]] = {name: set() for name in PLANES}
+    for difficulty in ("easy", "medium", "hard"):
+        envs = gym.make_vec(env_id, num_envs=40, **at(difficulty, env_id)).unwrapped
+        rng = np.random.default_rng(4)
+        envs.reset(seed=3)
+        own = envs.config.scenario_class.window
+        for _ in range(20):
+            maps = np.array([envs._engine.map_of(i) for i in range(40)], envs._engine.maps.dtype)
+            window = Window(own.ahead, own.behind, own.beside)
+            obs = observe("grid", maps, envs.get_state()["world"].copy(), window)
+            if "vehicle" not in own.planes:
+                obs[:, PLANES.index("vehicle") : PLANES.index("vehicle_turn") + 1, own.ahead, own.beside] = 0  # myself
+            for name, plane in zip(PLANES, np.moveaxis(obs, 1, 0), strict=True):
+                values[name] |= set(np.unique(plane).tolist())
+            envs.step(draw_actions(rng, envs.single_action_space.n, 40))
+    for name in PLANES:
+        assert (name in own.planes) == (not values[name] <= NOTHING.get(name, {0})), (name, values[name])
+
+
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 @pytest.mark.parametrize(("env_id", "options"), [*((env_id, at("hard", env_id)) for env_id in IDS), *LEVELS], ids=str)
 def test_wherever_the_ego_is_put_it_sees_what_the_page_describes(env_id, options, observation) -> None:
@@ -137,6 +174,21 @@ def test_wherever_the_ego_is_put_it_sees_what_the_page_describes(env_id, options
         scenes, window = scattered(env_id, rng, 10, **options)
         for road, world, obs in zip(*scenes, observe(observation, *scenes, window), strict=True):
             assert_as_described(observation, window, road, world, obs)
+
+
+def crossings_with(control: int, rng: np.random.Generator, num_worlds: int) -> tuple[Worlds, Window]:
+    """Scattered worlds of Intersection under another control, and ranks that go with it."""
+    (maps, worlds), window = scattered(INTERSECTION, rng, num_worlds, num_vehicles=20)
+    maps["junctions"]["control"], maps["junctions"]["ranks"] = control, (0, 1, 3, 1)
+    return (maps, worlds), window
+
+
+@pytest.mark.parametrize("observation", OBSERVATIONS)
+@pytest.mark.parametrize("control", [ALL_WAY_STOP, YIELD, NO_CONTROL], ids=["all-way", "yield", "none"])
+def test_under_any_control_the_ego_sees_what_the_page_describes(control, observation) -> None:
+    scenes, window = crossings_with(control, np.random.default_rng(5), 25)
+    for road, world, obs in zip(*scenes, observe(observation, *scenes, window), strict=True):
+        assert_as_described(observation, window, road, world, obs)
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
@@ -175,21 +227,30 @@ def test_a_window_of_any_size_shows_its_cells_and_no_others(is_ring) -> None:
 def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values() -> None:
     rng = np.random.default_rng(7)
     edged = many_scrambled(160, False, seed=0)
-    features = [observe("features", *edged), observe("features", *scattered(LANE_KEEP, rng, 40)[0])]
+    crossing = crossings_with(YIELD, rng, 300)[0]
+    features = [observe("features", *scenes) for scenes in (edged, scattered(LANE_KEEP, rng, 40)[0], crossing)]
     assert (np.concatenate(features).max(axis=0) > np.concatenate(features).min(axis=0)).all()
-    for name in ("line/red", "line/yellow", "line/green", "junction/inside", "crosswalk/occupied"):
+    for name in ("control/red", "control/yellow", "control/green", "control/inside", "crosswalk/occupied"):
         assert features[0][:, FEATURES.index(name)].sum() >= 10, name
-    assert len(np.unique(features[0][:, FEATURES.index("line/distance")])) >= 7
+    assert len(np.unique(features[0][:, FEATURES.index("control/distance")])) >= 7
     grid = np.moveaxis(observe("grid", *edged, Window(ahead=12, behind=10, beside=6)), 1, 0)
     values = {plane: set(np.unique(shown).tolist()) for plane, shown in zip(PLANES, grid, strict=True)}
     assert values["road"] == {0, 128, 255}
     assert values["vehicle_heading"] == {0, 64, 128, 192, 255}
     assert values["pedestrian"] == {0, 128, 255}
-    assert values["signal"] == {0, 32, 64, 128, 192, 255}
+    assert values["signal"] == {0, 32, 64, 80, 96, 128, 192, 255}
     assert values["vehicle"] == {0, 15, 55, 95, 135, 175, 215, 255}
-    assert values["own_speed"] == {0, 42, 84, 126, 168, 210, 252}
+    assert values["own_speed"] == set(range(0, 252, 18))
+    assert values["my_turn"] == {0, 255}
+    assert values["goal_heading"] == {0, 64, 128, 192, 255}
     assert {0, 1, 128, 136, 255} < values["route"]
-    assert set(np.unique(observe("full_grid", *edged)).tolist()) == set(range(71))
+    turning = observe("grid", *crossing, Window(ahead=12, behind=10, beside=6))[:, PLANES.index("vehicle_turn")]
+    assert set(np.unique(turning).tolist()) == {0, 128, 255}
+    codes = set(np.unique(observe("full_grid", *edged)).tolist())
+    assert set(range(43)) | set(range(155, 159)) <= codes < set(range(99)) | set(range(155, 159))
+    assert min(len(codes & set(range(43, 71))), len(codes & set(range(71, 99)))) >= 10
+    codes = set(np.unique(observe("full_grid", *crossing)).tolist())
+    assert min(len(codes & set(range(99, 127))), len(codes & set(range(127, 155)))) >= 8
 
 
 def plain(*, is_ring: bool = False) -> Worlds:
@@ -212,7 +273,7 @@ def plain(*, is_ring: bool = False) -> Worlds:
 def with_a_pedestrian_beyond_the_seam_of_a_ring() -> Worlds:
     maps, worlds = plain(is_ring=True)
     worlds["num_people"] = 1
-    worlds["people"][0, 0] = (cell_of(15, 2), NORTH, CROSSING)
+    worlds["people"][0, 0] = (cell_of(15, 2), NORTH, CROSSING, 0, 0, 0, 0)
     return maps, worlds
 
 
@@ -220,7 +281,7 @@ def with_a_pedestrian_on_another_crosswalk_beside_the_next() -> Worlds:
     maps, worlds = plain()
     worlds["num_people"] = 1
     maps["ground"][0, [cell_of(15, 27), cell_of(3, 27)]] = 1 << EAST | CROSSWALK << 4
-    worlds["people"][0, 0] = (cell_of(3, 27), NORTH, CROSSING)
+    worlds["people"][0, 0] = (cell_of(3, 27), NORTH, CROSSING, 0, 0, 0, 0)
     return maps, worlds
 
 

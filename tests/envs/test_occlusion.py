@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from env_tools import (
     AUTODRIVE,
+    CUSTOM,
     HIGHWAY,
     IDS,
     INTERSECTION,
@@ -22,6 +23,7 @@ from env_tools import (
 from drivesim.core.map import LANE, OBSTACLE
 from drivesim.core.ways import measure_distances
 from drivesim.core.world import ABSENT, CROSSING, DRIVING, NOBODY, WAITING, world_dtype
+from drivesim.observations.grid import PLANES, shown_planes
 from drivesim.occlusion import hidden, occlusions
 from drivesim.render.state import State, grid_of, place_of
 from drivesim.rendering import state_of
@@ -75,7 +77,8 @@ def removed(state: State, k: int) -> State:
     """The state without vehicle k, who is where made anew from where the others are."""
     state = State(*(record.copy() for record in state))
     vehicles = state.world["vehicles"]
-    vehicles["status"][k] = ABSENT
+    vehicles["status"][k], vehicles["may_enter"][k] = ABSENT, 0
+    state.world["held"][state.world["held"] == k + 1] = 0
     state.world["occupants"] = 0
     for n in range(int(state.world["num_vehicles"])):
         if vehicles["status"][n] == DRIVING:
@@ -150,12 +153,14 @@ def test_in_the_whole_map_exactly_the_hidden_cell_changes_to_what_lies_under_it(
     empty = state
     for k in range(1, int(state.world["num_vehicles"])):
         empty = removed(empty, k)
+    empty.world["people"]["status"] = NOBODY
     go_to(env, empty)
     ground = env.observe()
     for cell, obs in seen.items():
-        assert [tuple(place) for place in np.argwhere(obs != whole)] == [cell]
+        changed = {(row, col) for row, col in np.argwhere(obs != whole).tolist()}
+        assert changed - {ego_cell(env)} == {cell}  # without somebody, or a junction, it may be the ego's turn
         if whole[cell] != ground[cell]:
-            assert obs[cell] == ground[cell], "a vehicle: the empty road is seen"
+            assert obs[cell] == ground[cell], "a vehicle or somebody on foot: the empty road is seen"
         elif whole[cell] == OBSTACLE:
             lane = SHOULDER_CODE if cell[1] == whole.shape[1] - 2 else NORTHBOUND
             assert obs[cell] == {AUTODRIVE: OPEN_GROUND, OBSTACLES: lane}[env_id]
@@ -185,25 +190,28 @@ def test_without_an_obstacle_its_lane_goes_on_and_so_do_the_moves_to_the_goal() 
         assert len(changed) == 1
         at = tuple(changed[0])
         np.testing.assert_array_equal(obs[(slice(None), *at)], expected[(slice(None), *at)])
-        assert obs[(0, *at)] == (128 if col == shoulder else 255)
-        assert whole[(3, *at)] == 255
-        assert obs[(3, *at)] == 0
+        planes = shown_planes(env.config.scenario_class.window)
+        road, obstacle = planes.index("road"), planes.index("obstacle")
+        assert obs[(road, *at)] == (128 if col == shoulder else 255)
+        assert whole[(obstacle, *at)] == 255
+        assert obs[(obstacle, *at)] == 0
         num_obstacles += 1
     assert num_obstacles >= 5
 
 
 def test_hidden_road_is_verge_and_what_was_painted_on_it_is_gone() -> None:
-    for env_id, plane in ((LANE_KEEP, 0), (INTERSECTION, 7)):
+    for env_id, plane in ((LANE_KEEP, "road"), (INTERSECTION, "signal")):
         env = env_after(env_id, 0)
+        planes = shown_planes(env.config.scenario_class.window)
+        local = [n for n, name in enumerate(planes) if name not in ("my_turn", "own_speed", "vehicle_turn")]
         whole = env.observe()
-        planes = [0, 1, 2, 3, 4, 5, 6, 7, 8]
         changed_in = np.zeros(whole.shape, bool)
         for obs in seen_without(env).values():
-            (at,) = np.argwhere((obs != whole).any(axis=0))
-            if whole[(4, *at)] == 0:
-                assert not obs[(planes, *at)].any()
-                changed_in |= obs != whole
-        assert changed_in[plane].any()
+            for place in np.argwhere((obs[local] != whole[local]).any(axis=0)):
+                if "vehicle" not in planes or whole[(planes.index("vehicle"), *place)] == 0:
+                    assert not obs[(local, *place)].any()
+                    changed_in |= obs != whole
+        assert changed_in[planes.index(plane)].any()
 
 
 def test_on_a_ring_nothing_but_vehicles_is_hidden() -> None:
@@ -240,17 +248,25 @@ def test_a_pedestrian_is_taken_off_its_crosswalk() -> None:
     state = with_people(state_of(env), 4)
     row, col = ego_cell(env)
     for p, (ahead, status) in enumerate(((1, CROSSING), (2, NOBODY), (3, CROSSING), (1, CROSSING))):
-        state.world["people"][p] = (cell_at(state, row - ahead, col), 1, status)
+        state.world["people"][p] = (cell_at(state, row - ahead, col), 1, status, 0, 0, 0, 0)
     seen = seen_without(env, state)
     assert seen[row - 1, col][row - 1, col] == NORTHBOUND
     assert seen[row - 1, col][row - 3, col] == PEDESTRIAN_CODE
     assert seen[row - 3, col][row - 3, col] == NORTHBOUND
     assert seen[row - 3, col][row - 1, col] == PEDESTRIAN_CODE
     assert seen[row - 2, col][row - 2, col] == OFF_ROAD_CODE, "nobody is there, so the road is hidden"
-    grid = env_after(OBSTACLES, 0)
-    state.world["people"]["status"][2] = WAITING
-    seen = seen_without(grid, state)
-    assert not np.array_equal(seen[row - 3, col][6], seen[row - 1, col][6])
+
+
+def test_in_the_window_a_pedestrian_leaves_its_plane() -> None:
+    env = gym.make(CUSTOM, levels="\n. ^G0 .\n. ^ .\n.p> =^ .\n. ^ .\n. ^E .\n").unwrapped
+    env.reset(seed=0)
+    plane = PLANES.index("pedestrian")
+    for status, value in ((WAITING, 128), (CROSSING, 255)):
+        state = State(state_of(env).map, state_of(env).world.copy())
+        state.world["people"]["status"][0] = status
+        seen = seen_without(env, state)
+        assert seen[2, 0][plane].max() == 0
+        assert seen[1, 1][plane].max() == value
 
 
 def field_of(obstacles: np.ndarray) -> gym.Env:

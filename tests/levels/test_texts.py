@@ -26,6 +26,7 @@ from drivesim.core.map import (
     WEST,
     YIELD,
 )
+from drivesim.core.texts import WALKER_PATIENCE
 from drivesim.core.world import CROSSING, HASTY, NORMAL, NOT_STARTED, WAITING
 from drivesim.levels.building import begun, tight
 from drivesim.levels.text import read, write
@@ -53,6 +54,7 @@ TEXTS = {
     "a crossroads": CROSSROADS,
     "every ground": ". # ^ > v < ^> ^v >v< + :^ =+ |^ !> ?v [< /> *+ @^G0\n" + "^ " * 17 + "^E0 ^\n",
     "walkers": ".p> =^ =^p< .\n.   ^  ^E0  .\n.   ^G0 ^G0 .\n",
+    "walkers of a kind": "walkers.patience = [3, 9]\nwalkers.hesitates = [0, 1]\n\n.p> =^ =^p< .\n.   ^G0 ^E0  .\n",
     "several goals": "^G0G2 ^G1\n^E2   ^E0\n^     ^E1\n",
     "goals with a heading": "has_reverse = 1\ngoals.heading = [3]\ngoals.top_speed = [0]\n\n[<>G0 < <E0\n",
     "goals to stand on": "has_reverse = 1\ngoals.top_speed = [0]\n\n[<>G0 < <E0\n",
@@ -102,6 +104,15 @@ def test_a_head_is_toml(name) -> None:
     level = read(TEXTS[name])
     canonical = write(level.maps[0], level.worlds[0], max_steps=40)
     assert tomllib.loads(canonical.split("\n\n")[0])["max_steps"] == 40
+
+
+@pytest.mark.parametrize("line_break", ["\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_files_of_other_systems_are_read_alike(mark, line_break) -> None:
+    text = "max_steps = 9\n\n^G0 .\n^\t.\n^E0 .\n"
+    ours, theirs = read(text), read(mark + text.replace("\n", line_break))
+    assert write(theirs.maps[0], theirs.worlds[0], **theirs.options) == "max_steps = 9\n\n^G0 .\n^   .\n^E0 .\n"
+    assert (ours.maps.tobytes(), ours.worlds.tobytes()) == (theirs.maps.tobytes(), theirs.worlds.tobytes())
 
 
 def test_a_word_is_a_ground() -> None:
@@ -206,6 +217,14 @@ def test_a_walker_on_a_crosswalk_crosses_and_waits_elsewhere() -> None:
     people = level.worlds["people"][0]
     assert people["status"].tolist() == [WAITING, CROSSING]
     assert people["heading"].tolist() == [EAST, WEST]
+
+
+def test_the_head_says_how_patient_walkers_are_and_who_hesitates() -> None:
+    assert read(TEXTS["walkers"]).worlds["people"]["patience"].tolist() == [[WALKER_PATIENCE] * 2]
+    text = "walkers.patience = [3, 9]\nwalkers.hesitates = [0, 1]\n\n" + TEXTS["walkers"]
+    people = read(text).worlds["people"][0]
+    assert people["patience"].tolist() == [3, 9]
+    assert people["hesitates"].tolist() == [0, 1]
 
 
 def test_a_head_has_options_and_remarks() -> None:

@@ -67,12 +67,12 @@ def drive(envs: gym.vector.VectorEnv, mode: AutoresetMode) -> list[tuple[Any, ..
 
 
 def in_pictures(envs: gym.vector.VectorEnv) -> gym.vector.VectorEnv:
-    """Observations as pictures of 23 by 1 pixels, for wrappers that want some."""
+    """The first 99 numbers of observations as pictures of 33 by 1 pixels, for wrappers that want some."""
 
     def paint(obs: np.ndarray) -> np.ndarray:
-        return ((obs + 1) * 127).astype(np.uint8).reshape(-1, 23, 1, 3)
+        return ((obs[:, :99] + 1) * 127).astype(np.uint8).reshape(-1, 33, 1, 3)
 
-    return vector.TransformObservation(envs, paint, single_observation_space=Box(0, 255, (23, 1, 3), np.uint8))
+    return vector.TransformObservation(envs, paint, single_observation_space=Box(0, 255, (33, 1, 3), np.uint8))
 
 
 def in_parts(envs: gym.vector.VectorEnv) -> gym.vector.VectorEnv:
@@ -117,7 +117,7 @@ CASES: dict[str, tuple[Wrap, tuple[AutoresetMode, ...]]] = {
     "FlattenObservation": (lambda envs: vector.FlattenObservation(in_pictures(envs)), (NEXT_STEP, DISABLED)),
     "GrayscaleObservation": (lambda envs: vector.GrayscaleObservation(in_pictures(envs)), (NEXT_STEP, DISABLED)),
     "ResizeObservation": (lambda envs: vector.ResizeObservation(in_pictures(envs), (12, 2)), (NEXT_STEP, DISABLED)),
-    "ReshapeObservation": (lambda envs: vector.ReshapeObservation(envs, (3, 23)), (NEXT_STEP, DISABLED)),
+    "ReshapeObservation": (lambda envs: vector.ReshapeObservation(envs, (4, 25)), (NEXT_STEP, DISABLED)),
     "RescaleObservation": (
         lambda envs: vector.RescaleObservation(envs, np.float32(0), np.float32(10)),
         (NEXT_STEP, DISABLED),

@@ -149,7 +149,7 @@ CASES: dict[str, Case] = {
         tolerance=1e-5,
     ),
     "ReshapeObservation": Case(
-        lambda env: wrappers.ReshapeObservation(env, (3, 23)), obs=each(lambda row: row.obs.reshape(3, 23))
+        lambda env: wrappers.ReshapeObservation(env, (4, 25)), obs=each(lambda row: row.obs.reshape(4, 25))
     ),
     "ResizeObservation": Case(
         lambda env: wrappers.ResizeObservation(pictures(env), (36, 24)), obs=each(resized), options=FRAMES
@@ -258,5 +258,5 @@ def test_a_wrapper_that_is_not_for_us_has_a_reason_that_holds(name) -> None:
 
 def test_the_spaces_that_these_cases_rely_on() -> None:
     env = make()
-    assert env.observation_space == Box(-1.0, 1.0, (69,), np.float32)
+    assert env.observation_space == Box(-1.0, 1.0, (100,), np.float32)
     assert isinstance(pictures(make(**FRAMES), render_only=False).observation_space, Dict)
