@@ -104,7 +104,7 @@ class Exit(Scenario):
     An occupied cell beside the ego makes a change of lane a collision, even if its occupant is about to leave.
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 31, 7), uint8)`, a window of 20 cells ahead, 10 behind and 3
+    `observation="grid"` (default): `Box(0, 255, (4, 31, 7), uint8)`, a window of 20 cells ahead, 10 behind and 3
     lanes to either side. Ten cells behind show every follower that a change of lane could hurt.
 
     ## Rewards
@@ -155,7 +155,7 @@ class Exit(Scenario):
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
-    window = Window(ahead=20, behind=10, beside=3)
+    window = Window(ahead=20, behind=10, beside=3, planes=("road", "vehicle", "route", "own_speed"))
     speed_limit = 4
     dawdle = 0.1
     styles = (1, 2, 1)

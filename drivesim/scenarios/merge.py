@@ -107,7 +107,7 @@ class Merge(Scenario):
     An occupied cell beside the ego makes a change of lane a collision, even if its occupant is about to leave.
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 23, 5), uint8)`, a window of 12 cells ahead, 10 behind and 2
+    `observation="grid"` (default): `Box(0, 255, (4, 23, 5), uint8)`, a window of 12 cells ahead, 10 behind and 2
     lanes to either side. Ten cells behind show every follower that a change of lane could hurt.
 
     ## Rewards
@@ -160,7 +160,7 @@ class Merge(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
-    window = Window(ahead=12, behind=10, beside=2)
+    window = Window(ahead=12, behind=10, beside=2, planes=("road", "vehicle", "route", "own_speed"))
     speed_limit = 4
     dawdle = 0.1
     styles = (1, 2, 1)

@@ -126,7 +126,7 @@ class Overtake(Scenario):
     An occupied cell beside the ego makes a change of lane a collision, even if its occupant is about to leave.
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 31, 5), uint8)`, a window of 24 cells ahead, 6 behind and 2 lanes
+    `observation="grid"` (default): `Box(0, 255, (6, 31, 5), uint8)`, a window of 24 cells ahead, 6 behind and 2 lanes
     to either side: far enough to see whether there is time to overtake.
 
     ## Rewards
@@ -171,7 +171,9 @@ class Overtake(Scenario):
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
-    window = Window(ahead=24, behind=6, beside=2)
+    window = Window(
+        ahead=24, behind=6, beside=2, planes=("road", "other_road", "vehicle", "vehicle_heading", "route", "own_speed")
+    )
     speed_limit = 4
     dawdle = 0.1
     has_portals = True

@@ -118,8 +118,8 @@ class Roundabout(Scenario):
     | 4   | SLOWER | speed - 1, at least 0                                                                   |
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (10, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
-    either side; plane 7 shows the give-way line, plane 8 the route.
+    `observation="grid"` (default): `Box(0, 255, (9, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
+    either side; the plane `signal` shows the stop line's colour, `my_turn` whether the
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 2, times 0.9
@@ -161,7 +161,6 @@ class Roundabout(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
-    window = Window(ahead=12, behind=6, beside=6)
     speed_limit = 2
     dawdle = 0.1
     has_portals = True
