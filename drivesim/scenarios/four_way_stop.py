@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
 from drivesim.core.map import ALL_WAY_STOP, cell_at
-from drivesim.observations.encoder import Window
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,

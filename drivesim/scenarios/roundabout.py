@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from drivesim.core.jit import kernel
 from drivesim.core.map import EAST, LEFT_SIDE, NORTH, SOUTH, WEST, YIELD, cell_at, turned
-from drivesim.observations.encoder import Window
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,

@@ -76,6 +76,8 @@ class Scenario:
     num_destinations: ClassVar[int] = 1
     num_slots: ClassVar[int] = 0
     """Cells in and behind junctions, which traffic reserves."""
+    max_people: ClassVar[int] = 0
+    """Pedestrians for whom there is room."""
     has_ways: ClassVar[bool] = False
     """Whether traffic follows ways to its destinations; else it drives straight on."""
     has_passing: ClassVar[bool] = False
@@ -136,7 +138,14 @@ class Scenario:
     def world_dtype(cls, level: LevelConfig, num_egos: int = 1) -> np.dtype[np.void]:
         """The record of a world on it with so many egos."""
         vehicles = cls.num_vehicles(level) - 1 + num_egos
-        return world_dtype(*cls.shape(level), vehicles, num_egos, junctions=cls.num_junctions, slots=cls.num_slots)
+        return world_dtype(
+            *cls.shape(level),
+            vehicles,
+            num_egos,
+            people=cls.max_people,
+            junctions=cls.num_junctions,
+            slots=cls.num_slots,
+        )
 
     @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
