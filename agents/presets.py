@@ -45,7 +45,6 @@ _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 _PPO = PPOConfig(num_steps=32, epochs=3, network=NetworkConfig())
 _PLANES_PPO = replace(_PPO, network=NetworkConfig(hidden_sizes=(64, 64), first_layer="bfloat16"))
-_SMALL_PPO = replace(_PPO, epochs=2, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 
 
 def _run(total_steps: int, **options: Any) -> TrainConfig:
@@ -73,7 +72,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Obstacles-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(8_000_000), _SMALL_PQN),
-        "ppo": Preset(_run(5_000_000), _SMALL_PPO),
+        "ppo": Preset(_run(5_000_000), replace(_PPO, epochs=2, learning_rate=1e-3)),
     },
     "drivesim/Highway-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),

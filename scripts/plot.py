@@ -2,7 +2,7 @@
 
 python scripts/plot.py curve runs/first
 python scripts/plot.py curve runs/results/Highway-v1__ppo__* --out plots
-python scripts/plot.py compare runs/results/*-v0__*__? --out plots
+python scripts/plot.py compare runs/results/*-v1__*__? --out plots
 python scripts/plot.py traffic --out plots
 """
 
