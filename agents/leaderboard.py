@@ -24,6 +24,7 @@ from drivesim.replay import Replay
 __all__ = ["json_of", "leaderboard", "markdown_of", "text_of", "write_films", "write_leaderboard"]
 
 _DASH = "\N{EN DASH}"
+_OUTCOMES = {True: ("good", "success"), False: ("bad", "no success"), None: ("none", "not driven")}
 _PLAY = "\N{BLACK RIGHT-POINTING TRIANGLE}"
 _COLUMNS = ("rank", "driver", "success (95 %)", "return (95 %)", "ticks", "collisions", "won : lost (p)")
 _NOTE = (
@@ -51,7 +52,7 @@ def leaderboard(competition: Competition, scores: Sequence[Score], failed: Seque
         first = ranked[0][1]
         won, lost = int((score.success & ~first.success).sum()), int((first.success & ~score.success).sum())
         row["against_first"] = None if place == 1 else {"won": won, "lost": lost, "p": sign_test(won, lost)}
-        row["successes"] = score.success.tolist()
+        row["successes"] = [None if np.isnan(success) else bool(success) for success in score.results["success"]]
         rows.append(row)
     return {
         "about": competition.about,
@@ -210,8 +211,8 @@ def _levels(board: dict[str, Any], row: dict[str, Any], films: dict[int, str]) -
     """A mark per level, which plays the film where there is one."""
     marks = []
     for n, (seed, is_success) in enumerate(zip(board["seeds"], row["successes"], strict=True)):
-        title = f"level {n + 1}, seed {seed}: {'success' if is_success else 'no success'}"
-        kind = "good" if is_success else "bad"
+        kind, outcome = _OUTCOMES[is_success]
+        title = f"level {n + 1}, seed {seed}: {outcome}"
         if n in films:
             address = html.escape(films[n])
             marks.append(f'<a class="{kind}" title="{title}, film" href="{address}" target="film">{_PLAY}</a>')
@@ -243,6 +244,7 @@ th, td { padding: 4px 14px 2px 0; } thead tr, tr:nth-child(even) { border-bottom
   color: #fff; font: 10px/15px sans-serif; text-align: center; text-decoration: none; vertical-align: top; }
 .good { background: var(--good); } .bad { background: var(--bad); }
 i.bad { background: repeating-linear-gradient(45deg, var(--bad) 0 3px, transparent 3px 6px); }
+.none { border: 1px dashed var(--faint); box-sizing: border-box; }
 iframe { width: 100%; height: 780px; border: 1px solid var(--line); border-radius: 10px; margin-top: 14px; }
 </style>
 </head>

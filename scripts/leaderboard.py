@@ -65,8 +65,8 @@ class Arguments:
     format: Literal["text", "markdown", "json"] = "text"
     """What is printed."""
 
-    def __post_init__(self) -> None:
-        """Checks every field."""
+    def check(self) -> None:
+        """Checks what the rules do not."""
         require("drivers", self.drivers, len(self.drivers) > 0, "at least one")
         require("num_films", self.num_films, self.num_films >= 0, "at least 0")
         names = [named(source)[0] for source in self.drivers]
@@ -106,8 +106,9 @@ def compete(arguments: Arguments) -> bool:
     """Compares the drivers; returns whether nothing was refused.
 
     Raises:
-        ValueError: there are no such levels, or nobody could drive.
+        ValueError: there are no such levels, names are not as they must be, or nobody could drive.
     """
+    arguments.check()
     competition = Competition(arguments.rules)
     scores: list[Score] = []
     failed: list[str] = []
