@@ -83,13 +83,15 @@ def test_as_many_levels_as_are_asked_for_are_distinct_however_often_the_seeds_re
 
 
 def test_given_levels_are_distinct_by_their_texts() -> None:
-    competition = Competition(Rules(CUSTOM, levels=(*ROADS, ROADS[0])))
+    levels = (*ROADS, *ROADS[:1] * 9)
+    competition = Competition(Rules(CUSTOM, levels=levels))
     assert competition.num_levels == 3
-    envs = gym.make_vec(CUSTOM, num_envs=3, levels=[*ROADS, ROADS[0]])
+    assert competition.repeated
+    envs = gym.make_vec(CUSTOM, num_envs=3, levels=list(levels))
     envs.reset(seed=list(competition.seeds))
     assert len(set(envs.unwrapped.level_text())) == 3
     with pytest.raises(ValueError, match="at most 3"):
-        Competition(Rules(CUSTOM, levels=(*ROADS, ROADS[0]), num_drives=4))
+        Competition(Rules(CUSTOM, levels=levels, num_drives=4))
 
 
 # --- drives -----------------------------------------------------------------------------------------------------------
@@ -219,7 +221,7 @@ def test_a_claim_opens_nothing(competition: Competition, tmp_path: Path, monkeyp
     folder.mkdir()
     (folder / "a.json").write_bytes(pickle.dumps(Trap()))
     (folder / "b.jsonl").write_bytes(pickle.dumps(Trap()) + b"\n" + b"[" * 100_000 + b"\n" + b"1" * ((1 << 20) + 5))
-    (folder / "c.json").write_text('{"format": 1, "__reduce__": "\\u001b[2J"}')
+    (folder / "c.json").write_text('{"format": 1, "\\u001b[2J": "clears a terminal"}')
     (folder / "policy.py").write_text("open('sprung', 'w')")
     (folder / "deeper.json").mkdir()
     score = competition.claim("somebody", folder)

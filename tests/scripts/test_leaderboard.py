@@ -28,9 +28,12 @@ TRAIN = [
 FUNCTION = """
 import numpy as np
 
+seen = []
+
 def drive(obs):
-    assert obs.flags.writeable
     assert obs.shape[1:] == (100,)
+    seen.append((obs, obs.copy()))
+    assert all((kept == copy).all() for kept, copy in seen)
     return np.full(len(obs), 3)
 
 drive.observation = "features"
@@ -107,11 +110,8 @@ def test_every_kind_of_driver_drives_the_same_levels_and_its_saved_drives_are_wo
 
 
 def test_a_driver_that_fails_is_refused_and_the_others_go_on(script, folder, capsys) -> None:
-    foreign = folder / "foreign.py"
-    foreign.write_text("OBS_SHAPE = 3")
-    (folder / "policy.py").write_text(
-        "class Policy:\n    pass\nOBS_SHAPE = (7, 7)\nUSES_ACTION_MASKS = False\n",
-    )
+    (folder / "foreign.py").write_text("OBS_SHAPE = 3")
+    (folder / "policy.py").write_text("Policy = object\nOBS_SHAPE = (7, 7)\nUSES_ACTION_MASKS = False\n")
     drivers = ["mine.py:fail", "mine.py:dream", "mine.py:sleep", "foreign.py", "policy.py", "nobody", "no.jsonl"]
     status, board = board_of(script, capsys, "random", *drivers)
     assert status == 1
