@@ -143,8 +143,8 @@ class Competition:
             object.__setattr__(self, name, value)
 
     @property
-    def num_levels(self) -> int:
-        """How many are driven."""
+    def num_drives(self) -> int:
+        """How many levels there are, each driven once."""
         return len(self.seeds)
 
     @property
@@ -154,7 +154,7 @@ class Competition:
         options = self.rules.options(self.rules.split)
         shown = [f"{name} {value}" for name, value in options.items() if name not in ("levels", "observation")]
         what = ", ".join([self.rules.env, *shown])
-        levels = "1 level" if self.num_levels == 1 else f"{self.num_levels:,} distinct levels"
+        levels = "1 level" if self.num_drives == 1 else f"{self.num_drives:,} distinct levels"
         return f"{what}: {levels}, the first episodes of seeds {self.seeds[0]} to {self.seeds[-1]}{without}"
 
     def drive(self, driver: str, policy: Policy, observation: str | None = None, *, num_replays: int = 0) -> Score:
@@ -187,12 +187,12 @@ class Competition:
         Raises:
             OSError: it cannot be read.
         """
-        results = {name: np.full(self.num_levels, np.nan) for name in INFO_KEYS}
+        results = {name: np.full(self.num_drives, np.nan) for name in INFO_KEYS}
         replays: dict[int, Replay] = {}
         refused: dict[str, list[str]] = {}  # places by reason
         for count, (place, content) in enumerate(_replays_in(path)):
-            if count >= 2 * self.num_levels:
-                refused[f"nothing from here on was read, there are but {self.num_levels} levels"] = [place]
+            if count >= 2 * self.num_drives:
+                refused[f"nothing from here on was read, there are but {self.num_drives} levels"] = [place]
                 break
             try:
                 replay = Replay.from_bytes(content)

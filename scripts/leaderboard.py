@@ -1,6 +1,6 @@
 """Compares any drivers, and drives that somebody sends in, on the same levels.
 
-    python scripts/leaderboard.py --env drivesim/Highway-v1 runs/first rule-based random
+    python scripts/leaderboard.py runs/first rule-based random
     python scripts/leaderboard.py --env drivesim/Highway-v1 mine.py:drive export/policy.py --save claims
     python scripts/leaderboard.py --env drivesim/Highway-v1 anna=claims/drive.jsonl rule-based --out competition
 
@@ -29,6 +29,7 @@ from agents.competition import Competition, Rules, Score, printable, write_claim
 from agents.entrants import is_claim, load_entrant, named
 from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_films, write_leaderboard
 from agents.results import FINAL_SEED
+from agents.run_config import read_configs
 from agents.validation import require
 
 EXPECTED = (ValueError, OSError, ImportError, CheckpointError)  # their messages say it all
@@ -40,8 +41,8 @@ class Arguments:
 
     drivers: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Who drives, each as SOURCE or NAME=SOURCE."""
-    env: str = "drivesim/Highway-v1"
-    """Id of the environment."""
+    env: str | None = None
+    """Id of the environment; None takes that of the first run among the drivers."""
     difficulty: Literal["easy", "medium", "hard"] | None = None
     """Of the levels; None takes the environment's default."""
     levels: tuple[str, ...] = ()
@@ -79,7 +80,7 @@ class Arguments:
     def rules(self) -> Rules:
         """What is driven."""
         return Rules(
-            env=self.env,
+            env=env_of(self.drivers) if self.env is None else self.env,
             difficulty=self.difficulty,
             levels=self.levels,
             split=self.split,
@@ -89,13 +90,22 @@ class Arguments:
         )
 
 
+def env_of(drivers: tuple[str, ...]) -> str:
+    """The environment of the first run."""
+    for source in drivers:
+        folder = Path(named(source)[1])
+        if folder.is_dir() and not is_claim(str(folder)):
+            return read_configs(folder)[0].env
+    raise ValueError("env must be given, as --env ID, where there is no run among the drivers")
+
+
 def score_of(arguments: Arguments, competition: Competition, name: str, source: str) -> Score:
     """Lets somebody drive, or verifies a claim."""
     if is_claim(source):
         return competition.claim(name, Path(source))
     entrant = load_entrant(source, competition.rules, arguments.observation)
     films = arguments.num_films if arguments.out is not None else 0
-    num_replays = competition.num_levels if arguments.save is not None else films
+    num_replays = competition.num_drives if arguments.save is not None else films
     score = competition.drive(name, entrant.policy, entrant.observation, num_replays=num_replays)
     if arguments.save is not None:
         write_claim(arguments.save / f"{name}.jsonl", score.replays)

@@ -85,7 +85,7 @@ def test_as_many_levels_as_are_asked_for_are_distinct_however_often_the_seeds_re
 def test_given_levels_are_distinct_by_their_texts() -> None:
     levels = (*ROADS, *ROADS[:1] * 9)
     competition = Competition(Rules(CUSTOM, levels=levels))
-    assert competition.num_levels == 3
+    assert competition.num_drives == 3
     assert competition.repeated
     envs = gym.make_vec(CUSTOM, num_envs=3, levels=list(levels))
     envs.reset(seed=list(competition.seeds))

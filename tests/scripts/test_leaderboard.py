@@ -132,6 +132,14 @@ def test_a_driver_that_fails_is_refused_and_the_others_go_on(script, folder, cap
     assert "error: nobody could drive: fail: ZeroDivisionError" in capsys.readouterr().err
 
 
+def test_without_an_environment_that_of_the_first_run_is_driven(script, run_dir, capsys) -> None:
+    capsys.readouterr()
+    assert script.main(["random", f"mine={run_dir}", "--num-drives", "2", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["env"] == LANE_KEEP
+    assert script.main(["random"]) == 2
+    assert "error: env must be given" in capsys.readouterr().err
+
+
 def test_a_run_of_another_environment_is_refused(script, run_dir, capsys) -> None:
     assert script.main(["--env", "drivesim/Obstacles-v1", "--num-drives", "2", str(run_dir)]) == 2
     assert f"it was trained on {LANE_KEEP}, but the competition is on drivesim/Obstacles-v1" in capsys.readouterr().err

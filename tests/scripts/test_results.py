@@ -106,7 +106,7 @@ def test_the_interval_over_seeds_is_students_and_stays_a_share() -> None:
     low, high = student_interval([0.9, 0.95, 1.0])  # half width 0.124207
     assert (low, high) == (pytest.approx(0.825793, abs=1e-6), 1.0)
     assert student_interval([0.0, 0.05, 0.1])[0] == 0.0
-    with pytest.raises(ValueError, match="at least two, got 1"):
+    with pytest.raises(ValueError, match="at least two values, got 1"):
         student_interval([0.9])
 
 
