@@ -29,6 +29,7 @@ from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, level_below
 from drivesim.core.styles import draw_style
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place
+from drivesim.observations.encoder import Window
 
 SIZE = 30  # rows and columns
 MIDDLE = 14  # row of the westbound and column of the southbound lane; the opposite lanes lie beside them
@@ -36,6 +37,22 @@ STARTS = 4  # cells at the beginning of an arm, one of which an ego starts from
 TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
 TRAFFIC_SPEED = 2  # cells per tick: the traffic's top speed
 LEFT_SHARE, RIGHT_SHARE = 45, 40  # per cent of the levels; in the others the exit lies straight on
+WINDOW = Window(
+    ahead=12,
+    behind=6,
+    beside=6,
+    planes=(
+        "road",
+        "other_road",
+        "vehicle",
+        "vehicle_heading",
+        "vehicle_turn",
+        "signal",
+        "my_turn",
+        "route",
+        "own_speed",
+    ),
+)
 
 
 @kernel

@@ -7,6 +7,7 @@ from drivesim.core.map import ALL_WAY_STOP, cell_at
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,
+    WINDOW,
     add_heading,
     is_certified,
     lane_cell,
@@ -142,6 +143,7 @@ class FourWayStop(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
+    window = WINDOW
     speed_limit = 2
     dawdle = 0.1
     has_portals = True

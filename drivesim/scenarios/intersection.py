@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from drivesim.core.jit import kernel
 from drivesim.core.map import SIGNALS, cell_at
 from drivesim.core.rng import DRAW_SIGNALS, level_below
-from drivesim.observations.encoder import Window
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,
+    WINDOW,
     add_heading,
     is_certified,
     lane_cell,
@@ -163,22 +163,7 @@ class Intersection(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
-    window = Window(
-        ahead=12,
-        behind=6,
-        beside=6,
-        planes=(
-            "road",
-            "other_road",
-            "vehicle",
-            "vehicle_heading",
-            "vehicle_turn",
-            "signal",
-            "my_turn",
-            "route",
-            "own_speed",
-        ),
-    )
+    window = WINDOW
     speed_limit = 2
     dawdle = 0.1
     has_portals = True

@@ -7,6 +7,7 @@ from drivesim.core.map import EAST, LEFT_SIDE, NORTH, SOUTH, WEST, YIELD, cell_a
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,
+    WINDOW,
     add_heading,
     is_certified,
     lay_arms,
@@ -160,6 +161,7 @@ class Roundabout(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
+    window = WINDOW
     speed_limit = 2
     dawdle = 0.1
     has_portals = True
