@@ -45,6 +45,9 @@ _DRIVERS: dict[str, Callable[[tuple[str, ...], int], ScriptedDriver]] = {
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
     "Highway": HighwayDriver,
     "Intersection": IntersectionDriver,
+    "FourWayStop": IntersectionDriver,
+    "Roundabout": IntersectionDriver,
+    "Crosswalk": IntersectionDriver,
     "Custom": IntersectionDriver,
 }
 """What makes a driver from the planes that it is shown and its fastest speed, by scenario."""

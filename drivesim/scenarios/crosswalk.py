@@ -16,8 +16,8 @@ from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, w
 
 LENGTH = 54  # columns
 ONCOMING, MINE = 1, 2  # rows of the westbound and of the eastbound lane
-FIRST, APART = 14, 12  # column of the first crosswalk, and cells from one to the next
-CROSSWALKS = 3
+FIRST, APART = 12, 7  # column of the first crosswalk, and cells from one to the next
+CROSSWALKS = 5
 GOAL = 50  # column
 STARTS = 4  # cells at the beginning of the lane, one of which the ego starts from
 TRAFFIC_SPEED = 2  # cells per tick: the traffic's top speed
@@ -174,9 +174,9 @@ class Crosswalk(Scenario):
 
     config = CrosswalkConfig
     presets = {
-        "easy": CrosswalkConfig(people=50, patience=8, hesitating=20, num_vehicles=3),
-        "medium": CrosswalkConfig(people=80, patience=8, hesitating=40, num_vehicles=6),
-        "hard": CrosswalkConfig(people=100, patience=8, hesitating=60, num_vehicles=8),
+        "easy": CrosswalkConfig(people=60, patience=8, hesitating=50, num_vehicles=2),
+        "medium": CrosswalkConfig(people=100, patience=8, hesitating=80, num_vehicles=3),
+        "hard": CrosswalkConfig(people=100, patience=8, hesitating=100, num_vehicles=8),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
