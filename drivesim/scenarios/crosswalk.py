@@ -176,7 +176,7 @@ class Crosswalk(Scenario):
     presets = {
         "easy": CrosswalkConfig(people=60, patience=8, hesitating=50, num_vehicles=2),
         "medium": CrosswalkConfig(people=100, patience=8, hesitating=80, num_vehicles=3),
-        "hard": CrosswalkConfig(people=100, patience=8, hesitating=100, num_vehicles=8),
+        "hard": CrosswalkConfig(people=100, patience=8, hesitating=100, num_vehicles=5),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)

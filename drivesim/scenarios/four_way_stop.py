@@ -126,7 +126,7 @@ class FourWayStop(Scenario):
     |----------------|------|-----------------------------|----------|--------------------------------|
     | `difficulty`   | str  | `"medium"`                  |          | `"easy"`, `"medium"`, `"hard"` |
     | `distance`     | int  | 8                           | cells    | from the junction to the goal  |
-    | `num_vehicles` | int  | 4 easy, 8 medium, 14 hard   | vehicles | traffic                        |
+    | `num_vehicles` | int  | 5 easy, 10 medium, 16 hard  | vehicles | traffic                        |
 
     and those of every environment, see `drivesim.env.DriveEnv`.
 
@@ -136,9 +136,9 @@ class FourWayStop(Scenario):
 
     config = FourWayStopConfig
     presets = {
-        "easy": FourWayStopConfig(distance=8, num_vehicles=4),
-        "medium": FourWayStopConfig(distance=8, num_vehicles=8),
-        "hard": FourWayStopConfig(distance=8, num_vehicles=14),
+        "easy": FourWayStopConfig(distance=8, num_vehicles=5),
+        "medium": FourWayStopConfig(distance=8, num_vehicles=10),
+        "hard": FourWayStopConfig(distance=8, num_vehicles=16),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)

@@ -144,7 +144,7 @@ class Roundabout(Scenario):
     |----------------|------|-----------------------------|----------|--------------------------------|
     | `difficulty`   | str  | `"medium"`                  |          | `"easy"`, `"medium"`, `"hard"` |
     | `distance`     | int  | 8                           | cells    | from the ring to the goal      |
-    | `num_vehicles` | int  | 4 easy, 8 medium, 12 hard   | vehicles | traffic                        |
+    | `num_vehicles` | int  | 5 easy, 10 medium, 14 hard  | vehicles | traffic                        |
 
     and those of every environment, see `drivesim.env.DriveEnv`.
 
@@ -154,9 +154,9 @@ class Roundabout(Scenario):
 
     config = RoundaboutConfig
     presets = {
-        "easy": RoundaboutConfig(distance=8, num_vehicles=4),
-        "medium": RoundaboutConfig(distance=8, num_vehicles=8),
-        "hard": RoundaboutConfig(distance=8, num_vehicles=12),
+        "easy": RoundaboutConfig(distance=8, num_vehicles=5),
+        "medium": RoundaboutConfig(distance=8, num_vehicles=10),
+        "hard": RoundaboutConfig(distance=8, num_vehicles=14),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
