@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from agents.scripted.field import FieldDriver
 from agents.scripted.highway import HighwayDriver
 from agents.scripted.ignoring import IgnoringDriver
-from agents.scripted.intersection import IntersectionDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
 from agents.scripted.road import RoadDriver
+from agents.scripted.route import RouteDriver
 from drivesim.observations.encoder import Window
 from drivesim.registry import entry_of, scenario_of
 
@@ -45,11 +45,11 @@ _DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
     "LaneKeep": partial(RoadDriver, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0),
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
     "Highway": HighwayDriver,
-    "Intersection": IntersectionDriver,
-    "FourWayStop": IntersectionDriver,
-    "Roundabout": IntersectionDriver,
-    "Crosswalk": IntersectionDriver,
-    "Custom": IntersectionDriver,
+    "Intersection": RouteDriver,
+    "FourWayStop": RouteDriver,
+    "Roundabout": RouteDriver,
+    "Crosswalk": RouteDriver,
+    "Custom": RouteDriver,
 }
 """What makes a driver from the window that it is shown and its fastest speed, by scenario."""
 SCENARIOS = tuple(_DRIVERS)

@@ -1,4 +1,4 @@
-"""Intersection and Custom: follow the route, enter a junction when it is my turn, stop for pedestrians, turn."""
+"""Roads with junctions and crosswalks: follow the route, enter when it is my turn, stop for pedestrians, turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agents.scripted.window import (
 from drivesim import Action
 from drivesim.observations.encoder import Window
 
-__all__ = ["IntersectionDriver"]
+__all__ = ["RouteDriver"]
 
 FAR = 99  # cells: further than anything that is seen
 CROSSWALK = 32  # on a crosswalk
@@ -31,13 +31,14 @@ CROSSING = 255  # value of the plane `pedestrian`
 ROUTE_STEP = 8  # by which the plane `route` grows with every move saved
 
 
-class IntersectionDriver:
+class RouteDriver:
     """Drives to the turn as if a standing car were in its way, and to the stop line of a junction too.
 
     1. It passes the line in a tick before which it is its turn, and else could still stop there.
     2. A turn, or a change of lane, is due in the cell where the route leads on to the side; in a junction it waits for
        its turn there as well.
-    3. A crosswalk with somebody on it is closed; whoever waits beside it waits until cars can stop.
+    3. A crosswalk with somebody on it is closed. Whoever waits beside it steps out only while this driver can still
+       stop, so that there is no need to slow down for them; and who stood right before them would keep them waiting.
     """
 
     observation = "grid"
