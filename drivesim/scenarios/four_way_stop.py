@@ -7,6 +7,7 @@ from drivesim.core.map import ALL_WAY_STOP, cell_at
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,
+    STRAIGHT_SHARE,
     WINDOW,
     add_heading,
     is_certified,
@@ -54,7 +55,7 @@ def populate(map, world, options, scratch):
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 1 fits
     into the time limit.
     """
-    if not place_egos(map, world, options):
+    if not place_egos(map, world, options, STRAIGHT_SHARE):
         return False
     if not place_traffic(map, world, options, ARM, options.level[AT.num_vehicles]):
         return False

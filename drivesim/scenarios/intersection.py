@@ -8,6 +8,7 @@ from drivesim.core.rng import DRAW_SIGNALS, level_below
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,
+    STRAIGHT_SHARE,
     WINDOW,
     add_heading,
     is_certified,
@@ -70,7 +71,7 @@ def populate(map, world, options, scratch):
     """
     cycle = 2 * (options.level[AT.green] + options.level[AT.yellow] + options.level[AT.all_red])
     world.lamps[0].cycle_start = level_below(world, DRAW_SIGNALS, 0, cycle)
-    if not place_egos(map, world, options):
+    if not place_egos(map, world, options, STRAIGHT_SHARE):
         return False
     if not place_traffic(map, world, options, ARM, options.level[AT.num_vehicles]):
         return False

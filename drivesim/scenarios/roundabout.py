@@ -19,6 +19,7 @@ from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, w
 
 ARM = MIDDLE - 2  # cells before the ring
 SIDE = SIZE - 2 * ARM - 1  # cells of each of the ring's four sides, up to the next corner
+STRAIGHT_SHARE = 10  # per cent of the levels in which the exit lies straight on
 FAR = SIZE - 1 - ARM  # last row and last column of the ring; the first are ARM
 
 
@@ -72,7 +73,7 @@ def populate(map, world, options, scratch):
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 1 fits
     into the time limit.
     """
-    if not place_egos(map, world, options):
+    if not place_egos(map, world, options, STRAIGHT_SHARE):
         return False
     if not place_traffic(map, world, options, ARM, options.level[AT.num_vehicles]):
         return False
