@@ -67,10 +67,10 @@ class FourWayStop(Scenario):
 
     ## Description
     Four approaches, one lane in and one lane out each, traffic keeps to the right. Whoever comes must stand on the
-    stop line first. Then those go whose ways do not cross, in the order in which they asked; who comes first goes
-    first (`drivesim.core.junctions`). The traffic reserves its way through the junction, and for an ego that stands
-    on the line and lets its turn pass nobody waits longer than 3 ticks. Traffic comes back at the other side when it
-    leaves the map.
+    stop line for a tick, and an ego that does not has failed. Then those go first who stood there first, and at the
+    same time those whose ways do not cross (`drivesim.core.junctions`). The traffic reserves its way through the
+    junction; so does an ego that stands on the line when its turn comes, and keeps it for 3 ticks: then it asks anew,
+    behind the others. Traffic comes back at the other side when it leaves the map.
 
     ```text
     speed_limit = 2
@@ -79,7 +79,7 @@ class FourWayStop(Scenario):
     .  . .  v   ^   .  .   .
     .  . .  !v  ^   .  .   .
     @< < <  *v< *^< !< <   <
-    >  > !> *v> *^> >  >G0 @>
+    >  > !> *>v *^> >  >G0 @>
     .  . .  v   !^  .  .   .
     .  . .  v   ^   .  .   .
     .  . .  @v  ^E0 .  .   .
@@ -101,7 +101,8 @@ class FourWayStop(Scenario):
 
     ## Observations
     `observation="grid"` (default): `Box(0, 255, (9, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
-    either side; the plane `signal` shows the stop line's colour, `my_turn` whether the
+    either side; the plane `my_turn` shows whether the junction is the ego's to enter now, which it never is before it
+    has stood on the line; `vehicle_turn` where others turn, `signal` the stop lines.
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 2, times 0.9
@@ -111,7 +112,7 @@ class FourWayStop(Scenario):
 
     ## Starting state
     The ego on a uniform approach, 10 to 13 cells before the stop line, at rest. Its exit is to the left in 45 % of
-    the levels, to the right in 40 %, straight on in 15 %. Traffic uniform.
+    the levels, to the right in 40 %, straight on in 15 %. Traffic on uniform free cells of all arms.
 
     ## Episode end
     1. Termination: arrived at the goal.

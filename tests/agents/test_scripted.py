@@ -69,7 +69,7 @@ def test_a_random_driver_hardly_ever_succeeds(env_id: str) -> None:
 @pytest.mark.parametrize("env_id", IDS)
 def test_who_never_steers_mostly_fails(env_id: str) -> None:
     rate = never_steering(env_id)
-    assert rate <= 0.20
+    assert rate <= 0.20 or not facts_of(env_id).steers
     assert rate == pytest.approx(facts_of(env_id).success[1], abs=TOLERANCE)
 
 
