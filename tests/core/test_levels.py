@@ -123,6 +123,17 @@ def test_harder_levels_hold_more_of_what_makes_them_hard(scenario) -> None:
         assert easy < medium < hard, what
 
 
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_record_has_room_for_whatever_its_levels_hold(scenario, difficulty) -> None:
+    maps, worlds, _ = levels(scenario, list(SEEDS)[:20], difficulty=difficulty)
+    road = scenario_of(scenario)
+    assert (maps["num_slots"] == road.num_slots).all()
+    assert (maps["num_junctions"] == road.num_junctions).all()
+    assert (maps["num_destinations"] <= road.num_destinations).all()
+    assert (worlds["num_people"] == road.num_people(road.presets[difficulty])).all()
+
+
 def test_the_search_finds_no_way_where_there_is_none() -> None:
     maps, worlds, _ = levels("Obstacles", [1])
     map, world = maps[0], worlds[0]
