@@ -16,6 +16,7 @@ from drivesim.core.map import OBSTACLE, OFF_ROAD
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 
 SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
+CROSSINGS = ("FourWayStop", "Roundabout", "Crosswalk")
 DIFFICULTIES = ("easy", "medium", "hard")
 NUM_LEVELS = 200
 SEEDS = range(10**9, 10**9 + NUM_LEVELS)
@@ -86,7 +87,7 @@ def options_of(draw, scenario):
     }
 
 
-@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection"])
+@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection", *CROSSINGS])
 @given(data=st.data(), seed=st.integers(0, 2**62))
 @settings(max_examples=50)
 def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, data, seed) -> None:
