@@ -24,9 +24,10 @@ from drivesim.core.world import DRIVING, UNAWARE, occupant_of
 
 DUTY = 20  # cells
 LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
-LET_IN = 10  # ticks of driving for which somebody counts as let in: in a jam for longer, or all jump the queue
+LET_IN = (
+    10  # ticks of driving for which somebody need not let in another one: in a jam for longer, or all go before him
+)
 NEAR = 4  # cells behind a newcomer within which a follower is held up by him
-PASSED = 6  # cells ahead within which somebody who was let in is remembered
 
 
 @kernel
@@ -87,18 +88,25 @@ def follower_of(map, world, cell, heading, distance):
 
 @kernel
 def is_others_turn(map, world, cell, heading):
-    """Whether somebody was just let in ahead of a cell, and who let him in is close behind it."""
+    """Whether whoever drives close behind a cell has just let somebody in."""
     follower = follower_of(map, world, cell, heading, NEAR)
-    if follower < world.num_egos:
-        return False
-    for _ in range(PASSED):
-        cell = next_cell(map, cell, heading)
-        if not allows(map, cell, heading):
-            return False
-        if world.occupants[cell] != 0:
-            leader = occupant_of(world, cell)  # in a small ring the follower himself, who let nobody in
-            return leader != follower and world.vehicles[leader].let_in > 0
-    return False
+    return follower >= world.num_egos and world.vehicles[follower].let_in > 0
+
+
+@kernel
+def note_zipper(map, world, side):
+    """Note, before the changes of lane to `side` are made, who lets in somebody who must change.
+
+    Those who change have let in nobody on their new lane. So not all who pass the end of a lane have done so before, be
+    they all from that lane, and who waits there gets in; who has, and stands, need not let in another one.
+    """
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and vehicle.lane_shift == side and must_change(map, vehicle, side):
+            cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
+            follower = follower_of(map, world, cell, vehicle.heading, NEAR)
+            if follower >= world.num_egos:
+                world.vehicles[follower].let_in = LET_IN
 
 
 @kernel

@@ -4,13 +4,13 @@ from drivesim.core.bits import lowest_bit
 from drivesim.core.crosswalks import room_before_crosswalks
 from drivesim.core.duties import (
     DUTY,
-    LET_IN,
     LOOK_BACK,
     follower_of,
     has_duty,
     has_way,
     is_others_turn,
     must_change,
+    note_zipper,
     stay_from,
 )
 from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of
@@ -127,14 +127,12 @@ def does_duty(map, world, k, side):
 
 @kernel
 def decide(map, world, k, side):
-    """Note vehicle k's change of lane to `side`, if it makes one; whether it must and may not."""
+    """Note vehicle k's change of lane to `side`, if it makes one; whether it must change, to whichever side."""
     vehicle = world.vehicles[k]
     if must_change(map, vehicle, side):
-        if not does_duty(map, world, k, side):
-            return True
-        vehicle.lane_shift = side
-        vehicle.let_in = LET_IN
-        return False
+        if does_duty(map, world, k, side):
+            vehicle.lane_shift = side
+        return True
     must_otherwise = must_change(map, vehicle, -side)
     if not must_otherwise and not has_duty(map, vehicle) and wants_lane(map, world, k, side):
         vehicle.lane_shift = side
@@ -168,7 +166,6 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = 0
             if vehicle.status != DRIVING:
                 continue
-            vehicle.let_in -= (vehicle.let_in > 0) & (vehicle.speed > 0)
             if vehicle.destination >= 0:
                 plan_trip(map, world, k)
             vehicle.turn_now = turn_here(map, options, vehicle)
@@ -184,10 +181,13 @@ def steer_traffic(map, world, options):
             any_shift |= world.vehicles[k].lane_shift != 0
     if any_turn:
         turn_round(map, world)
+    if any_duty:
+        note_zipper(map, world, side)
     if any_shift:
         move_aside(map, world, side)
     if any_duty:
         any_shift |= decide_late(map, world, -side)
+        note_zipper(map, world, -side)
         move_aside(map, world, -side)
     if any_shift and world.num_egos <= 1:
         mark_stale(map, world)
@@ -204,7 +204,6 @@ def decide_late(map, world, side):
         if vehicle.status == DRIVING and vehicle.lane_shift == 0 and vehicle.turn_now == 0:
             if must_change(map, vehicle, side) and does_duty(map, world, k, side):
                 vehicle.lane_shift = side
-                vehicle.let_in = LET_IN
                 any_shift = True
     return any_shift
 
@@ -227,6 +226,7 @@ def move_aside(map, world, side):
             cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
             leave(world, k)
             enter(world, k, cell)
+            vehicle.let_in = 0
 
 
 @kernel

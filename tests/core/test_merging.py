@@ -83,7 +83,7 @@ def test_a_zipper_lets_in_one_each(has_ways) -> None:
 
 
 def test_who_lets_somebody_in_need_not_let_in_another_one_however_long_they_stand() -> None:
-    """a was let in before b and stands in a jam; m waits beside a. When h drives on at last, it is b's turn."""
+    """b let a in and stands in a jam; m waits beside a. When h drives on at last, it is b's turn."""
     situation = from_ascii(
         """
         ^ .
@@ -98,7 +98,7 @@ def test_who_lets_somebody_in_need_not_let_in_another_one_however_long_they_stan
         """,
         **{name: Car(NORTH, top_speed=0 if name == "h" else 5) for name in "habm"},
     )
-    situation.vehicle("a").let_in = LET_IN
+    situation.vehicle("b").let_in = LET_IN
     for _ in range(2 * LET_IN):
         situation.play()
     assert situation.at("a") == (6, 0)
