@@ -1,11 +1,9 @@
 """Lane changes and turns of the traffic."""
 
 from drivesim.core.bits import lowest_bit
-from drivesim.core.crosswalks import room_before_crosswalks
 from drivesim.core.duties import (
     DUTY,
     LOOK_BACK,
-    follower_of,
     has_duty,
     has_way,
     is_others_turn,
@@ -13,7 +11,7 @@ from drivesim.core.duties import (
     note_zipper,
     stay_from,
 )
-from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of
+from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of, room_before_people
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     LEFT_SIDE,
@@ -63,7 +61,7 @@ def followers_are_safe(map, world, k, cell):
                 return False
             if world.num_people > 0 and follower.heading == heading and occupant >= world.num_egos:
                 room = n - 1 + braking_distance(vehicle.speed)
-                if braking_distance(follower.speed) > room_before_crosswalks(map, follower.cell, heading, room):
+                if braking_distance(follower.speed) > room_before_people(map, world, follower, follower.cell, room):
                     return False
             if world.num_egos <= 1:
                 return True
@@ -230,6 +228,18 @@ def move_aside(map, world, side):
 
 
 @kernel
+def follower_of(map, world, cell, heading):
+    """The first vehicle straight behind a cell within `LOOK_BACK` cells of the same lane; -1 = none."""
+    for _ in range(LOOK_BACK):
+        cell = cell_behind(map, cell, heading)
+        if not allows(map, cell, heading):
+            return -1
+        if world.occupants[cell] != 0:
+            return occupant_of(world, cell)
+    return -1
+
+
+@kernel
 def mark_stale(map, world):
     """After changes of lane, mark all whose leader has come or gone, and who has changed himself."""
     for k in range(world.num_egos, world.num_vehicles):
@@ -238,7 +248,7 @@ def mark_stale(map, world):
             continue
         if vehicle.lane_shift != 0:
             vehicle.leader = STALE
-            follower = follower_of(map, world, vehicle.cell, vehicle.heading, LOOK_BACK)
+            follower = follower_of(map, world, vehicle.cell, vehicle.heading)
             if follower >= 0:
                 world.vehicles[follower].leader = STALE
         elif vehicle.leader >= world.num_egos and world.vehicles[vehicle.leader].lane_shift != 0:
