@@ -117,9 +117,10 @@ def is_red(junction, lamp, heading, tick):
 
 @kernel
 def must_leave_lane(map, vehicle, cell):
-    """Whether a vehicle's lane ends in a cell, or its way asks there for a change of lane."""
-    if mask_of(map, walked(map, cell, vehicle.heading, 1)) >> vehicle.heading & 1 == 0:
-        return True
+    """Whether a vehicle at rest in a cell sees its lane end, or its way asks there for a change of lane."""
+    for distance in (1, 2):
+        if mask_of(map, walked(map, cell, vehicle.heading, distance)) >> vehicle.heading & 1 == 0:
+            return True
     first = vehicle.destination * (map.rows + 2) * map.width
     return vehicle.destination >= 0 and map.has_ways != 0 and map.ways[first + cell] & CHANGE_LANE != 0
 
