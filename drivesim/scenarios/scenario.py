@@ -77,7 +77,7 @@ class Scenario:
     num_slots: ClassVar[int] = 0
     """Cells in and behind junctions, which traffic reserves."""
     max_people: ClassVar[int] = 0
-    """Pedestrians for whom there is room."""
+    """Pedestrians of a level, at most."""
     has_ways: ClassVar[bool] = False
     """Whether traffic follows ways to its destinations; else it drives straight on."""
     has_passing: ClassVar[bool] = False
@@ -117,6 +117,11 @@ class Scenario:
         return 1
 
     @classmethod
+    def num_people(cls, level: LevelConfig) -> int:
+        """Pedestrians of a level."""
+        return cls.max_people
+
+    @classmethod
     def storage(cls, level: LevelConfig) -> int | None:
         """Cells of the smallest cycle of the traffic, see `core.certificate`; None = there is none that could fill."""
         return None
@@ -142,7 +147,7 @@ class Scenario:
             *cls.shape(level),
             vehicles,
             num_egos,
-            people=cls.max_people,
+            people=cls.num_people(level),
             junctions=cls.num_junctions,
             slots=cls.num_slots,
         )
