@@ -21,6 +21,7 @@ from agents.scripted.field import FieldDriver
 from agents.scripted.highway import HighwayDriver
 from agents.scripted.ignoring import IgnoringDriver
 from agents.scripted.intersection import IntersectionDriver
+from agents.scripted.lanes import LanesDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
 from agents.scripted.road import RoadDriver
 from drivesim.observations.encoder import Window
@@ -46,6 +47,9 @@ _DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
     "Highway": HighwayDriver,
     "Intersection": IntersectionDriver,
+    "Merge": LanesDriver,
+    "Exit": partial(LanesDriver, to_the_right=2.0),
+    "Overtake": partial(LanesDriver, oncoming=3),
     "Custom": IntersectionDriver,
 }
 """What makes a driver from the window that it is shown and its fastest speed, by scenario."""

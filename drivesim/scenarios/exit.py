@@ -47,7 +47,7 @@ def populate(map, world, options, scratch):
     Certificate: the route found backward from the exit reaches the start, and 1.5 times its length at speed 2 fits
     into the time limit.
     """
-    place_egos(map, world, options, 1, EXIT, EGO_SPEED)
+    place_egos(map, world, options, 1, EXIT)
     if not place_traffic(
         map,
         world,
@@ -59,6 +59,7 @@ def populate(map, world, options, scratch):
         LEAVING,
         options.level[AT.slowest],
         options.level[AT.fastest],
+        EGO_SPEED,
     ):
         return False
     route = distance_from(map, EXIT, world.vehicles[0].cell, world.vehicles[0].heading)

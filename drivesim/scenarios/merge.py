@@ -50,7 +50,7 @@ def populate(map, world, options, scratch):
     into the time limit.
     """
     lanes = options.level[AT.num_lanes]
-    place_egos(map, world, options, lanes + options.level[AT.from_ramp], FAR_END, EGO_SPEED)
+    place_egos(map, world, options, lanes + options.level[AT.from_ramp], FAR_END)
     if not place_traffic(
         map,
         world,
@@ -62,6 +62,7 @@ def populate(map, world, options, scratch):
         LEAVING,
         options.level[AT.slowest],
         options.level[AT.fastest],
+        EGO_SPEED,
     ):
         return False
     route = distance_from(map, FAR_END, world.vehicles[0].cell, world.vehicles[0].heading)
