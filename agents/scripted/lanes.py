@@ -19,6 +19,8 @@ FAR = 1000  # cells: nobody is there
 SIDE_COST = 0.5  # ticks that a change of lane must gain
 RUDE_COST = 8.0  # ticks that it must gain where it leaves a follower no safe speed: 0.05, at 0.4 for 60 ticks
 DOUBT = 4
+ASTRAY_COST = 0.25
+PACE = 2
 MARGIN = 1  # free cells that are left to whoever comes towards me
 _PREFERENCE = (Action.FASTER, Action.IDLE, Action.LEFT, Action.RIGHT, Action.SLOWER)  # of equally good ways
 
@@ -88,7 +90,7 @@ class LanesDriver:
         ends = []
         for v in range(self.top_speed + 1):
             lost = (self.top_speed - v) * (self.top_speed - v + 1) / 2  # cells, while speeding up
-            ticks = (furthest - rows + lost) / self.top_speed
+            ticks = (furthest - rows + lost) / PACE
             costs = ticks[:, None] - self.to_the_right * columns
             ends.append(np.where(is_open, costs, np.inf).astype(np.float32))
         return ends
@@ -102,7 +104,8 @@ class LanesDriver:
         rest = to_go
         if v > 0:
             rest = np.concatenate([to_go[:, v:], ends[:, road.rows : road.rows + v]], axis=1)
-        return np.where(is_safe, 1 + np.where(road.arrives(v), np.float32(0), rest), np.float32(np.inf))
+        cost = np.where(road.may_end, np.float32(1), np.float32(1 + ASTRAY_COST))
+        return np.where(is_safe, cost + np.where(road.arrives(v), np.float32(0), rest), np.float32(np.inf))
 
     def _choices(
         self, others: _Others, drive: list[NDArray[np.float32]], v: int
@@ -137,6 +140,8 @@ class _Road:
         self.is_open = is_open | is_behind
         is_mine = (view.plane("road") > 0)[:, view.window.ahead :: -1]
         self.may_end = self.is_open & is_mine
+        is_ground = is_mine | (view.plane("other_road") > 0)[:, view.window.ahead :: -1]
+        self.ends = np.where(is_ground.all(axis=1), self.rows, (~is_ground).argmax(axis=1))[:, None, :]
 
     def arrives(self, v: int) -> Cells:
         """Whether the goal is entered within the next v cells of a lane."""
@@ -181,17 +186,19 @@ class _Others:
         """Goes to a tick, 0 = now."""
         own_row = self._own_row
         rows = np.arange(self._shape[1], dtype=np.int16)[:, None] - np.int16(own_row)
+        late = (tick + DOUBT - 1) // DOUBT
         taken = np.zeros(self._shape, np.bool_)
         stops = np.full(self._shape, FAR, np.int16)
         behind = np.full(self._shape, -FAR, np.int16)
         for v, cells in self._along.items():
-            there = _ahead(cells, v * tick - min(v, 1) * (tick + 2) // DOUBT)
-            taken |= there
             braking = v * (v - 1) // 2
+            there = _ahead(cells, v * tick)
+            taken |= there
             behind = np.where(there, rows + braking, behind)
-            leading = there.copy()
-            leading[:, : own_row + v * tick - min(v, 1) * (tick + 2) // DOUBT] = False  # they follow me
-            stops = np.where(leading, np.minimum(stops, rows + braking), stops)
+            there = _ahead(cells, v * tick - min(v, late))
+            taken |= there
+            there[:, : own_row + v * tick - min(v, late)] = False  # they follow me
+            stops = np.where(there, np.minimum(stops, rows + braking), stops)
         meets = np.full(self._shape, FAR, np.int16)
         for v, cells in self._towards.items():
             there = _ahead(cells, -v * tick)
@@ -201,9 +208,9 @@ class _Others:
         stops = stops[:, own_row:]
         stops[~road.is_open] = np.broadcast_to(rows[own_row:], stops.shape)[~road.is_open]
         self.room_ends = _nearest(stops, FAR)
-        meets = meets[:, own_row:]
-        unseen = road.rows - 1 - self._oncoming * (tick + 1) - MARGIN if self._oncoming > 0 else FAR
-        self.oncoming_ends = np.where(road.may_end, FAR, _nearest(meets, unseen)).astype(np.int16)
+        unseen = road.ends - self._oncoming * (tick + 1) - MARGIN
+        meets = np.minimum(_nearest(meets[:, own_row:], FAR), unseen)
+        self.oncoming_ends = np.where(road.may_end, FAR, meets).astype(np.int16)
         reach = np.maximum.accumulate(behind, axis=1)
         self._behind = np.concatenate([np.full_like(reach[:, :1], -FAR), reach[:, :-1]], axis=1)[:, own_row:]
         self._rows = rows[own_row:]
