@@ -192,12 +192,13 @@ class _Others:
         behind = np.full(self._shape, -FAR, np.int16)
         for v, cells in self._along.items():
             braking = v * (v - 1) // 2
-            there = _ahead(cells, v * tick)
-            taken |= there
-            behind = np.where(there, rows + braking, behind)
-            there = _ahead(cells, v * tick - min(v, late))
-            taken |= there
-            there[:, : own_row + v * tick - min(v, late)] = False  # they follow me
+            latest = v * tick - min(v, 1) * late
+            for distance in range(latest, max(v, 1) * tick + 1):
+                there = _ahead(cells, distance)
+                taken |= there
+                behind = np.where(there, np.maximum(behind, rows + braking), behind)
+            there = _ahead(cells, latest)
+            there[:, : own_row + latest] = False  # they follow me
             stops = np.where(there, np.minimum(stops, rows + braking), stops)
         meets = np.full(self._shape, FAR, np.int16)
         for v, cells in self._towards.items():

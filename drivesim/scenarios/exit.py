@@ -150,9 +150,9 @@ class Exit(Scenario):
 
     config = ExitConfig
     presets = {
-        "easy": ExitConfig(num_lanes=2, exit_lane=20, num_vehicles=20, slowest=2, fastest=3),
-        "medium": ExitConfig(num_lanes=3, exit_lane=16, num_vehicles=36, slowest=2, fastest=3),
-        "hard": ExitConfig(num_lanes=3, exit_lane=12, num_vehicles=48, slowest=2, fastest=3),
+        "easy": ExitConfig(num_lanes=2, exit_lane=20, num_vehicles=24, slowest=3, fastest=3),
+        "medium": ExitConfig(num_lanes=3, exit_lane=16, num_vehicles=40, slowest=3, fastest=3),
+        "hard": ExitConfig(num_lanes=3, exit_lane=12, num_vehicles=56, slowest=3, fastest=3),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)

@@ -154,9 +154,9 @@ class Merge(Scenario):
 
     config = MergeConfig
     presets = {
-        "easy": MergeConfig(num_lanes=2, ramp=24, from_ramp=1, num_vehicles=16, slowest=2, fastest=3),
-        "medium": MergeConfig(num_lanes=2, ramp=20, from_ramp=1, num_vehicles=26, slowest=2, fastest=3),
-        "hard": MergeConfig(num_lanes=2, ramp=16, from_ramp=1, num_vehicles=34, slowest=2, fastest=3),
+        "easy": MergeConfig(num_lanes=2, ramp=24, from_ramp=1, num_vehicles=16, slowest=3, fastest=3),
+        "medium": MergeConfig(num_lanes=2, ramp=20, from_ramp=1, num_vehicles=28, slowest=3, fastest=3),
+        "hard": MergeConfig(num_lanes=2, ramp=16, from_ramp=1, num_vehicles=36, slowest=3, fastest=3),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)

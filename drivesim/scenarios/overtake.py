@@ -174,8 +174,8 @@ class Overtake(Scenario):
     config = OvertakeConfig
     presets = {
         "easy": OvertakeConfig(allowed=40, closed=6, num_slow=2, num_oncoming=2, oncoming_speed=3),
-        "medium": OvertakeConfig(allowed=30, closed=8, num_slow=3, num_oncoming=3, oncoming_speed=3),
-        "hard": OvertakeConfig(allowed=24, closed=12, num_slow=3, num_oncoming=5, oncoming_speed=3),
+        "medium": OvertakeConfig(allowed=30, closed=8, num_slow=2, num_oncoming=3, oncoming_speed=3),
+        "hard": OvertakeConfig(allowed=24, closed=12, num_slow=3, num_oncoming=4, oncoming_speed=3),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
