@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,27 +16,30 @@ __all__ = ["LanesDriver"]
 
 HORIZON = 10  # ticks that are searched
 SPEEDS = range(6)  # of others, cells per tick
-FAR = 1000  # cells: nobody is there
+PACE = 2  # cells per tick at which what lies beyond the search is taken to be driven
 SIDE_COST = 0.5  # ticks that a change of lane must gain
-RUDE_COST = 8.0  # ticks that it must gain where it leaves a follower no safe speed: 0.05, at 0.4 for 60 ticks
-DOUBT = 4
-ASTRAY_COST = 0.25
-PACE = 2
+RUDE_COST = 8.0  # ticks that it must gain if it leaves a follower no safe speed: 0.05, where 60 ticks cost 0.4
+ASTRAY_COST = 0.25  # of a tick in a lane of those who come towards me
+LATE = 4  # ticks in which somebody may fall back by one more cell, since he dawdles
 MARGIN = 1  # free cells that are left to whoever comes towards me
+FAR = 1000  # cells: nobody is there
 _PREFERENCE = (Action.FASTER, Action.IDLE, Action.LEFT, Action.RIGHT, Action.SLOWER)  # of equally good ways
 
-Cells = NDArray[np.bool_]  # (B, rows, width), the row furthest behind first
-Numbers = NDArray[np.int16]  # the same, or without the rows behind
+Cells = NDArray[np.bool_]  # (B, rows, width); of others and of the ground, the row furthest behind or my own first
+Numbers = NDArray[np.int16]  # the same
+Ticks = NDArray[np.float32]  # still to go, from the row of the ego on; infinite where no way is safe
 
 
 class LanesDriver:
     """Searches all ways over (tick, cell, lane, speed) for the one that leads furthest on the route.
 
-    1. Others keep their lane and their speed; who comes towards me drives at `oncoming` at least, and where the window
-       ends somebody may be about to come.
+    1. Others keep to their lane and speed, but may fall back a little, and who stands may go on. Who comes towards me
+       drives at `oncoming` at least, and somebody may be about to come from where nothing is seen any more.
     2. In every tick the ego can still stop behind wherever the vehicle ahead can, and before the end of its lane.
-    3. A change of lane needs a free cell, and a follower who has a safe speed left: else it costs more.
+    3. A change of lane needs a free cell; it costs more if whoever follows there has no safe speed left.
     4. A lane of those who come towards me is left before they are there.
+
+    As the last way stays possible, rule 2 makes sure that there always is one.
     """
 
     observation = "grid"
@@ -60,88 +64,76 @@ class LanesDriver:
         road = _Road(view)
         others = _Others(view, self.oncoming)
         speeds = range(self.top_speed + 1)
-        ends = self._beyond(road)
-        to_go = [ends[v][:, : road.rows] for v in speeds]
+        beyond = [self._beyond(road, v) for v in speeds]
+        to_go = [ticks[:, : road.rows] for ticks in beyond]
+        choices: list[dict[Action, Ticks]] = []
         for tick in range(HORIZON - 1, -1, -1):
-            others.predict(tick, road)
-            drive = [self._drive(road, others, v, to_go[v], ends[v]) for v in speeds]
-            if tick > 0:
-                to_go = [np.minimum.reduce(list(self._choices(others, drive, v).values())) for v in speeds]
-        speed = np.minimum(own_speed(view), self.top_speed)
-        values = np.full((len(speeds), len(_PREFERENCE), len(obs)), np.inf, np.float32)
-        for v in speeds:
-            choices = self._choices(others, drive, v)
-            for n, action in enumerate(_PREFERENCE):
-                if action in choices:
-                    values[v, n] = choices[action][:, 0, self.window.beside]
-        best = values[speed, :, np.arange(len(obs))]
+            moment = others.after(tick, road)
+            drive = [self._drive(road, moment, v, to_go[v], beyond[v]) for v in speeds]
+            choices = [self._choices(moment, drive, v) for v in speeds]
+            to_go = [np.minimum.reduce(list(values.values())) for values in choices]
+        here = np.stack([[values[action][:, 0, self.window.beside] for action in _PREFERENCE] for values in choices])
+        speed = own_speed(view)
+        best = here[np.minimum(speed, self.top_speed), :, np.arange(len(obs))]
         choice = np.asarray(_PREFERENCE, np.int64)[best.argmin(axis=1)]
-        return np.where(np.isinf(best).all(axis=1), Action.SLOWER, choice).astype(np.int64)
+        must_brake = np.isinf(best).all(axis=1) | (speed > self.top_speed)
+        return np.where(must_brake, Action.SLOWER, choice).astype(np.int64)
 
-    def _beyond(self, road: _Road) -> list[NDArray[np.float32]]:
-        """Ticks still to go where the search ends, by speed: (B, rows + top_speed, width), infinite where it must not.
+    def _beyond(self, road: _Road, v: int) -> Ticks:
+        """Ticks to go where the search ends at speed v: (B, rows + top_speed, width).
 
         The road is taken to lead on beyond the window, for as far as the ego could come in the time that is searched.
         """
         rows = np.arange(road.rows + self.top_speed)
-        columns = np.arange(self.window.width)
         furthest = road.rows + self.top_speed * HORIZON
-        is_open = np.concatenate([road.may_end] + [road.may_end[:, -1:]] * self.top_speed, axis=1)
-        ends = []
-        for v in range(self.top_speed + 1):
-            lost = (self.top_speed - v) * (self.top_speed - v + 1) / 2  # cells, while speeding up
-            ticks = (furthest - rows + lost) / PACE
-            costs = ticks[:, None] - self.to_the_right * columns
-            ends.append(np.where(is_open, costs, np.inf).astype(np.float32))
-        return ends
+        lost = (self.top_speed - v) * (self.top_speed - v + 1) / 2  # cells, while speeding up
+        ticks = (furthest - rows + lost)[:, None] / PACE - self.to_the_right * np.arange(self.window.width)
+        is_mine = np.concatenate([road.is_mine] + [road.is_mine[:, -1:]] * self.top_speed, axis=1)
+        return np.where(is_mine, ticks, np.inf).astype(np.float32)
 
-    def _drive(
-        self, road: _Road, others: _Others, v: int, to_go: NDArray[np.float32], ends: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Ticks to go from every cell when v cells are driven in this tick, infinite where that is not safe."""
+    def _drive(self, road: _Road, moment: _Moment, v: int, to_go: Ticks, beyond: Ticks) -> Ticks:
+        """Ticks to go from every cell when v cells are driven in this tick."""
         rows = np.arange(road.rows, dtype=np.int16)[:, None]
-        is_safe = road.is_open & (rows + v * (v + 1) // 2 < others.room_ends) & (rows + v < others.oncoming_ends)
-        rest = to_go
-        if v > 0:
-            rest = np.concatenate([to_go[:, v:], ends[:, road.rows : road.rows + v]], axis=1)
-        cost = np.where(road.may_end, np.float32(1), np.float32(1 + ASTRAY_COST))
-        return np.where(is_safe, cost + np.where(road.arrives(v), np.float32(0), rest), np.float32(np.inf))
+        is_safe = (rows + v * (v + 1) // 2 < moment.room_ends) & (rows + v < moment.oncoming_ends)
+        rest = np.concatenate([to_go[:, v:], beyond[:, road.rows : road.rows + v]], axis=1)
+        cost = np.where(road.is_mine, np.float32(1), np.float32(1 + ASTRAY_COST))
+        ticks: Ticks = cost + np.where(road.arrives(v), np.float32(0), rest)
+        return np.where(is_safe & road.is_open, ticks, np.float32(np.inf))
 
-    def _choices(
-        self, others: _Others, drive: list[NDArray[np.float32]], v: int
-    ) -> dict[Action, NDArray[np.float32]]:
+    def _choices(self, moment: _Moment, drive: list[Ticks], v: int) -> dict[Action, Ticks]:
         """Ticks to go from every cell at speed v, by action."""
-        side = np.where(others.is_taken, np.inf, drive[max(v, 1)] + SIDE_COST).astype(np.float32)
-        side += np.where(others.is_hurt(v), np.float32(RUDE_COST), np.float32(0))
-        choices = {
+        is_rude = moment.reach_behind >= np.arange(drive[0].shape[1])[:, None] + v * (v - 1) // 2
+        side_cost = np.where(is_rude, np.float32(SIDE_COST + RUDE_COST), np.float32(SIDE_COST))
+        side = np.where(moment.is_taken, np.float32(np.inf), drive[max(v, 1)] + side_cost)
+        return {
+            Action.LEFT: _from_left(side),
             Action.IDLE: drive[v],
-            Action.LEFT: _moved(side, 1),
-            Action.RIGHT: _moved(side, -1),
+            Action.RIGHT: _from_left(side[:, :, ::-1])[:, :, ::-1],
+            Action.FASTER: drive[v + 1] if v < self.top_speed else np.full_like(side, np.inf),
             Action.SLOWER: drive[max(v - 1, 0)],
         }
-        if v < self.top_speed:
-            choices[Action.FASTER] = drive[v + 1]
-        return choices
 
 
 class _Road:
     """What the ground of the window allows, from the ego's row ahead: (B, rows, width)."""
 
     def __init__(self, view: View) -> None:
-        """Reads it off the planes `road` and `route`."""
+        """Reads it off the planes `road`, `other_road` and `route`."""
+        ahead = slice(view.window.ahead, None, -1)
         self.rows = view.window.ahead + 1
-        is_open = (view.plane("route") > 0)[:, view.window.ahead :: -1]
-        leads_on = np.zeros_like(is_open)
-        for side in (-1, 0, 1):
-            leads_on[:, :-1] |= _moved(is_open, side)[:, 1:] != 0
-        leads_on[:, -1] = True
-        self.is_goal = is_open & ~leads_on
-        is_behind = np.logical_or.accumulate(self.is_goal, axis=1)
-        self.is_open = is_open | is_behind
-        is_mine = (view.plane("road") > 0)[:, view.window.ahead :: -1]
-        self.may_end = self.is_open & is_mine
-        is_ground = is_mine | (view.plane("other_road") > 0)[:, view.window.ahead :: -1]
-        self.ends = np.where(is_ground.all(axis=1), self.rows, (~is_ground).argmax(axis=1))[:, None, :]
+        is_open = view.plane("route")[:, ahead] > 0
+        leads_on = is_open.copy()  # straight on, or a lane to the side
+        leads_on[:, :, 1:] |= is_open[:, :, :-1]
+        leads_on[:, :, :-1] |= is_open[:, :, 1:]
+        self.is_goal = is_open.copy()
+        self.is_goal[:, :-1] &= ~leads_on[:, 1:]
+        self.is_goal[:, -1] = False
+        self.is_open = is_open | np.logical_or.accumulate(self.is_goal, axis=1)
+        is_mine = view.plane("road")[:, ahead] > 0
+        self.is_mine = self.is_open & is_mine
+        is_ground = is_mine | (view.plane("other_road")[:, ahead] > 0)
+        self.unseen = np.where(is_ground.all(axis=1), self.rows, (~is_ground).argmax(axis=1))[:, None]
+        """The row in which no more of a column is seen: (B, 1, width)."""
 
     def arrives(self, v: int) -> Cells:
         """Whether the goal is entered within the next v cells of a lane."""
@@ -151,101 +143,89 @@ class _Road:
         return found
 
 
-class _Others:
-    """Where the others are in a tick, as far as they are seen."""
+@dataclass(frozen=True)
+class _Moment:
+    """Where the others are at the beginning of a tick, from the ego's row ahead: (B, rows, width)."""
 
     is_taken: Cells
-    """Where somebody is: (B, rows, width), from the ego's row ahead."""
+    """Where somebody may be."""
     room_ends: Numbers
-    """The row that must not be reached braking by 1 in every tick, on from each cell."""
+    """The row that somebody on a cell must not reach when he brakes by 1 in every tick."""
     oncoming_ends: Numbers
-    """The row that must not be reached in this tick, for somebody comes towards me."""
+    """The row that he must not reach in this tick, since somebody comes towards him."""
+    reach_behind: Numbers
+    """The row that those behind could not help reaching when they brake by 1 in every tick."""
+
+
+class _Others:
+    """Those who are seen: masks by speed, (B, rows, width), the row furthest behind first."""
 
     def __init__(self, view: View, oncoming: int) -> None:
         """Reads them off the planes `vehicle` and `vehicle_heading`."""
-        self._view = view
+        self._own_row = view.window.behind
         self._oncoming = oncoming
         vehicles = view.plane("vehicle")[:, ::-1].copy()
-        own_row = view.window.behind
-        vehicles[:, own_row, view.window.beside] = 0
+        vehicles[:, self._own_row, view.window.beside] = 0
         is_towards = view.plane("vehicle_heading")[:, ::-1] == TOWARDS_ME
         speed = vehicle_speed(vehicles)
-        is_there = vehicles > 0
-        self._along = {v: is_there & ~is_towards & (speed == v) for v in SPEEDS}
-        self._along = {v: cells for v, cells in self._along.items() if cells.any()}
-        self._towards = {}
-        for v in range(oncoming, 6):
-            cells = is_there & is_towards & (np.maximum(speed, oncoming) == v)
+        self._along = [(vehicles > 0) & ~is_towards & (speed == v) for v in SPEEDS]
+        self._towards = [(vehicles > 0) & is_towards & (np.maximum(speed, oncoming) == v) for v in SPEEDS]
+        self._rows = np.arange(vehicles.shape[1], dtype=np.int16)[:, None] - np.int16(self._own_row)
+
+    def after(self, tick: int, road: _Road) -> _Moment:
+        """Where they are when so many ticks have passed."""
+        shape = self._along[0].shape
+        taken = np.zeros(shape, np.bool_)
+        stops = np.full(shape, FAR, np.int16)
+        reach = np.full(shape, -FAR, np.int16)
+        meets = np.full(shape, FAR, np.int16)
+        for v, cells in enumerate(self._along):
             if cells.any():
-                self._towards[v] = cells
-        self._shape = is_there.shape
-        self._own_row = own_row
-        self._behind: Numbers
-
-    def predict(self, tick: int, road: _Road) -> None:
-        """Goes to a tick, 0 = now."""
-        own_row = self._own_row
-        rows = np.arange(self._shape[1], dtype=np.int16)[:, None] - np.int16(own_row)
-        late = (tick + DOUBT - 1) // DOUBT
-        taken = np.zeros(self._shape, np.bool_)
-        stops = np.full(self._shape, FAR, np.int16)
-        behind = np.full(self._shape, -FAR, np.int16)
-        for v, cells in self._along.items():
-            braking = v * (v - 1) // 2
-            latest = v * tick - min(v, 1) * late
-            for distance in range(latest, max(v, 1) * tick + 1):
-                there = _ahead(cells, distance)
+                ends = self._rows + v * (v - 1) // 2  # where who brakes by 1 in every tick comes to a stop
+                least = v * tick - min(v, 1) * -(-tick // LATE)
+                for distance in range(least, max(v, 1) * tick + 1):
+                    there = _moved(cells, distance)
+                    taken |= there
+                    reach = np.where(there, np.maximum(reach, ends), reach)
+                there = _moved(cells, least)
+                there[:, : self._own_row + least] = False  # they follow me
+                stops = np.where(there, np.minimum(stops, ends), stops)
+        for v, cells in enumerate(self._towards):
+            if cells.any():
+                there = _moved(cells, -v * tick)
                 taken |= there
-                behind = np.where(there, np.maximum(behind, rows + braking), behind)
-            there = _ahead(cells, latest)
-            there[:, : own_row + latest] = False  # they follow me
-            stops = np.where(there, np.minimum(stops, rows + braking), stops)
-        meets = np.full(self._shape, FAR, np.int16)
-        for v, cells in self._towards.items():
-            there = _ahead(cells, -v * tick)
-            taken |= there
-            meets = np.where(there, np.minimum(meets, rows - v - MARGIN), meets)
-        self.is_taken = taken[:, own_row:]
-        stops = stops[:, own_row:]
-        stops[~road.is_open] = np.broadcast_to(rows[own_row:], stops.shape)[~road.is_open]
-        self.room_ends = _nearest(stops, FAR)
-        unseen = road.ends - self._oncoming * (tick + 1) - MARGIN
-        meets = np.minimum(_nearest(meets[:, own_row:], FAR), unseen)
-        self.oncoming_ends = np.where(road.may_end, FAR, meets).astype(np.int16)
-        reach = np.maximum.accumulate(behind, axis=1)
-        self._behind = np.concatenate([np.full_like(reach[:, :1], -FAR), reach[:, :-1]], axis=1)[:, own_row:]
-        self._rows = rows[own_row:]
-
-    def is_hurt(self, v: int) -> Cells:
-        """Where an ego at speed v leaves whoever would follow it no safe speed."""
-        is_hurt: Cells = self._behind >= self._rows + v * (v - 1) // 2
-        return is_hurt
+                meets = np.where(there, np.minimum(meets, self._rows - v - MARGIN), meets)
+        own = self._own_row
+        stops = np.where(road.is_open, stops[:, own:], self._rows[own:])
+        unseen = road.unseen - self._oncoming * (tick + 1) - MARGIN
+        meets = np.minimum(_least_ahead(meets[:, own:]), unseen)
+        return _Moment(
+            is_taken=taken[:, own:],
+            room_ends=_least_ahead(stops),
+            oncoming_ends=np.where(road.is_mine, FAR, meets).astype(np.int16),
+            reach_behind=-_least_ahead(-reach[:, ::-1])[:, ::-1][:, own:],
+        )
 
 
-def _ahead(cells: Cells, distance: int) -> Cells:
-    """Cells moved ahead, those that leave the window lost."""
+def _moved(cells: Cells, distance: int) -> Cells:
+    """Cells moved ahead, or back by less than 0; those that leave the window are lost."""
     moved = np.zeros_like(cells)
     rows = cells.shape[1]
     if abs(distance) < rows:
-        moved[:, max(distance, 0) : rows + min(distance, 0)] = cells[
-            :, max(-distance, 0) : rows - max(distance, 0)
-        ]
+        source = slice(max(-distance, 0), rows - max(distance, 0))
+        moved[:, max(distance, 0) : rows + min(distance, 0)] = cells[:, source]
     return moved
 
 
-def _nearest(ends: Numbers, beyond: int) -> Numbers:
-    """The least of what all the rows ahead of each cell hold."""
-    nearest = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
-    return np.minimum(np.concatenate([nearest[:, 1:], np.full_like(nearest[:, :1], beyond)], axis=1), np.int16(beyond))
+def _least_ahead(ends: Numbers) -> Numbers:
+    """The least of what all later rows hold, by row; FAR for the last."""
+    least = np.full_like(ends, FAR)
+    least[:, :-1] = np.minimum.accumulate(ends[:, :0:-1], axis=1)[:, ::-1]
+    return least
 
 
-def _moved(values: NDArray[Any], columns: int) -> NDArray[Any]:
-    """Values moved to the right, from the left infinite ones (or none) following."""
-    moved = np.full_like(values, np.inf if values.dtype != np.bool_ else False)
-    if columns > 0:
-        moved[:, :, columns:] = values[:, :, :-columns]
-    elif columns < 0:
-        moved[:, :, :columns] = values[:, :, -columns:]
-    else:
-        moved[:] = values
-    return moved
+def _from_left(values: Ticks) -> Ticks:
+    """The value of the column to the left of each column."""
+    shifted = np.full_like(values, np.inf)
+    shifted[:, :, 1:] = values[:, :, :-1]
+    return shifted
