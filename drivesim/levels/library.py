@@ -10,6 +10,7 @@ which comes with the package.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import glob
 import os
@@ -78,6 +79,21 @@ def canonical_texts(levels: Any) -> tuple[str, ...]:
                 values = f"{first.get(what)} in {named[0][0]} and {other.get(what)} in {name}"
                 raise ValueError(f"levels of one environment must have the same {what}, got {values}")
     return tuple(write(level.maps[0], level.worlds[0], **level.options) for level in found)
+
+
+def files_of(levels: Any) -> list[Path]:
+    """The files that given levels are in now, in order; those that are not there are left out.
+
+    Args:
+        levels: see the module.
+    """
+    entries = levels if isinstance(levels, (list, tuple)) else [levels]
+    files: list[Path] = []
+    for entry in entries:
+        if not are_texts(entry):
+            with contextlib.suppress(ValueError):
+                files += _paths_of(os.fspath(entry))
+    return files
 
 
 def are_texts(levels: Any) -> bool:
