@@ -20,6 +20,8 @@ class Window:
     """Cells to either side."""
     planes: tuple[str, ...] = ()
     """Of `observations.grid.PLANES`, in their order, those that show something; () = all."""
+    entities: int = 1
+    """Rows of `"entities"`."""
 
     @property
     def height(self) -> int:
@@ -44,6 +46,8 @@ class Encoder:
     """Of an observation's elements."""
     encode_without_turns: Callable[..., Any] | None = None
     """The same for windows that show no turns, compiled in less time; None = there is no such short cut."""
+    options: tuple[str, ...] = ()
+    """Of `EnvConfig`, those that say how much it shows."""
 
     def encode_for(self, window: Window) -> Callable[..., Any]:
         """The kernel that writes what a window shows."""

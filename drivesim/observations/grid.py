@@ -304,4 +304,4 @@ def space(window: Window, rows: int, cols: int) -> spaces.Box:
     return spaces.Box(0, 255, (len(shown_planes(window)), window.height, window.width), np.uint8)
 
 
-ENCODER = Encoder("grid", encode, space, np.uint8, encode_without_turns)
+ENCODER = Encoder("grid", encode, space, np.uint8, encode_without_turns, options=("window", "all_planes"))

@@ -38,6 +38,7 @@ from drivesim.engine import bindings_of
 from drivesim.observations.encoder import Window
 from drivesim.observations.features import FEATURES
 from drivesim.observations.grid import PLANES, places_of_planes, shown_planes
+from drivesim.registry import entry_of_id, scenario_of
 from drivesim.states import occupants_of
 
 LEVELS = (
@@ -222,6 +223,21 @@ def test_a_window_of_any_size_shows_its_cells_and_no_others(is_ring) -> None:
         window = Window(*size)
         for road, world, obs in zip(*scenes, observe("grid", *scenes, window), strict=True):
             assert_as_described("grid", window, road, world, obs)
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_window_asked_for_is_the_one_that_is_seen_with_every_plane_if_asked_for(env_id) -> None:
+    for window in (Window(7, 1, 3), Window(20, 11, 5, scenario_of(entry_of_id(env_id).name).window.planes)):
+        size = window.ahead, window.behind, window.beside
+        envs = gym.make_vec(env_id, num_envs=5, observation="grid", window=size, all_planes=window.planes == ())
+        engine = envs.unwrapped._engine
+        rng = np.random.default_rng(3)
+        obs, _ = envs.reset(seed=8)
+        for _ in range(12):
+            obs = envs.step(draw_actions(rng, envs.single_action_space.n, 5))[0]
+        assert obs.shape == envs.observation_space.shape
+        for i, world in enumerate(envs.unwrapped.get_state()["world"]):
+            assert_as_described("grid", window, engine.map_of(i), world, obs[i])
 
 
 def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values() -> None:
