@@ -17,7 +17,7 @@ from drivesim.core.styles import DAWDLES
 from drivesim.core.world import HAS_IDLE, KRAUSS, MASKED_IDLE, NASCH, NO_IDLE, UNAWARE
 from drivesim.levels.library import Library, canonical_texts, library_of
 from drivesim.observations import ENCODERS
-from drivesim.observations.encoder import Encoder, Window
+from drivesim.observations.encoder import MAX_ENTITIES, MIN_ENTITIES, Encoder, Window
 from drivesim.observations.grid import places_of_planes
 from drivesim.registry import entry_of, scenario_of
 from drivesim.scenarios.scenario import ACTIONS, ACTIONS_WITHOUT_IDLE, LevelConfig, Scenario
@@ -83,11 +83,13 @@ class EnvConfig:
     scenario: str
     """Name in the registry."""
     observation: str | None = None
-    """`"grid"`, `"features"` or `"full_grid"`; None = the scenario's own."""
+    """A name in `observations.ENCODERS`; None = the scenario's own."""
     window: tuple[int, int, int] | None = None
-    """How far `"grid"` shows the road (ahead, behind, beside), cells; None = the scenario's own window."""
+    """How far `"grid"` and `"rgb"` show the road (ahead, behind, beside), cells; None = the scenario's own window."""
     all_planes: bool = False
     """Whether `"grid"` has every plane, also those of which the scenario has nothing to tell."""
+    num_entities: int | None = None
+    """Rows of `"entities"`; None = as many as the scenario has inhabitants at the most, 32 at the most."""
     all_actions: bool = False
     """Whether the actions are numbered 0 … 4 where the scenario has no IDLE too: there it holds the speed and is
     masked."""
@@ -168,9 +170,12 @@ class EnvConfig:
             sides = zip(("ahead", "behind", "beside"), self.window, strict=True)
             cells = tuple(whole(f"window's {side}", reach, 0, MAX_REACH) for side, reach in sides)
             object.__setattr__(self, "window", cells)
+        if self.num_entities is not None:
+            rows = whole("num_entities", self.num_entities, MIN_ENTITIES, MAX_ENTITIES)
+            object.__setattr__(self, "num_entities", rows)
         boolean("all_planes", self.all_planes)
         boolean("all_actions", self.all_actions)
-        for name, default in (("window", None), ("all_planes", False)):
+        for name, default in (("window", None), ("all_planes", False), ("num_entities", None)):
             value, able = getattr(self, name), [kind for kind in ENCODERS if name in ENCODERS[kind].options]
             if value != default and self.observation not in able:
                 raise ValueError(
@@ -275,11 +280,13 @@ class EnvConfig:
         library = self.library
         return self.scenario_class.shape(self.level_config) if library is None else library.shape
 
-    def window_of(self, num_egos: int) -> Window:
-        """What the observation of an ego shows, where so many share a world."""
+    @property
+    def shown(self) -> Window:
+        """What an observation shows."""
         window = self.scenario_class.window
         ahead, behind, beside = self.window or (window.ahead, window.behind, window.beside)
-        return Window(ahead, behind, beside, () if self.all_planes else window.planes)
+        rows = self.num_entities or self.scenario_class.num_entities()
+        return Window(ahead, behind, beside, () if self.all_planes else window.planes, rows)
 
     def check_window(self, maps: np.ndarray[Any, Any]) -> None:
         """Refuse a window that would show a cell of a ring twice, on given levels or else on these maps.
@@ -328,8 +335,9 @@ class EnvConfig:
         record["certified_within"] = self.level_max_steps or entry_of(self.scenario).max_episode_steps
         record["max_steps"] = max_steps
         record["reward"] = REWARDS[self.reward]
-        window = self.window_of(num_egos)
+        window = self.shown
         record["ahead"], record["behind"], record["beside"] = window.ahead, window.behind, window.beside
+        record["num_entities"] = window.entities
         record["rows"], record["cols"] = self.map_shape
         places = places_of_planes(window)
         record["planes"][: len(places)] = places

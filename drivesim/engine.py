@@ -93,7 +93,7 @@ class Engine:
         self.num_rows = num_worlds * num_egos
         self.actions = config.actions
         self.num_actions = len(self.actions)
-        self.window = config.window_of(num_egos)
+        self.window = config.shown
         self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(self.window, *self.map_shape)
         self._obs_size = int(np.prod(self.obs_shape))
         self.options = config.to_options(max_steps, num_egos)

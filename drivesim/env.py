@@ -33,10 +33,11 @@ class DriveEnv(gym.Env[Array, int]):
         render_mode: None, `"human"` (a window that shows every reset and step), `"rgb_array"` (uint8 (H, W, 3)) or
             `"ansi"` (str).
         render_size: pixels along the longer side of a picture, at most.
-        observation: `"grid"`, `"features"` or `"full_grid"`; None = the scenario's own.
-        window: how far `"grid"` shows the road, cells (ahead, behind, beside) of 0 … 64 each; None = the scenario's own
-            window. On a ring less than half of it to each side.
+        observation: `"grid"`, `"features"`, `"full_grid"`, `"entities"` or `"rgb"`; None = the scenario's own.
+        window: how far `"grid"` and `"rgb"` show the road, cells (ahead, behind, beside) of 0 … 64 each; None = the
+            scenario's own window. On a ring less than half of it to each side.
         all_planes: whether `"grid"` has every plane, also those of which the scenario has nothing to tell.
+        num_entities: rows of `"entities"`, 2 … 32; None = one for everybody who may be there, at most 32.
         all_actions: whether actions are numbered 0 … 4, as in `drivesim.Action`, where the scenario has no IDLE too:
             there it holds the speed, and is masked.
         difficulty: `"easy"`, `"medium"` or `"hard"`.
@@ -70,6 +71,7 @@ class DriveEnv(gym.Env[Array, int]):
         observation: str | None = None,
         window: tuple[int, int, int] | None = None,
         all_planes: bool = False,
+        num_entities: int | None = None,
         all_actions: bool = False,
         difficulty: str = "medium",
         split: str = "train",
@@ -87,6 +89,7 @@ class DriveEnv(gym.Env[Array, int]):
             observation=observation,
             window=window,
             all_planes=all_planes,
+            num_entities=num_entities,
             all_actions=all_actions,
             difficulty=difficulty,
             split=split,

@@ -39,7 +39,10 @@ from drivesim.vector_env import MAX_NUM_ENVS, DriveVectorEnv
 
 OBSERVATIONS = tuple(name for name in ENCODERS if name != "full_grid")  # those that can be alike everywhere
 RENDER_MODES = ("rgb_array", "ansi")
-OF_ALL = ("observation", "window", "all_planes", "all_actions", "autoreset_mode", "copy", "render_mode", "reward")
+OF_ALL = (
+    *("observation", "window", "all_planes", "num_entities", "all_actions"),
+    *("autoreset_mode", "copy", "render_mode", "reward"),
+)
 """Options that must be the same for all ids."""
 
 
@@ -74,11 +77,17 @@ def checked_parts(counts: Any) -> dict[str, tuple[int, dict[str, Any]]]:
 
 def common_view(env_ids: list[str], observation: str, window: Any) -> dict[str, Any]:
     """The options that make the observations of several ids alike: every plane, and one window, as large as any."""
-    if observation == "features":
-        return {} if window is None else {"window": window}
-    windows = [scenario_of(entry_of_id(env_id.rpartition(":")[2]).name).window for env_id in env_ids]
-    largest = tuple(max(getattr(own, side) for own in windows) for side in ("ahead", "behind", "beside"))
-    return {"all_planes": True, "window": largest if window is None else window}
+    view: dict[str, Any] = {} if window is None else {"window": window}
+    scenarios = [scenario_of(entry_of_id(env_id.rpartition(":")[2]).name) for env_id in env_ids]
+    takes = ENCODERS[observation].options
+    if "all_planes" in takes:
+        view["all_planes"] = True
+    if "num_entities" in takes:
+        view["num_entities"] = max(scenario.num_entities() for scenario in scenarios)
+    if "window" in takes and window is None:
+        sides = ("ahead", "behind", "beside")
+        view["window"] = tuple(max(getattr(scenario.window, side) for scenario in scenarios) for side in sides)
+    return view
 
 
 class MixedVectorEnv(VectorEnv[Array, Array, Array]):
@@ -87,8 +96,9 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
     Args:
         counts: for every id its number of envs, or a dict of `num_envs` and options that only this id has, such as
             `{"num_envs": 64, "difficulty": "hard", "num_vehicles": 12}`.
-        observation: `"features"` (default) or `"grid"`, which then has all planes.
-        window: of `"grid"`, (ahead, behind, beside) in cells; None = as large as the largest of the ids' own.
+        observation: `"features"` (default), `"grid"`, which then has all planes, `"entities"`, which has as many
+            rows as that of the id that has most, unless `num_entities` says otherwise, or `"rgb"`.
+        window: of `"grid"` and `"rgb"`, (ahead, behind, beside) in cells; None = as large as any of the ids' own.
         autoreset_mode: `NEXT_STEP` (default), `SAME_STEP` or `DISABLED`, as enum or string.
         copy: whether every call returns fresh arrays. With False, `obs`, `rewards`, `terminations` and `truncations`
             are the environment's own buffers, which the next step or reset overwrites; infos are fresh in either case.

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+MIN_ENTITIES, MAX_ENTITIES = 2, 32  # rows of `"entities"`
+
 
 @dataclass(frozen=True)
 class Window:
@@ -20,7 +22,7 @@ class Window:
     """Cells to either side."""
     planes: tuple[str, ...] = ()
     """Of `observations.grid.PLANES`, in their order, those that show something; () = all."""
-    entities: int = 1
+    entities: int = MIN_ENTITIES
     """Rows of `"entities"`."""
 
     @property

@@ -11,7 +11,7 @@ from drivesim.core.batch import BY_LIBRARY, BY_OPTIONS
 from drivesim.core.map import map_dtype
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
-from drivesim.observations.encoder import Window
+from drivesim.observations.encoder import MAX_ENTITIES, MIN_ENTITIES, Window
 
 ACTIONS = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
 ACTIONS_WITHOUT_IDLE = ("LEFT", "RIGHT", "FASTER", "SLOWER")
@@ -115,6 +115,17 @@ class Scenario:
     def num_vehicles(cls, level: LevelConfig) -> int:
         """Vehicles of a level, the ego included."""
         return 1
+
+    @classmethod
+    def num_entities(cls) -> int:
+        """Rows of `"entities"`, whatever the difficulty: for all inhabitants of the fullest preset, if there is room.
+
+        Given levels may have any number of them.
+        """
+        if not cls.generates_levels():
+            return MAX_ENTITIES
+        most = max(cls.num_vehicles(level) for level in cls.presets.values()) + cls.max_people
+        return min(max(most, MIN_ENTITIES), MAX_ENTITIES)
 
     @classmethod
     def storage(cls, level: LevelConfig) -> int | None:

@@ -23,7 +23,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"difficulty": "Easy"}, ("difficulty", "'Easy'", "'easy'")),
     ({"split": "valid"}, ("split", "'valid'", "'train', 'test'")),
     ({"split": True}, ("split", "True", "'train', 'test'")),
-    ({"observation": "image"}, ("observation", "'image'", "'grid', 'features', 'full_grid'")),
+    ({"observation": "image"}, ("observation", "'image'", "'grid', 'features', 'full_grid', 'entities', 'rgb'")),
     ({"observation": ["grid"]}, ("observation", "['grid']", "'grid'")),
     ({"window": 8}, ("window", "8", "(ahead, behind, beside)")),
     ({"window": (8, 3)}, ("window", "(8, 3)", "(ahead, behind, beside)")),
@@ -32,6 +32,9 @@ BAD_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"window": (8, 3.0, 1)}, ("window", "behind", "3.0", "integer")),
     ({"window": (49, 50, 1)}, ("window", "(49, 50, 1)", "100 cells")),  # of the ring, of which half is 50
     ({"window": (8, 3, 1), "observation": "features"}, ("window", "(8, 3, 1)", "'grid'", "'features'")),
+    ({"num_entities": 1, "observation": "entities"}, ("num_entities", "1", "[2, 32]")),
+    ({"num_entities": 33, "observation": "entities"}, ("num_entities", "33", "[2, 32]")),
+    ({"num_entities": 8}, ("num_entities", "8", "'entities'", "'grid'")),
     ({"all_planes": 1}, ("all_planes", "1", "bool")),
     ({"all_planes": True, "observation": "full_grid"}, ("all_planes", "True", "'grid'", "'full_grid'")),
     ({"all_actions": None}, ("all_actions", "None", "bool")),

@@ -36,7 +36,7 @@ def alone(envs: Any, i: int, options: dict[str, Any]) -> Any:
     return gym.make(env_id, max_episode_steps=LIMIT, all_actions=True, **options, **own)
 
 
-@pytest.mark.parametrize("observation", ["features", "grid"])
+@pytest.mark.parametrize("observation", ["features", "grid", "entities"])
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 def test_every_env_is_the_single_environment_of_its_id_over_many_episodes(mode, observation) -> None:
     envs = drivesim.make_mixed_vec(
@@ -45,6 +45,8 @@ def test_every_env_is_the_single_environment_of_its_id_over_many_episodes(mode, 
     options: dict[str, Any] = {"observation": observation, "reward": "cost"}
     if observation == "grid":
         options |= {"all_planes": True, "window": (12, 10, 6)}
+    elif observation == "entities":
+        options["num_entities"] = envs.single_observation_space.shape[0]
     singles = [alone(envs, i, options) for i in range(envs.num_envs)]
     obs, infos = envs.reset(seed=40)
     told = [single.reset(seed=40 + i) for i, single in enumerate(singles)]
@@ -213,7 +215,12 @@ def test_what_was_wrong_is_named_before_anything_moves() -> None:
     assert_refused(lambda: make({HIGHWAY: {"num_envs": 1, "reward": "cost"}}), "reward", "'cost'", HIGHWAY)
     assert_refused(lambda: make({HIGHWAY: {"num_envs": 1, "difficulty": "odd"}}), "difficulty", "'odd'", "'easy'")
     assert_refused(lambda: make({HIGHWAY: 1, CUSTOM: 1}, difficulty="easy"), "difficulty", "'easy'")
-    assert_refused(lambda: make(COUNTS, observation="full_grid"), "observation", "'full_grid'", "'features', 'grid'")
+    assert_refused(
+        lambda: make(COUNTS, observation="full_grid"),
+        "observation",
+        "'full_grid'",
+        "'grid', 'features', 'entities', 'rgb'",
+    )
     assert_refused(lambda: make(COUNTS, window=(1, 1, 1)), "window", "(1, 1, 1)", "'features'")
     assert_refused(lambda: make(COUNTS, all_actions=False), "all_actions")
     assert_refused(lambda: make(COUNTS, render_mode="human"), "render_mode", "'human'", "'rgb_array', 'ansi'")

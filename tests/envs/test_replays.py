@@ -22,6 +22,7 @@ from env_tools import (
     IDS,
     INTERSECTION,
     LANE_KEEP,
+    OBSERVATIONS,
     OBSTACLES,
     assert_refused,
     assert_same,
@@ -69,7 +70,7 @@ def edited(replay: Replay, **changes: object) -> str:
     return json.dumps({name: value for name, value in record.items() if value is not ...})
 
 
-@pytest.mark.parametrize("observation", ["grid", "features", "full_grid"])
+@pytest.mark.parametrize("observation", OBSERVATIONS)
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_replay_shows_the_very_worlds_that_were_driven(env_id, observation, tmp_path) -> None:
     env = recorder(env_id, observation=observation, **at("hard", env_id))
