@@ -14,6 +14,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Box
 
 from drivesim.config import EnvConfig
 from drivesim.core import batch, episode
@@ -21,6 +22,7 @@ from drivesim.core.memory import BlockType, Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
 from drivesim.observations import ENCODERS
+from drivesim.observations.encoder import Window
 from drivesim.registry import entry_of, scenario_of
 from drivesim.states import StateError, check_state, check_states, occupants_of
 
@@ -39,14 +41,14 @@ class Bindings:
 
 
 @cache
-def bindings_of(scenario: str, observation: str) -> Bindings:
-    """Compile, or load, a scenario's generator and an observation's encoder."""
+def bindings_of(scenario: str, observation: str, window: Window | None = None) -> Bindings:
+    """Compile, or load, a scenario's generator and an observation's encoder, for the scenario's or another window."""
     road, encoder = scenario_of(scenario), ENCODERS[observation]
     encoder_arguments = (*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
     return Bindings(
         lay=batch.LAY.address_of(road.lay) if road.generates_levels() else 0,
         populate=batch.POPULATE.address_of(road.populate) if road.generates_levels() else 0,
-        encode=batch.ENCODE.address_of(encoder.encode_for(road.window), *encoder_arguments),
+        encode=batch.ENCODE.address_of(encoder.encode_for(window or road.window), *encoder_arguments),
     )
 
 
@@ -91,7 +93,8 @@ class Engine:
         self.num_rows = num_worlds * num_egos
         self.actions = config.actions
         self.num_actions = len(self.actions)
-        self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(scenario.window, *self.map_shape)
+        self.window = config.shown
+        self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(self.window, *self.map_shape)
         self._obs_size = int(np.prod(self.obs_shape))
         self.options = config.to_options(max_steps, num_egos)
         self.maps_by = scenario.maps_by
@@ -111,6 +114,7 @@ class Engine:
         self._bind()
         if not self.has_own_maps:
             self._lay_shared_map()
+        config.check_window(self.maps)
 
     def _lay_shared_map(self) -> None:
         """Lay the one map of all worlds."""
@@ -122,10 +126,19 @@ class Engine:
             raise ValueError(f"{self.config.scenario}.num_slots must be at least {num_slots}, got {room}")
         self._frame.set(maps=np.broadcast_to(self.maps, self.num_worlds))
 
+    @property
+    def observation_space(self) -> Box:
+        """A new space of what an ego observes."""
+        return self.config.encoder.space(self.window, *self.map_shape)
+
+    @property
+    def _bindings(self) -> Bindings:
+        assert self.config.observation is not None
+        return bindings_of(self.config.scenario, self.config.observation, self.window)
+
     def _bind(self) -> None:
         """Tell the loops where everything is."""
-        assert self.config.observation is not None
-        bindings = bindings_of(self.config.scenario, self.config.observation)
+        bindings = self._bindings
         self.episodes = self.details["episode"].view(
             episode.EPISODE
         )  # views: making them in every step would take longer than the step
@@ -261,13 +274,12 @@ class Engine:
     def observe_others(self, maps: Array, worlds: Array) -> Array:
         """What the egos of other worlds (M,) of this configuration see on their maps (M,), (M * E, *obs_shape)."""
         obs = np.empty((len(worlds) * self.num_egos, *self.obs_shape), self.obs_dtype)
-        assert self.config.observation is not None
         frame = Frame(batch.FRAME)
         frame.set(
             worlds=worlds,
             maps=maps,
             options=self.options,
-            encode=bindings_of(self.config.scenario, self.config.observation).encode,
+            encode=self._bindings.encode,
             obs_out=obs.reshape(len(obs), self._obs_size),
             scratch=self._scratch,
         )

@@ -13,6 +13,8 @@ from drivesim.core.memory import WORD, Structure
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4
+# The action set: LEFT, RIGHT, FASTER, SLOWER; all five; all five, but IDLE is masked.
+NO_IDLE, HAS_IDLE, MASKED_IDLE = 0, 1, 2
 
 # --- vehicles ----------------------------------------------------------------------------------------------------
 ABSENT, DRIVING, ARRIVED, CRASHED = 0, 1, 2, 3

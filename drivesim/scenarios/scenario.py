@@ -11,7 +11,7 @@ from drivesim.core.batch import BY_LIBRARY, BY_OPTIONS
 from drivesim.core.map import map_dtype
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
-from drivesim.observations.encoder import Window
+from drivesim.observations.encoder import MAX_ENTITIES, MIN_ENTITIES, Window
 
 ACTIONS = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
 ACTIONS_WITHOUT_IDLE = ("LEFT", "RIGHT", "FASTER", "SLOWER")
@@ -120,6 +120,17 @@ class Scenario:
     def num_people(cls, level: LevelConfig) -> int:
         """Pedestrians of a level."""
         return cls.max_people
+
+    @classmethod
+    def num_entities(cls) -> int:
+        """Rows of `"entities"`, whatever the difficulty: for all inhabitants of the fullest preset, if there is room.
+
+        Given levels may have any number of them.
+        """
+        if not cls.generates_levels():
+            return MAX_ENTITIES
+        most = max(cls.num_vehicles(level) + cls.num_people(level) for level in cls.presets.values())
+        return min(max(most, MIN_ENTITIES), MAX_ENTITIES)
 
     @classmethod
     def storage(cls, level: LevelConfig) -> int | None:

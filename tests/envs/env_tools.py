@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.registry import ENTRIES, IDS, scenario_of
 
-OBSERVATIONS = ("grid", "features", "full_grid")
+OBSERVATIONS = ("grid", "features", "full_grid", "entities", "rgb")
 MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 HIGHWAY = "drivesim/Highway-v1"
 LANE_KEEP = "drivesim/LaneKeep-v1"
