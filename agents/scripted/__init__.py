@@ -21,6 +21,7 @@ from agents.scripted.field import FieldDriver
 from agents.scripted.highway import HighwayDriver
 from agents.scripted.intersection import IntersectionDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
+from agents.scripted.parking import ParkingDriver
 from agents.scripted.road import RoadDriver
 from drivesim.observations.grid import shown_planes
 from drivesim.registry import entry_of, scenario_of
@@ -45,6 +46,7 @@ _DRIVERS: dict[str, Callable[[tuple[str, ...], int], ScriptedDriver]] = {
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
     "Highway": HighwayDriver,
     "Intersection": IntersectionDriver,
+    "Parking": ParkingDriver,
     "Custom": IntersectionDriver,
 }
 """What makes a driver from the planes that it is shown and its fastest speed, by scenario."""
