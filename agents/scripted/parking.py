@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
@@ -19,8 +19,10 @@ __all__ = ["ParkingDriver"]
 AISLE, BAY = 1, 6  # codes
 NORTH, EAST, SOUTH, WEST = range(4)
 ACROSS = 1 << NORTH | 1 << SOUTH
+BACKING_UP = 3  # ticks that a cell of a lane, entered backwards, counts more: whoever follows stands behind the ego
 HORIZON = 10  # ticks for which cars are expected to go on as they do
 FASTEST_CAR = 2  # cells per tick
+NUM_ACTIONS = len(Action)
 MOST_STATES = 4000  # looked at in one search
 FAR = 10_000  # ticks: there is no way
 PREFERENCE = (Action.FASTER, Action.IDLE, Action.LEFT, Action.RIGHT, Action.SLOWER)  # of equally fast ways
@@ -74,19 +76,36 @@ class Car(NamedTuple):
 
 
 class Ways(NamedTuple):
-    """Where all actions lead from all states while nobody moves; a state is (cell, heading, speed from -1), numbered."""
+    """Where all actions lead from all states while nobody moves; a state is (cell, heading, speed from -1), numbered.
 
-    after: list[list[int]]
+    Blocks of memory, since their elements are Python's own integers, and there is one of these for every level.
+    """
+
+    after: memoryview
     """For every state and action the state after it, -1 where that leaves the road or hits somebody parked."""
-    entered: list[list[tuple[int, ...]]]
-    """The cells that are entered on the way."""
-    to_go: list[int]
-    """Ticks to the goal."""
+    to_go: memoryview
+    """What the way to the goal costs from every state, FAR where there is none."""
+    is_lane: memoryview
+    """For every cell whether it is no bay."""
+    cols: int
     num_speeds: int
 
     def number_of(self, cell: int, heading: int, speed: int) -> int:
         """The number of a state."""
         return (cell * 4 + heading) * self.num_speeds + speed + 1
+
+    def cost(self, after: int) -> int:
+        """What a tick costs that leads to a state."""
+        is_backing = after % self.num_speeds == 0 and self.is_lane[after // (4 * self.num_speeds)]
+        return 1 + BACKING_UP * is_backing
+
+    def enters(self, after: int, cars: Container[int]) -> bool:
+        """Whether a tick that leads to a state enters a cell of cars."""
+        speed = after % self.num_speeds - 1
+        cell = after // (4 * self.num_speeds)
+        row, col = STEPS[after // self.num_speeds % 4]
+        back = row * self.cols + col
+        return any(cell - n * back in cars for n in range(abs(speed)))
 
 
 def _ego_and_cars(field: NDArray[Any]) -> tuple[Car, list[Car]]:
@@ -109,12 +128,8 @@ def _masks(field: NDArray[Any], ego: Car) -> NDArray[np.uint8]:
     masks = np.zeros(field.shape, np.uint8)
     masks[(field == BAY) | (field >= GOAL_IN_HEADING)] = ACROSS
     aisles = np.flatnonzero((field == AISLE).any(axis=1))
-    for row in aisles.tolist():
-        codes = field[row].astype(np.int64)
-        ends = [code - ONE_WAY for code in (codes[0], codes[-1]) if code in (ONE_WAY + EAST, ONE_WAY + WEST)]
-        seen = ((codes[codes >= VEHICLE] - VEHICLE) // NUM_SPEEDS % 4).tolist()
-        heading = next(heading for heading in [*ends, *seen] if heading in (EAST, WEST))
-        masks[row] = 1 << heading
+    for n, row in enumerate(aisles.tolist()):  # traffic keeps right
+        masks[row] = 1 << (WEST if n % 2 == 0 else EAST)
         masks[row, 1:-1] |= ACROSS
     access = dict.fromkeys((NORTH, SOUTH), 0)
     for heading in (NORTH, SOUTH):
@@ -128,7 +143,7 @@ def _masks(field: NDArray[Any], ego: Car) -> NDArray[np.uint8]:
     return masks
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2048)
 def ways_to(masks: bytes, cols: int, goal: int, goal_heading: int, top_speed: int) -> Ways:
     """The ways to a goal, at most at `top_speed`; `masks` are bytes (rows * cols) as `_masks` gives them."""
     mask = np.frombuffer(masks, np.uint8).reshape(-1, cols).astype(np.int64)
@@ -139,8 +154,7 @@ def ways_to(masks: bytes, cols: int, goal: int, goal_heading: int, top_speed: in
         open_to[heading, inner, inner] = mask >> heading & 1 == 1
     cell, heading, speed = (axis.ravel() for axis in np.indices((rows * cols, 4, num_speeds)))
     speed = speed - 1
-    after = np.full((len(cell), len(Action)), -1)
-    entered = np.full((len(cell), len(Action), max(top_speed, 1)), -1)
+    after = np.full((len(cell), NUM_ACTIONS), -1, np.int16)
     for action in Action:
         side = {Action.LEFT: -1, Action.RIGHT: 1}.get(action, 0)
         to = (heading + side) % 4
@@ -151,26 +165,34 @@ def ways_to(masks: bytes, cols: int, goal: int, goal_heading: int, top_speed: in
             v = np.where(speed < 0, -1, 1)
         step_row, step_col = (np.asarray(STEPS).T[axis][to] * np.sign(v) for axis in (0, 1))
         row, col = cell // cols, cell % cols
-        for n in range(max(top_speed, 1)):
+        for n in range(top_speed):
             moves = np.abs(v) > n
             row, col = row + step_row * moves, col + step_col * moves
             can &= ~moves | open_to[to, row + top_speed + 1, col + top_speed + 1]
-            entered[:, action, n] = np.where(moves, row * cols + col, -1)
         after[:, action] = np.where(can, ((row * cols + col) * 4 + to) * num_speeds + v + 1, -1)
-    end = (goal * 4 + goal_heading) * num_speeds + 1
-    to_go = np.full(len(cell) + 1, FAR)  # the last for where an action leads nowhere
-    to_go[end] = 0
+    is_lane = ~np.isin(mask.ravel(), (0, ACROSS))
+    cost = 1 + BACKING_UP * (is_lane[after // (4 * num_speeds)] & (after % num_speeds == 0))
+    to_go = np.full(len(cell) + 1, FAR, np.int16)  # the last for where an action leads nowhere
+    to_go[(goal * 4 + goal_heading) * num_speeds + 1] = 0
     while True:
-        nearer = np.minimum(to_go[:-1], to_go[after].min(axis=1) + 1)
+        nearer = np.minimum(to_go[:-1], (to_go[after] + cost).min(axis=1))
         if (nearer == to_go[:-1]).all():
             break
         to_go[:-1] = nearer
-    return Ways(after.tolist(), entered.tolist(), to_go.tolist(), num_speeds)
+    return Ways(memoryview(after.reshape(-1)), memoryview(to_go), memoryview(is_lane), cols, num_speeds)
+
+
+def braking_distance(speed: int) -> int:
+    """Cells that a car still travels when it brakes by 1 in every tick from the next one on."""
+    return speed * (speed - 1) // 2
 
 
 def _taken(cars: Sequence[Car], ego: Car, cols: int) -> list[set[int]]:
-    """For the ticks from now on, the cells that cars may reach in them; HORIZON sets."""
-    taken: list[set[int]] = [set() for _ in range(HORIZON)]
+    """For the ticks from now on, the cells that cars are expected to reach in them, all that they may in the first.
+
+    HORIZON sets, and behind them that of all that they may reach in the second tick.
+    """
+    taken: list[set[int]] = [set() for _ in range(HORIZON + 1)]
     own_row, own_col = divmod(ego.cell, cols)
     for car in cars:
         row, col = divmod(car.cell, cols)
@@ -178,12 +200,14 @@ def _taken(cars: Sequence[Car], ego: Car, cols: int) -> list[set[int]]:
         ahead = (own_col - col) * step % cols if row == own_row else FAR  # cells to the ego, if it is in this lane
         slowest = max(car.speed - 1, 0)
         room = max(ahead - 1 - (car.heading == ego.heading), 0)
-        fastest = min(car.speed + 1, FASTEST_CAR, room)
+        fastest = max(min(car.speed + 1, FASTEST_CAR, room), min(car.speed - 1, ahead - 1))
         is_leader = row == own_row and (own_col - col) * step < 0
-        for n in range(slowest if is_leader else 0, fastest + 1):
+        for n in range(slowest if is_leader else 0, fastest + braking_distance(fastest) + 1):
             taken[0].add(row * cols + (col + n * step) % cols)
+        for n in range(2 * slowest if is_leader else 0, min(2 * FASTEST_CAR, car.speed * 2 + 3, room) + 1):
+            taken[-1].add(row * cols + (col + n * step) % cols)
         for tick in range(1, HORIZON):
-            for n in range(car.speed * tick, car.speed * (tick + 1) + 1):
+            for n in range(car.speed * tick, car.speed * (tick + 1) + braking_distance(car.speed) + 1):
                 if n <= room:
                     taken[tick].add(row * cols + (col + n * step) % cols)
     return taken
@@ -191,20 +215,25 @@ def _taken(cars: Sequence[Car], ego: Car, cols: int) -> list[set[int]]:
 
 def _first_action(ways: Ways, start: int, taken: Sequence[set[int]]) -> int | None:
     """The action with which the fastest way begins, None if there is none: a best-first search."""
-    queue = [(ways.to_go[start], 0, start, -1)]  # ticks in all, - ticks driven, state, first action
-    known = {(start, 0)}
+    queue = [(ways.to_go[start], 0, start, 0, -1)]  # cost in all, - ticks driven, state, cost so far, first action
+    known = {(start, 0): 0}
     while queue and len(known) < MOST_STATES:
-        _, driven, state, first = heappop(queue)
-        tick = -driven
+        _, driven, state, cost, first = heappop(queue)
         if ways.to_go[state] == 0:
             return first
-        cars = taken[tick] if tick < HORIZON else ()
+        cars = taken[-driven] if -driven < HORIZON else ()
+        tick = min(1 - driven, HORIZON)
         for action in PREFERENCE:
-            after = ways.after[state][action]
-            if after < 0 or ways.to_go[after] >= FAR or (after, min(tick + 1, HORIZON)) in known:
+            after = ways.after[NUM_ACTIONS * state + action]
+            if after < 0 or ways.to_go[after] >= FAR:
                 continue
-            if cars and any(cell in cars for cell in ways.entered[state][action] if cell >= 0):
+            spent = cost + ways.cost(after)
+            if spent >= known.get((after, tick), FAR) or ways.enters(after, cars):
                 continue
-            known.add((after, min(tick + 1, HORIZON)))
-            heappush(queue, (tick + 1 + ways.to_go[after], driven - 1, after, action if first < 0 else first))
+            if first < 0 and after % ways.num_speeds > 2:  # it cannot stop at once
+                slower = ways.after[NUM_ACTIONS * after + Action.SLOWER]
+                if slower < 0 or ways.enters(slower, taken[-1]):
+                    continue
+            known[after, tick] = spent
+            heappush(queue, (spent + ways.to_go[after], driven - 1, after, spent, action if first < 0 else first))
     return None
