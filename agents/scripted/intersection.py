@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from agents.scripted.window import (
     AHEAD,
+    LINE,
     SAME_HEADING,
     View,
     ahead,
@@ -20,11 +21,11 @@ from agents.scripted.window import (
     speed_action,
 )
 from drivesim import Action
+from drivesim.observations.encoder import Window
 
 __all__ = ["IntersectionDriver"]
 
 FAR = 99  # cells: further than anything that is seen
-LINE = 80  # least value of the plane `signal` on a stop line for me
 CROSSWALK = 32  # on a crosswalk
 CROSSING = 255  # value of the plane `pedestrian`
 ROUTE_STEP = 8  # by which the plane `route` grows with every move saved
@@ -41,14 +42,14 @@ class IntersectionDriver:
 
     observation = "grid"
 
-    def __init__(self, planes: tuple[str, ...], top_speed: int = 2) -> None:
-        """Sets the planes that it is shown and the fastest speed, cells per tick."""
-        self.planes = planes
+    def __init__(self, window: Window, top_speed: int = 2) -> None:
+        """Sets the window that it is shown and the fastest speed, cells per tick."""
+        self.window = window
         self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns an action for every env of the batch."""
-        view = View(obs, self.planes)
+        view = View(obs, self.window)
         speed = own_speed(view)
         vehicles = ahead(view, "vehicle")
         is_my_turn = view.plane("my_turn")[:, 0, 0] > 0
