@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from agents.scripted.field import STEPS
 from drivesim import Action
+from drivesim.observations.encoder import Window
 from drivesim.observations.full_grid import EGO, GOAL_IN_HEADING, NUM_SPEEDS, ONE_WAY, VEHICLE
 
 __all__ = ["ParkingDriver"]
@@ -42,8 +43,8 @@ class ParkingDriver:
 
     observation = "full_grid"
 
-    def __init__(self, planes: tuple[str, ...] = (), top_speed: int = 2) -> None:
-        """Sets the fastest speed, cells per tick; it is shown codes, and no planes."""
+    def __init__(self, window: Window | None = None, top_speed: int = 2) -> None:
+        """Sets the fastest speed, cells per tick; it is shown all, and needs no window."""
         self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:

@@ -178,8 +178,8 @@ class Parking(Scenario):
     config = ParkingConfig
     presets = {
         "easy": ParkingConfig(num_aisles=1, length=16, occupied=60, backwards=25, num_vehicles=4),
-        "medium": ParkingConfig(num_aisles=2, length=16, occupied=80, backwards=50, num_vehicles=9),
-        "hard": ParkingConfig(num_aisles=3, length=18, occupied=95, backwards=75, num_vehicles=15),
+        "medium": ParkingConfig(num_aisles=2, length=16, occupied=80, backwards=50, num_vehicles=10),
+        "hard": ParkingConfig(num_aisles=3, length=18, occupied=95, backwards=75, num_vehicles=16),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
