@@ -85,6 +85,12 @@ FACTS = {
         harder=("vehicles", "people"),
         steers=False,
     ),
+    "Parking": Facts(
+        empty={"num_vehicles": 0, "occupied": 0},
+        near=3,
+        success=(0.000, 0.000, 0.996),
+        harder=("vehicles",),
+    ),
     "Custom": Facts(
         empty={"levels": EMPTY_LEVEL},
         near=3,

@@ -22,6 +22,7 @@ from agents.scripted.highway import HighwayDriver
 from agents.scripted.ignoring import IgnoringDriver
 from agents.scripted.lanes import LanesDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
+from agents.scripted.parking import ParkingDriver
 from agents.scripted.road import RoadDriver
 from agents.scripted.route import RouteDriver
 from drivesim.observations.encoder import Window
@@ -53,6 +54,7 @@ _DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
     "FourWayStop": RouteDriver,
     "Roundabout": RouteDriver,
     "Crosswalk": RouteDriver,
+    "Parking": ParkingDriver,
     "Custom": RouteDriver,
 }
 """What makes a driver from the window that it is shown and its fastest speed, by scenario."""

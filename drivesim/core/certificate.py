@@ -15,6 +15,8 @@ have, straight on without one, and into the lanes beside. What must hold, each w
 - The *cycle rule*: vehicles, egos included, are fewer than the storage of the smallest directed cycle. Its storage are
   its cells on which traffic may stand: all but junctions and crosswalks. A change of lane leads one cell ahead.
 
+- Who never drives, as its top speed is 0, is no traffic and has no way: it is parked, and stands on nobody's.
+
 Why that is enough. Nobody collides: (I) holds along every way (`core.following`), two ways meet only in junctions, and
 there cells are reserved (`core.junctions`). Nobody stands for ever: traffic waits for a red light, which ends, or for
 the cell ahead to be left. Follow who waits for whom. Nobody waits in a junction, so all cells of such a chain are
@@ -61,6 +63,7 @@ REASONS = (
     "several ways lead to {cell}, which is outside junctions",
     "the ways of unaware traffic cross at {cell}",
     "unaware traffic of different speeds drives in the lane of {cell}",
+    "somebody is parked at {cell}, in the way of traffic",
     "vehicles, egos included, must be fewer than the {storage} cells of the cycle {cycle}",
 )
 """Why a level is refused, by number; 0 = it is not."""
@@ -77,6 +80,7 @@ REASONS = (
     WAYS_MEET,
     UNAWARE_CROSSES,
     UNAWARE_SPEEDS,
+    IS_IN_THE_WAY,
     CYCLE_IS_FULL,
 ) = range(len(REASONS))
 
@@ -136,6 +140,12 @@ def leads_on(map, aim, cell):
 
 
 @kernel
+def is_traffic(vehicle):
+    """Whether a vehicle that is no ego ever drives."""
+    return vehicle.status == DRIVING and vehicle.top_speed > 0
+
+
+@kernel
 def check_portals(map):
     """Whether no two portals lead to one cell: (reason, cell)."""
     for cell in range(size_of(map)):
@@ -190,7 +200,7 @@ def follow_ways(map, world, options, drawn, scratch):
         scratch[n] = 0
     tail = 0
     for k in range(world.num_egos, world.num_vehicles):
-        if world.vehicles[k].status == DRIVING:
+        if is_traffic(world.vehicles[k]):
             tail = spread(num_cells, scratch, world.vehicles[k].cell, first_aims(world, options, k, drawn), 0, tail)
     head = 0
     while head < tail:
@@ -221,6 +231,18 @@ def follow_ways(map, world, options, drawn, scratch):
                 beside = lane_beside(map, cell, side)
                 if options.driver_model != UNAWARE and beside >= 0 and heading_to(map, aim, beside) >= 0:
                     tail = spread(num_cells, scratch, beside, aims & 1 << aim, passed & 1 << aim, tail)
+    return FINE, 0
+
+
+@kernel
+def check_parked(map, world, scratch):
+    """Whether nobody is parked where traffic drives: (reason, cell)."""
+    num_cells = size_of(map)
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and not is_traffic(vehicle):
+            if scratch[AIMS * num_cells + vehicle.cell] | scratch[PASSED * num_cells + vehicle.cell] != 0:
+                return IS_IN_THE_WAY, vehicle.cell
     return FINE, 0
 
 
@@ -286,7 +308,7 @@ def check_unaware_speeds(map, world):
     """Whether all unaware traffic of one lane drives at one speed: (reason, cell)."""
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
-        if vehicle.status != DRIVING:
+        if not is_traffic(vehicle):
             continue
         cell = vehicle.cell
         for _ in range(size_of(map)):
@@ -317,19 +339,24 @@ def certify(map, world, options, scratch):
     num_vehicles = 0
     first = -1  # of the traffic
     for k in range(world.num_vehicles):
-        if world.vehicles[k].status == DRIVING:
+        if k < world.num_egos:
+            num_vehicles += world.vehicles[k].status == DRIVING
+        elif is_traffic(world.vehicles[k]):
             num_vehicles += 1
-            if k >= world.num_egos and first < 0:
+            if first < 0:
                 first = k
     if first < 0:
         return FINE, 0
     drawn = reachable_aims(map) if world.vehicles[first].destination >= 0 else 0
     for k in range(first, world.num_vehicles):
-        if world.vehicles[k].status == DRIVING:
+        if is_traffic(world.vehicles[k]):
             reason, cell = check_start(map, world, options, k, drawn)
             if reason != FINE:
                 return reason, cell
     reason, cell = follow_ways(map, world, options, drawn, scratch)
+    if reason != FINE:
+        return reason, cell
+    reason, cell = check_parked(map, world, scratch)
     if reason != FINE:
         return reason, cell
     if options.driver_model != UNAWARE:

@@ -299,7 +299,7 @@ def check_tick(map, world, notes, owners, patience, driver_model, faults):
         world: without egos, after the tick.
         notes: of `remember` before it.
         owners: int64 (4, cells), scratch, of `remember` too.
-        patience: ticks within which everybody has to move.
+        patience: ticks within which everybody has to move who is not parked.
         driver_model: NASCH may brake at will, UNAWARE never looks; all else holds for them too.
         faults: int64 (len(FAULTS),), counted up.
     """
@@ -336,7 +336,7 @@ def check_tick(map, world, notes, owners, patience, driver_model, faults):
             check_safety(map, world, k, owner, faults)
         if vehicle.speed > 0:
             notes[MOVED, k] = world.tick
-        elif world.tick - notes[MOVED, k] > patience:
+        elif vehicle.top_speed > 0 and world.tick - notes[MOVED, k] > patience:
             faults[STUCK] += 1
             notes[MOVED, k] = world.tick
     for p in range(world.num_people):  # nor does anybody walk into a vehicle

@@ -13,7 +13,7 @@ from drivesim.config import EnvConfig
 from drivesim.core import certificate as laws
 from drivesim.core.certificate import REASONS, certify
 from drivesim.core.cycles import NUM_PLANES, full_cycle
-from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, SOUTH, WEST, map_dtype
+from drivesim.core.map import CROSSWALK, EAST, LANE, NORTH, PARKING_BAY, SOUTH, WEST, map_dtype
 from drivesim.core.options import OPTIONS
 from drivesim.core.painting import open_portal, paint, set_size
 from drivesim.core.refusals import cycle_of, describe, place_of, refusals
@@ -277,6 +277,19 @@ def test_the_ways_of_unaware_traffic_never_cross_and_all_of_a_lane_drive_at_one_
     assert answer(lane)[0] == laws.UNAWARE_SPEEDS
     full = from_ascii("a b", is_periodic=True, options=BLIND, a=Car(EAST, 1, 1), b=Car(EAST, 1, 1))
     assert answer(full)[0] == laws.FINE  # nobody waits
+
+
+def test_who_is_parked_beside_the_lanes_is_no_traffic_and_nobody_parks_in_them() -> None:
+    drawing = "> a > >\n. p . ."
+    bay = {"B": (PARKING_BAY, 1 << NORTH | 1 << SOUTH)}
+    parked = {"p": Car(NORTH, top_speed=0, on="B")}
+    assert answer(from_ascii(drawing, bay, is_periodic=True, a=Car(EAST), **parked))[0] == laws.FINE
+    moving = {"p": Car(NORTH, on="B")}  # out of its bay, into the lane, which it may not
+    assert answer(from_ascii(drawing, bay, is_periodic=True, a=Car(EAST), **moving))[:2] == (laws.NO_WAY_ON, (1, 1))
+    for cars_ahead in ("> a > p", "p a > >"):  # whoever comes around stands behind it for ever
+        blocked = from_ascii(cars_ahead, is_periodic=True, a=Car(EAST), p=Car(EAST, top_speed=0))
+        assert answer(blocked)[:2] == (laws.IS_IN_THE_WAY, (0, cars_ahead.split().index("p")))
+    assert answer(from_ascii("> p > >", p=Car(EAST, top_speed=0)))[0] == laws.FINE  # where nobody drives
 
 
 def test_every_reason_has_its_words() -> None:

@@ -8,6 +8,7 @@ from checker import FAULTS, check_safety, found
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from levels import generator_frame, lay_and_populate, levels
+from parking_search import ticks_to_park
 from records import ROOMY_MAP, ROOMY_WORLD, rows_and_cols
 from scenario_facts import FACTS
 from search import fewest_ticks
@@ -37,6 +38,8 @@ class TestEveryLevel:
                 while left > 0:
                     speed = min(speed + 1, top_speed)
                     ticks, left = ticks + 1, left - speed
+            elif map.has_reverse:
+                ticks = ticks_to_park(map, world)
             else:
                 ticks = fewest_ticks(map, world, top_speed, limit, has_idle, scenario == "Autodrive")
             assert 0 < ticks <= 2 * limit / 3, world.level_seed
@@ -87,7 +90,7 @@ def options_of(draw, scenario):
     }
 
 
-@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection", *CROSSINGS])
+@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection", *CROSSINGS, "Parking"])
 @given(data=st.data(), seed=st.integers(0, 2**62))
 @settings(max_examples=50)
 def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, data, seed) -> None:
@@ -97,7 +100,10 @@ def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, da
         assume(False)
     top_speed, limit = scenario_of(scenario).speed_limit, entry_of(scenario).max_episode_steps
     has_idle = bool(options["has_idle"][0])
-    ticks = fewest_ticks(maps[0], worlds[0], top_speed, limit, has_idle, scenario == "Autodrive")
+    if maps["has_reverse"][0]:
+        ticks = ticks_to_park(maps[0], worlds[0])
+    else:
+        ticks = fewest_ticks(maps[0], worlds[0], top_speed, limit, has_idle, scenario == "Autodrive")
     assert 0 < ticks <= 2 * limit / 3
 
 

@@ -124,6 +124,8 @@ class TestEveryMap:
     def test_knows_the_least_number_of_moves_from_every_cell(self, scenario) -> None:
         for map in some_maps(scenario):
             assert (map.num_destinations == 0) == (scenario == "Highway")  # a ring has none
+            if map.has_goal_headings:  # moves are of cells and headings: `test_goals`
+                continue
             for destination in range(map.num_destinations):
                 size = (int(map.rows) + 2) * int(map.width)
                 distances = map.distances[destination * size : (destination + 1) * size]
