@@ -66,8 +66,8 @@ class Scenario:
     populate: ClassVar[Callable[..., Any]]
     """Kernel that fills a blank world, or refuses the draw, `core.batch.POPULATE`."""
     maps_by: ClassVar[int] = BY_OPTIONS
-    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own; BY_LIBRARY: levels are given, as texts,
-    and neither `lay` nor `populate` nor a shape is."""
+    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own; BY_POOL: each takes one of `num_maps`;
+    BY_LIBRARY: levels are given, as texts, and neither `lay` nor `populate` nor a shape is."""
     level: ClassVar[str]
     """BY_LIBRARY: the text of the level that there is if none is given."""
     has_portals: ClassVar[bool] = False
@@ -114,6 +114,11 @@ class Scenario:
     @classmethod
     def num_vehicles(cls, level: LevelConfig) -> int:
         """Vehicles of a level, the ego included."""
+        return 1
+
+    @classmethod
+    def num_maps(cls, level: LevelConfig) -> int:
+        """BY_POOL: maps of each split."""
         return 1
 
     @classmethod

@@ -1,0 +1,238 @@
+"""City: blocks of streets with signals, stop signs, roundabouts and people, and a route to a goal."""
+
+from dataclasses import dataclass
+
+from drivesim.core.batch import BY_POOL
+from drivesim.core.following import fastest_start
+from drivesim.core.jit import kernel
+from drivesim.core.map import SIGNALS, UNREACHABLE, cell_at, distance_from, junction_of, next_cell, onward, turned
+from drivesim.core.pedestrians import place_pedestrian
+from drivesim.core.rng import DRAW_EGO, DRAW_PEDESTRIAN, DRAW_SIGNALS, DRAW_TRAFFIC, below, level_below, level_words
+from drivesim.core.styles import draw_style
+from drivesim.core.world import MAX_EGOS, WAITING, place
+from drivesim.observations.encoder import Window
+from drivesim.scenarios.city_streets import (
+    CORNERS,
+    LONGEST_CYCLE,
+    MAX_JUNCTIONS,
+    MAX_SLOTS,
+    NUM_GOALS,
+    SIZE,
+    STORAGE,
+    heading_over,
+    lane_heading,
+    lay_city,
+)
+from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
+
+TRIES = 200  # draws of a place for one vehicle before the level is drawn again: a sixth of all cells are road
+TRAFFIC_SPEED = 2  # cells per tick: the traffic's top speed
+MOST_CROSSWALKS = 12
+LONGER = 30  # cells by which a route may be longer than the shortest that is allowed
+WAITS = 3  # cycles of a signal that an ego may have to wait on its way
+STREET = 4 * SIZE  # cells: longer than any street
+
+
+@dataclass(frozen=True)
+class CityConfig(LevelConfig):
+    """Level options of City."""
+
+    num_maps: int = within(1, 1024)
+    """Towns of each split."""
+    num_vehicles: int = within(0, STORAGE - 2)
+    """Traffic, the egos not counted."""
+    num_crosswalks: int = within(0, MOST_CROSSWALKS)
+    """Streets with a crosswalk."""
+    num_people: int = within(0, 2 * MOST_CROSSWALKS)
+    """People who cross, at most two for each crosswalk."""
+    patience: int = within(1, 1000)
+    """Ticks after which cars wait for them."""
+    route: int = within(10, 100)
+    """Cells of the shortest routes; the longest are 30 cells longer."""
+
+
+AT = option_indices(CityConfig)  # where each stands in `options.level`
+
+
+@kernel
+def lay(map, world, options, scratch):
+    """A town of its own for each level seed."""
+    return lay_city(map, world, options, options.level[AT.num_crosswalks], scratch)
+
+
+@kernel
+def turns_back(map, destination, cell, heading):
+    """Whether the way from a lane to a destination leads back along the street, behind the first junction."""
+    for _ in range(STREET):
+        if junction_of(map, cell) >= 0 or distance_from(map, destination, cell, heading) == 0:
+            break
+        cell, heading = onward(map, destination, cell, heading)
+    came = heading
+    for _ in range(STREET):
+        if junction_of(map, cell) < 0:
+            break
+        cell, heading = onward(map, destination, cell, heading)
+    return heading == turned(came, 2)
+
+
+@kernel
+def is_free(map, world, cell, heading):
+    """Whether nobody is on a cell of a lane, nor on the next one."""
+    return world.occupants[cell] == 0 and world.occupants[next_cell(map, cell, heading)] == 0
+
+
+@kernel
+def place_ego(map, world, options, k):
+    """Put ego k somewhere in the town, at rest, with a goal at the right distance; false if no place is found."""
+    shortest = options.level[AT.route]
+    for attempt in range(TRIES):
+        words = level_words(world, DRAW_EGO, k * TRIES + attempt)
+        cell = cell_at(map, below(words[0], SIZE), below(words[1], SIZE))
+        heading = lane_heading(map, cell)
+        if heading < 0 or not is_free(map, world, cell, heading):
+            continue
+        goal = CORNERS + below(words[2], NUM_GOALS)
+        route = distance_from(map, goal, cell, heading)
+        if not shortest <= route <= shortest + LONGER or turns_back(map, goal, cell, heading):
+            continue
+        place(world, k, cell, heading, 0, options.top_speed)
+        world.egos[k].goal = goal
+        return True
+    return False
+
+
+@kernel
+def place_car(map, world, options, k):
+    """Put vehicle k of the traffic somewhere in the town, on its way to a corner; false if no place is found."""
+    for attempt in range(TRIES):
+        words = level_words(world, DRAW_TRAFFIC, k * TRIES + attempt)
+        cell = cell_at(map, below(words[0], SIZE), below(words[1], SIZE))
+        heading = lane_heading(map, cell)
+        destination = below(words[2], CORNERS)
+        if heading < 0 or not is_free(map, world, cell, heading) or turns_back(map, destination, cell, heading):
+            continue
+        place(world, k, cell, heading, 0, TRAFFIC_SPEED)
+        world.vehicles[k].destination = destination
+        draw_style(world, options, k)
+        return True
+    return False
+
+
+@kernel
+def place_people(map, world, options):
+    """Put people at some of the ends of the crosswalks, in reading order."""
+    missing = options.level[AT.num_people]
+    ends = 2 * options.level[AT.num_crosswalks]  # that are still to come
+    for row in range(SIZE):
+        for col in range(SIZE):
+            cell = cell_at(map, row, col)
+            heading = heading_over(map, cell)
+            if heading >= 0:
+                if level_below(world, DRAW_PEDESTRIAN, ends, ends) < missing:
+                    place_pedestrian(world, cell, heading, WAITING, options.level[AT.patience], ends & 1)
+                    missing -= 1
+                ends -= 1
+
+
+@kernel
+def populate(map, world, options, scratch):
+    """Egos with a goal each, traffic on its way from corner to corner, people beside the crosswalks.
+
+    Certificate: every ego's route has its length, and 1.5 times that at speed 1 and of the longest waits at signals fit
+    into the time limit.
+    """
+    if 3 * (options.level[AT.route] + LONGER + WAITS * LONGEST_CYCLE) > 2 * options.certified_within:
+        return False
+    for s in range(map.num_junctions):
+        if map.junctions[s].control == SIGNALS:
+            world.lamps[s].cycle_start = level_below(world, DRAW_SIGNALS, s, LONGEST_CYCLE)
+    for k in range(options.num_egos):
+        if not place_ego(map, world, options, k):
+            return False
+    world.num_vehicles = options.num_egos + options.level[AT.num_vehicles]
+    for k in range(options.num_egos, world.num_vehicles):
+        if not place_car(map, world, options, k):
+            return False
+    place_people(map, world, options)
+    for k in range(options.num_egos, world.num_vehicles):
+        world.vehicles[k].speed = fastest_start(map, world, k, world.vehicles[k].top_speed)
+    return True
+
+
+class City(Scenario):
+    """Find the way to a goal through a town: streets, junctions of every kind, traffic and people.
+    """
+
+    config = CityConfig
+    presets = {
+        "easy": CityConfig(num_maps=64, num_vehicles=12, num_crosswalks=6, num_people=4, patience=8, route=30),
+        "medium": CityConfig(num_maps=64, num_vehicles=24, num_crosswalks=8, num_people=10, patience=8, route=40),
+        "hard": CityConfig(num_maps=64, num_vehicles=40, num_crosswalks=12, num_people=20, patience=8, route=60),
+    }
+    lay = staticmethod(lay)
+    populate = staticmethod(populate)
+    maps_by = BY_POOL
+    max_egos = MAX_EGOS
+    window = Window(
+        ahead=12,
+        behind=6,
+        beside=6,
+        planes=(
+            "road",
+            "other_road",
+            "vehicle",
+            "vehicle_heading",
+            "vehicle_turn",
+            "pedestrian",
+            "signal",
+            "my_turn",
+            "route",
+            "own_speed",
+        ),
+    )
+    speed_limit = 3
+    dawdle = 0.1
+    styles = (1, 2, 1)
+    num_junctions = MAX_JUNCTIONS
+    num_destinations = CORNERS + NUM_GOALS
+    num_slots = MAX_SLOTS
+    max_people = 2 * MOST_CROSSWALKS
+    has_ways = True
+
+    @classmethod
+    def shape(cls, level: LevelConfig) -> tuple[int, int]:
+        """Rows and columns of the map."""
+        return SIZE, SIZE
+
+    @classmethod
+    def num_vehicles(cls, level: LevelConfig) -> int:
+        """The ego and the traffic."""
+        assert isinstance(level, CityConfig)
+        return 1 + level.num_vehicles
+
+    @classmethod
+    def num_maps(cls, level: LevelConfig) -> int:
+        """As the option says."""
+        assert isinstance(level, CityConfig)
+        return level.num_maps
+
+    @classmethod
+    def storage(cls, level: LevelConfig) -> int:
+        """The cells of the smallest block's side of the streets around it."""
+        return STORAGE
+
+    @classmethod
+    def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
+        """Beside vehicles: the longest route must fit into two thirds of the time, two people to a crosswalk."""
+        super().check_fit(level, max_episode_steps)
+        assert isinstance(level, CityConfig)
+        needed = level.route + LONGER + WAITS * LONGEST_CYCLE
+        if 3 * needed > 2 * max_episode_steps:
+            raise ValueError(
+                f"route must leave a third of the {max_episode_steps} steps to spare, but a way of {level.route + LONGER} "
+                f"cells and {WAITS} cycles of signals take {needed}"
+            )
+        if level.num_people > 2 * level.num_crosswalks:
+            raise ValueError(
+                f"num_people must be at most {2 * level.num_crosswalks}, two for each crosswalk, got {level.num_people}"
+            )
