@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from drivesim.core.batch import BY_POOL
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.map import SIGNALS, UNREACHABLE, cell_at, distance_from, junction_of, next_cell, onward, turned
+from drivesim.core.map import SIGNALS, cell_at, distance_from, next_cell
 from drivesim.core.pedestrians import place_pedestrian
 from drivesim.core.rng import DRAW_EGO, DRAW_PEDESTRIAN, DRAW_SIGNALS, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.styles import draw_style
@@ -22,6 +22,7 @@ from drivesim.scenarios.city_streets import (
     heading_over,
     lane_heading,
     lay_city,
+    turns_back,
 )
 from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
 
@@ -30,7 +31,6 @@ TRAFFIC_SPEED = 2  # cells per tick: the traffic's top speed
 MOST_CROSSWALKS = 12
 LONGER = 30  # cells by which a route may be longer than the shortest that is allowed
 WAITS = 3  # cycles of a signal that an ego may have to wait on its way
-STREET = 4 * SIZE  # cells: longer than any street
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,6 @@ AT = option_indices(CityConfig)  # where each stands in `options.level`
 def lay(map, world, options, scratch):
     """A town of its own for each level seed."""
     return lay_city(map, world, options, options.level[AT.num_crosswalks], scratch)
-
-
-@kernel
-def turns_back(map, destination, cell, heading):
-    """Whether the way from a lane to a destination leads back along the street, behind the first junction."""
-    for _ in range(STREET):
-        if junction_of(map, cell) >= 0 or distance_from(map, destination, cell, heading) == 0:
-            break
-        cell, heading = onward(map, destination, cell, heading)
-    came = heading
-    for _ in range(STREET):
-        if junction_of(map, cell) < 0:
-            break
-        cell, heading = onward(map, destination, cell, heading)
-    return heading == turned(came, 2)
 
 
 @kernel

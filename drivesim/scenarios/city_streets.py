@@ -30,7 +30,10 @@ from drivesim.core.map import (
     col_of,
     distance_from,
     headings,
+    junction_of,
     kind,
+    next_cell,
+    onward,
     row_of,
     turned,
 )
@@ -42,6 +45,7 @@ from drivesim.core.ways import measure_distances, measure_ways
 SIZE = 72  # rows and columns
 NODES = 4  # rows and columns of crossings
 GAP = 20  # rows or columns from one crossing to the next at least
+STREET = 4 * SIZE  # cells: longer than any street
 JITTER = 3  # by so many the gap varies: 0 … JITTER - 1
 MARGIN = 1  # before the first crossing: a roundabout needs it
 NUM_STREETS = 2 * NODES * (NODES - 1)
@@ -313,8 +317,48 @@ def leads_everywhere(map):
 
 
 @kernel
+def lane_heading(map, cell):
+    """The heading of a cell of a street on which somebody may begin, -1 of any other cell."""
+    if kind(map, cell) == LANE and map.junction[cell] == 0:
+        for heading in range(4):
+            if headings(map, cell) == 1 << heading:
+                return heading
+    return -1
+
+
+@kernel
+def turns_back(map, destination, cell, heading):
+    """Whether the way from a lane to a destination leads back along the street, behind the first junction."""
+    for _ in range(STREET):
+        if junction_of(map, cell) >= 0 or distance_from(map, destination, cell, heading) == 0:
+            break
+        cell, heading = onward(map, destination, cell, heading)
+    came = heading
+    for _ in range(STREET):
+        if junction_of(map, cell) < 0:
+            break
+        cell, heading = onward(map, destination, cell, heading)
+    return heading == turned(came, 2)
+
+
+@kernel
+def comes_back(map, destination):
+    """Whether who passes a destination of the traffic comes back to it on the same street, whatever way it came.
+
+    Else the way back would lead through the town, and those who leave it for a new destination anywhere could fill a
+    single street by turning back at both ends: a smaller cycle than `STORAGE` says.
+    """
+    for cell in range((map.rows + 2) * map.width):
+        if distance_from(map, destination, cell, NORTH) == 0:
+            heading = lane_heading(map, cell)
+            if not turns_back(map, destination, next_cell(map, cell, heading), heading):
+                return False
+    return True
+
+
+@kernel
 def lay_city(map, world, options, num_crosswalks, scratch):
-    """Draw a city with so many crosswalks; false if they do not fit or some streets lead nowhere."""
+    """Draw a city with so many crosswalks; false if they do not fit, or ways lead nowhere or where they should not."""
     set_size(map, SIZE, SIZE)
     map.speed_limit = options.speed_limit
     plan = PLAN * (SIZE + 2) * (SIZE + 2)
@@ -333,6 +377,9 @@ def lay_city(map, world, options, num_crosswalks, scratch):
                 choose_control(map, world, options, scratch, plan, row, col, map.num_junctions)
     number_slots(map)
     open_destinations(map, world, scratch, plan)
+    for corner in range(CORNERS):
+        if not comes_back(map, corner):
+            return False
     return leads_everywhere(map)
 
 
@@ -344,15 +391,5 @@ def heading_over(map, cell):
         for heading in range(4):
             over = cell + map.steps[heading]
             if kind(map, over) == CROSSWALK and headings(map, over) >> (heading & 1) & 5 == 0:
-                return heading
-    return -1
-
-
-@kernel
-def lane_heading(map, cell):
-    """The heading of a cell of a street on which somebody may begin, -1 of any other cell."""
-    if kind(map, cell) == LANE and map.junction[cell] == 0:
-        for heading in range(4):
-            if headings(map, cell) == 1 << heading:
                 return heading
     return -1
