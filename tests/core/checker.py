@@ -23,6 +23,7 @@ FAULTS = (
     "could not stop at its line",
     "is not the occupant of its cell, or of another one",
     "stands still for too long",
+    "hits somebody who crosses",
 )
 (
     SHARES,
@@ -39,6 +40,7 @@ FAULTS = (
     UNSAFE_LINE,
     OCCUPANT,
     STUCK,
+    HITS,
 ) = range(len(FAULTS))
 
 SIGHT = 16  # cells; 15 are needed to stop from speed 6
@@ -46,6 +48,7 @@ NASCH, UNAWARE = 1, 2
 SIGNALS = 0
 DRIVING, OFF_ROAD, OBSTACLE, CROSSWALK, EDGE = 1, 0, 3, 4, 7
 PORTAL = 128
+CROSSING = 2
 
 # Beside the record: where every vehicle was before the tick, when it moved last, and scratch.
 NOTES = ("cell", "heading", "speed", "moved", "start", "at")
@@ -53,18 +56,29 @@ CELL, HEADING, SPEED_BEFORE, MOVED, START, AT = range(len(NOTES))
 
 
 def notes_of(worlds):
-    """Scratch for the checker: (notes (6, vehicles), owners (3, cells)), all zero."""
+    """Scratch for the checker: (notes (6, vehicles), owners (4, cells)), all zero; the last are those who cross."""
     num_vehicles = worlds["vehicles"].shape[1]
-    return np.zeros((len(NOTES), num_vehicles), np.int64), np.zeros((3, worlds["occupants"].shape[1]), np.int64)
+    return np.zeros((len(NOTES), num_vehicles), np.int64), np.zeros((4, worlds["occupants"].shape[1]), np.int64)
 
 
 @kernel
-def remember(world, notes):
+def remember(world, notes, owners):
     """Note the state before a tick."""
+    if world.num_people > 0:
+        note_people(world, owners[3])
     for k in range(world.num_vehicles):
         notes[CELL, k] = world.vehicles[k].cell
         notes[HEADING, k] = world.vehicles[k].heading
         notes[SPEED_BEFORE, k] = world.vehicles[k].speed
+
+
+@kernel
+def note_people(world, crossed):
+    """Note on which cells somebody crosses."""
+    crossed[:] = 0
+    for p in range(world.num_people):
+        if world.people[p].status == CROSSING:
+            crossed[world.people[p].cell] = 1
 
 
 @kernel
@@ -193,6 +207,14 @@ def check_path(map, world, k, notes, faults):
 
 
 @kernel
+def check_people(map, world, k, notes, crossed, faults):
+    """Nobody is on the way that was driven, as people stood before the tick."""
+    vehicle = world.vehicles[k]
+    for n in range(1, vehicle.speed + 1):
+        faults[HITS] += crossed[walked(map, notes[START, k], vehicle.heading, n)]
+
+
+@kernel
 def check_claims(map, world, k, faults):
     """A vehicle in a junction holds its cell; nobody is on what another one holds; who holds anything may enter."""
     if map.num_junctions == 0:
@@ -265,7 +287,7 @@ def check_tick(map, world, notes, owners, patience, driver_model, faults):
         map: its map.
         world: without egos, after the tick.
         notes: of `remember` before it.
-        owners: int64 (3, cells), scratch.
+        owners: int64 (4, cells), scratch, of `remember` too.
         patience: ticks within which everybody has to move.
         driver_model: NASCH may brake at will, UNAWARE never looks; all else holds for them too.
         faults: int64 (len(FAULTS),), counted up.
@@ -295,6 +317,8 @@ def check_tick(map, world, notes, owners, patience, driver_model, faults):
         if driver_model != NASCH and vehicle.speed < notes[SPEED_BEFORE, k] - 1:
             faults[BRAKES] += 1
         check_path(map, world, k, notes, faults)
+        if world.num_people > 0:
+            check_people(map, world, k, notes, owners[3], faults)
         if driver_model != UNAWARE:
             check_claims(map, world, k, faults)
         if driver_model != NASCH and driver_model != UNAWARE:
@@ -304,6 +328,9 @@ def check_tick(map, world, notes, owners, patience, driver_model, faults):
         elif world.tick - notes[MOVED, k] > patience:
             faults[STUCK] += 1
             notes[MOVED, k] = world.tick
+    for p in range(world.num_people):  # nor does anybody walk into a vehicle
+        if world.people[p].status == CROSSING and owner[world.people[p].cell] != 0:
+            faults[HITS] += 1
 
 
 def found(faults):

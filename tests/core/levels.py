@@ -88,6 +88,7 @@ def without_ego(maps: np.ndarray, worlds: np.ndarray) -> np.ndarray:
     worlds = worlds.copy()
     worlds["num_egos"] = 0
     worlds["vehicles"]["top_speed"][:, 0] = maps["speed_limit"]
+    worlds["vehicles"]["destination"][:, 0] = np.where(maps["has_ways"], worlds["egos"]["goal"][:, 0], -1)
     for i in range(0, len(worlds), 2):
         leave(worlds[i], 0)
         worlds[i].vehicles[0].status = ABSENT

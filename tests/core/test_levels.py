@@ -101,9 +101,11 @@ def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, da
 
 
 def amount(what, maps, worlds) -> float:
-    """How much of something there is in a level, on average: vehicles, obstacles, or bends per row."""
+    """How much of something there is in a level, on average: vehicles, obstacles, people, or bends per row."""
     if what == "vehicles":
         return worlds["num_vehicles"].mean()
+    if what == "people":  # and of those who may hesitate
+        return worlds["num_people"].mean() + worlds["people"]["hesitates"].sum(axis=1).mean()
     if what == "obstacles":
         return (maps["ground"] >> 4 & 7 == OBSTACLE).sum(axis=1).mean()
     assert what == "bends"
