@@ -151,7 +151,7 @@ class City(Scenario):
     config = CityConfig
     presets = {
         "easy": CityConfig(num_maps=64, num_vehicles=12, num_crosswalks=6, num_people=4, patience=8, route=30),
-        "medium": CityConfig(num_maps=64, num_vehicles=24, num_crosswalks=8, num_people=10, patience=8, route=40),
+        "medium": CityConfig(num_maps=64, num_vehicles=30, num_crosswalks=8, num_people=10, patience=8, route=40),
         "hard": CityConfig(num_maps=64, num_vehicles=40, num_crosswalks=12, num_people=20, patience=8, route=60),
     }
     lay = staticmethod(lay)
