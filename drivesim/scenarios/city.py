@@ -30,7 +30,7 @@ TRIES = 200  # draws of a place for one vehicle before the level is drawn again:
 TRAFFIC_SPEED = 2  # cells per tick: the traffic's top speed
 MOST_CROSSWALKS = 12
 LONGER = 30  # cells by which a route may be longer than the shortest that is allowed
-WAITS = 3  # cycles of a signal that an ego may have to wait on its way
+WAITS = 2  # cycles of a signal that an ego may have to wait on its way
 
 
 @dataclass(frozen=True)
@@ -146,6 +146,97 @@ def populate(map, world, options, scratch):
 
 class City(Scenario):
     """Find the way to a goal through a town: streets, junctions of every kind, traffic and people.
+
+    ## Description
+    A town of 72 x 72 cells: streets with a lane in each direction between up to 12 junctions and 4 corners. There are
+    crossroads and T-junctions with signals, with stop lines for all, with give-way lines for some, and roundabouts;
+    people cross at crosswalks in between. The ego follows its route to a goal on one of the streets, turns where
+    that turns, and does at each junction and crosswalk what Intersection, FourWayStop, Roundabout and Crosswalk ask
+    for one at a time. Traffic drives from one corner of the town to another, for ever.
+
+    Towns are drawn (`drivesim.scenarios.city_streets`): `num_maps` of them for each split, of which the two have none
+    in common. Level n takes town n modulo `num_maps`; where everybody starts, and where the ego goes, is the
+    level's own.
+
+    ```text
+    speed_limit = 3
+    goals.next = [2, 1, 0]
+    egos.goal = [2]
+    a.top_speed = 1
+    a.destination = 1
+    b.top_speed = 2
+    b.destination = 0
+
+    . .   .   . . .   . . .   .   .   .   . . .   . . .   .   .
+    . v<  <   < < <   < < <   *v< *^< |<  < < <   < < <   ^<  .
+    . v   ^>  > > >a1 > > |>  *>v *^> >   > > >   > > >v  ^   .
+    . v   ^   . . .   . . .   v   |^  .   . . .   . . v   ^   .
+    . vG0 ^G0 . . .   . . .   v   ^   .   . . .   . . v   ^b0 .
+    . v   ^   . . .   . . .   v   ^   .   . . .   . . vG2 ^G2 .
+    . v   ^   . . .   . . .p> =v  =^  .p< . . .   . . v   ^   .
+    . v   ^   . . .   . . .   v   ^   .   . . .   . . v   ^   .
+    . vE0 ^   . . .   . . .   v   ^   .   . . .   . . vG1 ^G1 .
+    . v   ^   . . .   . . .   !v  ^   .   . . .   . . v   ^   .
+    . v   ^<  < < <   < < <   *v< *^< !<  < < <b2 < < v<  ^   .
+    . >v  >   > > >   > > !>  *>v *^> >   > > >   > > >   ^>  .
+    . .   .   . . .   . . .   .   .   .   . . .   . . .   .   .
+    ```
+
+    In the words of `drivesim.levels.alphabet`: `^` lane, `^<` bend, `*^>` cell of a junction, `|^` line of its signal,
+    `!^` stop line, `=^` crosswalk, `.p>` somebody who wants to cross, `a1` traffic with speed 1, `E0` the ego, `G2` its
+    goal, in both lanes of a street, `G0` and `G1` where traffic goes.
+
+    ## Actions
+    `Discrete(5)`.
+
+    | Num | Name   | Effect                                                                                  |
+    |-----|--------|-----------------------------------------------------------------------------------------|
+    | 0   | LEFT   | where the cell allows it, at speed 0 or 1: quarter turn, then one cell; else one cell sideways |
+    | 1   | IDLE   | hold speed and heading                                                                  |
+    | 2   | RIGHT  | the same to the right                                                                   |
+    | 3   | FASTER | speed + 1, at most 5                                                                    |
+    | 4   | SLOWER | speed - 1, at least 0                                                                   |
+
+    ## Observations
+    `observation="grid"` (default): `Box(0, 255, (10, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
+    either side; the plane `route` shows the moves to the goal, `signal` the lines and crosswalks, `my_turn` whether the
+    junction ahead is the ego's to enter now.
+
+    ## Rewards
+    `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 3, times 0.9
+    when the acceleration changes by 2; - 0.4 over the whole time limit, shared among its ticks; + 1 on arrival, - 1 on
+    a collision, for hitting somebody or for leaving the road, - 0.5 for entering the junction on red or without having
+    stood on the stop line, - 0.1 for failing to yield and per tick the wrong way.
+
+    ## Starting state
+    The ego somewhere on a street, at rest; its route is 30 to 60 cells long, 40 to 70 or 60 to 90. Traffic and people
+    uniform. Traffic drives at a style's own speed, see `drivesim.core.styles`.
+
+    ## Episode end
+    1. Termination: arrived at the goal.
+    2. Termination: collision with a vehicle or a pedestrian.
+    3. Termination: off the road.
+    4. Truncation: after 240 steps.
+
+    ## Info
+    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived, without a red light or a stop line passed on
+    the way and nobody hit.
+
+    ## Arguments
+    | Name             | Type | Default                     | Unit       | Meaning                                  |
+    |------------------|------|-----------------------------|------------|------------------------------------------|
+    | `difficulty`     | str  | `"medium"`                  |            | `"easy"`, `"medium"`, `"hard"`           |
+    | `num_maps`       | int  | 64                          | towns      | of each split                            |
+    | `num_vehicles`   | int  | 12 easy, 30 medium, 40 hard | vehicles   | traffic; at most 63 with all egos        |
+    | `num_crosswalks` | int  | 6 easy, 8 medium, 12 hard   | crosswalks | on as many streets                       |
+    | `num_people`     | int  | 4 easy, 10 medium, 20 hard  | people     | who cross, at most two per crosswalk     |
+    | `patience`       | int  | 8                           | ticks      | after which cars wait for them           |
+    | `route`          | int  | 30 easy, 40 medium, 60 hard | cells      | shortest; the longest is 30 cells longer |
+
+    and those of every environment, see `drivesim.env.DriveEnv`.
+
+    ## Version history
+    * v1: first release.
     """
 
     config = CityConfig
@@ -203,7 +294,7 @@ class City(Scenario):
 
     @classmethod
     def storage(cls, level: LevelConfig) -> int:
-        """The cells of the smallest block's side of the streets around it."""
+        """The cells of the streets around the smallest block, in one direction; see `city_streets`."""
         return STORAGE
 
     @classmethod
@@ -214,8 +305,8 @@ class City(Scenario):
         needed = level.route + LONGER + WAITS * LONGEST_CYCLE
         if 3 * needed > 2 * max_episode_steps:
             raise ValueError(
-                f"route must leave a third of the {max_episode_steps} steps to spare, but a way of {level.route + LONGER} "
-                f"cells and {WAITS} cycles of signals take {needed}"
+                f"route must leave a third of the {max_episode_steps} steps to spare, but the longest way and "
+                f"{WAITS} cycles of signals take {needed}"
             )
         if level.num_people > 2 * level.num_crosswalks:
             raise ValueError(

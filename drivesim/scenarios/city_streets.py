@@ -50,8 +50,8 @@ JITTER = 3  # by so many the gap varies: 0 … JITTER - 1
 MARGIN = 1  # before the first crossing: a roundabout needs it
 NUM_STREETS = 2 * NODES * (NODES - 1)
 MAX_JUNCTIONS = NODES * NODES - 4  # the corners of the town are bends
-# A crossing has 4 cells and 4 behind them; a roundabout 12, and behind these 4 exits, 4 cells beyond its corners and 4 in
-# its middle. Half of the junctions can be roundabouts.
+# A crossing has 4 cells and 4 behind them; a roundabout 12, and behind these 4 exits, 4 cells beyond its corners and 4
+# in its middle. Half of the junctions can be roundabouts.
 MAX_SLOTS = MAX_JUNCTIONS // 2 * (8 + 24)
 STORAGE = 4 * (GAP - 2 - 1 - 1)  # of any way around: four streets, each without a crosswalk and a roundabout's cells
 CORNERS = 4  # destinations of the traffic
