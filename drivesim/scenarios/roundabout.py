@@ -171,7 +171,7 @@ class Roundabout(Scenario):
     has_portals = True
     num_junctions = 1
     num_destinations = 4
-    num_slots = 4 * SIDE + 12  # the ring, the exits, and the cells that its corners and entries face
+    num_slots = 4 * SIDE + 12  # of the ring, its exits, and what lies straight ahead of its entries and corners
     has_ways = True
 
     @classmethod
