@@ -121,6 +121,9 @@ class Engine:
         self._frame.set(maps=self.maps)
         if not batch.lay_map(self._frame.argument):
             raise gym.error.Error(f"no road can be laid with {self.config.level_config}")
+        num_slots, room = int(self.maps["num_slots"][0]), self.config.scenario_class.num_slots
+        if num_slots > room:  # kernels would write behind the record
+            raise ValueError(f"{self.config.scenario}.num_slots must be at least {num_slots}, got {room}")
         self._frame.set(maps=np.broadcast_to(self.maps, self.num_worlds))
 
     def _bind(self) -> None:

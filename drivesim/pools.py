@@ -37,6 +37,7 @@ class Pool:
         self.num_maps = road.num_maps(level)
         self.maps = np.zeros(2 * self.num_maps, road.map_dtype(level))
         self._level = level
+        self._num_slots = road.num_slots
         self._lock = Lock()
         self._frame = Frame(batch.FRAME)
         self._frame.set(
@@ -62,6 +63,9 @@ class Pool:
             for number in np.unique(numbers[self.maps["rows"][numbers] == 0]).tolist():
                 if not batch.lay_pool(self._frame.argument, number):
                     raise gym.error.Error(f"no road can be laid with {self._level}")
+                num_slots = int(self.maps["num_slots"][number])
+                if num_slots > self._num_slots:  # kernels would write behind the record of a world
+                    raise ValueError(f"num_slots must be at least {num_slots}, got {self._num_slots}")
 
 
 @lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ from typing import Any
 import numba
 
 from drivesim.checks import MAX_STEPS, real, whole
-from drivesim.config import DIFFICULTIES, DRIVER_MODELS, LARGEST
+from drivesim.config import DIFFICULTIES, LARGEST
 from drivesim.core.batch import BY_LEVEL, BY_LIBRARY, BY_OPTIONS, BY_POOL
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import MAX_EGOS, TOP_SPEED
@@ -107,7 +107,7 @@ def check_scenario(scenario: type[Scenario], max_episode_steps: int) -> None:
     for attribute, allowed in (
         ("actions", (ACTIONS, ACTIONS_WITHOUT_IDLE)),
         ("maps_by", (BY_OPTIONS, BY_LEVEL, BY_LIBRARY, BY_POOL)),
-        ("driver_model", tuple(DRIVER_MODELS.values())),
+        ("driver_model", tuple(scenario.driver_models)),
         ("observation", tuple(ENCODERS)),
     ):
         value = getattr(scenario, attribute)

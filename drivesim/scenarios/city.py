@@ -9,7 +9,7 @@ from drivesim.core.map import SIGNALS, cell_at, distance_from, next_cell
 from drivesim.core.pedestrians import place_pedestrian
 from drivesim.core.rng import DRAW_EGO, DRAW_PEDESTRIAN, DRAW_SIGNALS, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.styles import draw_style
-from drivesim.core.world import MAX_EGOS, WAITING, place
+from drivesim.core.world import KRAUSS, MAX_EGOS, NASCH, WAITING, place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.city_streets import (
     CORNERS,
@@ -267,6 +267,7 @@ class City(Scenario):
         ),
     )
     speed_limit = 3
+    driver_models = (KRAUSS, NASCH)
     dawdle = 0.1
     styles = (1, 2, 1)
     num_junctions = MAX_JUNCTIONS
@@ -285,6 +286,12 @@ class City(Scenario):
         """The ego and the traffic."""
         assert isinstance(level, CityConfig)
         return 1 + level.num_vehicles
+
+    @classmethod
+    def num_people(cls, level: LevelConfig) -> int:
+        """As the option says."""
+        assert isinstance(level, CityConfig)
+        return level.num_people
 
     @classmethod
     def num_maps(cls, level: LevelConfig) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from drivesim.core.batch import BY_LIBRARY, BY_OPTIONS
 from drivesim.core.map import map_dtype
 from drivesim.core.options import MAX_LEVEL_OPTIONS
-from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
+from drivesim.core.world import KRAUSS, MAX_VEHICLES, NASCH, TOP_SPEED, UNAWARE, world_dtype
 from drivesim.observations.encoder import Window
 
 ACTIONS = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
@@ -77,7 +77,7 @@ class Scenario:
     num_slots: ClassVar[int] = 0
     """Cells in and behind junctions, which traffic reserves."""
     max_people: ClassVar[int] = 0
-    """Pedestrians for whom there is room."""
+    """Pedestrians of a level, at most."""
     has_ways: ClassVar[bool] = False
     """Whether traffic follows ways to its destinations; else it drives straight on."""
     has_passing: ClassVar[bool] = False
@@ -91,6 +91,8 @@ class Scenario:
     top_speed: ClassVar[int] = TOP_SPEED
     """Fastest speed of an ego, cells per tick."""
     driver_model: ClassVar[int] = KRAUSS
+    driver_models: ClassVar[tuple[int, ...]] = (KRAUSS, NASCH, UNAWARE)
+    """Those that the traffic may have: who is unaware needs a road that leads straight on for ever."""
     dawdle: ClassVar[float] = 0.0
     """Probability with which traffic dawdles."""
     styles: ClassVar[tuple[int, int, int]] = (0, 1, 0)
@@ -122,6 +124,11 @@ class Scenario:
         return 1
 
     @classmethod
+    def num_people(cls, level: LevelConfig) -> int:
+        """Pedestrians of a level."""
+        return cls.max_people
+
+    @classmethod
     def storage(cls, level: LevelConfig) -> int | None:
         """Cells of the smallest cycle of the traffic, see `core.certificate`; None = there is none that could fill."""
         return None
@@ -147,7 +154,7 @@ class Scenario:
             *cls.shape(level),
             vehicles,
             num_egos,
-            people=cls.max_people,
+            people=cls.num_people(level),
             junctions=cls.num_junctions,
             slots=cls.num_slots,
         )

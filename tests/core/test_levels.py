@@ -12,10 +12,12 @@ from records import ROOMY_MAP, ROOMY_WORLD, rows_and_cols
 from scenario_facts import FACTS
 from search import fewest_ticks
 
+from drivesim.core.batch import BY_POOL
 from drivesim.core.map import OBSTACLE, OFF_ROAD
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 
 SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
+CROSSINGS = ("FourWayStop", "Roundabout", "Crosswalk")
 DIFFICULTIES = ("easy", "medium", "hard")
 NUM_LEVELS = 200
 SEEDS = range(10**9, 10**9 + NUM_LEVELS)
@@ -86,7 +88,7 @@ def options_of(draw, scenario):
     }
 
 
-@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection"])
+@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection", *CROSSINGS])
 @given(data=st.data(), seed=st.integers(0, 2**62))
 @settings(max_examples=50)
 def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, data, seed) -> None:
@@ -121,6 +123,20 @@ def test_harder_levels_hold_more_of_what_makes_them_hard(scenario) -> None:
     for what in FACTS[scenario].harder:
         easy, medium, hard = (amount(what, maps, worlds) for maps, worlds in drawn)
         assert easy < medium < hard, what
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_record_has_room_for_whatever_its_levels_hold(scenario, difficulty) -> None:
+    maps, worlds, _ = levels(scenario, list(SEEDS)[:20], difficulty=difficulty)
+    road = scenario_of(scenario)
+    is_alike = road.maps_by != BY_POOL  # else their maps differ
+    assert (maps["num_slots"] <= road.num_slots).all()
+    assert (maps["num_junctions"] <= road.num_junctions).all()
+    assert not is_alike or (maps["num_slots"] == road.num_slots).all()
+    assert not is_alike or (maps["num_junctions"] == road.num_junctions).all()
+    assert (maps["num_destinations"] <= road.num_destinations).all()
+    assert (worlds["num_people"] == road.num_people(road.presets[difficulty])).all()
 
 
 def test_the_search_finds_no_way_where_there_is_none() -> None:

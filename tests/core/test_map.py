@@ -95,7 +95,7 @@ class TestEveryMap:
                         ahead, behind = next_cell_for_ego(map, cell, heading), cell_behind_for_ego(map, cell, heading)
                         assert cell_behind_for_ego(map, ahead, heading) == cell
                         assert next_cell_for_ego(map, behind, heading) == cell
-        assert (num_portals > 0) == (scenario in ("Autodrive", "Highway", "Intersection"))
+        assert (num_portals > 0) == scenario_of(scenario).has_portals
 
     def test_has_a_border_that_ways_cross_nowhere(self, scenario) -> None:
         """From any cell, allowed or not, one step in any heading ends within the border or on it."""
