@@ -18,11 +18,10 @@ import numpy as np
 from drivesim.config import EnvConfig
 from drivesim.core import batch, episode
 from drivesim.core.memory import BlockType, Frame
-from drivesim.core.rng import TEST_SPLIT
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
 from drivesim.observations import ENCODERS
-from drivesim.pools import Pool, pool_of
+from drivesim.pools import Pool, pool_of, require_room
 from drivesim.registry import entry_of, scenario_of
 from drivesim.states import StateError, check_state, check_states, occupants_of
 
@@ -55,15 +54,6 @@ def bindings_of(scenario: str, observation: str) -> Bindings:
 def key_of(seed: int | None) -> Array:
     """The Philox key (2,) uint32 of a seed of any size; None takes fresh entropy."""
     return np.random.SeedSequence(seed).generate_state(2, np.uint32)
-
-
-def measure_distances(maps: Array, destination: int, goals: Array) -> None:
-    """Measure a map's (1,) distances to a destination anew, from the cells of its goals."""
-    scratch = np.zeros((1, 4 * maps["ground"].shape[1]), np.int32)
-    scratch[0, : len(goals)] = goals
-    frame = Frame(batch.FRAME)
-    frame.set(maps=maps, scratch=scratch)
-    batch.measure_map(frame.argument, destination, len(goals))
 
 
 class Engine:
@@ -121,18 +111,15 @@ class Engine:
         self._frame.set(maps=self.maps)
         if not batch.lay_map(self._frame.argument):
             raise gym.error.Error(f"no road can be laid with {self.config.level_config}")
-        num_slots, room = int(self.maps["num_slots"][0]), self.config.scenario_class.num_slots
-        if num_slots > room:  # kernels would write behind the record
-            raise ValueError(f"{self.config.scenario}.num_slots must be at least {num_slots}, got {room}")
+        require_room(self.config.scenario, self.maps)
         self._frame.set(maps=np.broadcast_to(self.maps, self.num_worlds))
 
     def _bind(self) -> None:
         """Tell the loops where everything is."""
         assert self.config.observation is not None
         bindings = bindings_of(self.config.scenario, self.config.observation)
-        self.episodes = self.details["episode"].view(
-            episode.EPISODE
-        )  # views: making them in every step would take longer than the step
+        # Views: making them in every step would take longer than the step.
+        self.episodes = self.details["episode"].view(episode.EPISODE)
         self.costs = self.details["cost"]
         self.terms = self.details["terms"]
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
@@ -160,15 +147,12 @@ class Engine:
             self._frame.set(library_maps=library.maps, library_worlds=library.worlds, library_size=len(library.texts))
 
     def _take_pool(self) -> None:
-        """Take the maps that are shared with other environments, if there are such: all that drawn levels have."""
-        if self.maps_by != batch.BY_POOL:
-            return
-        pool = pool_of(self.config.scenario, self.config.level_config, self.options)
-        first = TEST_SPLIT if self.config.split == "test" else 0
-        pool.lay(pool.numbers(first + np.arange(min(self.config.num_levels or pool.num_maps, pool.num_maps))))
-        self._pool_of_maps = pool
-        self.maps = pool.maps
-        self._lay_levels(self.worlds["level_seed"])
+        """Take the maps that are shared with other environments, if there are such: all that levels here have."""
+        if self.maps_by == batch.BY_POOL:
+            self._pool_of_maps = pool_of(self.config.scenario, self.config.level_config, self.options)
+            self.maps = self._pool_of_maps.maps
+            self._pool_of_maps.lay_drawn(self.config.split, self.config.num_levels)
+            self._lay_levels(self.worlds["level_seed"])
 
     def _lay_levels(self, level_seeds: Array) -> None:
         """See to it that there are the maps of levels that are given, of either split; below 0 is none."""

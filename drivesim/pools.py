@@ -15,6 +15,7 @@ import numpy as np
 
 from drivesim.core import batch
 from drivesim.core.memory import Frame
+from drivesim.core.options import OPTIONS
 from drivesim.core.rng import TEST_SPLIT
 from drivesim.registry import scenario_of
 from drivesim.scenarios.scenario import LevelConfig
@@ -36,8 +37,8 @@ class Pool:
         road = scenario_of(scenario)
         self.num_maps = road.num_maps(level)
         self.maps = np.zeros(2 * self.num_maps, road.map_dtype(level))
+        self._scenario = scenario
         self._level = level
-        self._num_slots = road.num_slots
         self._lock = Lock()
         self._frame = Frame(batch.FRAME)
         self._frame.set(
@@ -51,11 +52,16 @@ class Pool:
 
     def numbers(self, level_seeds: Array) -> Array:
         """Which maps levels have, as `core.batch.map_number` finds them."""
-        return level_seeds % TEST_SPLIT % self.num_maps + self.num_maps * (level_seeds >= TEST_SPLIT)
+        return np.asarray(level_seeds % TEST_SPLIT % self.num_maps + self.num_maps * (level_seeds >= TEST_SPLIT))
 
     def level_seeds(self, numbers: Array) -> Array:
         """The first levels that have these maps."""
         return numbers % self.num_maps + np.where(numbers >= self.num_maps, TEST_SPLIT, 0)
+
+    def lay_drawn(self, split: str, num_levels: int | None) -> None:
+        """Lay all that levels of a split may have, if only the first `num_levels` are drawn."""
+        drawn = np.arange(min(num_levels or self.num_maps, self.num_maps))
+        self.lay(drawn + (self.num_maps if split == "test" else 0))
 
     def lay(self, numbers: Array) -> None:
         """Lay those of the maps with these numbers that have not been."""
@@ -63,14 +69,23 @@ class Pool:
             for number in np.unique(numbers[self.maps["rows"][numbers] == 0]).tolist():
                 if not batch.lay_pool(self._frame.argument, number):
                     raise gym.error.Error(f"no road can be laid with {self._level}")
-                num_slots = int(self.maps["num_slots"][number])
-                if num_slots > self._num_slots:  # kernels would write behind the record of a world
-                    raise ValueError(f"num_slots must be at least {num_slots}, got {self._num_slots}")
+                require_room(self._scenario, self.maps[number : number + 1])
+
+
+def require_room(scenario: str, maps: Array) -> None:
+    """Refuse a map (1,) on which more can be reserved than a world has room for: kernels would write behind its record.
+
+    Raises:
+        ValueError: naming how much it is.
+    """
+    num_slots, room = int(maps["num_slots"][0]), scenario_of(scenario).num_slots
+    if num_slots > room:
+        raise ValueError(f"{scenario}.num_slots must be at least {num_slots}, got {room}")
 
 
 @lru_cache(maxsize=8)
 def _pool(scenario: str, level: LevelConfig, options: bytes) -> Pool:
-    return Pool(scenario, level, np.frombuffer(options, batch.OPTIONS))
+    return Pool(scenario, level, np.frombuffer(options, OPTIONS))
 
 
 def pool_of(scenario: str, level: LevelConfig, options: Array) -> Pool:
@@ -81,7 +96,7 @@ def pool_of(scenario: str, level: LevelConfig, options: Array) -> Pool:
         level: its level options.
         options: OPTIONS (1,) of an environment.
     """
-    shared = np.zeros(1, batch.OPTIONS)  # what `lay` reads: nothing else tells two pools apart
+    shared = np.zeros(1, OPTIONS)  # what `lay` reads: nothing else tells two pools apart
     for name in ("speed_limit", "level"):
         shared[name] = options[name]
     return _pool(scenario, level, shared.tobytes())

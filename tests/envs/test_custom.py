@@ -91,7 +91,8 @@ def without_options(text: str) -> str:
 
 def without_identity(state: np.ndarray) -> list[Any]:
     """The fields of worlds that say more than which environment and level they are of."""
-    names = [name for name in state["world"].dtype.names if name not in ("scenario", "attempt", "occupants", "held")]
+    left_out = ("scenario", "attempt", "occupants", "held")
+    names = [name for name in state["world"].dtype.names if name not in left_out and not name.startswith("padding")]
     return [without_room(state["world"][name]) for name in names]
 
 

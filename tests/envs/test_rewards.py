@@ -52,7 +52,8 @@ def drive_home(env: gym.Env, seed: int) -> list[tuple[float, bool, dict[str, Any
             bare.set_state(state)
             _, _, _, _, info = bare.step(action)
             gain = info["route_completion"] - (info["mean_speed"] > 1)
-            gains.append((not info["off_road"], gain, -info["mean_lane_offset"], -abs(action - 1), action))
+            is_legal = not info["off_road"] and not info["wrong_way"]
+            gains.append((is_legal, gain, -info["mean_lane_offset"], -abs(action - 1), action))
         bare.set_state(state)
         _, reward, terminated, truncated, info = env.step(max(gains)[-1])
         steps.append((reward, terminated, info))
