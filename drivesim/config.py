@@ -144,7 +144,9 @@ class EnvConfig:
             own_model = self.head.get("traffic", scenario.driver_model)
             own = next(name for name, model in DRIVER_MODELS.items() if model == own_model)
             object.__setattr__(self, "traffic", own)
-        chosen("traffic", self.traffic, DRIVER_MODELS)
+        chosen(
+            "traffic", self.traffic, [name for name in DRIVER_MODELS if DRIVER_MODELS[name] in scenario.driver_models]
+        )
         is_chosen = self.dawdle is not None or self.head.get("is_dawdle_chosen") == 1
         object.__setattr__(self, "is_dawdle_chosen", is_chosen)
         if self.dawdle is None:

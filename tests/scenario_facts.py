@@ -91,6 +91,12 @@ FACTS = {
         success=(0.000, 0.000, 0.996),
         harder=("vehicles",),
     ),
+    "City": Facts(
+        empty={"num_vehicles": 0, "num_people": 0},
+        near=3,
+        success=(0.000, 0.005, 0.999),
+        harder=("vehicles", "people"),
+    ),
     "Custom": Facts(
         empty={"levels": EMPTY_LEVEL},
         near=3,

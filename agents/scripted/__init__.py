@@ -55,6 +55,7 @@ _DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
     "Roundabout": RouteDriver,
     "Crosswalk": RouteDriver,
     "Parking": ParkingDriver,
+    "City": RouteDriver,
     "Custom": RouteDriver,
 }
 """What makes a driver from the window that it is shown and its fastest speed, by scenario."""

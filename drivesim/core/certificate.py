@@ -13,7 +13,8 @@ have, straight on without one, and into the lanes beside. What must hold, each w
   speed. On open ground no more is asked: Autodrive's stream drives straight on along one row, whatever the headings
   that the ground allows beside it.
 - The *cycle rule*: vehicles, egos included, are fewer than the storage of the smallest directed cycle. Its storage are
-  its cells on which traffic may stand: all but junctions and crosswalks. A change of lane leads one cell ahead.
+  its cells on which traffic may stand: all but junctions and crosswalks. From one to the next leads the way to some
+  destination, or a change of lane, which leads one cell ahead.
 
 - Who never drives, as its top speed is 0, is no traffic and has no way: it is parked, and stands on nobody's.
 
@@ -28,10 +29,13 @@ from drivesim.core.cycles import (
     AIMS,
     BEFORE,
     MARKS,
+    NUM_AIMS,
     NUM_PLANES,
     PASSED,
     QUEUE,
+    STRAIGHT_ON,
     full_cycle,
+    heading_to,
     lane_beside,
     size_of,
 )
@@ -84,10 +88,6 @@ REASONS = (
     CYCLE_IS_FULL,
 ) = range(len(REASONS))
 
-# What traffic is heading for, a bit each: its destinations, and behind them straight on in each heading.
-STRAIGHT_ON = 32
-NUM_AIMS = STRAIGHT_ON + 4
-
 
 @kernel
 def reachable_aims(map):
@@ -116,15 +116,6 @@ def aims_after(map, destination, drawn):
     """What traffic may be heading for when it has passed a destination, of `drawn`."""
     following = map.goals[destination].next
     return drawn if following == 0 else drawn & int(following)
-
-
-@kernel
-def heading_to(map, aim, cell):
-    """The heading in which traffic goes on from a cell, -1 where no way leads on."""
-    heading = way_from(map, aim, cell) if aim < STRAIGHT_ON else aim - STRAIGHT_ON
-    if heading < 0 or not allows(map, next_cell(map, cell, heading), heading):
-        return -1
-    return heading
 
 
 @kernel
@@ -274,7 +265,7 @@ def check_standing(map, scratch):
 
 @kernel
 def note_headings(map, scratch):
-    """Let the plane PASSED hold the headings that traffic takes from every cell, a bit each."""
+    """Let the plane AIMS hold all that traffic may have, and PASSED the headings that it takes, a bit each."""
     num_cells = size_of(map)
     for cell in range(num_cells):
         aims = int(scratch[AIMS * num_cells + cell] | scratch[PASSED * num_cells + cell])
@@ -284,6 +275,7 @@ def note_headings(map, scratch):
                 heading = heading_to(map, aim, cell)
                 if heading >= 0:
                     taken |= 1 << heading
+        scratch[AIMS * num_cells + cell] = aims
         scratch[PASSED * num_cells + cell] = taken
 
 

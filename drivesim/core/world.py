@@ -23,7 +23,7 @@ MAX_VEHICLES = 254  # what an occupant's byte can tell apart
 
 # --- the drive of an ego: running, ended in this tick, ended and told ------------------------------------------------
 GOING, HAS_ENDED, WAS_TOLD = 0, 1, 2
-MAX_EGOS = 8
+MAX_EGOS = 32
 NEVER = -1_000_000  # ticks
 
 # --- an episode's stage ------------------------------------------------------------------------------------------

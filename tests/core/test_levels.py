@@ -13,6 +13,7 @@ from records import ROOMY_MAP, ROOMY_WORLD, rows_and_cols
 from scenario_facts import FACTS
 from search import fewest_ticks
 
+from drivesim.core.batch import BY_POOL
 from drivesim.core.map import OBSTACLE, OFF_ROAD
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 
@@ -135,8 +136,11 @@ def test_harder_levels_hold_more_of_what_makes_them_hard(scenario) -> None:
 def test_a_record_has_room_for_whatever_its_levels_hold(scenario, difficulty) -> None:
     maps, worlds, _ = levels(scenario, list(SEEDS)[:20], difficulty=difficulty)
     road = scenario_of(scenario)
-    assert (maps["num_slots"] == road.num_slots).all()
-    assert (maps["num_junctions"] == road.num_junctions).all()
+    is_alike = road.maps_by != BY_POOL  # else their maps differ
+    assert (maps["num_slots"] <= road.num_slots).all()
+    assert (maps["num_junctions"] <= road.num_junctions).all()
+    assert not is_alike or (maps["num_slots"] == road.num_slots).all()
+    assert not is_alike or (maps["num_junctions"] == road.num_junctions).all()
     assert (maps["num_destinations"] <= road.num_destinations).all()
     assert (worlds["num_people"] == road.num_people(road.presets[difficulty])).all()
 

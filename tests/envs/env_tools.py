@@ -21,6 +21,7 @@ OBSTACLES = "drivesim/Obstacles-v1"
 AUTODRIVE = "drivesim/Autodrive-v1"
 INTERSECTION = "drivesim/Intersection-v1"
 FOUR_WAY_STOP = "drivesim/FourWayStop-v1"
+CITY = "drivesim/City-v1"
 CUSTOM = "drivesim/Custom-v1"
 assert set(IDS) >= {HIGHWAY, LANE_KEEP, OBSTACLES, AUTODRIVE, INTERSECTION, CUSTOM}
 GENERATED = tuple(entry.id for entry in ENTRIES if scenario_of(entry.name).generates_levels())
