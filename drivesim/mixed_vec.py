@@ -200,24 +200,26 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
         """
         self._check_open()
         seeds = checked_seeds(seed, self.num_envs)
-        mask, level_seeds = checked_reset_options(options, self.num_envs, MAX_LEVEL_SEED)
+        mask, level_seeds, tells_levels = checked_reset_options(options, self.num_envs, MAX_LEVEL_SEED)
         if not self._is_started and not mask.all():
             raise gym.error.ResetNeeded("reset all envs before resetting some of them with reset_mask")
         first = integer(seed)
         if first is not None:
             self._np_random, self._np_random_seed = gym.utils.seeding.np_random(first)
         self._is_started = False  # until all levels have been certified
+        infos: list[dict[str, Any]] = []
         for part, envs in self._ranges():
             if mask[envs].any():
-                own = {"reset_mask": mask[envs]}
+                own = {"reset_mask": mask[envs], "level_seeds": tells_levels}
                 if options and "level_seed" in options:
                     own["level_seed"] = level_seeds[envs]
-                self._obs[envs] = part.reset(seed=seeds[envs], options=own)[0]
+                self._obs[envs], info = part.reset(seed=seeds[envs], options=own)
             else:
-                self._obs[envs] = part.observe()
+                self._obs[envs], info = part.observe(), {}
+            infos.append(info)
         self._ended &= ~mask
         self._is_started = True
-        return self._told(self._obs), {}
+        return self._told(self._obs), merged(infos, self._sizes)
 
     def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """Step every env.

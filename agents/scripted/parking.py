@@ -125,7 +125,7 @@ def _ego_and_cars(field: NDArray[Any]) -> tuple[Car, list[Car]]:
 
 def _masks(field: NDArray[Any], ego: Car) -> NDArray[np.uint8]:
     """The headings in which every cell may be driven, a bit each: (rows, cols); 0 where somebody is parked."""
-    rows, cols = field.shape
+    cols = field.shape[1]
     masks = np.zeros(field.shape, np.uint8)
     masks[(field == BAY) | (field >= GOAL_IN_HEADING)] = ACROSS
     aisles = np.flatnonzero((field == AISLE).any(axis=1))
