@@ -102,6 +102,14 @@ def make_ignoring(env_id: str) -> ScriptedDriver:
     return IgnoringDriver(make_scripted(env_id), scenario_of(_scenario_name(env_id)).window)
 
 
+BASELINES: dict[str, Callable[[str], ScriptedDriver]] = {
+    "never steers": make_never_steering,
+    "ignores others": make_ignoring,
+    "rule-based": make_scripted,
+}
+"""What is measured beside learnt drivers and a random one, weakest first: makers by name, of an environment id."""
+
+
 def _scenario_name(env_id: str) -> str:
     """The scenario of an environment id.
 
