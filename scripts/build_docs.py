@@ -22,6 +22,7 @@ from typing import Any
 
 import gymnasium as gym
 import tyro
+from difficulty import markdown
 from readme_tables import table
 
 from agents.results import BASELINES, read_summary, summarise
@@ -287,6 +288,7 @@ def pages(docs: Path) -> dict[Path, str | None]:
         "features": feature_names(),
         "entities": docstring_table(entities),
         "rgb": docstring_table(rgb),
+        "difficulty": markdown(read_summary(docs / "difficulty.json")["records"]),
     }
     for path in sorted(docs.glob("*.md")):
         fresh[path] = filled_in(path.read_text(encoding="utf-8"), tables)
