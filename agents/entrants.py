@@ -29,20 +29,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents import scripted
 from agents.competition import CLAIM_SUFFIXES, Rules
 from agents.environments import make_envs
 from agents.export.numpy_form import NumpyForm, import_file
 from agents.export.onnx_form import OnnxForm
 from agents.policy import Policy
 from agents.random_agent import make_random
-from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy
 from agents.validation import count_actions
 from drivesim.observations import ENCODERS
 
 __all__ = ["Entrant", "is_claim", "load_entrant", "named"]
 
-BASELINES = ("random", "never-steers", "rule-based")
+SCRIPTED = {name.replace(" ", "-"): make for name, make in scripted.BASELINES.items()}
+BASELINES = ("random", *SCRIPTED)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _baseline(name: str, rules: Rules) -> Entrant:
     if name == "random":
         with contextlib.closing(make_envs(rules, 1, rules.split)) as envs:
             return Entrant(make_random(count_actions(envs.single_action_space), rules.seed), rules.observation)
-    driver = make_scripted(rules.env) if name == "rule-based" else make_never_steering(rules.env)
+    driver = SCRIPTED[name](rules.env)
     return Entrant(driver, driver.observation)
 
 

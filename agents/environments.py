@@ -4,37 +4,86 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from agents.validation import require
+from drivesim.checks import whole
+from drivesim.config import DIFFICULTIES
 from drivesim.levels.library import canonical_texts
 from drivesim.registry import entries, scenario_of
 
-__all__ = ["EnvChoice", "env_seeds", "generates_levels", "load_kernels", "make_envs", "registered_ids"]
+__all__ = [
+    "CUSTOM",
+    "EnvChoice",
+    "LevelChoice",
+    "env_seeds",
+    "generates_levels",
+    "level_options",
+    "load_kernels",
+    "make_envs",
+    "registered_ids",
+    "with_level_options",
+]
+
+CUSTOM = "drivesim/Custom-v1"
+"""The environment to which levels are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelChoice:
+    """Which levels are driven: flags of every command line that makes an environment."""
+
+    difficulty: str | None = None
+    """Difficulty of the levels, easy, medium or hard; None takes the environment's default."""
+    level_options: dict[str, int] = field(default_factory=dict)
+    """Options of the levels that replace the difficulty's, in pairs: num_vehicles 20 length 90."""
+    levels: tuple[str, ...] = ()
+    """Levels of your own, for drivesim/Custom-v1: texts, files, patterns of files, or names such as gallery/chicane."""
+
+    def chosen_in(self, config: EnvChoice) -> EnvChoice:
+        """The configuration with what is chosen here; what is not stays as it was.
+
+        Raises:
+            ValueError: if the environment has no such levels.
+        """
+        chosen = {option.name: getattr(self, option.name) for option in fields(LevelChoice)}
+        return replace(config, **{name: value for name, value in chosen.items() if value})
 
 
 @dataclass(frozen=True)
-class EnvChoice:
-    """An environment, and the options that stay the same for training and evaluation."""
+class EnvChoice(LevelChoice):
+    """An environment, and the options that stay the same for training and evaluation.
+
+    Raises:
+        ValueError: for levels, or options of them, that the environment does not have.
+    """
 
     env: str = "drivesim/Obstacles-v1"
     """Environment id."""
     observation: str | None = None
     """Observation kind; None takes the environment's default."""
-    difficulty: str | None = None
-    """Difficulty of the levels; None takes the environment's default."""
     reward_weights: dict[str, float] = field(default_factory=dict)
     """Weights of the reward that differ from the environment's while training; evaluation always pays
     the default reward."""
-    levels: tuple[str, ...] = ()
-    """Levels of your own, for drivesim/Custom-v1: texts, files, or patterns of files; kept as texts."""
 
     def __post_init__(self) -> None:
-        """Reads the levels."""
+        """Checks the options of the levels, and reads the levels that are given."""
+        if self.difficulty is not None:
+            require("difficulty", self.difficulty, self.difficulty in DIFFICULTIES, f"one of {list(DIFFICULTIES)}")
+        bounds = level_options(self.env)
+        for name, value in self.level_options.items():
+            if name not in bounds:
+                there = _in_words(bounds) or "none"
+                raise ValueError(f"level_options of {self.env} must be among {there}, got {name!r} = {value!r}")
+            whole(name, value, *bounds[name])
         if self.levels:
+            if generates_levels(self.env):
+                raise ValueError(f"levels must be left out, got some: {self.env} makes its own; {CUSTOM} takes them")
             object.__setattr__(self, "levels", canonical_texts(self.levels))
 
     def options(self, split: str | None = None) -> dict[str, Any]:
@@ -46,7 +95,42 @@ class EnvChoice:
         options = {"observation": self.observation, "difficulty": self.difficulty, "levels": list(self.levels) or None}
         if generates_levels(self.env):
             options["split"] = split
-        return {name: value for name, value in options.items() if value is not None}
+        return {**{name: value for name, value in options.items() if value is not None}, **self.level_options}
+
+
+def level_options(env_id: str) -> dict[str, tuple[int, int]]:
+    """Least and greatest value of every option that the levels of an environment have; nothing for one unknown."""
+    names = [entry.name for entry in entries() if entry.id == env_id]
+    return {
+        option.name: (option.metadata["low"], option.metadata["high"])
+        for name in names
+        for option in fields(scenario_of(name).config)
+    }
+
+
+def _in_words(bounds: dict[str, tuple[int, int]]) -> str:
+    """Options and what they may be."""
+    return ", ".join(f"{name} {low} to {high}" for name, (low, high) in bounds.items())
+
+
+def with_level_options(description: str, arguments: Sequence[str], env_id: str | None = None) -> str:
+    """The description of a command line; for who asks for help, with the options of levels and what they may be.
+
+    Args:
+        description: of the command line.
+        arguments: that it was given.
+        env_id: the environment whose options are listed; None = all.
+    """
+    if not {"-h", "--help"} & set(arguments):
+        return description
+    lines = []
+    for entry in entries():
+        bounds = level_options(entry.id)
+        if bounds and env_id in (None, entry.id):
+            lines.append(
+                f"    {entry.id}: " + ", ".join(f"{name} {low} to {high}" for name, (low, high) in bounds.items())
+            )
+    return "\n".join([description.rstrip(), "", "Options of the levels, for --level-options:", *lines, ""])
 
 
 def generates_levels(env_id: str) -> bool:

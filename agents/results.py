@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agents import scripted
 from agents.metrics import wilson_interval
 from agents.run_config import AGENT_CONFIGS
 from drivesim.registry import IDS
@@ -37,7 +38,7 @@ __all__ = [
 FINAL_SEED = 1_000_000  # far from the envs of the evaluations that chose the best checkpoint
 THRESHOLDS = (0.95, 0.99)
 """Shares of held-out episodes, in rising order; a run's time to each of them is measured."""
-BASELINES = ("random", "never steers", "rule-based")
+BASELINES = ("random", *scripted.BASELINES)
 """Drivers that learn nothing, in the order of their columns."""
 
 _CONFIDENCE = 0.95

@@ -33,7 +33,13 @@ class DriveEnv(gym.Env[Array, int]):
         render_mode: None, `"human"` (a window that shows every reset and step), `"rgb_array"` (uint8 (H, W, 3)) or
             `"ansi"` (str).
         render_size: pixels along the longer side of a picture, at most.
-        observation: `"grid"`, `"features"` or `"full_grid"`; None = the scenario's own.
+        observation: `"grid"`, `"features"`, `"full_grid"`, `"entities"` or `"rgb"`; None = the scenario's own.
+        window: how far `"grid"` and `"rgb"` show the road, cells (ahead, behind, beside) of 0 … 64 each; None = the
+            scenario's own window. On a ring less than half of it to each side.
+        all_planes: whether `"grid"` has every plane, also those of which the scenario has nothing to tell.
+        num_entities: rows of `"entities"`, 2 … 32; None = one for everybody who may be there, at most 32.
+        all_actions: whether actions are numbered 0 … 4, as in `drivesim.Action`, where the scenario has no IDLE too:
+            there it holds the speed, and is masked.
         difficulty: `"easy"`, `"medium"` or `"hard"`.
         split: `"train"` or `"test"`: disjoint streams of levels.
         num_levels: only the first so many levels of the split, None = unlimited.
@@ -63,6 +69,10 @@ class DriveEnv(gym.Env[Array, int]):
         render_mode: str | None = None,
         render_size: int = DEFAULT_SIZE,
         observation: str | None = None,
+        window: tuple[int, int, int] | None = None,
+        all_planes: bool = False,
+        num_entities: int | None = None,
+        all_actions: bool = False,
         difficulty: str = "medium",
         split: str = "train",
         num_levels: int | None = None,
@@ -77,6 +87,10 @@ class DriveEnv(gym.Env[Array, int]):
         self.config = EnvConfig(
             scenario=scenario,
             observation=observation,
+            window=window,
+            all_planes=all_planes,
+            num_entities=num_entities,
+            all_actions=all_actions,
             difficulty=difficulty,
             split=split,
             num_levels=num_levels,
@@ -90,8 +104,7 @@ class DriveEnv(gym.Env[Array, int]):
         self._engine = Engine(self.config, num_worlds=1, autoreset=DISABLED, max_steps=self.config.level_max_steps)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry_of(scenario).id)
         self._is_human = self._renderer.is_human
-        box = self.config.encoder.space(self.config.scenario_class.window, *self._engine.map_shape)
-        self.observation_space: spaces.Box = box
+        self.observation_space: spaces.Box = self._engine.observation_space
         self.action_space: spaces.Discrete = spaces.Discrete(self._engine.num_actions)  # type: ignore[assignment]
         self._num_actions = self._engine.num_actions
         self._obs = self._engine.empty_obs()

@@ -1,6 +1,7 @@
 """Evaluates the driver of a run on levels it has never seen.
 
     python scripts/evaluate.py runs/first --episodes 1000 --split test --seed 1000000 --json
+    python scripts/evaluate.py runs/first --difficulty hard --level-options num_vehicles 20
 
 Counts the first episode of each of ``--episodes`` distinct envs, and prints one JSON object with
 ``--json``.
@@ -17,13 +18,14 @@ from typing import Annotated, Literal
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.environments import LevelChoice, with_level_options
 from agents.evaluation import evaluate
 from agents.training import load_policy
 
 
 @dataclass(frozen=True)
-class Arguments:
-    """Arguments of the command line."""
+class Arguments(LevelChoice):
+    """Arguments of the command line; without a choice of levels, they are as in the run."""
 
     run_dir: Annotated[Path, tyro.conf.Positional]
     """Run folder."""
@@ -41,12 +43,13 @@ class Arguments:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = tyro.cli(Arguments, args=given, description=with_level_options(__doc__ or "", given))
     try:
         policy, config = load_policy(parsed.run_dir, parsed.checkpoint)
         record = evaluate(
             policy,
-            config,
+            parsed.chosen_in(config),
             episodes=parsed.episodes,
             seed=parsed.seed,
             split=parsed.split,

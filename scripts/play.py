@@ -3,16 +3,19 @@
     python scripts/play.py                                        # choose a scenario and drive
     python scripts/play.py --env drivesim/Highway-v1 --difficulty hard
     python scripts/play.py --env drivesim/Intersection-v1 --demo  # the rule-based driver
-    python scripts/play.py --env drivesim/Custom-v1 --levels roads/*.txt
+    python scripts/play.py --levels gallery/chicane               # a drawn level
+    python scripts/play.py --levels road.txt                      # your own: it is read anew whenever you save it
     python scripts/play.py --watch runs/first --xray              # a trained driver, and what it looks at
     python scripts/play.py --replay replays/Highway-v1-7-0.json
 
-Steer with the arrow keys or WASD; all other keys are on the screen.
+Steer with the arrow keys or WASD; all other keys are on the screen. While a file of a level is faulty, the window says
+what is wrong and where, and the drive goes on in the level as it was.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -23,13 +26,15 @@ import pygame
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.environments import EnvChoice, generates_levels
+from agents.environments import CUSTOM, EnvChoice, LevelChoice, generates_levels, with_level_options
+from agents.level_files import Drawing
 from agents.policy import NetworkPolicy, Policy
 from agents.scripted import make_scripted
 from agents.training import load_policy
 from agents.watching import decide, think_along
 from agents.watching import watch as watch_drive
 from drivesim.core.event_table import EVENTS, Effect
+from drivesim.levels.library import GALLERY
 from drivesim.registry import IDS
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
@@ -45,9 +50,13 @@ STEERING = {
     "SLOWER": (pygame.K_DOWN, pygame.K_s),
 }
 ENTER = (pygame.K_RETURN, pygame.K_KP_ENTER)
+MENU_KEYS = "arrows choose, enter begins, esc closes"
 STEERING_NOTES = ("arrows or WASD  drive", "enter  next level", "R  again", "V  save the replay", "M  menu")
 WATCHING_NOTES = ("enter  next level",)
 HUMAN_TICKS_PER_SECOND, WATCHING_TICKS_PER_SECOND = 2.5, 5.0
+Menu = dict[str, tuple[str, tuple[str, ...]]]
+MENU: Menu = {env_id: (env_id, ()) for env_id in IDS} | {name: (CUSTOM, (name,)) for name in GALLERY}
+"""Environment and levels of what there is to choose."""
 
 Env = gym.Env[Any, Any]
 
@@ -63,15 +72,11 @@ class Driver(Protocol):
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(LevelChoice):
     """Arguments of the command line."""
 
     env: str | None = None
-    """Id of the environment; without one, a menu asks."""
-    difficulty: Literal["easy", "medium", "hard"] = "medium"
-    """Of the levels."""
-    levels: tuple[str, ...] = ()
-    """Levels of your own for drivesim/Custom-v1, files or patterns of files."""
+    """Id of the environment, with --levels drivesim/Custom-v1; without either, a menu asks."""
     split: Literal["train", "test"] = "test"
     """Stream of levels."""
     seed: int = 0
@@ -97,8 +102,9 @@ class Arguments:
 class Keyboard:
     """Drives as the keys say: the last one pressed in a tick, or one held that changes the speed; else IDLE."""
 
-    def __init__(self, window: Window, *, waits: bool) -> None:
+    def __init__(self, window: Window, drawing: Drawing, *, waits: bool) -> None:
         self.window = window
+        self.drawing = drawing
         self.waits = waits
         self.other_key: int | None = None
         """Another key, with which the drive was broken off."""
@@ -111,11 +117,11 @@ class Keyboard:
         names: tuple[str, ...] = env.unwrapped.action_names  # type: ignore[attr-defined]
         must_wait = self.waits or "IDLE" not in names
         if must_wait:
-            self.window.wait_for_key()
+            self.window.wait_for_key(self.drawing.look)
         pressed, self.window.keys = self.window.keys, []
         wishes = [name for key in pressed for name, keys in STEERING.items() if key in keys]
         others = [key for key in pressed if all(key not in keys for keys in STEERING.values())]
-        if others or not self.window.is_open:
+        if others or not self.window.is_open or self.drawing.is_new:
             self.other_key = others[-1] if others else None
             return None
         if not wishes and not must_wait:
@@ -148,14 +154,15 @@ class Program:
         return self._action if isinstance(self.policy, NetworkPolicy) else int(self.policy(np.asarray(obs)[None])[0])
 
 
-def drive_episode(env: Env, driver: Driver, seed: int, window: Window) -> dict[str, Any] | None:
-    """Drives one episode; its last info, or None if it was broken off."""
+def drive_episode(env: Env, driver: Driver, seed: int, drawing: Drawing) -> dict[str, Any] | None:
+    """Drives one episode; its last info, or None if it was broken off, by a key or since there are new levels."""
+    window = drawing.window
     obs, info = env.reset(seed=seed)
     moment = Moment(state_of(env))
     is_over = False
     while not is_over:
         window.show(replace(moment, decision=driver.think(env)))
-        action = driver.act(env, obs)
+        action = None if drawing.look() else driver.act(env, obs)
         if action is None or not window.is_open:
             return None
         obs, reward, terminated, truncated, info = env.step(action)
@@ -165,8 +172,10 @@ def drive_episode(env: Env, driver: Driver, seed: int, window: Window) -> dict[s
     return info
 
 
-def open_env(arguments: Arguments, config: EnvChoice, window: Window, notes: tuple[str, ...]) -> ReplayRecorder:
+def open_env(arguments: Arguments, config: EnvChoice, drawing: Drawing, notes: tuple[str, ...]) -> ReplayRecorder:
     """Makes an environment and tells the window about it."""
+    window = drawing.window
+    drawing.is_new = False
     made = gym.make(config.env, **config.options(arguments.split))
     base: Any = made.unwrapped
     window.begin(config.env, base.action_names, base.config.scenario_class.top_speed, notes)
@@ -195,33 +204,51 @@ def key_press(window: Window) -> int | None:
     return window.keys.pop(0) if window.keys else None
 
 
-def choice(env_id: str, difficulty: str, levels: tuple[str, ...] = ()) -> EnvChoice:
+def choice(arguments: Arguments, env_id: str, difficulty: str, levels: tuple[str, ...]) -> EnvChoice:
     """The environment with its options; where levels are given, a difficulty has no meaning."""
-    if generates_levels(env_id):
-        return EnvChoice(env=env_id, difficulty=difficulty)
-    return EnvChoice(env=env_id, levels=levels)
+    config = EnvChoice(env=env_id, level_options=arguments.level_options, levels=levels)
+    return replace(config, difficulty=difficulty) if generates_levels(env_id) else config
 
 
-def choose(window: Window, env_id: str, difficulty: str) -> tuple[str, str] | None:
-    """Lets the player choose a scenario and its difficulty; None if the window was closed."""
+def around(names: Sequence[str], chosen: str, room: int) -> list[str]:
+    """As many names as there is room for, the chosen one marked and about in the middle; dots are for more of them."""
+    marks = ["> " + name if name == chosen else name for name in names]
+    room = max(3, room)
+    if len(marks) <= room:
+        return marks
+    first = min(max(names.index(chosen) - room // 2, 0), len(marks) - room)
+    shown = marks[first : first + room]
+    if first > 0:
+        shown[0] = "..."
+    if first + room < len(marks):
+        shown[-1] = "..."
+    return shown
+
+
+def choose(arguments: Arguments, window: Window, menu: Menu, difficulty: str) -> tuple[str, str] | None:
+    """Lets the player choose from the menu, and a difficulty; None if the window was closed."""
+    names = list(menu)
+    name = names[0]
     while True:
-        env = gym.make(env_id, **choice(env_id, difficulty).options())
+        env_id, levels = menu[name]
+        env = gym.make(env_id, **choice(arguments, env_id, difficulty, levels).options())
         env.reset(seed=0)
         window.begin("drivesim", (), 1)
-        marks = ["> " + name if name == env_id else name for name in IDS]
-        levels = "   ".join(f"[ {name} ]" if name == difficulty else name for name in DIFFICULTIES)
-        window.banner = (*marks, "", levels, "", "arrows choose, enter begins, esc closes")
+        difficulties = "   ".join(f"[ {each} ]" if each == difficulty else each for each in DIFFICULTIES)
+        below = ("", difficulties if generates_levels(env_id) else "a drawn level", "", MENU_KEYS)
+        window.banner = (*around(names, name, window.banner_room - len(below)), *below)
         window.show(Moment(state_of(env)))
         env.close()
-        key = key_press(window)
-        if key is None:
+        window.wait_for_key()
+        if not window.keys:
             return None
+        key = window.keys.pop(0)
         if key in ENTER:
             window.banner = ()
-            return env_id, difficulty
+            return name, difficulty
         if key in STEERING["FASTER"] + STEERING["SLOWER"]:
             step = 1 if key in STEERING["SLOWER"] else -1
-            env_id = IDS[(IDS.index(env_id) + step) % len(IDS)]
+            name = names[(names.index(name) + step) % len(names)]
         elif key in STEERING["LEFT"] + STEERING["RIGHT"]:
             step = 1 if key in STEERING["RIGHT"] else -1
             difficulty = DIFFICULTIES[(DIFFICULTIES.index(difficulty) + step) % len(DIFFICULTIES)]
@@ -229,23 +256,27 @@ def choose(window: Window, env_id: str, difficulty: str) -> tuple[str, str] | No
 
 def play(arguments: Arguments, window: Window) -> None:
     """Lets the player drive, level after level, until the window is closed."""
-    env_id, difficulty = arguments.env, str(arguments.difficulty)
+    env_id, difficulty = arguments.env or (CUSTOM if arguments.levels else None), arguments.difficulty or "medium"
+    drawing = Drawing(arguments.levels, window)
+    menu = {" ".join(arguments.levels): (CUSTOM, arguments.levels)} | MENU if arguments.levels else MENU
     seed, finished = arguments.seed, 0
     while window.is_open and not (arguments.episodes and finished >= arguments.episodes):
         if env_id is None:
-            chosen = choose(window, IDS[0], difficulty)
+            chosen = choose(arguments, window, menu, difficulty)
             if chosen is None:
                 return
-            env_id, difficulty = chosen
-        config = choice(env_id, difficulty, arguments.levels)
-        env = open_env(arguments, config, window, STEERING_NOTES)
-        driver = Keyboard(window, waits=arguments.wait)
-        info = drive_episode(env, driver, seed, window)
+            name, difficulty = chosen
+            env_id, levels = menu[name]
+            drawing = Drawing(levels, window)
+        config = choice(arguments, env_id, difficulty, drawing.files.texts)
+        env = open_env(arguments, config, drawing, STEERING_NOTES)
+        driver = Keyboard(window, drawing, waits=arguments.wait)
+        info = drive_episode(env, driver, seed, drawing)
         key = driver.other_key
         if info is not None:
             finished += 1
             scores = score(info), score_of_rules(config, seed, arguments.split)
-            key = after_episode(window, env, (*scores, "", "enter  next     R  again     V  save     M  menu"))
+            key = after_episode(drawing, env, (*scores, "", "enter  next     R  again     V  save     M  menu"))
         elif key == pygame.K_v:
             save(env)
         env.close()
@@ -255,14 +286,16 @@ def play(arguments: Arguments, window: Window) -> None:
             env_id = None
 
 
-def after_episode(window: Window, env: ReplayRecorder, lines: tuple[str, ...]) -> int | None:
-    """Shows the score until the player chooses how to go on; the key, None once the window is closed."""
-    window.banner = lines
+def after_episode(drawing: Drawing, env: ReplayRecorder, lines: tuple[str, ...]) -> int | None:
+    """Shows the score until the player chooses how to go on; the key, None for new levels or a closed window."""
+    window = drawing.window
+    drawing.lines = lines
     try:
         while True:
-            key = key_press(window)
+            window.wait_for_key(drawing.look)
+            key = window.keys.pop(0) if window.keys else None
             if key == pygame.K_v:
-                window.banner = (*lines, f"saved as {save(env)}")
+                drawing.lines = (*lines, f"saved as {save(env)}")
             elif key is None or key in (*ENTER, pygame.K_r, pygame.K_m):
                 return key
     finally:
@@ -283,19 +316,20 @@ def watch(arguments: Arguments, window: Window) -> None:
     policy: Policy
     config: EnvChoice
     if arguments.watch is not None:
-        policy, config = load_policy(arguments.watch)
+        policy, trained = load_policy(arguments.watch)
+        config = arguments.chosen_in(trained)
     else:
-        env_id = arguments.env or IDS[0]
+        env_id = arguments.env or (CUSTOM if arguments.levels else IDS[0])
         policy = make_scripted(env_id)
-        config = choice(env_id, arguments.difficulty, arguments.levels)
+        config = choice(arguments, env_id, arguments.difficulty or "medium", arguments.levels)
         config = replace(config, observation=policy.observation)
-    env = open_env(arguments, config, window, WATCHING_NOTES)
+    drawing = Drawing(arguments.levels, window)
     shown = 0
     while window.is_open and not (arguments.episodes and shown >= arguments.episodes):
-        window.keys = []
-        drive_episode(env, Program(policy, window), arguments.seed + shown, window)
-        shown += 1
-    env.close()
+        env = open_env(arguments, replace(config, levels=drawing.files.texts or config.levels), drawing, WATCHING_NOTES)
+        drive_episode(env, Program(policy, window), arguments.seed + shown, drawing)
+        env.close()
+        shown += not drawing.is_new
 
 
 def show_replay(arguments: Arguments, window: Window) -> None:
@@ -317,12 +351,15 @@ def show_replay(arguments: Arguments, window: Window) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = tyro.cli(Arguments, args=given, description=with_level_options(__doc__ or "", given))
     is_human = parsed.watch is None and parsed.replay is None and not parsed.demo
     usual = HUMAN_TICKS_PER_SECOND if is_human else WATCHING_TICKS_PER_SECOND
     try:
         if parsed.env is not None and parsed.env not in IDS:
             raise ValueError(f"env must be one of {list(IDS)}, got {parsed.env!r}")
+        if parsed.level_options and is_human and parsed.env is None:
+            raise ValueError(f"level_options need an env, whose they are, got {parsed.level_options}")
         window = Window("drivesim", ticks_per_second=parsed.ticks_per_second or usual, xray=parsed.xray)
         try:
             if parsed.replay is not None:

@@ -2,6 +2,7 @@
 
     python scripts/record.py runs/first --formats mp4 html --xray
     python scripts/record.py runs/first --seed 7 --episodes 3 --formats gif --size 320 --no-panel
+    python scripts/record.py runs/first --difficulty hard --level-options num_vehicles 20
     python scripts/record.py replays/Highway-v1-7-0.json --out films --size 1080
     python scripts/record.py replays/Highway-v1-7-0.json --watch runs/first --formats html
 
@@ -21,6 +22,7 @@ import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.environments import LevelChoice, with_level_options
 from agents.training import load_policy
 from agents.videos import record
 from agents.watching import think_along, watch
@@ -31,8 +33,8 @@ Format = Literal["mp4", "gif", "html"]
 
 
 @dataclass(frozen=True)
-class Arguments:
-    """Arguments of the command line."""
+class Arguments(LevelChoice):
+    """Arguments of the command line; without a choice of levels, a run's driver drives those of the run."""
 
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Run folders and replay files."""
@@ -64,10 +66,11 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, 
     """The episodes of a source: a name for the files, who drove, and what happened."""
     wants_xray = arguments.xray or "html" in arguments.formats
     if source.is_dir():
-        policy, config = load_policy(source)
+        policy, trained = load_policy(source)
+        config = arguments.chosen_in(trained)
         for seed in range(arguments.seed, arguments.seed + arguments.episodes):
             replay, shown = watch(policy, config, seed=seed, split=arguments.split, xray=wants_xray)
-            yield f"episode-{seed}", f"{config.agent}, seed {config.seed}", replay, shown
+            yield f"episode-{seed}", f"{trained.agent}, seed {trained.seed}", replay, shown
     elif arguments.watch is not None:
         policy, config = load_policy(arguments.watch)
         replay = Replay.load(source)
@@ -84,7 +87,8 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = tyro.cli(Arguments, args=given, description=with_level_options(__doc__ or "", given))
     try:
         if not parsed.sources:
             raise ValueError("sources must name at least one run folder or replay file")

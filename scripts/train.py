@@ -1,7 +1,8 @@
 """Trains a driver and compares it with simpler ones on levels it has never seen.
 
     python scripts/train.py --env drivesim/Obstacles-v1 --seed 0 --max-seconds 60 --out runs/first
-    python scripts/train.py --agent ppo --env drivesim/LaneKeep-v1 --out runs/second
+    python scripts/train.py --agent ppo --env drivesim/Highway-v1 --level-options num_vehicles 20 --out runs/second
+    python scripts/train.py --agent ppo --levels gallery/chicane roads/*.txt --out runs/third
     python scripts/train.py --out runs/first --resume
 
 Every field of the run's and the algorithm's configuration is a flag; ``--help`` lists them with
@@ -20,7 +21,14 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.environments import EnvChoice, make_envs, registered_ids, require_registered
+from agents.environments import (
+    CUSTOM,
+    EnvChoice,
+    make_envs,
+    registered_ids,
+    require_registered,
+    with_level_options,
+)
 from agents.evaluation import Policy, evaluate
 from agents.plots import plot_learning_curve
 from agents.presets import preset_for
@@ -28,7 +36,7 @@ from agents.random_agent import make_random
 from agents.results import FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.run_folder import default_folder
-from agents.scripted import make_never_steering, make_scripted
+from agents.scripted import BASELINES
 from agents.training import load_policy, resume, train
 from agents.videos import record_episode
 
@@ -54,7 +62,8 @@ class Arguments(Generic[_AgentConfig]):
 def parse(arguments: list[str]) -> Arguments[AgentConfig]:
     """Reads the command line over the preset of its environment and algorithm, or over the run to be resumed."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--env", default=TrainConfig.env)
+    finder.add_argument("--env")
+    finder.add_argument("--levels", nargs="*")
     finder.add_argument("--agent", default=TrainConfig.agent)
     finder.add_argument("--out", type=Path)
     finder.add_argument("--resume", action="store_true")
@@ -64,17 +73,18 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
     if found.resume and (found.out / "config.json").exists():
         train_config, agent_config = read_configs(found.out)
     else:
-        require_registered(found.env)
+        env_id = found.env or (CUSTOM if found.levels else TrainConfig.env)
+        require_registered(env_id)
         if found.agent not in AGENT_CONFIGS:
             raise ValueError(f"agent must be one of {list(AGENT_CONFIGS)}, got {found.agent!r}")
-        preset = preset_for(found.env, cast(AgentName, found.agent))
+        preset = preset_for(env_id, cast(AgentName, found.agent))
         train_config, agent_config = preset.train, preset.agent
     kind: Any = Arguments  # with the flags of one algorithm
     parsed: Arguments[AgentConfig] = tyro.cli(
         kind[type(agent_config)],
         args=arguments,
         default=Arguments(train=train_config, agent_config=agent_config),
-        description=__doc__,
+        description=with_level_options(__doc__ or "", arguments, train_config.env),
     )
     return parsed
 
@@ -109,7 +119,7 @@ def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
         ("random", make_random(num_actions, 0), config),
     ]
     if config.env in registered_ids():
-        for name, make in (("never steers", make_never_steering), ("rule-based", make_scripted)):
+        for name, make in BASELINES.items():
             driver = make(config.env)
             drivers.append((name, driver, replace(config, observation=driver.observation)))
     return [

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from drivesim.core.map import WAY
+from drivesim.core.map import SIGNALS, WAY
 from drivesim.core.world import ABSENT, CRASHED, DRIVING, NOBODY
 from drivesim.render import palette
 from drivesim.render.ground import COL_STEPS, ROW_STEPS, level_of, stop_lines
@@ -19,7 +19,7 @@ from drivesim.render.state import Record, State, place_of
 
 Array = np.ndarray[Any, Any]
 
-TRUCK_SPEED = 1  # cells per tick: drivers that never go faster drive a truck
+TRUCK_SPEED = 1  # cells per tick: drivers that never go faster drive a truck, those at 0 have parked their car
 HEAD_ACROSS, HEAD_BACK = 1.25, 0.5  # cells from a stop line's cell to its signal head, on the verge
 TELLS = 10  # cells before a corner from which on traffic tells that it will turn there
 LEAN = 0.12  # quarter turns by which a car that changes lane leans that way, at most
@@ -108,7 +108,10 @@ class Scene:
 
     def _signals(self) -> Iterator[Piece]:
         """The heads of the signals: what they show while a tick goes on is what the drivers saw before it."""
+        controls = self.state.map["junctions"]["control"]
         for row, col, heading, number in stop_lines(self.level):
+            if controls[number] != SIGNALS:
+                continue
             axis = "colour_1" if heading & 1 else "colour_0"
             across, back = (heading + 1) & 3, (heading + 2) & 3
             at_row = row + HEAD_ACROSS * ROW_STEPS[across] + HEAD_BACK * ROW_STEPS[back]
@@ -155,6 +158,8 @@ class Scene:
                 continue
             body = palette.EGO if k < num_egos else palette.TRAFFIC[k % len(palette.TRAFFIC)]
             kind = EGO if k < num_egos else TRUCK if top_speed <= TRUCK_SPEED else CAR
+            if k >= num_egos and top_speed == 0:
+                kind, body = CAR, palette.PARKED
             wreck = Look(WRECK, body)
             brakes = abs(speed) < abs(speed - acceleration)
             piece = self._piece(Look(kind, body, brakes, shift or turn or later), k)

@@ -28,6 +28,7 @@ LONGEST_FRAME = 0.05  # seconds that one picture may stand for: after a hitch th
 TICKS_PER_SECOND = 5.0
 SLOWEST, FASTEST = 1 / 8, 16  # times the usual speed
 SMALLEST = (320, 240)  # pixels
+BANNER_LINE, BANNER_MARGIN = 30, 18  # pixels: a line's height, and the room above and below all of them
 KEYS = (
     "space  pause",
     "N  one tick",
@@ -145,13 +146,22 @@ class Window:
 
         self._run(draw, any(scene.moves for scene in scenes))
 
-    def wait_for_key(self) -> None:
-        """Wait until a key is pressed that means nothing to the window, or the window is closed."""
-        while self.is_open and not self.keys:
+    def wait_for_key(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Wait until a key is pressed that means nothing to the window, or the window is closed.
+
+        Args:
+            until: asked before every picture; it ends the wait as well.
+        """
+        while self.is_open and not self.keys and not until():
             self._handle_events()
             if self.is_open:
                 self._present(1.0)
                 self._clock.tick(FRAMES_PER_SECOND)
+
+    @property
+    def banner_room(self) -> int:
+        """How many lines of a banner the window has room for."""
+        return (self._screen.get_height() - 2 * BANNER_MARGIN) // BANNER_LINE
 
     def close(self) -> None:
         """Close the window; may be called again."""
@@ -215,10 +225,11 @@ class Window:
             return
         lines = [font(22).render(line, True, panel.FOREGROUND) for line in self.banner]
         width = max(line.get_width() for line in lines) + 48
-        box = pygame.Surface((width, 30 * len(lines) + 36), pygame.SRCALPHA)
+        height = BANNER_LINE * len(lines) + 2 * BANNER_MARGIN
+        box = pygame.Surface((width, height), pygame.SRCALPHA)
         box.fill((*panel.BACKGROUND, 225))
         for n, line in enumerate(lines):
-            box.blit(line, ((width - line.get_width()) // 2, 20 + 30 * n))
+            box.blit(line, ((width - line.get_width()) // 2, BANNER_MARGIN + 2 + BANNER_LINE * n))
         room_width, room_height = self._room()
         self._screen.blit(box, ((room_width - width) // 2, (room_height - box.get_height()) // 2))
 

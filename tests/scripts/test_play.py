@@ -1,10 +1,12 @@
 """Playing and watching in the window, driven by injected key events; SDL's dummy driver is the display."""
 
+import os
 from itertools import chain, repeat
 
 import pygame
 import pytest
 
+from drivesim.levels.library import GALLERY, canonical_texts
 from drivesim.registry import IDS
 from drivesim.render.window import Window
 from drivesim.replay import Replay, moments
@@ -13,6 +15,10 @@ from scripts import play
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
 QUICK = ["--ticks-per-second", "100000"]
 UP, DOWN, ENTER = pygame.K_UP, pygame.K_DOWN, pygame.K_RETURN
+CUSTOM = "drivesim/Custom-v1"
+ROAD = "max_steps = 40\n\n>E > > > > > > > > >G\n. . . . . . . . . .\n"
+LONG = ROAD.replace(">E", ">E > > > >").replace("\n. ", "\n. . . . . ")
+FAULTY = LONG.replace(">G", ">Q")
 
 
 @pytest.fixture
@@ -113,6 +119,96 @@ def test_menu_chooses_scenario_and_difficulty(keys, tmp_path):
     assert any("[ hard ]" in line for line in said[3])
 
 
+def test_menu_ends_with_the_gallery_and_scrolls_to_it(keys, tmp_path):
+    names = sorted(GALLERY)
+    said = keys(UP, UP, ENTER, *repeat(UP, 60), ENTER)
+    arguments = ["--wait", "--episodes", "1", "--save", str(tmp_path / "saved"), *QUICK]
+    assert run(arguments) == 0
+    replay = the_replay(tmp_path / "saved")
+    assert replay.env_id == CUSTOM
+    assert replay.options == {"levels": list(canonical_texts(names[-2]))}
+    first, last = said[0], said[1]
+    assert first[0] == f"> {IDS[0]}"
+    assert "..." in first
+    assert names[-1] not in first
+    assert last[0] == "..."
+    assert f"> {names[-1]}" in last
+    assert len(first) == len(last) == (720 - 36) // 30
+
+
+def test_the_menu_shows_what_is_around_the_chosen_name():
+    names = [f"n{n}" for n in range(9)]
+    for room in range(3, 12):
+        for n, chosen in enumerate(names):
+            shown = play.around(names, chosen, room)
+            assert len(shown) == min(room, 9)
+            assert shown.count(f"> {chosen}") == 1
+            assert ("n0" in shown or "> n0" in shown) == (shown[0] != "...")
+            assert ("n8" in shown or "> n8" in shown) == (shown[-1] != "...")
+            at = shown.index(f"> {chosen}")
+            assert shown[1:-1] == [("> " if k == at else "") + names[n + k - at] for k in range(1, len(shown) - 1)]
+
+
+class Draws:
+    """Writes a file anew at certain ticks of a drive."""
+
+    def __init__(self, monkeypatch, path, contents):
+        self.path = path
+        self.contents = contents
+        self.ticks = []
+        self.banners = []
+        write(path, contents.pop(0)[1])
+        show = Window.show
+
+        def spy(window, moment):
+            self.ticks.append((int(moment.state.world["tick"]), int(moment.state.map["cols"])))
+            self.banners.append(window.banner)
+            show(window, moment)
+            if self.contents and self.contents[0][0] == len(self.ticks):
+                write(path, self.contents.pop(0)[1])
+
+        monkeypatch.setattr(Window, "show", spy)
+
+
+def write(path, text):
+    before = path.stat().st_mtime_ns if path.exists() else 0
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, ns=(before + 10**9, before + 10**9))
+
+
+@pytest.mark.parametrize("who", [["--demo"], []])
+def test_a_level_that_is_saved_while_it_is_driven_begins_anew(who, keys, tmp_path, monkeypatch):
+    keys(*repeat(None, 300))
+    path = tmp_path / "road.txt"
+    drawn = Draws(monkeypatch, path, [(0, ROAD), (3, LONG), (5, LONG.replace(" >G", "  >G"))])
+    run(["--levels", str(path), "--episodes", "1", *who, *QUICK])
+    ticks, cols = zip(*drawn.ticks, strict=True)
+    assert ticks[:3] == (0, 1, 2)
+    assert list(ticks[3:]) == list(range(len(ticks) - 3)), "another content is another level, other blanks are not"
+    assert cols == (10,) * 3 + (14,) * (len(cols) - 3)
+
+
+def test_a_faulty_file_is_told_with_its_place_and_the_old_level_goes_on(keys, tmp_path, monkeypatch):
+    keys(*repeat(None, 300))
+    path = tmp_path / "road.txt"
+    drawn = Draws(monkeypatch, path, [(0, LONG), (3, FAULTY), (5, LONG)])
+    assert run(["--levels", str(path), "--episodes", "1", "--demo", *QUICK]) == 0
+    ticks = [tick for tick, _ in drawn.ticks]
+    assert ticks == list(range(len(ticks)))
+    fault = " ".join(drawn.banners[4])
+    assert f"road.txt, line 3, column {FAULTY.splitlines()[2].index('>Q') + 1}: " in fault
+    assert "`>Q` is no word of a level" in fault
+    assert [bool(banner) for banner in drawn.banners[:6]] == [False] * 3 + [True] * 2 + [False]
+
+
+def test_a_world_that_waits_for_a_key_sees_a_new_level_all_the_same(keys, tmp_path, monkeypatch):
+    keys(UP, None)
+    path = tmp_path / "road.txt"
+    drawn = Draws(monkeypatch, path, [(0, ROAD), (2, LONG)])
+    run(["--levels", str(path), "--wait", *QUICK])
+    assert drawn.ticks == [(0, 10), (1, 10), (0, 14)]
+
+
 def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path):
     crash = [UP] * 12
     steps = chain(crash, [pygame.K_r], crash, [ENTER], crash, [pygame.K_v, pygame.K_m, pygame.K_ESCAPE])
@@ -158,6 +254,12 @@ def test_replay_is_shown_to_its_end(keys, tmp_path, monkeypatch):
         (["--demo", "--env", "CartPole-v1"], "CartPole-v1"),
         (["--env", "CartPole-v1"], "CartPole-v1"),
         (["--ticks-per-second", "-1"], "ticks_per_second"),
+        (["--levels", "nowhere.txt"], "nowhere.txt"),
+        (["--env", "drivesim/Highway-v1", "--levels", "gallery/chicane"], "levels must be left out"),
+        (["--env", "drivesim/Highway-v1", "--level-options", "num_vehicles", "9999"], "num_vehicles must be in [0"),
+        (["--demo", "--env", "drivesim/Highway-v1", "--level-options", "vehicles", "9"], "num_vehicles 0 to"),
+        (["--level-options", "num_vehicles", "9"], "level_options need an env"),
+        (["--env", "drivesim/Highway-v1", "--difficulty", "brutal"], "difficulty must be one of ['easy'"),
     ],
 )
 def test_what_cannot_be_shown_is_said_in_a_line(arguments, message, keys, capsys):
