@@ -40,7 +40,10 @@ CLAIM_SUFFIXES = (".json", ".jsonl")
 """Of a file with one replay, and of one with a replay per line."""
 _USUAL_DRIVES = 100
 _MAX_ENVS = 4096  # whose levels are drawn together
-_NOT_COMPARED = ("scenario", "observation", "level", "levels", "dawdle", "is_dawdle_chosen", "reward_weights")
+_VIEW = ("observation", "window", "all_planes")
+"""Options by which a driver chooses what it looks at, which is its own business."""
+_NOT_AS_THEY_ARE = ("scenario", "level", "levels", "dawdle", "is_dawdle_chosen", "reward_weights")
+"""Options that are compared in other words."""
 
 
 @dataclass(frozen=True)
@@ -311,7 +314,7 @@ def _told(places: list[str], reason: str) -> str:
 
 def _settings(config: EnvConfig) -> dict[str, Any]:
     """All options that decide how an episode goes and what it pays, by name; what the driver sees is not among them."""
-    names = [option.name for option in fields(config) if option.name not in _NOT_COMPARED]
+    names = [option.name for option in fields(config) if option.name not in (*_VIEW, *_NOT_AS_THEY_ARE)]
     settings = {name: getattr(config, name) for name in names}
     settings["dawdle"] = config.dawdle if config.is_dawdle_chosen else None
     settings["levels"] = config.levels

@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +27,7 @@ import tyro
 from agents.checkpoint import CheckpointError
 from agents.competition import Competition, Rules, Score, printable, write_claim
 from agents.entrants import is_claim, load_entrant, named
+from agents.environments import LevelChoice, with_level_options
 from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_films, write_leaderboard
 from agents.results import FINAL_SEED
 from agents.run_config import read_configs
@@ -36,17 +37,13 @@ EXPECTED = (ValueError, OSError, ImportError, CheckpointError)  # their messages
 
 
 @dataclass(frozen=True)
-class Arguments:
+class Arguments(LevelChoice):
     """Arguments of the command line."""
 
     drivers: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Who drives, each as SOURCE or NAME=SOURCE."""
     env: str | None = None
     """Id of the environment; None takes that of the first run among the drivers."""
-    difficulty: Literal["easy", "medium", "hard"] | None = None
-    """Of the levels; None takes the environment's default."""
-    levels: tuple[str, ...] = ()
-    """Levels of your own for drivesim/Custom-v1, files or patterns of files."""
     split: Literal["train", "test"] = "test"
     """Stream of levels."""
     num_levels: int | None = None
@@ -81,12 +78,11 @@ class Arguments:
         """What is driven."""
         return Rules(
             env=env_of(self.drivers) if self.env is None else self.env,
-            difficulty=self.difficulty,
-            levels=self.levels,
             split=self.split,
             num_levels=self.num_levels,
             num_drives=self.num_drives,
             seed=self.seed,
+            **{choice.name: getattr(self, choice.name) for choice in fields(LevelChoice)},
         )
 
 
@@ -148,8 +144,9 @@ def compete(arguments: Arguments) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        is_clean = compete(tyro.cli(Arguments, args=arguments, description=__doc__))
+        is_clean = compete(tyro.cli(Arguments, args=given, description=with_level_options(__doc__ or "", given)))
     except (ValueError, TypeError, OSError, gym.error.Error) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

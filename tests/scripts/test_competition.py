@@ -115,6 +115,19 @@ def test_the_drives_of_a_driver_are_a_claim_that_is_worth_as_much(score: Score, 
     assert score.success.all()
 
 
+def test_level_options_are_driven_and_asked_of_claims(tmp_path: Path) -> None:
+    def competition(**level: int) -> Competition:
+        return Competition(Rules(LANE_KEEP, level_options=level, num_drives=2, seed=SEED))
+
+    narrow = competition(wander=1)
+    score = narrow.drive("rules", make_scripted(LANE_KEEP), "grid", num_replays=2)
+    write_claim(tmp_path / "claim.jsonl", score.replays)
+    assert score.replays[0].options["wander"] == 1
+    assert "wander 1" in narrow.about
+    assert narrow.claim("somebody", tmp_path / "claim.jsonl").num_drives == 2
+    assert "wander 1 instead of 2" in competition(wander=2).claim("somebody", tmp_path / "claim.jsonl").refused[0]
+
+
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 OPTIONS = {"split": "test", "num_levels": 12}
@@ -197,10 +210,11 @@ def test_a_replay_that_was_changed_is_refused(change: Any, score: Score, claimed
     assert other.num_drives == 5
 
 
+@pytest.mark.parametrize("view", [{"observation": "features"}, {"window": (4, 2, 2)}, {"all_planes": True}])
 def test_a_driver_may_look_at_what_it_likes(
-    competition: Competition, score: Score, claimed: Callable[..., Score]
+    view: dict[str, Any], competition: Competition, score: Score, claimed: Callable[..., Score]
 ) -> None:
-    seen = {**score.replays[SECOND].options, "observation": "features"}
+    seen = {**score.replays[SECOND].options, **view}
     replay = Replay.of(LANE_KEEP, seen, competition.seeds[SECOND], score.replays[SECOND].actions)
     assert replay.digest != score.replays[SECOND].digest
     other = claimed(replay)

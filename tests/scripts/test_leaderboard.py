@@ -155,6 +155,7 @@ def test_a_run_of_another_environment_is_refused(script, run_dir, capsys) -> Non
         (["random", "--env", "drivesim/Nowhere-v1"], "env must be one of"),
         (["random", "--num-drives", "0"], "num_drives must be None or at least 1"),
         (["random", "--num-levels", "3"], "num_drives must be at most 3"),
+        (["random", "--level-options", "cows", "3"], "level_options of drivesim/LaneKeep-v1 must be among"),
         (["random", "--seed", "-1"], "seed must be at least 0"),
     ],
 )
