@@ -67,10 +67,15 @@ class Arguments:
     """Of the first episode in every picture."""
 
 
+def run_of(entry: Entry, runs: Path, agent: str) -> Path:
+    """The folder of a scenario's run of the first training seed."""
+    return runs / f"{entry.id.rpartition('/')[2]}__{agent}__0"
+
+
 def driver_of(entry: Entry, arguments: Arguments) -> tuple[Policy, EnvChoice]:
     """Who drives a scenario: its trained driver if there is one, else the rule-based one."""
     if arguments.runs is not None:
-        run = arguments.runs / f"{entry.id.rpartition('/')[2]}__{arguments.agent}__0"
+        run = run_of(entry, arguments.runs, arguments.agent)
         if run.is_dir():
             return load_policy(run)
     driver = make_scripted(entry.id)
@@ -132,6 +137,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
+        if parsed.runs is not None:
+            runs = [run_of(entry, parsed.runs, parsed.agent) for entry in ENTRIES]
+            if not any(run.is_dir() for run in runs):
+                raise FileNotFoundError(f"{parsed.runs} holds none of the runs {', '.join(run.name for run in runs)}")
         parsed.out.mkdir(parents=True, exist_ok=True)
         pictures: dict[str, Iterator[np.ndarray]] = {"drivers": islice(sheets(parsed), parsed.num_frames)}
         for entry in ENTRIES:
