@@ -26,6 +26,11 @@ def summary_of(episodes: Array, ended: Array) -> Infos:
     return summary
 
 
+def levels_of(worlds: Array, begun: Array) -> Infos:
+    """The level seeds of the episodes that have `begun` (N,) in worlds (N,), and 0 of the others."""
+    return {"level_seed": np.where(begun, worlds["level_seed"], 0), "_level_seed": begun}
+
+
 def merged(infos: Sequence[Infos], sizes: Sequence[int]) -> Infos:
     """The infos of batches of these sizes as those of one batch, which has them one after the other.
 

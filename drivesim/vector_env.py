@@ -28,7 +28,7 @@ from drivesim.config import EnvConfig, RewardWeights
 from drivesim.core.world import ENDED
 from drivesim.engine import Array, Engine
 from drivesim.env import MAX_LEVEL_SEED
-from drivesim.infos import summary_of
+from drivesim.infos import levels_of, summary_of
 from drivesim.registry import entry_of
 from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
@@ -184,7 +184,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._is_started = True
         if self._renderer.is_human:
             self._renderer.show_worlds()
-        return obs, self._engine.level_infos(mask) if tells_levels else {}
+        return obs, levels_of(self._engine.worlds, mask) if tells_levels else {}
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
