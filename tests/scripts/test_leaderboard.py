@@ -227,10 +227,11 @@ def test_names_and_reasons_of_others_are_text_wherever_they_are_shown(tmp_path) 
 
 
 def test_the_page_has_the_films_of_the_first_drives_of_everybody_and_nothing_from_elsewhere(
-    script, folder, capsys
+    script, folder, run_dir, capsys
 ) -> None:
     assert script.main([*LEVELS, "rule-based", "--save", "claims"]) == 0
-    arguments = ["me=mine.py:drive", "you=claims/rule-based.jsonl", "--out", "out", "--num-films", "2"]
+    drivers = ["me=mine.py:drive", "you=claims/rule-based.jsonl", f"net={run_dir}"]
+    arguments = [*drivers, "--out", "out", "--num-films", "2"]
     status, board = board_of(script, capsys, *arguments)
     assert status == 0
     out = folder / "out"
@@ -239,8 +240,10 @@ def test_the_page_has_the_films_of_the_first_drives_of_everybody_and_nothing_fro
     page = (out / "index.html").read_text()
     films = re.findall(r'<a [^>]*href="([^"]+)" target="film">', page)
     assert sorted(films) == sorted(path.relative_to(out).as_posix() for path in (out / "films").iterdir())
-    assert sorted(films) == ["films/1-me-3.html", "films/1-me-4.html", "films/2-you-3.html", "films/2-you-4.html"]
+    assert sorted(films) == [f"films/{stem}-{seed}.html" for stem in ("1-me", "2-you", "3-net") for seed in (3, 4)]
     assert '<iframe name="film" title="Film" src="films/' in page
     assert "http" not in page
-    assert len(re.findall('<[ai] class="(?:good|bad)"', page)) == 10
-    assert '"driver","you"' in (out / "films" / "2-you-3.html").read_text()
+    assert len(re.findall('<[ai] class="(?:good|bad)"', page)) == 15
+    shown = {name: (out / "films" / f"{name}-3.html").read_text() for name in ("2-you", "3-net")}
+    assert '"driver","you"' in shown["2-you"]
+    assert ['"decision":{' in shown[name] for name in shown] == [False, True], "what a network makes of a state"
