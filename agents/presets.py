@@ -87,6 +87,23 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Custom-v1": {
         "ppo": Preset(_run(2_000_000), _PPO),
     },
+    **{
+        f"drivesim/{name}-v1": {
+            "dqn": Preset(_run(steps), _DQN),
+            "pqn": Preset(_run(steps), _PQN),
+            "ppo": Preset(_run(steps), _PPO),
+        }
+        for name, steps in (
+            ("Merge", 5_000_000),
+            ("Exit", 5_000_000),
+            ("Overtake", 5_000_000),
+            ("FourWayStop", 4_000_000),
+            ("Roundabout", 5_000_000),
+            ("Crosswalk", 4_000_000),
+            ("Parking", 6_000_000),
+            ("City", 8_000_000),
+        )
+    },
 }
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from agents import scripted
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
 from agents.environments import EnvChoice, make_envs, registered_ids
 from agents.evaluation import Policy, evaluate
@@ -27,7 +28,6 @@ from agents.presets import preset_for
 from agents.random_agent import make_random
 from agents.results import BASELINES, FINAL_SEED, THRESHOLDS, seconds_to, summarise
 from agents.run_config import RESUMABLE, AgentConfig, AgentName, TrainConfig, read_configs
-from agents.scripted import make_never_steering, make_scripted
 from agents.training import load_policy, resume, train
 from agents.validation import check_at_least, require
 
@@ -189,7 +189,7 @@ def make_baselines(race: RaceConfig, env_id: str) -> None:
         num_actions = int(getattr(envs.single_action_space, "n", 0))
     drivers: dict[str, tuple[Policy, EnvChoice]] = {"random": (make_random(num_actions, 0), config)}
     if env_id in registered_ids():
-        for name, make in (("never steers", make_never_steering), ("rule-based", make_scripted)):
+        for name, make in scripted.BASELINES.items():
             driver = make(env_id)
             drivers[name] = driver, replace(config, observation=driver.observation)
     race.folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ Importing the package registers the environments and loads nothing heavy: neithe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from drivesim._version import __version__
@@ -17,10 +18,11 @@ from drivesim.registry import ENTRIES, add_entry
 
 if TYPE_CHECKING:
     from drivesim.integrations.pettingzoo import DriveParallelEnv
+    from drivesim.mixed_vec import MixedVectorEnv
     from drivesim.multi_agent import MultiAgentVectorEnv
     from drivesim.scenarios.scenario import Scenario
 
-__all__ = ["Action", "__version__", "parallel_env", "parallel_vec_env", "register_scenario"]
+__all__ = ["Action", "__version__", "make_mixed_vec", "parallel_env", "parallel_vec_env", "register_scenario"]
 
 for _entry in ENTRIES:
     add_entry(_entry)
@@ -66,6 +68,13 @@ def register_scenario(
     )
     add_entry(entry, scenario)
     return entry.id
+
+
+def make_mixed_vec(counts: Mapping[str, Any], **options: Any) -> MixedVectorEnv:
+    """Envs of several ids in one batch, with one observation and one action space; see `drivesim.mixed_vec`."""
+    from drivesim.mixed_vec import MixedVectorEnv
+
+    return MixedVectorEnv(counts, **options)
 
 
 def parallel_env(env_id: str, num_agents: int = 2, **options: Any) -> DriveParallelEnv:

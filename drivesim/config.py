@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from drivesim.checks import chosen, real, whole
+from drivesim.checks import boolean, chosen, real, whole
 from drivesim.core.event_table import HEADS
 from drivesim.core.options import OPTIONS
 from drivesim.core.prices import FACTORS, PRICES, TERMS
 from drivesim.core.styles import DAWDLES
-from drivesim.core.world import KRAUSS, NASCH, UNAWARE
+from drivesim.core.world import HAS_IDLE, KRAUSS, MASKED_IDLE, NASCH, NO_IDLE, UNAWARE
 from drivesim.levels.library import Library, canonical_texts, library_of
 from drivesim.observations import ENCODERS
-from drivesim.observations.encoder import Encoder
+from drivesim.observations.encoder import MAX_ENTITIES, MIN_ENTITIES, Encoder, Window
 from drivesim.observations.grid import places_of_planes
 from drivesim.registry import entry_of, scenario_of
-from drivesim.scenarios.scenario import ACTIONS_WITHOUT_IDLE, LevelConfig, Scenario
+from drivesim.scenarios.scenario import ACTIONS, ACTIONS_WITHOUT_IDLE, LevelConfig, Scenario
 
 REWARDS = {name: number for number, name in enumerate(HEADS)}
 DRIVER_MODELS = {"krauss": KRAUSS, "nasch": NASCH, "unaware": UNAWARE}
@@ -28,6 +28,7 @@ DIFFICULTIES = ("easy", "medium", "hard")
 SPLITS = ("train", "test")
 LARGEST = sys.float_info.max
 MAX_LEVELS = 2**31 - 1
+MAX_REACH = 64  # cells that a window may show to each side
 CERTAIN = 65536  # a probability of 1, where kernels read it
 T = TypeVar("T")
 
@@ -82,7 +83,16 @@ class EnvConfig:
     scenario: str
     """Name in the registry."""
     observation: str | None = None
-    """`"grid"`, `"features"` or `"full_grid"`; None = the scenario's own."""
+    """A name in `observations.ENCODERS`; None = the scenario's own."""
+    window: tuple[int, int, int] | None = None
+    """How far `"grid"` and `"rgb"` show the road (ahead, behind, beside), cells; None = the scenario's own window."""
+    all_planes: bool = False
+    """Whether `"grid"` has every plane, also those of which the scenario has nothing to tell."""
+    num_entities: int | None = None
+    """Rows of `"entities"`; None = as many as the scenario has inhabitants at the most, 32 at the most."""
+    all_actions: bool = False
+    """Whether the actions are numbered 0 … 4 where the scenario has no IDLE too: there it holds the speed and is
+    masked."""
     difficulty: str = "medium"
     """`"easy"`, `"medium"` or `"hard"`: the preset of the level options."""
     split: str = "train"
@@ -112,6 +122,7 @@ class EnvConfig:
         if self.observation is None:
             object.__setattr__(self, "observation", scenario.observation)
         chosen("observation", self.observation, ENCODERS)
+        self._check_view()
         chosen("difficulty", self.difficulty, DIFFICULTIES)
         chosen("split", self.split, SPLITS)
         chosen("reward", self.reward, REWARDS)
@@ -133,7 +144,9 @@ class EnvConfig:
             own_model = self.head.get("traffic", scenario.driver_model)
             own = next(name for name, model in DRIVER_MODELS.items() if model == own_model)
             object.__setattr__(self, "traffic", own)
-        chosen("traffic", self.traffic, DRIVER_MODELS)
+        chosen(
+            "traffic", self.traffic, [name for name in DRIVER_MODELS if DRIVER_MODELS[name] in scenario.driver_models]
+        )
         is_chosen = self.dawdle is not None or self.head.get("is_dawdle_chosen") == 1
         object.__setattr__(self, "is_dawdle_chosen", is_chosen)
         if self.dawdle is None:
@@ -150,6 +163,27 @@ class EnvConfig:
                 refused = f"unexpected keyword argument {name!r}: {self.scenario} has no option {name!r}"
                 raise TypeError(f"{refused}; there are {allowed}")
         scenario.check_fit(self.level_config, entry_of(self.scenario).max_episode_steps)
+
+    def _check_view(self) -> None:
+        """Check what is said of the observation's size and of the actions."""
+        if self.window is not None:
+            if not isinstance(self.window, (list, tuple)) or len(self.window) != 3:
+                raise TypeError(f"window must be None or (ahead, behind, beside) in cells, got {self.window!r}")
+            sides = zip(("ahead", "behind", "beside"), self.window, strict=True)
+            cells = tuple(whole(f"window's {side}", reach, 0, MAX_REACH) for side, reach in sides)
+            object.__setattr__(self, "window", cells)
+        if self.num_entities is not None:
+            rows = whole("num_entities", self.num_entities, MIN_ENTITIES, MAX_ENTITIES)
+            object.__setattr__(self, "num_entities", rows)
+        boolean("all_planes", self.all_planes)
+        boolean("all_actions", self.all_actions)
+        for name, default in (("window", None), ("all_planes", False), ("num_entities", None)):
+            value, able = getattr(self, name), [kind for kind in ENCODERS if name in ENCODERS[kind].options]
+            if value != default and self.observation not in able:
+                raise ValueError(
+                    f"{name} must be {default}, got {value!r}: only the observations {able} take it, "
+                    f"not {self.observation!r}"
+                )
 
     def _take_levels(self) -> None:
         """Read given levels, if the scenario takes any, and refuse what is said of generated ones."""
@@ -193,13 +227,19 @@ class EnvConfig:
     @property
     def actions(self) -> tuple[str, ...]:
         """Names of the actions in their order."""
+        return ACTIONS if self.all_actions else self._own_actions
+
+    @property
+    def _own_actions(self) -> tuple[str, ...]:
+        """The same without `all_actions`."""
         own = self.scenario_class.actions
         return ACTIONS_WITHOUT_IDLE if self.head.get("has_idle") == 0 else own
 
     def to_head(self) -> dict[str, int]:
         """What the head of a level's text says of the environment, so that it is driven there as here."""
         record = self.to_options(0)[0]
-        head = {name: int(record[name]) for name in ("has_idle", "top_speed", "dawdle")}
+        head = {"has_idle": int("IDLE" in self.actions)}
+        head |= {name: int(record[name]) for name in ("top_speed", "dawdle")}
         head |= {"traffic": int(record["driver_model"]), "max_steps": entry_of(self.scenario).max_episode_steps}
         if self.is_dawdle_chosen:
             head["is_dawdle_chosen"] = 1
@@ -242,6 +282,26 @@ class EnvConfig:
         library = self.library
         return self.scenario_class.shape(self.level_config) if library is None else library.shape
 
+    @property
+    def shown(self) -> Window:
+        """What an observation shows."""
+        window = self.scenario_class.window
+        ahead, behind, beside = self.window or (window.ahead, window.behind, window.beside)
+        rows = self.num_entities or self.scenario_class.num_entities()
+        return Window(ahead, behind, beside, () if self.all_planes else window.planes, rows)
+
+    def check_window(self, maps: np.ndarray[Any, Any]) -> None:
+        """Refuse a window that would show a cell of a ring twice, on given levels or else on these maps.
+
+        Raises:
+            ValueError: naming the window and the ring.
+        """
+        maps = maps if self.library is None else self.library.maps
+        rings = np.concatenate([maps["ring_rows"], maps["ring_cols"]])
+        rings = rings[rings > 0]
+        if self.window is not None and rings.size > 0 and 2 * max(self.window) >= rings.min():
+            raise ValueError(f"window must reach less than half round a ring of {rings.min()} cells, got {self.window}")
+
     def dtypes(self, num_egos: int) -> tuple[np.dtype[np.void], np.dtype[np.void]]:
         """The records of a map and of a world with so many egos.
 
@@ -264,7 +324,7 @@ class EnvConfig:
         options = np.zeros(1, OPTIONS)
         record = options[0]
         record["num_egos"] = num_egos
-        record["has_idle"] = "IDLE" in self.actions
+        record["has_idle"] = HAS_IDLE if "IDLE" in self._own_actions else MASKED_IDLE if self.all_actions else NO_IDLE
         record["speed_limit"] = scenario.speed_limit
         record["top_speed"] = self.head.get("top_speed", scenario.top_speed)
         record["driver_model"] = DRIVER_MODELS[str(self.traffic)]
@@ -277,11 +337,11 @@ class EnvConfig:
         record["certified_within"] = self.level_max_steps or entry_of(self.scenario).max_episode_steps
         record["max_steps"] = max_steps
         record["reward"] = REWARDS[self.reward]
-        record["ahead"] = scenario.window.ahead
-        record["behind"] = scenario.window.behind
+        window = self.shown
+        record["ahead"], record["behind"], record["beside"] = window.ahead, window.behind, window.beside
+        record["num_entities"] = window.entities
         record["rows"], record["cols"] = self.map_shape
-        record["beside"] = scenario.window.beside
-        places = places_of_planes(scenario.window)
+        places = places_of_planes(window)
         record["planes"][: len(places)] = places
         weights = asdict(self.reward_weights)
         paid = [price.name for price in PRICES if self.reward in price.heads]

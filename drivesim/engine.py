@@ -14,6 +14,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Box
 
 from drivesim.config import EnvConfig
 from drivesim.core import batch, episode
@@ -21,6 +22,8 @@ from drivesim.core.memory import BlockType, Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
 from drivesim.observations import ENCODERS
+from drivesim.observations.encoder import Window
+from drivesim.pools import Pool, pool_of, require_room
 from drivesim.registry import entry_of, scenario_of
 from drivesim.states import StateError, check_state, check_states, occupants_of
 
@@ -39,29 +42,20 @@ class Bindings:
 
 
 @cache
-def bindings_of(scenario: str, observation: str) -> Bindings:
-    """Compile, or load, a scenario's generator and an observation's encoder."""
+def bindings_of(scenario: str, observation: str, window: Window | None = None) -> Bindings:
+    """Compile, or load, a scenario's generator and an observation's encoder, for the scenario's or another window."""
     road, encoder = scenario_of(scenario), ENCODERS[observation]
     encoder_arguments = (*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
     return Bindings(
         lay=batch.LAY.address_of(road.lay) if road.generates_levels() else 0,
         populate=batch.POPULATE.address_of(road.populate) if road.generates_levels() else 0,
-        encode=batch.ENCODE.address_of(encoder.encode_for(road.window), *encoder_arguments),
+        encode=batch.ENCODE.address_of(encoder.encode_for(window or road.window), *encoder_arguments),
     )
 
 
 def key_of(seed: int | None) -> Array:
     """The Philox key (2,) uint32 of a seed of any size; None takes fresh entropy."""
     return np.random.SeedSequence(seed).generate_state(2, np.uint32)
-
-
-def measure_distances(maps: Array, destination: int, goals: Array) -> None:
-    """Measure a map's (1,) distances to a destination anew, from the cells of its goals."""
-    scratch = np.zeros((1, 4 * maps["ground"].shape[1]), np.int32)
-    scratch[0, : len(goals)] = goals
-    frame = Frame(batch.FRAME)
-    frame.set(maps=maps, scratch=scratch)
-    batch.measure_map(frame.argument, destination, len(goals))
 
 
 class Engine:
@@ -91,16 +85,19 @@ class Engine:
         self.num_rows = num_worlds * num_egos
         self.actions = config.actions
         self.num_actions = len(self.actions)
-        self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(scenario.window, *self.map_shape)
+        self.window = config.shown
+        self.obs_shape, self.obs_dtype = config.encoder.shape_and_dtype(self.window, *self.map_shape)
         self._obs_size = int(np.prod(self.obs_shape))
         self.options = config.to_options(max_steps, num_egos)
         self.maps_by = scenario.maps_by
-        self.has_own_maps = self.maps_by != batch.BY_OPTIONS
+        self.has_own_maps = self.maps_by in (batch.BY_LEVEL, batch.BY_LIBRARY)
         map_dtype, world_dtype = config.dtypes(num_egos)
         self.worlds = np.zeros(num_worlds, world_dtype)
         self.worlds["episode"] = -1
         self.worlds["scenario"] = entry_of(config.scenario).number
-        self.maps = np.zeros(num_worlds if self.has_own_maps else 1, map_dtype)
+        self._pool_of_maps: Pool | None = None
+        if self.maps_by != batch.BY_POOL:
+            self.maps = np.zeros(num_worlds if self.has_own_maps else 1, map_dtype)
         self.details = np.zeros(self.num_rows, episode.DETAIL)
         num_threads = max(1, min(num_threads, num_worlds // MIN_WORLDS_PER_THREAD))
         bounds = np.linspace(0, num_worlds, num_threads + 1).astype(int).tolist()
@@ -109,34 +106,46 @@ class Engine:
         self._pool: ThreadPoolExecutor | None = None
         self._pool_pid = 0
         self._bind()
-        if not self.has_own_maps:
+        if self.maps_by == batch.BY_OPTIONS:
             self._lay_shared_map()
+        config.check_window(self.maps)
 
     def _lay_shared_map(self) -> None:
         """Lay the one map of all worlds."""
         self._frame.set(maps=self.maps)
         if not batch.lay_map(self._frame.argument):
             raise gym.error.Error(f"no road can be laid with {self.config.level_config}")
+        require_room(self.config.scenario, self.maps)
         self._frame.set(maps=np.broadcast_to(self.maps, self.num_worlds))
+
+    @property
+    def observation_space(self) -> Box:
+        """A new space of what an ego observes."""
+        return self.config.encoder.space(self.window, *self.map_shape)
+
+    @property
+    def _bindings(self) -> Bindings:
+        assert self.config.observation is not None
+        return bindings_of(self.config.scenario, self.config.observation, self.window)
 
     def _bind(self) -> None:
         """Tell the loops where everything is."""
-        assert self.config.observation is not None
-        bindings = bindings_of(self.config.scenario, self.config.observation)
-        self.episodes = self.details["episode"].view(
-            episode.EPISODE
-        )  # views: making them in every step would take longer than the step
+        bindings = self._bindings
+        # Views: making them in every step would take longer than the step.
+        self.episodes = self.details["episode"].view(episode.EPISODE)
         self.costs = self.details["cost"]
         self.terms = self.details["terms"]
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
         self._scratch = np.zeros((len(self._ranges), 4 * num_cells), np.int32)
+        self._take_pool()
         self._frame = Frame(batch.FRAME)
         self._frame.set(
             worlds=self.worlds,
-            maps=self.maps if self.has_own_maps else np.broadcast_to(self.maps, self.num_worlds),
+            maps=np.broadcast_to(self.maps, self.num_worlds) if self.maps_by == batch.BY_OPTIONS else self.maps,
             maps_by=self.maps_by,
+            num_maps=self._pool_of_maps.num_maps if self._pool_of_maps is not None else 1,
             options=self.options,
             lay=bindings.lay,
             populate=bindings.populate,
@@ -150,6 +159,19 @@ class Engine:
         if library is not None:
             self._frame.set(library_maps=library.maps, library_worlds=library.worlds, library_size=len(library.texts))
 
+    def _take_pool(self) -> None:
+        """Take the maps that are shared with other environments, if there are such: all that levels here have."""
+        if self.maps_by == batch.BY_POOL:
+            self._pool_of_maps = pool_of(self.config.scenario, self.config.level_config, self.options)
+            self.maps = self._pool_of_maps.maps
+            self._pool_of_maps.lay_drawn(self.config.split, self.config.num_levels)
+            self._lay_levels(self.worlds["level_seed"])
+
+    def _lay_levels(self, level_seeds: Array) -> None:
+        """See to it that there are the maps of levels that are given, of either split; below 0 is none."""
+        if self._pool_of_maps is not None:
+            self._pool_of_maps.lay(self._pool_of_maps.numbers(level_seeds[level_seeds >= 0]))
+
     @property
     def is_started(self) -> bool:
         """Whether every world has an episode, running or ended."""
@@ -162,7 +184,13 @@ class Engine:
 
     def map_of(self, world: int) -> Any:
         """The record of a world's map."""
-        return self.maps[world if self.has_own_maps else 0]
+        return self.maps[self.map_number(world)]
+
+    def map_number(self, world: int) -> int:
+        """Which of the maps is a world's."""
+        if self._pool_of_maps is not None:
+            return int(self._pool_of_maps.numbers(self.worlds["level_seed"][world]))
+        return world if self.has_own_maps else 0
 
     def empty_obs(self) -> Array:
         """An uninitialised batch of observations (N * E, *obs_shape)."""
@@ -200,8 +228,13 @@ class Engine:
             level_seeds: (N,) int64; below 0 = draw one.
             obs_out: (N * E, *obs_shape), overwritten.
         """
+        self._lay_levels(level_seeds)
         self._frame.set(mask=mask, level_seeds=level_seeds, obs_out=self._flat(obs_out))
         self._refuse(self._on_all_worlds(batch.reset_worlds))
+
+    def level_infos(self, mask: Array) -> dict[str, Any]:
+        """What `infos` say of the levels of the worlds in `mask` (N,): their seeds, 0 in other worlds."""
+        return {"level_seed": np.where(mask, self.worlds["level_seed"], 0), "_level_seed": mask}
 
     def step(
         self,
@@ -254,13 +287,12 @@ class Engine:
     def observe_others(self, maps: Array, worlds: Array) -> Array:
         """What the egos of other worlds (M,) of this configuration see on their maps (M,), (M * E, *obs_shape)."""
         obs = np.empty((len(worlds) * self.num_egos, *self.obs_shape), self.obs_dtype)
-        assert self.config.observation is not None
         frame = Frame(batch.FRAME)
         frame.set(
             worlds=worlds,
             maps=maps,
             options=self.options,
-            encode=bindings_of(self.config.scenario, self.config.observation).encode,
+            encode=self._bindings.encode,
             obs_out=obs.reshape(len(obs), self._obs_size),
             scratch=self._scratch,
         )
@@ -292,10 +324,17 @@ class Engine:
         """A level of these options at tick 0: its map and its world, (1,) each; the env's key is of no matter to it."""
         other = Engine(self.config, 1, batch.DISABLED, num_egos=self.num_egos)
         other.reset(np.ones(1, np.bool_), np.array([level_seed], np.int64), other.empty_obs())
-        return other.maps, other.worlds
+        number = other.map_number(0)
+        return other.maps[number : number + 1], other.worlds
+
+    def _model_numbers(self, level_seeds: Array) -> Array:
+        """For each level the number of one to compare it with: given ones and those of a pool differ in their maps."""
+        if self._pool_of_maps is not None:
+            return self._pool_of_maps.level_seeds(self._pool_of_maps.numbers(level_seeds))
+        return level_seeds % (1 if self.config.library is None else len(self.config.library.texts))
 
     def _model(self, number: int) -> tuple[Array, Array]:
-        """Map and world (1,) of a level with these options, to compare others with; of given ones of that number."""
+        """Map and world (1,) of a level with these options, to compare others with."""
         if number not in self._models:
             self._models[number] = self._level(number)
         return self._models[number]
@@ -329,9 +368,8 @@ class Engine:
         """
         state, mask = check_state(state, mask, self.num_worlds, self.state_dtype)
         chosen = state[mask]
-        library = self.config.library
-        num_sizes = 1 if library is None else len(library.texts)
-        numbers = chosen["world"]["level_seed"] % num_sizes
+        self._lay_levels(chosen["world"]["level_seed"])
+        numbers = self._model_numbers(chosen["world"]["level_seed"])
         for number in np.unique(numbers).tolist():
             rows = np.flatnonzero(numbers == number)
             maps, worlds = self._model(number)
@@ -368,6 +406,8 @@ class Engine:
         state["_pool"] = None
         for name in ("_frame", "_scratch", "_no_final_obs", "episodes", "costs", "terms", "masks"):
             del state[name]
+        if self._pool_of_maps is not None:
+            del state["_pool_of_maps"], state["maps"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, checked_seed, whole
+from drivesim.checks import RENDER_MODES, boolean, checked_options, checked_render_mode, checked_seed, whole
 from drivesim.config import EnvConfig, RewardWeights
 from drivesim.core.batch import DISABLED
 from drivesim.core.episode import EPISODE
@@ -33,7 +33,13 @@ class DriveEnv(gym.Env[Array, int]):
         render_mode: None, `"human"` (a window that shows every reset and step), `"rgb_array"` (uint8 (H, W, 3)) or
             `"ansi"` (str).
         render_size: pixels along the longer side of a picture, at most.
-        observation: `"grid"`, `"features"` or `"full_grid"`; None = the scenario's own.
+        observation: `"grid"`, `"features"`, `"full_grid"`, `"entities"` or `"rgb"`; None = the scenario's own.
+        window: how far `"grid"` and `"rgb"` show the road, cells (ahead, behind, beside) of 0 … 64 each; None = the
+            scenario's own window. On a ring less than half of it to each side.
+        all_planes: whether `"grid"` has every plane, also those of which the scenario has nothing to tell.
+        num_entities: rows of `"entities"`, 2 … 32; None = one for everybody who may be there, at most 32.
+        all_actions: whether actions are numbered 0 … 4, as in `drivesim.Action`, where the scenario has no IDLE too:
+            there it holds the speed, and is masked.
         difficulty: `"easy"`, `"medium"` or `"hard"`.
         split: `"train"` or `"test"`: disjoint streams of levels.
         num_levels: only the first so many levels of the split, None = unlimited.
@@ -63,6 +69,10 @@ class DriveEnv(gym.Env[Array, int]):
         render_mode: str | None = None,
         render_size: int = DEFAULT_SIZE,
         observation: str | None = None,
+        window: tuple[int, int, int] | None = None,
+        all_planes: bool = False,
+        num_entities: int | None = None,
+        all_actions: bool = False,
         difficulty: str = "medium",
         split: str = "train",
         num_levels: int | None = None,
@@ -77,6 +87,10 @@ class DriveEnv(gym.Env[Array, int]):
         self.config = EnvConfig(
             scenario=scenario,
             observation=observation,
+            window=window,
+            all_planes=all_planes,
+            num_entities=num_entities,
+            all_actions=all_actions,
             difficulty=difficulty,
             split=split,
             num_levels=num_levels,
@@ -90,8 +104,7 @@ class DriveEnv(gym.Env[Array, int]):
         self._engine = Engine(self.config, num_worlds=1, autoreset=DISABLED, max_steps=self.config.level_max_steps)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry_of(scenario).id)
         self._is_human = self._renderer.is_human
-        box = self.config.encoder.space(self.config.scenario_class.window, *self._engine.map_shape)
-        self.observation_space: spaces.Box = box
+        self.observation_space: spaces.Box = self._engine.observation_space
         self.action_space: spaces.Discrete = spaces.Discrete(self._engine.num_actions)  # type: ignore[assignment]
         self._num_actions = self._engine.num_actions
         self._obs = self._engine.empty_obs()
@@ -125,7 +138,8 @@ class DriveEnv(gym.Env[Array, int]):
 
         Args:
             seed: an integer of at least 0, of any size.
-            options: `{"level_seed": n}` plays level n, 0 … 2**63 - 1, of either split.
+            options: `{"level_seed": n}` plays level n, 0 … 2**63 - 1, of either split. `level_seeds` (bool), as in the
+                vector environment, changes nothing: `info` always has `level_seed`.
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
@@ -133,9 +147,11 @@ class DriveEnv(gym.Env[Array, int]):
         """
         self._check_open()
         seed = checked_seed(seed)
+        options = checked_options(options, ("level_seed", "level_seeds"))
+        boolean("level_seeds", options.get("level_seeds", False))
         level_seed = -1
-        for value in checked_options(options, ("level_seed",)).values():
-            level_seed = whole("level_seed", value, 0, MAX_LEVEL_SEED)
+        if "level_seed" in options:
+            level_seed = whole("level_seed", options["level_seed"], 0, MAX_LEVEL_SEED)
         super().reset(seed=seed)
         mask = np.ones(1, np.bool_)
         self._engine.key_worlds(mask, [seed])

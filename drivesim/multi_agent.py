@@ -32,7 +32,7 @@ from drivesim.config import EnvConfig
 from drivesim.core import batch
 from drivesim.core.world import GOING
 from drivesim.engine import Array, Engine
-from drivesim.env import INFO_KEYS
+from drivesim.infos import summary_of
 from drivesim.registry import Entry, entries, scenario_of
 from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
@@ -106,9 +106,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         max_steps = self.config.max_steps(max_steps)
         self._engine = Engine(self.config, self.num_worlds, batch.SAME_STEP, max_steps, threads, self.num_agents)
         self._renderer = Renderer(self._engine, self.render_mode, render_size, entry.id)
-        self.single_observation_space = self.config.encoder.space(
-            self.config.scenario_class.window, *self._engine.map_shape
-        )
+        self.single_observation_space = self._engine.observation_space
         self.single_action_space = gym.spaces.Discrete(self._engine.num_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -175,11 +173,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         if self.config.reward == "cost":
             infos["cost"] = np.where(is_real, self._engine.costs, 0.0)
         if ended.any():
-            summary: dict[str, Any] = {}
-            for key in INFO_KEYS:
-                column = self._engine.episodes[key]
-                summary[key] = np.where(ended, column, np.zeros_like(column))
-                summary[f"_{key}"] = ended
+            summary = summary_of(self._engine.episodes, ended)
             infos |= {"final_obs": final_obs, "_final_obs": ended, "final_info": summary, "_final_info": ended}
         if self._renderer.is_human:
             self._renderer.show_worlds()

@@ -13,9 +13,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from drivesim.core import batch
 from drivesim.core.map import CROSSWALK, LANE, OBSTACLE, PORTAL, STOP_LINE
+from drivesim.core.memory import Frame
 from drivesim.core.world import ABSENT, DRIVING, NOBODY, NOT_STARTED
-from drivesim.engine import measure_distances
 from drivesim.env import DriveEnv
 from drivesim.registry import ids
 from drivesim.render.state import Record, State, distances_of, is_goal, is_ring, place_of
@@ -149,3 +150,12 @@ def roads_under_obstacles(map: Record) -> dict[int, int]:
                     if ground[at] & ALONG[heading]:
                         found.setdefault(cell, at)
     return found
+
+
+def measure_distances(maps: Array, destination: int, goals: Array) -> None:
+    """Measure a map's (1,) distances to a destination anew, from the cells of its goals."""
+    scratch = np.zeros((1, 4 * maps["ground"].shape[1]), np.int32)
+    scratch[0, : len(goals)] = goals
+    frame = Frame(batch.FRAME)
+    frame.set(maps=maps, scratch=scratch)
+    batch.measure_map(frame.argument, destination, len(goals))

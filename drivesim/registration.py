@@ -9,10 +9,10 @@ from typing import Any
 import numba
 
 from drivesim.checks import MAX_STEPS, real, whole
-from drivesim.config import DIFFICULTIES, DRIVER_MODELS, LARGEST
-from drivesim.core.batch import BY_LEVEL, BY_LIBRARY, BY_OPTIONS
+from drivesim.config import DIFFICULTIES, LARGEST
+from drivesim.core.batch import BY_LEVEL, BY_LIBRARY, BY_OPTIONS, BY_POOL
 from drivesim.core.options import MAX_LEVEL_OPTIONS
-from drivesim.core.world import TOP_SPEED
+from drivesim.core.world import MAX_EGOS, TOP_SPEED
 from drivesim.engine import bindings_of
 from drivesim.env import DriveEnv
 from drivesim.levels.library import canonical_texts
@@ -102,12 +102,12 @@ def check_scenario(scenario: type[Scenario], max_episode_steps: int) -> None:
         raise TypeError(f"{name}.window must be a Window, got {scenario.window!r}")
     whole(f"{name}.speed_limit", scenario.speed_limit, 1, TOP_SPEED)
     whole(f"{name}.top_speed", scenario.top_speed, 1, TOP_SPEED)
-    whole(f"{name}.max_egos", scenario.max_egos, 1, LARGEST_OPTION)
+    whole(f"{name}.max_egos", scenario.max_egos, 1, MAX_EGOS)
     real(f"{name}.dawdle", scenario.dawdle, 0.0, 1.0, "in [0, 1]")
     for attribute, allowed in (
         ("actions", (ACTIONS, ACTIONS_WITHOUT_IDLE)),
-        ("maps_by", (BY_OPTIONS, BY_LEVEL, BY_LIBRARY)),
-        ("driver_model", tuple(DRIVER_MODELS.values())),
+        ("maps_by", (BY_OPTIONS, BY_LEVEL, BY_LIBRARY, BY_POOL)),
+        ("driver_model", tuple(scenario.driver_models)),
         ("observation", tuple(ENCODERS)),
     ):
         value = getattr(scenario, attribute)

@@ -54,9 +54,11 @@ ENTRIES = (
     Entry("Merge", 1, "drivesim.scenarios.merge", 60, 1.7, "get from a ramp that ends into dense traffic"),
     Entry("Exit", 1, "drivesim.scenarios.exit", 60, 1.7, "cross dense lanes to an exit that comes up"),
     Entry("Overtake", 1, "drivesim.scenarios.overtake", 60, 1.7, "get past slow cars between oncoming ones"),
-    Entry("FourWayStop", 1, "drivesim.scenarios.four_way_stop", 120, 1.7, "stop, wait for your turn, go"),
-    Entry("Roundabout", 1, "drivesim.scenarios.roundabout", 120, 1.7, "give way, circulate, leave by the given exit"),
-    Entry("Crosswalk", 1, "drivesim.scenarios.crosswalk", 80, 1.7, "drive along a street on which people cross"),
+    Entry("FourWayStop", 1, "drivesim.scenarios.four_way_stop", 120, 1.92, "stop, wait for your turn, go"),
+    Entry("Roundabout", 1, "drivesim.scenarios.roundabout", 120, 1.87, "give way, circulate, leave by the given exit"),
+    Entry("Crosswalk", 1, "drivesim.scenarios.crosswalk", 80, 1.8, "drive along a street on which people cross"),
+    Entry("Parking", 1, "drivesim.scenarios.parking", 80, 1.7, "stand in a given bay, in a given heading"),
+    Entry("City", 1, "drivesim.scenarios.city", 240, 1.92, "find the way through a town with all that there is"),
     Entry("Custom", 1, "drivesim.scenarios.custom", 1000, 1.8, "drive levels of your own, given as texts"),
 )
 """The suite; `entries()` has those of `drivesim.register_scenario` too."""

@@ -27,7 +27,8 @@ from drivesim.checks import (
 from drivesim.config import EnvConfig, RewardWeights
 from drivesim.core.world import ENDED
 from drivesim.engine import Array, Engine
-from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
+from drivesim.env import MAX_LEVEL_SEED
+from drivesim.infos import summary_of
 from drivesim.registry import entry_of
 from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
@@ -52,8 +53,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             fresh in either case.
         render_mode: None, `"human"` (a window with a grid of the envs), `"rgb_array"` or `"ansi"`.
         render_size: pixels along the longer side of a picture, at most.
-        observation, difficulty, split, num_levels, reward, reward_weights, traffic, dawdle, levels, **level: as in
-            `drivesim.env.DriveEnv`.
+        observation, window, …, levels, **level: all others are as in `drivesim.env.DriveEnv`.
 
     Env i of `reset(seed=s)` is, step by step and over any number of episodes, the single environment seeded s + i.
     Rewards are float64, ends bool. `infos` is empty unless an episode has ended in this step: then it holds the keys
@@ -76,6 +76,10 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         render_mode: str | None = None,
         render_size: int = DEFAULT_SIZE,
         observation: str | None = None,
+        window: tuple[int, int, int] | None = None,
+        all_planes: bool = False,
+        num_entities: int | None = None,
+        all_actions: bool = False,
         difficulty: str = "medium",
         split: str = "train",
         num_levels: int | None = None,
@@ -95,6 +99,10 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self.config = EnvConfig(
             scenario=scenario,
             observation=observation,
+            window=window,
+            all_planes=all_planes,
+            num_entities=num_entities,
+            all_actions=all_actions,
             difficulty=difficulty,
             split=split,
             num_levels=num_levels,
@@ -113,10 +121,9 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             "render_fps": RENDER_FPS,
             "autoreset_mode": self.autoreset_mode,
         }
-        box = self.config.encoder.space(self.config.scenario_class.window, *self._engine.map_shape)
-        self.single_observation_space = box
+        self.single_observation_space = self._engine.observation_space
         self.single_action_space = gym.spaces.Discrete(self._engine.num_actions)
-        self.observation_space = batch_space(box, self.num_envs)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._is_same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
         self._is_disabled = self.autoreset_mode is AutoresetMode.DISABLED
@@ -153,7 +160,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         Args:
             seed: an integer (env i gets seed + i) or one entry per env; a seeded env begins its episode 0, one
                 with None its next. Integers of any size.
-            options: `reset_mask` (bool (N,)) and `level_seed` (one or N integers). The dict is left as it was.
+            options: `reset_mask` (bool (N,)), `level_seed` (one or N integers) and `level_seeds` (bool: whether infos
+                have `level_seed`, int64 (N,), of the episodes that begin). The dict is left as it was.
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
@@ -162,7 +170,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         """
         self._check_open()
         seeds = checked_seeds(seed, self.num_envs)
-        mask, level_seeds = checked_reset_options(options, self.num_envs, MAX_LEVEL_SEED)
+        mask, level_seeds, tells_levels = checked_reset_options(options, self.num_envs, MAX_LEVEL_SEED)
         if not self._is_started and not mask.all():
             raise gym.error.ResetNeeded("reset all envs before resetting some of them with reset_mask")
         first = integer(seed)
@@ -176,7 +184,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._is_started = True
         if self._renderer.is_human:
             self._renderer.show_worlds()
-        return obs, {}
+        return obs, self._engine.level_infos(mask) if tells_levels else {}
 
     # --- steps -------------------------------------------------------------------------------------------------------
 
@@ -226,17 +234,10 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         if self._has_cost:
             infos["cost"] = self._engine.costs.copy()
             infos["_cost"] = np.ones(self.num_envs, np.bool_)
-        rows = np.flatnonzero(self._ended)
-        if rows.size == 0:
+        if not self._ended.any():
             return infos
         ended = self._ended.copy()
-        episodes = self._engine.episodes[rows]
-        summary: dict[str, Any] = {}
-        for key in INFO_KEYS:
-            column = np.zeros(self.num_envs, episodes.dtype[key])
-            column[rows] = episodes[key]
-            summary[key] = column
-            summary[f"_{key}"] = ended
+        summary = summary_of(self._engine.episodes, ended)
         if not self._is_same_step:
             infos.update(summary)
             return infos
@@ -246,7 +247,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             summary["_cost"] = ended
         if self._copies:
             final_obs = np.zeros_like(self._final_obs)
-            final_obs[rows] = self._final_obs[rows]
+            final_obs[ended] = self._final_obs[ended]
         else:
             final_obs = self._final_obs
             final_obs[self._has_final_obs & ~ended] = 0

@@ -23,6 +23,7 @@ from typing import Any
 
 import gymnasium as gym
 import tyro
+from difficulty import markdown
 from readme_tables import table
 
 from agents.results import BASELINES, read_summary, summarise
@@ -30,7 +31,7 @@ from drivesim.config import DIFFICULTIES
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.core.prices import PRICES
 from drivesim.levels.library import GALLERY
-from drivesim.observations import ENCODERS, full_grid, grid
+from drivesim.observations import ENCODERS, entities, full_grid, grid, rgb
 from drivesim.observations.features import FEATURES
 from drivesim.registry import ENTRIES, Entry, scenario_of
 
@@ -312,6 +313,9 @@ def pages(docs: Path) -> dict[Path, str | None]:
         "planes": docstring_table(grid),
         "codes": docstring_table(full_grid),
         "features": feature_names(),
+        "entities": docstring_table(entities),
+        "rgb": docstring_table(rgb),
+        "difficulty": markdown(read_summary(docs / "difficulty.json")["records"]),
     }
     for path in sorted(docs.glob("*.md")):
         fresh[path] = filled_in(path.read_text(encoding="utf-8"), tables)

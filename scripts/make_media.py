@@ -3,7 +3,7 @@
     python scripts/make_media.py --runs runs/results    # trained drivers: those that scripts/results.py left there
     python scripts/make_media.py                        # rule-based drivers
 
-One GIF shows all scenarios side by side, and one each of them. The same drivers and seeds give the same files as long
+One GIF shows many scenarios side by side, and one each of them. The same drivers and seeds give the same files as long
 as rules and drawing stay as they are.
 """
 
@@ -21,7 +21,7 @@ import tyro
 from PIL import Image
 
 from agents.checkpoint import CheckpointError
-from agents.environments import EnvChoice, generates_levels
+from agents.environments import EnvChoice
 from agents.policy import Policy
 from agents.scripted import make_scripted
 from agents.training import load_policy
@@ -31,9 +31,14 @@ from drivesim.registry import ENTRIES, Entry
 from drivesim.render.film import film
 
 GAP = 6  # pixels between two panes
-TALL = ("Autodrive", "LaneKeep", "Obstacles", "Intersection")
-WIDE = "Highway"
-WIDE_SHARE = 0.46  # of the wide pane's height: the road, without most of the verge
+ROWS = (
+    ("City", "Roundabout", "Parking"),
+    ("Merge",),
+    ("Obstacles", "LaneKeep", "Intersection", "FourWayStop", "Autodrive"),
+    ("Highway",),
+)
+"""Scenarios that are shown together; who has a row alone drives along a road from left to right."""
+WIDE_SHARE = 0.46  # of such a road's height: without most of the verge
 FRAMES_PER_TICK = 2
 SIZE = 640  # pixels along the longer side of what is drawn, before it is made smaller
 
@@ -43,15 +48,15 @@ class Arguments:
     """Arguments of the command line."""
 
     runs: Path | None = None
-    """Folder of the race's runs; their drivers drive. Without it the rule-based ones do."""
+    """Folder of the race's runs; their drivers drive. Where there is none, the rule-based one does."""
     agent: str = "ppo"
     """Which algorithm's drivers, of the first training seed."""
     out: Path = Path(__file__).resolve().parents[1] / "docs" / "media"
     """Folder for the files."""
     num_frames: int = 64
-    """Pictures in the one of all scenarios."""
-    height: int = 228
-    """Height of its upper panes, in pixels."""
+    """Pictures in the one of many scenarios."""
+    width: int = 720
+    """Its width, in pixels."""
     size: int = 480
     """Pixels along the longer side of each scenario's own picture, at most."""
     num_colours: int = 40
@@ -62,11 +67,17 @@ class Arguments:
     """Of the first episode in every picture."""
 
 
+def run_of(entry: Entry, runs: Path, agent: str) -> Path:
+    """The folder of a scenario's run of the first training seed."""
+    return runs / f"{entry.id.rpartition('/')[2]}__{agent}__0"
+
+
 def driver_of(entry: Entry, arguments: Arguments) -> tuple[Policy, EnvChoice]:
-    """Who drives a scenario; given levels are driven by the rules, since nobody is trained on them."""
-    if arguments.runs is not None and generates_levels(entry.id):
-        name = entry.id.rpartition("/")[2]
-        return load_policy(arguments.runs / f"{name}__{arguments.agent}__0")
+    """Who drives a scenario: its trained driver if there is one, else the rule-based one."""
+    if arguments.runs is not None:
+        run = run_of(entry, arguments.runs, arguments.agent)
+        if run.is_dir():
+            return load_policy(run)
     driver = make_scripted(entry.id)
     return driver, EnvChoice(env=entry.id, observation=driver.observation)
 
@@ -93,22 +104,32 @@ def cut(frame: np.ndarray, share: float) -> np.ndarray:
     return frame[margin : frame.shape[0] - margin]
 
 
+def row_of(frames: list[np.ndarray], width: int) -> Image.Image:
+    """Pictures side by side, all of one height, so that they fill a width."""
+    inside = width - GAP * (len(frames) - 1)
+    height = round(inside / sum(frame.shape[1] / frame.shape[0] for frame in frames))
+    row = Image.new("RGB", (width, height), "white")
+    left = 0
+    for n, frame in enumerate(frames):
+        right = width if n == len(frames) - 1 else left + round(height * frame.shape[1] / frame.shape[0])
+        row.paste(scaled(frame, right - left, height), (left, 0))
+        left = right + GAP
+    return row
+
+
 def sheets(arguments: Arguments) -> Iterator[np.ndarray]:
-    """All scenarios on one sheet, picture by picture: the tall ones in a row, the wide one below."""
+    """Scenarios on one sheet, picture by picture: those of ROWS."""
     entries = {entry.name: entry for entry in ENTRIES}
-    panes = [drives(*driver_of(entries[name], arguments), arguments.seed, SIZE) for name in (*TALL, WIDE)]
-    for pictures in zip(*panes, strict=True):
-        *tall, wide = pictures
-        widths = [round(frame.shape[1] * arguments.height / frame.shape[0]) for frame in tall]
-        total = sum(widths) + GAP * (len(tall) - 1)
-        wide = cut(wide, WIDE_SHARE)
-        wide_height = round(wide.shape[0] * total / wide.shape[1])
-        sheet = Image.new("RGB", (total, arguments.height + GAP + wide_height), "white")
-        left = 0
-        for frame, width in zip(tall, widths, strict=True):
-            sheet.paste(scaled(frame, width, arguments.height), (left, 0))
-            left += width + GAP
-        sheet.paste(scaled(wide, total, wide_height), (0, arguments.height + GAP))
+    panes = {name: drives(*driver_of(entries[name], arguments), arguments.seed, SIZE) for row in ROWS for name in row}
+    for pictures in zip(*panes.values(), strict=True):
+        frames = dict(zip(panes, pictures, strict=True))
+        shown = [[cut(frames[name], WIDE_SHARE) if len(row) == 1 else frames[name] for name in row] for row in ROWS]
+        rows = [row_of(row, arguments.width) for row in shown]
+        sheet = Image.new("RGB", (arguments.width, sum(row.height for row in rows) + GAP * (len(rows) - 1)), "white")
+        top = 0
+        for row in rows:
+            sheet.paste(row, (0, top))
+            top += row.height + GAP
         yield np.asarray(sheet)
 
 
@@ -116,6 +137,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
+        if parsed.runs is not None:
+            runs = [run_of(entry, parsed.runs, parsed.agent) for entry in ENTRIES]
+            if not any(run.is_dir() for run in runs):
+                raise FileNotFoundError(f"{parsed.runs} holds none of the runs {', '.join(run.name for run in runs)}")
         parsed.out.mkdir(parents=True, exist_ok=True)
         pictures: dict[str, Iterator[np.ndarray]] = {"drivers": islice(sheets(parsed), parsed.num_frames)}
         for entry in ENTRIES:

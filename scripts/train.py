@@ -36,7 +36,7 @@ from agents.random_agent import make_random
 from agents.results import FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.run_folder import default_folder
-from agents.scripted import make_never_steering, make_scripted
+from agents.scripted import BASELINES
 from agents.training import load_policy, resume, train
 from agents.videos import record_episode
 
@@ -119,7 +119,7 @@ def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
         ("random", make_random(num_actions, 0), config),
     ]
     if config.env in registered_ids():
-        for name, make in (("never steers", make_never_steering), ("rule-based", make_scripted)):
+        for name, make in BASELINES.items():
             driver = make(config.env)
             drivers.append((name, driver, replace(config, observation=driver.observation)))
     return [

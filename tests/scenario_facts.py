@@ -20,9 +20,11 @@ class Facts:
     success: tuple[float, float, float]
     """Of who drives at random, never steers, drives by rules: rates on 1,000 held-out levels, medium, seeds 0 … 999."""
     harder: tuple[str, ...]
-    """Of what there is more where the difficulty is greater: "vehicles", "obstacles", "bends"."""
+    """Of what there is more where the difficulty is greater: "vehicles", "obstacles", "bends", "people"."""
     slow_speed: int = 1
     """Cells per tick at which the careful driver still arrives in time."""
+    steers: bool = True
+    """Whether it takes steering, so that who never steers mostly fails."""
 
 
 EMPTY_LEVEL = """max_steps = 120
@@ -63,6 +65,37 @@ FACTS = {
         near=3,
         success=(0.000, 0.155, 1.000),
         harder=("vehicles",),
+    ),
+    "FourWayStop": Facts(
+        empty={"num_vehicles": 0},
+        near=3,
+        success=(0.000, 0.001, 1.000),
+        harder=("vehicles",),
+    ),
+    "Roundabout": Facts(
+        empty={"num_vehicles": 0},
+        near=3,
+        success=(0.000, 0.000, 1.000),
+        harder=("vehicles",),
+    ),
+    "Crosswalk": Facts(
+        empty={"num_vehicles": 0, "people": 0},
+        near=3,
+        success=(0.000, 0.584, 1.000),
+        harder=("vehicles", "people"),
+        steers=False,
+    ),
+    "Parking": Facts(
+        empty={"num_vehicles": 0, "occupied": 0},
+        near=3,
+        success=(0.000, 0.000, 0.996),
+        harder=("vehicles",),
+    ),
+    "City": Facts(
+        empty={"num_vehicles": 0, "num_people": 0},
+        near=3,
+        success=(0.000, 0.005, 0.999),
+        harder=("vehicles", "people"),
     ),
     "Custom": Facts(
         empty={"levels": EMPTY_LEVEL},

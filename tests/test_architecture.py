@@ -19,7 +19,14 @@ ALLOWED = {
     "drivesim/cache.py": set(),
     "drivesim/core": {"numpy", "numba", "llvmlite", "drivesim.cache", "drivesim.core"},
     "drivesim/levels": {"numpy", "drivesim.core", "drivesim.levels"},
-    "drivesim/observations": {"numpy", "gymnasium", "drivesim.core", "drivesim.observations"},
+    "drivesim/observations": {
+        "numpy",
+        "gymnasium",
+        "drivesim.core",
+        "drivesim.observations",
+        "drivesim.render",
+        "drivesim.render.palette",
+    },
     "drivesim/scenarios": {"numpy", "drivesim.core", "drivesim.observations.encoder", "drivesim.scenarios"},
     "drivesim/render": {
         "numpy",

@@ -64,7 +64,7 @@ def fail():
     raise AssertionError("not everything was warmed")
 
 kernel_cache.before_compiling(fail)
-for observation in ("grid", "features", "full_grid"):
+for observation in ("grid", "features", "full_grid", "entities", "rgb"):
     env = gym.make(ENV_ID, observation=observation)
     env.reset(seed=2**70)
     env.step(np.int32(1))
@@ -92,7 +92,7 @@ def test_what_was_warmed_is_loaded_by_every_kind_of_environment() -> None:
     lines = done.stderr.splitlines()
     assert "kept in" in lines[0]
     assert [line.split(", ")[1] for line in lines[1:-1]]  # one for each observation
-    assert len(lines) == 2 + 3
+    assert len(lines) == 2 + 5
     drives = DRIVES.replace("ENV_ID", repr(env_id))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", drives], capture_output=True, text=True, env=environment

@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 
 from agents.scripted.field import FieldDriver
 from agents.scripted.highway import HighwayDriver
-from agents.scripted.intersection import IntersectionDriver
+from agents.scripted.ignoring import IgnoringDriver
+from agents.scripted.lanes import LanesDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
+from agents.scripted.parking import ParkingDriver
 from agents.scripted.road import RoadDriver
-from drivesim.observations.grid import shown_planes
+from agents.scripted.route import RouteDriver
+from drivesim.observations.encoder import Window
 from drivesim.registry import entry_of, scenario_of
 
-__all__ = ["SCENARIOS", "ScriptedDriver", "make_never_steering", "make_scripted"]
+__all__ = ["SCENARIOS", "ScriptedDriver", "make_ignoring", "make_never_steering", "make_scripted"]
 
 
 class ScriptedDriver(Protocol):
@@ -39,15 +42,23 @@ class ScriptedDriver(Protocol):
         """Returns the actions (B,) for a batch of observations (B, *obs_shape)."""
 
 
-_DRIVERS: dict[str, Callable[[tuple[str, ...], int], ScriptedDriver]] = {
+_DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
     "Autodrive": FieldDriver,
     "LaneKeep": partial(RoadDriver, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0),
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
     "Highway": HighwayDriver,
-    "Intersection": IntersectionDriver,
-    "Custom": IntersectionDriver,
+    "Intersection": RouteDriver,
+    "Merge": LanesDriver,
+    "Exit": partial(LanesDriver, to_the_right=2.0),
+    "Overtake": partial(LanesDriver, oncoming=3),
+    "FourWayStop": RouteDriver,
+    "Roundabout": RouteDriver,
+    "Crosswalk": RouteDriver,
+    "Parking": ParkingDriver,
+    "City": RouteDriver,
+    "Custom": RouteDriver,
 }
-"""What makes a driver from the planes that it is shown and its fastest speed, by scenario."""
+"""What makes a driver from the window that it is shown and its fastest speed, by scenario."""
 SCENARIOS = tuple(_DRIVERS)
 """Names of those that have a rule-based driver."""
 
@@ -65,7 +76,7 @@ def make_scripted(env_id: str, max_speed: int | None = None) -> ScriptedDriver:
         if max_speed < 1:
             raise ValueError(f"max_speed must be at least 1, got {max_speed}")
         top_speed = min(top_speed, max_speed)
-    return _DRIVERS[name](shown_planes(scenario_of(name).window), top_speed)
+    return _DRIVERS[name](scenario_of(name).window, top_speed)
 
 
 def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDriver:
@@ -79,7 +90,24 @@ def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDrive
     if name == "Autodrive":
         return StraightFieldDriver(reckless=reckless)
     scenario = scenario_of(name)
-    return StraightDriver(shown_planes(scenario.window), scenario.speed_limit, reckless=reckless)
+    return StraightDriver(scenario.window, scenario.speed_limit, reckless=reckless)
+
+
+def make_ignoring(env_id: str) -> ScriptedDriver:
+    """Returns a driver that follows the route at the limit as if it were alone.
+
+    Args:
+        env_id: for example "drivesim/Intersection-v1".
+    """
+    return IgnoringDriver(make_scripted(env_id), scenario_of(_scenario_name(env_id)).window)
+
+
+BASELINES: dict[str, Callable[[str], ScriptedDriver]] = {
+    "never steers": make_never_steering,
+    "ignores others": make_ignoring,
+    "rule-based": make_scripted,
+}
+"""What is measured beside learnt drivers and a random one, weakest first: makers by name, of an environment id."""
 
 
 def _scenario_name(env_id: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivesim.observations.encoder import Window
 from drivesim.observations.full_grid import EGO, NUM_SPEEDS, VEHICLE
 
 __all__ = ["FieldDriver"]
@@ -29,8 +30,8 @@ class FieldDriver:
 
     observation = "full_grid"
 
-    def __init__(self, planes: tuple[str, ...] = (), top_speed: int = 2) -> None:
-        """Sets the fastest speed, 1 or 2 cells per tick; it is shown codes, and no planes."""
+    def __init__(self, window: Window | None = None, top_speed: int = 2) -> None:
+        """Sets the fastest speed, 1 or 2 cells per tick; it is shown the whole field, and no window."""
         self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:

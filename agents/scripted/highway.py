@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from agents.scripted.window import View, ahead, behind, follow_speed, leader, own_speed, room_to, speed_action
 from drivesim import Action
+from drivesim.observations.encoder import Window
 
 __all__ = ["HighwayDriver"]
 
@@ -29,15 +30,15 @@ class HighwayDriver:
 
     observation = "grid"
 
-    def __init__(self, planes: tuple[str, ...], top_speed: int = 5) -> None:
-        """Sets the planes that it is shown and the fastest speed, cells per tick."""
-        self.planes = planes
+    def __init__(self, window: Window, top_speed: int = 5) -> None:
+        """Sets the window that it is shown and the fastest speed, cells per tick."""
+        self.window = window
         self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns an action for every env of the batch."""
         own = obs.shape[3] // 2
-        view = View(obs, self.planes)
+        view = View(obs, self.window)
         speed = own_speed(view)
         vehicles = ahead(view, "vehicle")
         gap, leader_speed = leader(vehicles, FREE)  # (B, width), as all of the following

@@ -20,6 +20,7 @@ from agents.scripted.window import (
     room_to,
     speed_action,
 )
+from drivesim.observations.encoder import Window
 from drivesim.observations.full_grid import EGO, NUM_SPEEDS, VEHICLE
 
 __all__ = ["StraightDriver", "StraightFieldDriver"]
@@ -33,16 +34,16 @@ class StraightDriver:
 
     observation = "grid"
 
-    def __init__(self, planes: tuple[str, ...], top_speed: int, *, reckless: bool) -> None:
-        """Sets the planes that it is shown, the fastest speed, cells per tick, and whether to brake for nothing."""
-        self.planes = planes
+    def __init__(self, window: Window, top_speed: int, *, reckless: bool) -> None:
+        """Sets the window that it is shown, the fastest speed, cells per tick, and whether to brake for nothing."""
+        self.window = window
         self.top_speed = top_speed
         self.reckless = reckless
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns FASTER, IDLE or SLOWER for every env of the batch."""
         middle = obs.shape[3] // 2
-        view = View(obs, self.planes)
+        view = View(obs, self.window)
         speed = own_speed(view)
         if self.reckless:
             return speed_action(speed, np.full_like(speed, self.top_speed))

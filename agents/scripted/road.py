@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from agents.scripted.window import AHEAD, View, ahead, own_speed
 from drivesim import Action
+from drivesim.observations.encoder import Window
 
 __all__ = ["RoadDriver"]
 
@@ -29,18 +30,18 @@ class RoadDriver:
     observation = "grid"
 
     def __init__(
-        self, planes: tuple[str, ...], top_speed: int, *, offset_cost: float, side_cost: float, shoulder_cost: float
+        self, window: Window, top_speed: int, *, offset_cost: float, side_cost: float, shoulder_cost: float
     ) -> None:
         """Sets the prices, all in ticks.
 
         Args:
-            planes: those that it is shown.
+            window: the one that it is shown.
             top_speed: fastest speed, cells per tick.
             offset_cost: of a tick, per cell off the lane's centre.
             side_cost: of a step sideways.
             shoulder_cost: of a tick that ends on the shoulder.
         """
-        self.planes = planes
+        self.window = window
         self.top_speed = top_speed
         self.offset_cost = offset_cost
         self.side_cost = side_cost
@@ -48,7 +49,7 @@ class RoadDriver:
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns the first action of every env's best way."""
-        view = View(obs, self.planes)
+        view = View(obs, self.window)
         road = ahead(view, "road")
         is_open = (road > 0) & (ahead(view, "route") > 0)
         cost = 1.0 + self.offset_cost / 36 * ahead(view, "lane_offset") + self.shoulder_cost * (road == 128)

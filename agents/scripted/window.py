@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivesim import Action
+from drivesim.observations.encoder import Window
+from drivesim.observations.grid import shown_planes
 
 __all__ = [
     "AHEAD",
+    "LINE",
     "RED",
     "SAME_HEADING",
+    "STOP",
     "TOWARDS_ME",
     "YELLOW",
     "View",
@@ -33,35 +37,37 @@ __all__ = [
     "vehicle_speed",
 ]
 
-AHEAD = 12  # cells that the window of every scenario with these drivers shows ahead
+AHEAD = 12  # cells that the window of every scenario shows ahead at least
 SAME_HEADING, TOWARDS_ME = 64, 192  # values of the plane `vehicle_heading`
-YELLOW, RED = 192, 255  # values of the plane `signal` on a stop line for me; below them is green
+LINE = 80  # least value of the plane `signal` on a stop line for me
+STOP, YELLOW, RED = 96, 192, 255  # values there, at an all-way stop and at lights that are not green
 
 
 @dataclass(frozen=True)
 class View:
-    """A batch of observations with the names of their planes."""
+    """A batch of observations with the window that they show."""
 
     obs: NDArray[Any]
     """(B, planes, height, width)."""
-    planes: tuple[str, ...]
-    """Those that the scenario shows."""
+    window: Window
+    """The scenario's."""
 
     def plane(self, name: str) -> NDArray[Any]:
         """A plane, (B, height, width); zeros, not to be written, where the scenario has nothing to show in it."""
-        if name in self.planes:
-            return self.obs[:, self.planes.index(name)]
+        planes = shown_planes(self.window)
+        if name in planes:
+            return self.obs[:, planes.index(name)]
         return np.broadcast_to(np.uint8(0), self.obs[:, 0].shape)
 
 
 def ahead(view: View, plane: str) -> NDArray[Any]:
-    """A plane from the ego's row forward: (B, AHEAD + 1, width), first the ego's own row."""
-    return view.plane(plane)[:, AHEAD::-1]
+    """A plane from the ego's row forward: (B, rows ahead + 1, width), first the ego's own row."""
+    return view.plane(plane)[:, view.window.ahead :: -1]
 
 
 def behind(view: View, plane: str) -> NDArray[Any]:
     """A plane from the ego's row backward: (B, rows behind + 1, width), first the ego's own row."""
-    return view.plane(plane)[:, AHEAD:]
+    return view.plane(plane)[:, view.window.ahead :]
 
 
 def at(cells: NDArray[Any], n: NDArray[Any], across: int) -> NDArray[Any]:
@@ -72,8 +78,9 @@ def at(cells: NDArray[Any], n: NDArray[Any], across: int) -> NDArray[Any]:
         n: cells ahead, (B,).
         across: cells to the right.
     """
-    values: NDArray[Any] = cells[np.arange(len(cells)), np.clip(n, 0, AHEAD), cells.shape[2] // 2 + across]
-    return np.where((n >= 0) & (n <= AHEAD), values, 0)
+    last = cells.shape[1] - 1
+    values: NDArray[Any] = cells[np.arange(len(cells)), np.clip(n, 0, last), cells.shape[2] // 2 + across]
+    return np.where((n >= 0) & (n <= last), values, 0)
 
 
 def own_speed(view: View) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from drivesim.core.map import MAP, distance_from, is_ring
 from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, opener
 from drivesim.core.options import OPTIONS
 from drivesim.core.reward import cost, price
-from drivesim.core.rng import draw_level_seed
+from drivesim.core.rng import TEST_SPLIT, draw_level_seed
 from drivesim.core.signals import update_signals
 from drivesim.core.tick import is_over, tick
 from drivesim.core.ways import measure_distances
@@ -31,7 +31,8 @@ from drivesim.core.world import (
 )
 
 NEXT_STEP, SAME_STEP, DISABLED = 0, 1, 2
-BY_OPTIONS, BY_LEVEL, BY_LIBRARY = 0, 1, 2  # one map for all worlds; one for each; one for each, from given levels
+# One map for all worlds; one for each; one for each, from given levels; a pool, from which each level takes one.
+BY_OPTIONS, BY_LEVEL, BY_LIBRARY, BY_POOL = 0, 1, 2, 3
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
 
 # What the loops call by address. Each takes scratch memory, int32, at least four times as long as the map has cells.
@@ -49,8 +50,9 @@ ENCODE = Binding(types.int64, _MAP, _WORLD, types.int64, _OPTIONS, SCRATCH, Bloc
 FRAME = FrameType(
     "batch",
     worlds=BatchType(WORLD),  # (N,), changed in place
-    maps=BatchType(MAP),  # (N,), or one map that is everybody's
-    maps_by=int,  # BY_OPTIONS, BY_LEVEL, BY_LIBRARY
+    maps=BatchType(MAP),  # (N,), or one map that is everybody's; under BY_POOL (2 * num_maps,)
+    maps_by=int,  # BY_OPTIONS, BY_LEVEL, BY_LIBRARY, BY_POOL
+    num_maps=int,  # of a pool, for each split
     library_maps=BatchType(MAP),  # (L,) under BY_LIBRARY: the given levels
     library_worlds=BatchType(WORLD),  # (L,) at tick 0, of no env
     library_size=int,  # L
@@ -93,12 +95,21 @@ def begin_drives(map, world):
 
 
 @kernel
+def map_number(frame, i):
+    """Which of the frame's maps is that of world i; of a pool, level n of a split has number n modulo its size."""
+    if frame.maps_by == BY_POOL:
+        level_seed = frame.worlds[i].level_seed
+        return level_seed % TEST_SPLIT % frame.num_maps + (frame.num_maps if level_seed >= TEST_SPLIT else 0)
+    return i
+
+
+@kernel
 def begin_level(frame, i, scratch):
     """Lay and populate the level of world i, which is blank but for its identity; false if it is not certified.
 
     Of a library, level n is number n modulo its size, and only what makes it the level of this env stays as it is.
     """
-    map = frame.maps[i]
+    map = frame.maps[map_number(frame, i)]
     world = frame.worlds[i]
     options = frame.options[0]
     if frame.maps_by == BY_LIBRARY:
@@ -133,7 +144,6 @@ def start_episode(frame, i, level_seed, scratch):
     `level_seed` below 0 draws one. Each attempt starts from a blank world, and a blank map where levels draw one, and
     draws other numbers.
     """
-    map = frame.maps[i]
     world = frame.worlds[i]
     options = frame.options[0]
     key_0 = world.key_0
@@ -153,7 +163,7 @@ def start_episode(frame, i, level_seed, scratch):
         world.level_seed = seed
         world.attempt = attempt
         if begin_level(frame, i, scratch):
-            begin_drives(map, world)
+            begin_drives(frame.maps[map_number(frame, i)], world)
             return True
     return False
 
@@ -176,11 +186,10 @@ def price_tick(map, world, k, options, detail):
 @kernel
 def observe(frame, i, obs_out, scratch):
     """Write what every ego of world i sees to its row of `obs_out`."""
+    map = frame.maps[map_number(frame, i)]
     num_egos = frame.options[0].num_egos
     for k in range(num_egos):
-        call_encode(
-            frame.encode, frame.maps[i], frame.worlds[i], k, frame.options[0], scratch, obs_out[i * num_egos + k]
-        )
+        call_encode(frame.encode, map, frame.worlds[i], k, frame.options[0], scratch, obs_out[i * num_egos + k])
 
 
 @kernel
@@ -190,7 +199,7 @@ def step_world(frame, i, scratch):
     An ego's end is told once, in the tick in which its drive ends. The episode goes on until all have ended; who has
     ended before earns nothing.
     """
-    map = frame.maps[i]
+    map = frame.maps[map_number(frame, i)]
     world = frame.worlds[i]
     options = frame.options[0]
     num_egos = options.num_egos
@@ -275,10 +284,11 @@ def describe_worlds(argument, begin, end, slot):
     frame = open_frame(argument)
     num_egos = frame.options[0].num_egos
     for i in range(begin, end):
+        map = frame.maps[map_number(frame, i)]
         for k in range(num_egos):
             detail = frame.details_out[i * num_egos + k]
-            describe_episode(frame.maps[i], frame.worlds[i], k, detail.episode)
-            describe_actions(frame.maps[i], frame.worlds[i], k, frame.options[0], detail.mask)
+            describe_episode(map, frame.worlds[i], k, detail.episode)
+            describe_actions(map, frame.worlds[i], k, frame.options[0], detail.mask)
             detail.events = frame.worlds[i].egos[k].events
     return 0
 
@@ -289,9 +299,10 @@ def mask_worlds(argument, begin, end, slot):
     frame = open_frame(argument)
     num_egos = frame.options[0].num_egos
     for i in range(begin, end):
+        map = frame.maps[map_number(frame, i)]
         for k in range(num_egos):
             detail = frame.details_out[i * num_egos + k]
-            describe_actions(frame.maps[i], frame.worlds[i], k, frame.options[0], detail.mask)
+            describe_actions(map, frame.worlds[i], k, frame.options[0], detail.mask)
     return 0
 
 
@@ -300,6 +311,20 @@ def lay_map(argument):
     """Lay map 0 with world 0, which is blank; whether it was certified."""
     frame = open_frame(argument)
     return call_lay(frame.lay, frame.maps[0], frame.worlds[0], frame.options[0], frame.scratch[0])
+
+
+@kernel
+def lay_pool(argument, n):
+    """Lay map n of a pool with world 0, drawn until it is certified; whether it was."""
+    frame = open_frame(argument)
+    world = frame.worlds[0]
+    world.level_seed = n if n < frame.num_maps else TEST_SPLIT + n - frame.num_maps
+    for attempt in range(MAX_ATTEMPTS):
+        erase(frame.maps, n)
+        world.attempt = attempt
+        if call_lay(frame.lay, frame.maps[n], world, frame.options[0], frame.scratch[0]):
+            return True
+    return False
 
 
 @kernel

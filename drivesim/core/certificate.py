@@ -13,24 +13,29 @@ have, straight on without one, and into the lanes beside. What must hold, each w
   speed. On open ground no more is asked: Autodrive's stream drives straight on along one row, whatever the headings
   that the ground allows beside it.
 - The *cycle rule*: vehicles, egos included, are fewer than the storage of the smallest directed cycle. Its storage are
-  its cells on which traffic may stand: all but junctions and crosswalks. A change of lane leads one cell ahead.
+  its cells on which traffic may stand: all but junctions and crosswalks. From one to the next leads the way to some
+  destination, or a change of lane, which leads one cell ahead.
+
+- Who never drives, as its top speed is 0, is no traffic and has no way: it is parked, and stands on nobody's.
 
 Why that is enough. Nobody collides: (I) holds along every way (`core.following`), two ways meet only in junctions, and
 there cells are reserved (`core.junctions`). Nobody stands for ever: traffic waits for a red light, which ends, or for
 the cell ahead to be left. Follow who waits for whom. Nobody waits in a junction, so all cells of such a chain are
 storage; it either ends at somebody who may drive, or it closes, and then a whole cycle is full, which takes as many
-vehicles as it has storage. The argument or the code has a gap: `tests/core/test_road_networks.py` draws a network that
-is certified and in which vehicles stand for longer than they should.
+vehicles as it has storage.
 """
 
 from drivesim.core.cycles import (
     AIMS,
     BEFORE,
     MARKS,
+    NUM_AIMS,
     NUM_PLANES,
     PASSED,
     QUEUE,
+    STRAIGHT_ON,
     full_cycle,
+    heading_to,
     lane_beside,
     size_of,
 )
@@ -62,6 +67,7 @@ REASONS = (
     "several ways lead to {cell}, which is outside junctions",
     "the ways of unaware traffic cross at {cell}",
     "unaware traffic of different speeds drives in the lane of {cell}",
+    "somebody is parked at {cell}, in the way of traffic",
     "vehicles, egos included, must be fewer than the {storage} cells of the cycle {cycle}",
 )
 """Why a level is refused, by number; 0 = it is not."""
@@ -78,12 +84,9 @@ REASONS = (
     WAYS_MEET,
     UNAWARE_CROSSES,
     UNAWARE_SPEEDS,
+    IS_IN_THE_WAY,
     CYCLE_IS_FULL,
 ) = range(len(REASONS))
-
-# What traffic is heading for, a bit each: its destinations, and behind them straight on in each heading.
-STRAIGHT_ON = 32
-NUM_AIMS = STRAIGHT_ON + 4
 
 
 @kernel
@@ -116,15 +119,6 @@ def aims_after(map, destination, drawn):
 
 
 @kernel
-def heading_to(map, aim, cell):
-    """The heading in which traffic goes on from a cell, -1 where no way leads on."""
-    heading = way_from(map, aim, cell) if aim < STRAIGHT_ON else aim - STRAIGHT_ON
-    if heading < 0 or not allows(map, next_cell(map, cell, heading), heading):
-        return -1
-    return heading
-
-
-@kernel
 def leads_on(map, aim, cell):
     """Whether traffic can go on from a cell, if need be from the lane beside."""
     if heading_to(map, aim, cell) >= 0:
@@ -134,6 +128,12 @@ def leads_on(map, aim, cell):
         if beside >= 0 and heading_to(map, aim, beside) >= 0:
             return True
     return False
+
+
+@kernel
+def is_traffic(vehicle):
+    """Whether a vehicle that is no ego ever drives."""
+    return vehicle.status == DRIVING and vehicle.top_speed > 0
 
 
 @kernel
@@ -191,7 +191,7 @@ def follow_ways(map, world, options, drawn, scratch):
         scratch[n] = 0
     tail = 0
     for k in range(world.num_egos, world.num_vehicles):
-        if world.vehicles[k].status == DRIVING:
+        if is_traffic(world.vehicles[k]):
             tail = spread(num_cells, scratch, world.vehicles[k].cell, first_aims(world, options, k, drawn), 0, tail)
     head = 0
     while head < tail:
@@ -226,6 +226,18 @@ def follow_ways(map, world, options, drawn, scratch):
 
 
 @kernel
+def check_parked(map, world, scratch):
+    """Whether nobody is parked where traffic drives: (reason, cell)."""
+    num_cells = size_of(map)
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and not is_traffic(vehicle):
+            if scratch[AIMS * num_cells + vehicle.cell] | scratch[PASSED * num_cells + vehicle.cell] != 0:
+                return IS_IN_THE_WAY, vehicle.cell
+    return FINE, 0
+
+
+@kernel
 def check_standing(map, scratch):
     """Whether every way leads to a cell on which traffic may stand: (reason, cell)."""
     num_cells = size_of(map)
@@ -253,7 +265,7 @@ def check_standing(map, scratch):
 
 @kernel
 def note_headings(map, scratch):
-    """Let the plane PASSED hold the headings that traffic takes from every cell, a bit each."""
+    """Let the plane AIMS hold all that traffic may have, and PASSED the headings that it takes, a bit each."""
     num_cells = size_of(map)
     for cell in range(num_cells):
         aims = int(scratch[AIMS * num_cells + cell] | scratch[PASSED * num_cells + cell])
@@ -263,6 +275,7 @@ def note_headings(map, scratch):
                 heading = heading_to(map, aim, cell)
                 if heading >= 0:
                     taken |= 1 << heading
+        scratch[AIMS * num_cells + cell] = aims
         scratch[PASSED * num_cells + cell] = taken
 
 
@@ -287,7 +300,7 @@ def check_unaware_speeds(map, world):
     """Whether all unaware traffic of one lane drives at one speed: (reason, cell)."""
     for k in range(world.num_egos, world.num_vehicles):
         vehicle = world.vehicles[k]
-        if vehicle.status != DRIVING:
+        if not is_traffic(vehicle):
             continue
         cell = vehicle.cell
         for _ in range(size_of(map)):
@@ -318,19 +331,24 @@ def certify(map, world, options, scratch):
     num_vehicles = 0
     first = -1  # of the traffic
     for k in range(world.num_vehicles):
-        if world.vehicles[k].status == DRIVING:
+        if k < world.num_egos:
+            num_vehicles += world.vehicles[k].status == DRIVING
+        elif is_traffic(world.vehicles[k]):
             num_vehicles += 1
-            if k >= world.num_egos and first < 0:
+            if first < 0:
                 first = k
     if first < 0:
         return FINE, 0
     drawn = reachable_aims(map) if world.vehicles[first].destination >= 0 else 0
     for k in range(first, world.num_vehicles):
-        if world.vehicles[k].status == DRIVING:
+        if is_traffic(world.vehicles[k]):
             reason, cell = check_start(map, world, options, k, drawn)
             if reason != FINE:
                 return reason, cell
     reason, cell = follow_ways(map, world, options, drawn, scratch)
+    if reason != FINE:
+        return reason, cell
+    reason, cell = check_parked(map, world, scratch)
     if reason != FINE:
         return reason, cell
     if options.driver_model != UNAWARE:

@@ -1,7 +1,9 @@
 """Directed cycles of cells, and how many vehicles they can store.
 
 They are looked for where traffic drives, as `core.certificate` has noted it in scratch memory: int64, in planes of as
-many numbers as the map has cells.
+many numbers as the map has cells. A cycle is told by the cells on which traffic may stand. From one to the next leads a
+change of lane, or the way to one destination: through a junction nobody drives as no way does, though the cells of
+several ways together may lead him back.
 """
 
 from drivesim.core.jit import kernel
@@ -9,22 +11,28 @@ from drivesim.core.map import (
     LANE,
     LEFT_SIDE,
     RIGHT_SIDE,
+    allows,
     cell_beside,
     headings,
     is_within,
     junction_of,
     kind,
     next_cell,
+    way_from,
 )
 
 # The planes.
-AIMS = 0  # that traffic may have on a cell and has not reached yet
+AIMS = 0  # that traffic may have on a cell and has not reached yet; later all
 PASSED = 1  # and those that it has passed, but not replaced yet; later the headings that it takes
 QUEUE = 2
 MARKS = 3
 BEFORE = 4  # the cell from which a cell is reached
 NUM_PLANES = 5
 STORED = 1024  # more than any storage that is counted
+
+# What traffic is heading for, a bit each: its destinations, and behind them straight on in each heading.
+STRAIGHT_ON = 32
+NUM_AIMS = STRAIGHT_ON + 4
 
 
 @kernel
@@ -54,10 +62,41 @@ def lane_beside(map, cell, side):
 
 
 @kernel
-def reach_on(map, scratch, start, cell, mark, limit, tail, depth):
-    """Reach what lies ahead of a cell: (tail, depth, whether that closes a cycle through `start`)."""
+def heading_to(map, aim, cell):
+    """The heading in which traffic goes on from a cell, -1 where no way leads on."""
+    heading = way_from(map, aim, cell) if aim < STRAIGHT_ON else aim - STRAIGHT_ON
+    if heading < 0 or not allows(map, next_cell(map, cell, heading), heading):
+        return -1
+    return heading
+
+
+@kernel
+def stands_next(map, aim, cell):
+    """The next cell on which traffic that heads for an aim may stand: behind a junction, if one comes next."""
+    cell = next_cell(map, cell, heading_to(map, aim, cell))
+    while is_within(map, cell):
+        cell = next_cell(map, cell, heading_to(map, aim, cell))
+    return cell
+
+
+@kernel
+def reach(map, scratch, start, cell, target, mark, limit, tail):
+    """Reach a cell from another one on which traffic stands: (tail, whether that closes a cycle through `start`)."""
     num_cells = size_of(map)
     storage = int(scratch[MARKS * num_cells + cell]) % STORED
+    if target == start or (target > start and storage < limit and scratch[MARKS * num_cells + target] < mark):
+        scratch[BEFORE * num_cells + target] = cell
+        if target != start:
+            scratch[QUEUE * num_cells + tail] = target
+            scratch[MARKS * num_cells + target] = mark + storage + 1
+            tail += 1
+    return tail, target == start
+
+
+@kernel
+def reach_on(map, scratch, start, cell, mark, limit, tail):
+    """Reach what lies ahead of a cell, and beside it: (tail, whether that closes a cycle through `start`)."""
+    num_cells = size_of(map)
     for side in (LEFT_SIDE, 0, RIGHT_SIDE):
         origin = cell if side == 0 else lane_beside(map, cell, side)
         if origin < 0:
@@ -66,46 +105,36 @@ def reach_on(map, scratch, start, cell, mark, limit, tail, depth):
             if scratch[PASSED * num_cells + origin] >> heading & 1 == 0:
                 continue
             target = next_cell(map, origin, heading)
-            if target == start:
-                scratch[BEFORE * num_cells + start] = cell
-                return tail, depth, True
-            if scratch[MARKS * num_cells + target] >= mark:
+            if not is_within(map, target):
+                tail, is_closed = reach(map, scratch, start, cell, target, mark, limit, tail)
+                if is_closed:
+                    return tail, True
                 continue
-            if is_within(map, target):
-                depth += 1
-                scratch[QUEUE * num_cells + num_cells - depth] = target
-                scratch[MARKS * num_cells + target] = mark + storage
-            elif target > start and storage < limit:
-                scratch[QUEUE * num_cells + tail] = target
-                scratch[MARKS * num_cells + target] = mark + storage + 1
-                tail += 1
-            else:
-                continue
-            scratch[BEFORE * num_cells + target] = cell
-    return tail, depth, False
+            for aim in range(NUM_AIMS):
+                if scratch[AIMS * num_cells + origin] >> aim & 1 == 1 and heading_to(map, aim, origin) == heading:
+                    target = stands_next(map, aim, origin)
+                    tail, is_closed = reach(map, scratch, start, cell, target, mark, limit, tail)
+                    if is_closed:
+                        return tail, True
+    return tail, False
 
 
 @kernel
 def smallest_cycle(map, scratch, start, mark, limit):
     """Storage of the smallest cycle through a cell on which traffic may stand, if that is `limit` at most; else 0.
 
-    Breadth first: cells that are no storage are gone through at once, from a stack at the other end of the queue.
-    Cycles through storage before `start` are left out. Afterwards, BEFORE leads backwards around the cycle.
+    Breadth first, from one cell on which traffic may stand to the next. Cycles through storage before `start` are left
+    out. Afterwards, BEFORE leads backwards around the cycle.
     """
     num_cells = size_of(map)
     scratch[QUEUE * num_cells] = start
     scratch[MARKS * num_cells + start] = mark + 1
     head = 0
     tail = 1
-    depth = 0
-    while head < tail or depth > 0:
-        if depth > 0:
-            cell = int(scratch[QUEUE * num_cells + num_cells - depth])
-            depth -= 1
-        else:
-            cell = int(scratch[QUEUE * num_cells + head])
-            head += 1
-        tail, depth, is_closed = reach_on(map, scratch, start, cell, mark, limit, tail, depth)
+    while head < tail:
+        cell = int(scratch[QUEUE * num_cells + head])
+        head += 1
+        tail, is_closed = reach_on(map, scratch, start, cell, mark, limit, tail)
         if is_closed:
             return int(scratch[MARKS * num_cells + cell]) % STORED
     return 0

@@ -7,6 +7,7 @@ from drivesim.core.jit import kernel
 from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import is_success
 from drivesim.core.steering import has_effect
+from drivesim.core.world import ACTION_FASTER, ACTION_IDLE, ACTION_SLOWER, MASKED_IDLE, NO_IDLE
 
 FLAGS = tuple(event.name for event in EVENTS if Effect.IN_INFO in event.effects)
 NUM_FLAGS = len(FLAGS)
@@ -79,12 +80,17 @@ def describe_episode(map, world, k, episode):
 def describe_actions(map, world, k, options, mask_out):
     """Which actions do anything other than IDLE would; IDLE itself is always true.
 
-    Where the action set has no IDLE, FASTER at top speed and SLOWER at rest take its part and stay open.
+    Where the action set has no IDLE, or it is masked, FASTER at top speed and SLOWER at rest take its part and stay
+    open.
     """
     vehicle = world.vehicles[k]
-    if options.has_idle != 0:
+    if options.has_idle != NO_IDLE:
         for action in range(5):
             mask_out[action] = has_effect(map, vehicle, action, options.top_speed)
+        if options.has_idle == MASKED_IDLE:
+            mask_out[ACTION_IDLE] = False
+            mask_out[ACTION_FASTER] = True
+            mask_out[ACTION_SLOWER] = True
     else:
         mask_out[0] = has_effect(map, vehicle, 0, options.top_speed)
         mask_out[1] = has_effect(map, vehicle, 2, options.top_speed)

@@ -94,7 +94,8 @@ def must_give_way(map, world, k, s, entry, to_egos):
     """Whether vehicle k leaves junction s, behind its entry, to somebody of a higher rank who comes near.
 
     At a give-way line to whoever has priority, `to_egos` alone or to everybody; at a signal, turning across the
-    oncoming lane, to an ego that comes towards it and does not turn so itself. In a mirrored world, across is right.
+    oncoming lane or back, to an ego that comes towards it and does not turn so itself. In a mirrored world, across is
+    right.
     """
     vehicle = world.vehicles[k]
     control = map.junctions[s].control
@@ -110,7 +111,7 @@ def must_give_way(map, world, k, s, entry, to_egos):
     elif control == SIGNALS and world.num_egos > 0:
         across = RIGHT_SIDE if world.is_mirrored != 0 else LEFT_SIDE
         _, exit_heading = exit_of(map, entry, vehicle.heading, destination_of(world, k))
-        if exit_heading != turned(vehicle.heading, across):
+        if exit_heading == vehicle.heading or exit_heading == turned(vehicle.heading, -across):
             return False
         for c in range(world.num_egos):
             ego = world.vehicles[c]

@@ -16,7 +16,7 @@ OPTIONS = np.dtype(
         np.record,
         [
             ("num_egos", "i4"),
-            ("has_idle", "i4"),  # 0: the action set is LEFT, RIGHT, FASTER, SLOWER
+            ("has_idle", "i4"),  # NO_IDLE, HAS_IDLE, MASKED_IDLE of core.world
             ("top_speed", "i4"),  # cells per tick, of an ego
             ("driver_model", "i4"),  # KRAUSS, NASCH, UNAWARE
             ("dawdle", "i4"),  # probability of dawdling in 1 / 65,536
@@ -33,6 +33,7 @@ OPTIONS = np.dtype(
             ("ahead", "i4"),  # cells of the observation window
             ("behind", "i4"),
             ("beside", "i4"),
+            ("num_entities", "i4"),  # rows of `observations.entities`
             (
                 "planes",
                 "i4",

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from drivesim.core.certificate import CYCLE_IS_FULL, REASONS, certify
-from drivesim.core.cycles import BEFORE, MARKS, NUM_PLANES, STORED
+from drivesim.core.cycles import BEFORE, NUM_PLANES
 from drivesim.core.jit import kernel
 from drivesim.core.map import MAP
 from drivesim.core.memory import BatchType, BlockType, Frame, FrameType, opener
@@ -38,7 +38,7 @@ def place_of(map: Any, cell: int) -> tuple[int, int]:
 
 
 def cycle_of(map: Any, cell: int, scratch: Any) -> list[int]:
-    """The cells of the cycle that `certify` has found, in the order in which they are driven."""
+    """The cells on which traffic may stand of the cycle that `certify` has found, in the order in which it drives."""
     before = plane(map, scratch, BEFORE)
     cells = [int(cell)]
     while before[cells[-1]] != cell:
@@ -55,9 +55,8 @@ def plane(map: Any, scratch: Any, number: int) -> Any:
 def describe(map: Any, reason: int, cell: int, scratch: Any) -> str:
     """The answer of `certify` in words, with cells and cycles as (row, col); scratch is as it has left it."""
     cycle = cycle_of(map, cell, scratch) if reason == CYCLE_IS_FULL else []
-    storage = int(plane(map, scratch, MARKS)[cycle[-2:][0]]) % STORED if cycle else 0
     places = [place_of(map, member) for member in cycle]
-    return REASONS[reason].format(cell=place_of(map, cell), cycle=places, storage=storage)
+    return REASONS[reason].format(cell=place_of(map, cell), cycle=places, storage=len(cycle))
 
 
 def refusals(maps: Any, worlds: Any, options: Any) -> list[tuple[str, tuple[int, int]]]:

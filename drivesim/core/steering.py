@@ -9,6 +9,7 @@ from drivesim.core.world import (
     ACTION_RIGHT,
     ACTION_SLOWER,
     DRIVING,
+    NO_IDLE,
     enter,
     leave,
     leave_world,
@@ -110,7 +111,7 @@ def steer_egos(map, world, options, actions, action_0):
         vehicle = world.vehicles[k]
         if vehicle.status == DRIVING:
             action = actions[action_0 + k]
-            if options.has_idle == 0 and action > 0:
+            if options.has_idle == NO_IDLE and action > 0:
                 action += 1
             decide(map, vehicle, action, options.top_speed)
             any_shift = any_shift or vehicle.lane_shift != 0

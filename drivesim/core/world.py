@@ -13,6 +13,8 @@ from drivesim.core.memory import WORD, Structure
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
 ACTION_LEFT, ACTION_IDLE, ACTION_RIGHT, ACTION_FASTER, ACTION_SLOWER = 0, 1, 2, 3, 4
+# The action set: LEFT, RIGHT, FASTER, SLOWER; all five; all five, but IDLE is masked.
+NO_IDLE, HAS_IDLE, MASKED_IDLE = 0, 1, 2
 
 # --- vehicles ----------------------------------------------------------------------------------------------------
 ABSENT, DRIVING, ARRIVED, CRASHED = 0, 1, 2, 3
@@ -21,7 +23,7 @@ MAX_VEHICLES = 254  # what an occupant's byte can tell apart
 
 # --- the drive of an ego: running, ended in this tick, ended and told ------------------------------------------------
 GOING, HAS_ENDED, WAS_TOLD = 0, 1, 2
-MAX_EGOS = 8
+MAX_EGOS = 32
 NEVER = -1_000_000  # ticks
 
 # --- an episode's stage ------------------------------------------------------------------------------------------
@@ -60,7 +62,7 @@ VEHICLE = np.dtype(
             ("may_enter", "u1"),  # the junction ahead: its way through it is reserved
             ("style", "u1"),  # CALM, NORMAL, HASTY, of the traffic
             ("has_arrived", "u1"),  # it has passed its destination, and drives on until it can take the next one
-            ("let_in", "u1"),  # ticks for which it counts as one who was let in
+            ("let_in", "u1"),  # ticks of driving for which it counts as one who has let somebody in
             ("num_trips", "i4"),  # destinations that it has had before this one
         ],
     )

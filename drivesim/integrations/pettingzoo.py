@@ -73,9 +73,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         }
         self.possible_agents = [f"car_{n}" for n in range(num_egos)]
         self.agents: list[str] = []
-        window, shape = self.config.scenario_class.window, self._engine.map_shape
         # One space each, and always the same one: spaces that are sampled have generators of their own.
-        self.observation_spaces = {agent: self.config.encoder.space(window, *shape) for agent in self.possible_agents}
+        self.observation_spaces = {agent: self._engine.observation_space for agent in self.possible_agents}
         self.action_spaces = {agent: gym.spaces.Discrete(self._engine.num_actions) for agent in self.possible_agents}
         self._actions = np.zeros(num_egos, np.int64)
         self._rewards = np.zeros(num_egos, np.float64)

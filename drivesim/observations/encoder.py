@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+MIN_ENTITIES, MAX_ENTITIES = 2, 32  # rows of `"entities"`
+
 
 @dataclass(frozen=True)
 class Window:
@@ -20,6 +22,8 @@ class Window:
     """Cells to either side."""
     planes: tuple[str, ...] = ()
     """Of `observations.grid.PLANES`, in their order, those that show something; () = all."""
+    entities: int = MIN_ENTITIES
+    """Rows of `"entities"`."""
 
     @property
     def height(self) -> int:
@@ -44,6 +48,8 @@ class Encoder:
     """Of an observation's elements."""
     encode_without_turns: Callable[..., Any] | None = None
     """The same for windows that show no turns, compiled in less time; None = there is no such short cut."""
+    options: tuple[str, ...] = ()
+    """Of `EnvConfig`, those that say how much it shows."""
 
     def encode_for(self, window: Window) -> Callable[..., Any]:
         """The kernel that writes what a window shows."""

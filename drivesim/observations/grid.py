@@ -99,8 +99,8 @@ def shortest(difference, ring):
 
 
 @kernel
-def place_in_window(map, options, heading, ego_row, ego_col, cell):
-    """The place of a cell in the window of an ego, -1 outside it."""
+def position_from(map, heading, ego_row, ego_col, cell):
+    """How far ahead of an ego and to its right a cell lies; on a ring the short way round."""
     row = row_of(map, cell)
     rows = shortest(row - ego_row, map.ring_rows)
     cols = shortest(cell - (row + 1) * map.width - 1 - ego_col, map.ring_cols)
@@ -112,6 +112,13 @@ def place_in_window(map, options, heading, ego_row, ego_col, cell):
     if heading >> 1 == 1:
         ahead = -ahead
         right = -right
+    return ahead, right
+
+
+@kernel
+def place_in_window(map, options, heading, ego_row, ego_col, cell):
+    """The place of a cell in the window of an ego, -1 outside it."""
+    ahead, right = position_from(map, heading, ego_row, ego_col, cell)
     if -options.behind <= ahead <= options.ahead and -options.beside <= right <= options.beside:
         return (options.ahead - ahead) * (2 * options.beside + 1) + right + options.beside
     return -1
@@ -304,4 +311,4 @@ def space(window: Window, rows: int, cols: int) -> spaces.Box:
     return spaces.Box(0, 255, (len(shown_planes(window)), window.height, window.width), np.uint8)
 
 
-ENCODER = Encoder("grid", encode, space, np.uint8, encode_without_turns)
+ENCODER = Encoder("grid", encode, space, np.uint8, encode_without_turns, options=("window", "all_planes"))

@@ -26,7 +26,7 @@ HEADING_OF_MASK[[1, 2, 4, 8, 15]] = 0, 1, 2, 3, EVERY_HEADING
 ROW_STEPS, COL_STEPS = (-1, 0, 1, 0), (0, 1, 0, -1)  # of the headings north, east, south, west
 NO_LINE, DASHED, SOLID, DIVIDER = 0, 1, 2, 3  # lines between two cells
 NO_OBSTACLE, BARRIER, PARKED_CAR = 0, 1, 2
-PLAIN, GUIDE, ARROW = 0, 1, 2  # what is painted in the middle of a lane
+PLAIN, GUIDE, ARROW = 0, 1, 2  # what is painted in the middle of a lane, or of a goal with a heading
 NUM_VERGES = 8  # decorations of verge
 FIRST_BUSH = 5  # they are grass, from here on with bushes
 ARROW_SPACING = 8  # cells
@@ -59,6 +59,8 @@ class Level(NamedTuple):
     lanes: bytes
     junction: bytes
     """Of every cell 1 + number of the junction that it belongs to, 0 = none; empty if there is none at all."""
+    goal_heading: int
+    """1 + the heading in which ego 0 must arrive, 0 = any."""
 
     def grid(self, name: str) -> Array:
         """The bytes `ground`, `lanes` or `junction` as an array (rows, cols)."""
@@ -79,6 +81,7 @@ def level_of(state: State) -> Level:
         ground=ground.tobytes(),
         lanes=grid_of(map, map["lanes"]).tobytes(),
         junction=grid_of(map, map["junction"]).tobytes() if map["num_junctions"] else b"",
+        goal_heading=int(map["goals"]["heading"][state.world["egos"]["goal"][0]]) if map["has_goal_headings"] else 0,
     )
 
 
@@ -222,7 +225,11 @@ def ground_of(level: Level) -> Array:
     else:
         along = np.where(heading & 1 == 0, row, col)
         middle = np.where(is_lane & (along % ARROW_SPACING == ARROW_SPACING // 2), ARROW, PLAIN)
-    needs_heading = is_lane & (middle != PLAIN) | is_parked | (kind == STOP_LINE) | (kind == CROSSWALK)
+    if level.goal_heading > 0:
+        is_goal_cell = kind == GOAL
+        middle = np.where(is_goal_cell, ARROW, middle)
+        heading = np.where(is_goal_cell, level.goal_heading - 1, heading)
+    needs_heading = (middle != PLAIN) | is_parked | (kind == STOP_LINE) | (kind == CROSSWALK)
     return packed(
         {
             "kind": kind,

@@ -39,6 +39,11 @@ WAKE: Colour = (225, 228, 235)
 PEDESTRIAN: Colour = PURPLE
 SKIN: Colour = (248, 220, 190)
 
+SPEEDS: tuple[Colour, ...] = (  # backwards, then 0 … 5 cells per tick
+    PURPLE,
+    *((level, level, level) for level in (0, 51, 102, 153, 204, 255)),
+)
+
 # --- signals ------------------------------------------------------------------------------------------------------
 LAMPS: tuple[Colour, Colour, Colour] = (BLUISH_GREEN, YELLOW, VERMILION)  # GREEN, YELLOW, RED of core.world
 LAMP_OFF: Colour = (58, 60, 66)

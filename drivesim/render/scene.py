@@ -19,7 +19,7 @@ from drivesim.render.state import Record, State, place_of
 
 Array = np.ndarray[Any, Any]
 
-TRUCK_SPEED = 1  # cells per tick: drivers that never go faster drive a truck
+TRUCK_SPEED = 1  # cells per tick: drivers that never go faster drive a truck, those at 0 have parked their car
 HEAD_ACROSS, HEAD_BACK = 1.25, 0.5  # cells from a stop line's cell to its signal head, on the verge
 TELLS = 10  # cells before a corner from which on traffic tells that it will turn there
 LEAN = 0.12  # quarter turns by which a car that changes lane leans that way, at most
@@ -158,6 +158,8 @@ class Scene:
                 continue
             body = palette.EGO if k < num_egos else palette.TRAFFIC[k % len(palette.TRAFFIC)]
             kind = EGO if k < num_egos else TRUCK if top_speed <= TRUCK_SPEED else CAR
+            if k >= num_egos and top_speed == 0:
+                kind, body = CAR, palette.PARKED
             wreck = Look(WRECK, body)
             brakes = abs(speed) < abs(speed - acceleration)
             piece = self._piece(Look(kind, body, brakes, shift or turn or later), k)

@@ -113,6 +113,15 @@ def _paint_middle(canvas: Canvas, middle: int, heading: int) -> None:
         canvas.paint(shaft | tip, palette.MARKING, 0.55)
 
 
+def _paint_goal_heading(canvas: Canvas, heading: int) -> None:
+    """A bold arrow in the heading in which the goal must be reached."""
+    x, y = turned(canvas.x, canvas.y, heading)
+    for rim, colour in ((0.06, palette.OUTLINE), (0.0, palette.ROUTE)):
+        shaft = in_box(x, y - 0.14, 0.09 + rim, 0.2 + rim)
+        tip = (y > -0.4 - 2 * rim) & (y < rim) & (np.abs(x) < (y + 0.4 + 2 * rim) * 0.75)
+        canvas.paint(shaft | tip, colour)
+
+
 def _paint_kind(canvas: Canvas, kind: int, heading: int, road: Array) -> None:
     """What makes a special cell: stripes, bars, chequers."""
     x, y = turned(canvas.x, canvas.y, heading % 4)
@@ -166,7 +175,9 @@ def tile(cell: int, number: int) -> Array:
     if kind not in (SHOULDER, GOAL):
         canvas.paint(road & (distance > 0.04) & (distance < 0.04 + LINE_WIDTH), palette.MARKING)
     _paint_lines(canvas, facts["lines"], road)
-    if facts["obstacle"] == NO_OBSTACLE:
+    if kind == GOAL and facts["middle"] == ARROW:
+        _paint_goal_heading(canvas, heading)
+    elif facts["obstacle"] == NO_OBSTACLE:
         _paint_middle(canvas, facts["middle"], heading)
     elif facts["obstacle"] == BARRIER:
         _paint_barrier(canvas, facts["joined"])

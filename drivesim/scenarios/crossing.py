@@ -29,13 +29,31 @@ from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, level_below
 from drivesim.core.styles import draw_style
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place
+from drivesim.observations.encoder import Window
 
 SIZE = 30  # rows and columns
 MIDDLE = 14  # row of the westbound and column of the southbound lane; the opposite lanes lie beside them
 STARTS = 4  # cells at the beginning of an arm, one of which an ego starts from
 TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
 TRAFFIC_SPEED = 2  # cells per tick: the traffic's top speed
-LEFT_SHARE, RIGHT_SHARE = 45, 40  # per cent of the levels; in the others the exit lies straight on
+LEFT_SHARE = 45  # per cent of the levels in which the exit lies to the left
+STRAIGHT_SHARE = 15  # per cent in which it lies straight on, of a box; in the others it lies to the right
+WINDOW = Window(
+    ahead=12,
+    behind=6,
+    beside=6,
+    planes=(
+        "road",
+        "other_road",
+        "vehicle",
+        "vehicle_heading",
+        "vehicle_turn",
+        "signal",
+        "my_turn",
+        "route",
+        "own_speed",
+    ),
+)
 
 
 @kernel
@@ -93,15 +111,18 @@ def open_crossing(map, control, goal, scratch):
 
 
 @kernel
-def place_egos(map, world, options):
-    """All egos at the beginnings of arms, at rest and with one goal; false if there are too few cells."""
+def place_egos(map, world, options, straight):
+    """All egos at the beginnings of arms, at rest and with one goal; false if there are too few cells.
+
+    `straight`: per cent of the levels in which the exit of ego 0 lies straight on.
+    """
     approach = level_below(world, DRAW_EGO, 0, 4)
     start = lane_cell(map, approach, level_below(world, DRAW_EGO, 1, STARTS))
     choice = level_below(world, DRAW_EGO, 2, 100)
     turn = 0
     if choice < LEFT_SHARE:
         turn = LEFT_SIDE
-    elif choice < LEFT_SHARE + RIGHT_SHARE:
+    elif choice < 100 - straight:
         turn = RIGHT_SIDE
     goal = turned(approach, turn)
     place(world, 0, start, approach, 0, options.top_speed)

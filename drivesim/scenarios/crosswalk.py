@@ -16,8 +16,9 @@ from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, w
 
 LENGTH = 54  # columns
 ONCOMING, MINE = 1, 2  # rows of the westbound and of the eastbound lane
-FIRST, APART = 14, 12  # column of the first crosswalk, and cells from one to the next
-CROSSWALKS = 3
+FIRST, APART = 12, 7  # column of the first crosswalk, and cells from one to the next
+CROSSWALKS = 5
+ENDS = 2 * CROSSWALKS  # cells beside the road from which somebody may cross
 GOAL = 50  # column
 STARTS = 4  # cells at the beginning of the lane, one of which the ego starts from
 TRAFFIC_SPEED = 2  # cells per tick: the traffic's top speed
@@ -28,8 +29,8 @@ TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
 class CrosswalkConfig(LevelConfig):
     """Level options of Crosswalk."""
 
-    people: int = within(0, 100)
-    """Per cent of the crosswalks' ends at which somebody wants to cross."""
+    people: int = within(0, ENDS)
+    """Those who want to cross, one at an end of a crosswalk."""
     patience: int = within(1, 1000)
     """Ticks after which cars wait for them."""
     hesitating: int = within(0, 100)
@@ -83,9 +84,9 @@ def populate(map, world, options, scratch):
         if not found:
             return False
     world.num_vehicles = 1 + count
-    for n in range(2 * CROSSWALKS):  # in reading order: those who come from the north first
+    for n in range(ENDS):  # in reading order: those who come from the north first
         words = level_words(world, DRAW_PEDESTRIAN, n)
-        if below(words[0], 100) < options.level[AT.people]:
+        if below(words[0], ENDS - n) < options.level[AT.people] - world.num_people:
             cell = cell_at(map, 0 if n < CROSSWALKS else 3, FIRST + n % CROSSWALKS * APART)
             hesitates = int(below(words[1], 100) < options.level[AT.hesitating])
             place_pedestrian(
@@ -101,23 +102,23 @@ class Crosswalk(Scenario):
     """Drive along a street on which people cross, hitting nobody and waiting no longer than it takes.
 
     ## Description
-    A road with a lane in each direction and three crosswalks over both. People beside them want to cross, again and
-    again; they step out as soon as everybody who comes can still stop, and some hesitate on their way
-    (`drivesim.core.pedestrians`). Who has waited for longer than its patience is waited for by traffic. Nobody has to
-    stop for those who only stand there, but who drives on towards them must be able to stop when they step out; and who
-    stops for nobody runs out of time. Traffic follows Krauss's safe speed in integers (`drivesim.core.following`) and
-    comes back at the other end.
+    A road with a lane in each direction and five crosswalks over both. People at their ends want to cross, again and
+    again; they step out as soon as everybody who comes can still stop, and some hesitate on their way, for up to 3
+    ticks on every cell (`drivesim.core.pedestrians`). Who drives on then hits them. Who has waited for longer than its
+    patience is waited for by traffic. Nobody has to stop for those who only stand there, nor slow down: they stay there
+    while an ego is too near to stop. Stopping where nobody crosses costs time. Traffic follows Krauss's safe speed in
+    integers (`drivesim.core.following`) and comes back at the other end.
 
     ```text
     speed_limit = 3
-    a.top_speed = 2
-    walkers.patience = [20, 20]
+    walkers.patience = [8, 8]
     walkers.hesitates = [0, 1]
+    a.top_speed = 2
 
-    .   .   . . .pv . . .   . .  .   .
-    @<  <   < < =<  < < <a2 < =< <   <
-    >   >E0 > > =>  > > >   > => >G0 @>
-    .   .   . . .   . . .   . .p^ .  .
+    .  .   . . .pv . . .   . .   .   .
+    @< <   < < =<  < < <a2 < =<  <   <
+    >  >E0 > > =>  > > >   > =>  >G0 @>
+    .  .   . . .   . . .   . .p^ .   .
     ```
 
     In the words of `drivesim.levels.alphabet`: `.` verge, `>` lane, `=>` crosswalk, `.pv` somebody who wants to cross,
@@ -135,8 +136,8 @@ class Crosswalk(Scenario):
     | 4   | SLOWER | speed - 1, at least 0                                           |
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (7, 19, 7), uint8)`, a window of 12 cells ahead, 6 behind and 3 to
-    either side; the plane `pedestrian` shows who waits and who crosses.
+    `observation="grid"` (default): `Box(0, 255, (8, 19, 7), uint8)`, a window of 12 cells ahead, 6 behind and 3 to
+    either side; the plane `pedestrian` shows who waits and who crosses, `signal` where the crosswalks are.
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 3, times 0.9 when
@@ -145,8 +146,8 @@ class Crosswalk(Scenario):
     leaving the road.
 
     ## Starting state
-    The ego at a uniform one of the first four cells of its lane, at rest. People at the ends of the crosswalks, traffic
-    in uniform free cells of both lanes.
+    The ego at a uniform one of the first four cells of its lane, at rest. People at uniform ends of the crosswalks,
+    traffic on uniform free cells of both lanes.
 
     ## Episode end
     1. Termination: arrived at the goal.
@@ -161,10 +162,10 @@ class Crosswalk(Scenario):
     | Name           | Type | Default                       | Unit     | Meaning                                     |
     |----------------|------|-------------------------------|----------|---------------------------------------------|
     | `difficulty`   | str  | `"medium"`                    |          | `"easy"`, `"medium"`, `"hard"`              |
-    | `people`       | int  | 50 easy, 80 medium, 100 hard  | per cent | of the crosswalks' ends with somebody       |
+    | `people`       | int  | 6 easy, 10 medium, 10 hard    | people   | at the ends of the crosswalks               |
     | `patience`     | int  | 8                             | ticks    | after which cars wait for them              |
-    | `hesitating`   | int  | 20 easy, 40 medium, 60 hard   | per cent | of the people may hesitate on their way     |
-    | `num_vehicles` | int  | 3 easy, 6 medium, 8 hard      | vehicles | traffic                                     |
+    | `hesitating`   | int  | 50 easy, 80 medium, 100 hard  | per cent | of the people may hesitate on their way     |
+    | `num_vehicles` | int  | 2 easy, 3 medium, 5 hard      | vehicles | traffic                                     |
 
     and those of every environment, see `drivesim.env.DriveEnv`.
 
@@ -174,9 +175,9 @@ class Crosswalk(Scenario):
 
     config = CrosswalkConfig
     presets = {
-        "easy": CrosswalkConfig(people=50, patience=8, hesitating=20, num_vehicles=3),
-        "medium": CrosswalkConfig(people=80, patience=8, hesitating=40, num_vehicles=6),
-        "hard": CrosswalkConfig(people=100, patience=8, hesitating=60, num_vehicles=8),
+        "easy": CrosswalkConfig(people=6, patience=8, hesitating=50, num_vehicles=2),
+        "medium": CrosswalkConfig(people=10, patience=8, hesitating=80, num_vehicles=3),
+        "hard": CrosswalkConfig(people=10, patience=8, hesitating=100, num_vehicles=5),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
@@ -184,12 +185,12 @@ class Crosswalk(Scenario):
         ahead=12,
         behind=6,
         beside=3,
-        planes=("road", "other_road", "vehicle", "vehicle_heading", "pedestrian", "signal", "own_speed"),
+        planes=("road", "other_road", "vehicle", "vehicle_heading", "pedestrian", "signal", "route", "own_speed"),
     )
     speed_limit = 3
     dawdle = 0.1
     has_portals = True
-    max_people = 2 * CROSSWALKS
+    max_people = ENDS
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:
@@ -201,6 +202,12 @@ class Crosswalk(Scenario):
         """The ego and the traffic."""
         assert isinstance(level, CrosswalkConfig)
         return 1 + level.num_vehicles
+
+    @classmethod
+    def num_people(cls, level: LevelConfig) -> int:
+        """As many as the level says."""
+        assert isinstance(level, CrosswalkConfig)
+        return level.people
 
     @classmethod
     def storage(cls, level: LevelConfig) -> int:

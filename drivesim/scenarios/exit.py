@@ -47,7 +47,7 @@ def populate(map, world, options, scratch):
     Certificate: the route found backward from the exit reaches the start, and 1.5 times its length at speed 2 fits
     into the time limit.
     """
-    place_egos(map, world, options, 1, EXIT, EGO_SPEED)
+    place_egos(map, world, options, 1, EXIT)
     if not place_traffic(
         map,
         world,
@@ -59,6 +59,7 @@ def populate(map, world, options, scratch):
         LEAVING,
         options.level[AT.slowest],
         options.level[AT.fastest],
+        EGO_SPEED,
     ):
         return False
     route = distance_from(map, EXIT, world.vehicles[0].cell, world.vehicles[0].heading)
@@ -149,9 +150,9 @@ class Exit(Scenario):
 
     config = ExitConfig
     presets = {
-        "easy": ExitConfig(num_lanes=2, exit_lane=20, num_vehicles=20, slowest=2, fastest=3),
-        "medium": ExitConfig(num_lanes=3, exit_lane=16, num_vehicles=36, slowest=2, fastest=3),
-        "hard": ExitConfig(num_lanes=3, exit_lane=12, num_vehicles=48, slowest=2, fastest=3),
+        "easy": ExitConfig(num_lanes=2, exit_lane=20, num_vehicles=24, slowest=3, fastest=3),
+        "medium": ExitConfig(num_lanes=3, exit_lane=16, num_vehicles=40, slowest=3, fastest=3),
+        "hard": ExitConfig(num_lanes=3, exit_lane=12, num_vehicles=56, slowest=3, fastest=3),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)

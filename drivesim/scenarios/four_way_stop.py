@@ -7,6 +7,8 @@ from drivesim.core.map import ALL_WAY_STOP, cell_at
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,
+    STRAIGHT_SHARE,
+    WINDOW,
     add_heading,
     is_certified,
     lane_cell,
@@ -53,7 +55,7 @@ def populate(map, world, options, scratch):
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 1 fits
     into the time limit.
     """
-    if not place_egos(map, world, options):
+    if not place_egos(map, world, options, STRAIGHT_SHARE):
         return False
     if not place_traffic(map, world, options, ARM, options.level[AT.num_vehicles]):
         return False
@@ -65,10 +67,10 @@ class FourWayStop(Scenario):
 
     ## Description
     Four approaches, one lane in and one lane out each, traffic keeps to the right. Whoever comes must stand on the
-    stop line first. Then those go whose ways do not cross, in the order in which they asked; who comes first goes
-    first (`drivesim.core.junctions`). The traffic reserves its way through the junction, and for an ego that stands
-    on the line and lets its turn pass nobody waits longer than 3 ticks. Traffic comes back at the other side when it
-    leaves the map.
+    stop line for a tick, and an ego that does not has failed. Then those go first who stood there first, and at the
+    same time those whose ways do not cross (`drivesim.core.junctions`). The traffic reserves its way through the
+    junction; so does an ego that stands on the line when its turn comes, and keeps it for 3 ticks: then it asks anew,
+    behind the others. Traffic comes back at the other side when it leaves the map.
 
     ```text
     speed_limit = 2
@@ -77,7 +79,7 @@ class FourWayStop(Scenario):
     .  . .  v   ^   .  .   .
     .  . .  !v  ^   .  .   .
     @< < <  *v< *^< !< <   <
-    >  > !> *v> *^> >  >G0 @>
+    >  > !> *>v *^> >  >G0 @>
     .  . .  v   !^  .  .   .
     .  . .  v   ^   .  .   .
     .  . .  @v  ^E0 .  .   .
@@ -99,7 +101,8 @@ class FourWayStop(Scenario):
 
     ## Observations
     `observation="grid"` (default): `Box(0, 255, (9, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
-    either side; the plane `signal` shows the stop line's colour, `my_turn` whether the
+    either side; the plane `my_turn` shows whether the junction is the ego's to enter now, which it never is before it
+    has stood on the line; `vehicle_turn` where others turn, `signal` the stop lines.
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 2, times 0.9
@@ -109,7 +112,7 @@ class FourWayStop(Scenario):
 
     ## Starting state
     The ego on a uniform approach, 10 to 13 cells before the stop line, at rest. Its exit is to the left in 45 % of
-    the levels, to the right in 40 %, straight on in 15 %. Traffic uniform.
+    the levels, to the right in 40 %, straight on in 15 %. Traffic on uniform free cells of all arms.
 
     ## Episode end
     1. Termination: arrived at the goal.
@@ -125,7 +128,7 @@ class FourWayStop(Scenario):
     |----------------|------|-----------------------------|----------|--------------------------------|
     | `difficulty`   | str  | `"medium"`                  |          | `"easy"`, `"medium"`, `"hard"` |
     | `distance`     | int  | 8                           | cells    | from the junction to the goal  |
-    | `num_vehicles` | int  | 4 easy, 8 medium, 14 hard   | vehicles | traffic                        |
+    | `num_vehicles` | int  | 5 easy, 10 medium, 16 hard  | vehicles | traffic                        |
 
     and those of every environment, see `drivesim.env.DriveEnv`.
 
@@ -135,13 +138,14 @@ class FourWayStop(Scenario):
 
     config = FourWayStopConfig
     presets = {
-        "easy": FourWayStopConfig(distance=8, num_vehicles=4),
-        "medium": FourWayStopConfig(distance=8, num_vehicles=8),
-        "hard": FourWayStopConfig(distance=8, num_vehicles=14),
+        "easy": FourWayStopConfig(distance=8, num_vehicles=5),
+        "medium": FourWayStopConfig(distance=8, num_vehicles=10),
+        "hard": FourWayStopConfig(distance=8, num_vehicles=16),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
+    window = WINDOW
     speed_limit = 2
     dawdle = 0.1
     has_portals = True

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from drivesim.core.jit import kernel
 from drivesim.core.map import SIGNALS, cell_at
 from drivesim.core.rng import DRAW_SIGNALS, level_below
-from drivesim.observations.encoder import Window
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,
+    STRAIGHT_SHARE,
+    WINDOW,
     add_heading,
     is_certified,
     lane_cell,
@@ -70,7 +71,7 @@ def populate(map, world, options, scratch):
     """
     cycle = 2 * (options.level[AT.green] + options.level[AT.yellow] + options.level[AT.all_red])
     world.lamps[0].cycle_start = level_below(world, DRAW_SIGNALS, 0, cycle)
-    if not place_egos(map, world, options):
+    if not place_egos(map, world, options, STRAIGHT_SHARE):
         return False
     if not place_traffic(map, world, options, ARM, options.level[AT.num_vehicles]):
         return False
@@ -163,22 +164,7 @@ class Intersection(Scenario):
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
-    window = Window(
-        ahead=12,
-        behind=6,
-        beside=6,
-        planes=(
-            "road",
-            "other_road",
-            "vehicle",
-            "vehicle_heading",
-            "vehicle_turn",
-            "signal",
-            "my_turn",
-            "route",
-            "own_speed",
-        ),
-    )
+    window = WINDOW
     speed_limit = 2
     dawdle = 0.1
     has_portals = True

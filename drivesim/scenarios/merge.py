@@ -50,7 +50,7 @@ def populate(map, world, options, scratch):
     into the time limit.
     """
     lanes = options.level[AT.num_lanes]
-    place_egos(map, world, options, lanes + options.level[AT.from_ramp], FAR_END, EGO_SPEED)
+    place_egos(map, world, options, lanes + options.level[AT.from_ramp], FAR_END)
     if not place_traffic(
         map,
         world,
@@ -62,6 +62,7 @@ def populate(map, world, options, scratch):
         LEAVING,
         options.level[AT.slowest],
         options.level[AT.fastest],
+        EGO_SPEED,
     ):
         return False
     route = distance_from(map, FAR_END, world.vehicles[0].cell, world.vehicles[0].heading)
@@ -153,9 +154,9 @@ class Merge(Scenario):
 
     config = MergeConfig
     presets = {
-        "easy": MergeConfig(num_lanes=2, ramp=24, from_ramp=1, num_vehicles=16, slowest=2, fastest=3),
-        "medium": MergeConfig(num_lanes=2, ramp=20, from_ramp=1, num_vehicles=26, slowest=2, fastest=3),
-        "hard": MergeConfig(num_lanes=2, ramp=16, from_ramp=1, num_vehicles=34, slowest=2, fastest=3),
+        "easy": MergeConfig(num_lanes=2, ramp=24, from_ramp=1, num_vehicles=16, slowest=3, fastest=3),
+        "medium": MergeConfig(num_lanes=2, ramp=20, from_ramp=1, num_vehicles=28, slowest=3, fastest=3),
+        "hard": MergeConfig(num_lanes=2, ramp=16, from_ramp=1, num_vehicles=36, slowest=3, fastest=3),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)

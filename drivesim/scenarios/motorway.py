@@ -62,19 +62,19 @@ def lay_motorway(map, options, length, lanes, ramp, exit_lane, scratch):
 
 
 @kernel
-def place_egos(map, world, options, row, destination, speed):
+def place_egos(map, world, options, row, destination):
     """All egos at the beginning of one lane, one behind the other, with one goal."""
     first = level_below(world, DRAW_EGO, 0, STARTS)
     for k in range(options.num_egos):
         place(world, k, cell_at(map, row, first + 2 * (options.num_egos - 1 - k)), EAST, 0, options.top_speed)
         world.egos[k].goal = destination
-    for k in range(options.num_egos):
-        world.vehicles[k].speed = fastest_start(map, world, k, speed)
 
 
 @kernel
-def place_traffic(map, world, options, length, lanes, ramp, count, leaving, slowest, fastest):
+def place_traffic(map, world, options, length, lanes, ramp, count, leaving, slowest, fastest, ego_speed):
     """Traffic on free cells of the lanes and of the ramp, with a free one ahead; false if there are too few.
+
+    Then all start, each at the greatest speed that it wishes from which it could stop behind a standing leader.
 
     Args:
         map: the map.
@@ -87,6 +87,7 @@ def place_traffic(map, world, options, length, lanes, ramp, count, leaving, slow
         leaving: per cent of them that go to the exit first.
         slowest: cells per tick, the least of the limits that drivers set themselves.
         fastest: cells per tick, the greatest of them.
+        ego_speed: cells per tick at which the egos wish to start.
     """
     egos = options.num_egos
     for n in range(count):
@@ -105,8 +106,9 @@ def place_traffic(map, world, options, length, lanes, ramp, count, leaving, slow
         if not found:
             return False
     world.num_vehicles = egos + count
-    for k in range(egos, world.num_vehicles):
-        world.vehicles[k].speed = fastest_start(map, world, k, world.vehicles[k].top_speed)
+    for k in range(world.num_vehicles):
+        wish = ego_speed if k < egos else world.vehicles[k].top_speed
+        world.vehicles[k].speed = fastest_start(map, world, k, wish)
     return True
 
 

@@ -16,9 +16,11 @@ LENGTH = 80  # columns
 ONCOMING, MINE = 1, 2  # rows of the westbound and of the eastbound lane
 GOAL = 76  # column
 STARTS = 4  # cells at the beginning of the lane, one of which the ego starts from
-SLOW_FROM = 10  # column from which on there are slow cars
+EGO_SPEED = 2  # cells per tick at the start
+FIRST = 8  # column on which the first stretch begins where overtaking is allowed, and the first slow car may be
+LEADERS = 6  # cells from there, one of which the first slow car starts from
+LAST_SLOW = 56  # column before which all slow cars start
 SLOW_SPEED = 1  # cells per tick
-ONCOMING_SPEED = 2  # cells per tick
 TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
 
 
@@ -26,14 +28,16 @@ TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
 class OvertakeConfig(LevelConfig):
     """Level options of Overtake."""
 
-    first: int = within(4, 40)
-    """First column on which overtaking is allowed."""
-    last: int = within(40, 75)
-    """Last column on which overtaking is allowed."""
+    allowed: int = within(8, 80)
+    """Cells of every stretch on which overtaking is allowed."""
+    closed: int = within(0, 40)
+    """Cells from one such stretch to the next."""
     num_slow: int = within(0, 8)
     """Slow vehicles in the ego's lane."""
     num_oncoming: int = within(0, 20)
     """Vehicles in the other lane."""
+    oncoming_speed: int = within(1, 5)
+    """Cells per tick: the speed limit that they set themselves."""
 
 
 AT = option_indices(OvertakeConfig)  # where each stands in `options.level`
@@ -41,17 +45,19 @@ AT = option_indices(OvertakeConfig)  # where each stands in `options.level`
 
 @kernel
 def lay(map, world, options, scratch):
-    """A lane in each direction; on a stretch, the ego may use the other one."""
+    """A lane in each direction; on some stretches, the ego may use the other one."""
+    allowed = options.level[AT.allowed]
     set_size(map, 4, LENGTH)
     map.speed_limit = options.speed_limit
     for col in range(LENGTH):
         for row, heading in ((ONCOMING, WEST), (MINE, EAST)):
             paint(map, cell_at(map, row, col), LANE, 1 << heading, lane_number(1 << heading, row, col), 0)
-        if options.level[AT.first] <= col <= options.level[AT.last]:
+        if FIRST <= col < GOAL and (col - FIRST) % (allowed + options.level[AT.closed]) < allowed:
             paint_passing(map, cell_at(map, ONCOMING, col), 1 << EAST)
     open_portal(map, cell_at(map, ONCOMING, 0), WEST, cell_at(map, ONCOMING, LENGTH - 1))
     open_portal(map, cell_at(map, MINE, LENGTH - 1), EAST, cell_at(map, MINE, 0))
     map.num_destinations = 1
+    map.has_goal_headings = 1  # so that no way leads over the other lane where overtaking is not allowed
     scratch[0] = cell_at(map, MINE, GOAL)
     measure_distances(map, 0, 1, scratch)
     return True
@@ -59,12 +65,12 @@ def lay(map, world, options, scratch):
 
 @kernel
 def populate(map, world, options, scratch):
-    """The ego at the beginning of its lane, slow cars ahead of it, traffic in the other lane.
+    """The ego at the beginning of its lane, a slow car close ahead of it, others further on, traffic in the other lane.
 
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 2 fits into
     the time limit.
     """
-    place(world, 0, cell_at(map, MINE, level_below(world, DRAW_EGO, 0, STARTS)), EAST, 2, options.top_speed)
+    place(world, 0, cell_at(map, MINE, level_below(world, DRAW_EGO, 0, STARTS)), EAST, 0, options.top_speed)
     slow = options.level[AT.num_slow]
     count = slow + options.level[AT.num_oncoming]
     for n in range(count):
@@ -72,20 +78,22 @@ def populate(map, world, options, scratch):
         found = False
         for attempt in range(TRIES):
             words = level_words(world, DRAW_TRAFFIC, n * TRIES + attempt)
-            col = below(words[0], LENGTH)
-            if n < slow:
-                col = SLOW_FROM + below(words[0], options.level[AT.last] - 2 * SLOW_FROM)
-            cell = cell_at(map, MINE if n < slow else ONCOMING, col)
+            if n == 0 and slow > 0:
+                cell = cell_at(map, MINE, FIRST + below(words[0], LEADERS))
+            elif n < slow:
+                cell = cell_at(map, MINE, FIRST + LEADERS + below(words[0], LAST_SLOW - FIRST - LEADERS))
+            else:
+                cell = cell_at(map, ONCOMING, below(words[0], LENGTH))
             is_free = world.occupants[next_cell(map, cell, heading)] == 0
             if is_free and world.occupants[cell] == 0 and world.occupants[cell_behind(map, cell, heading)] == 0:
                 found = True
-                place(world, 1 + n, cell, heading, 0, SLOW_SPEED if n < slow else ONCOMING_SPEED)
+                place(world, 1 + n, cell, heading, 0, SLOW_SPEED if n < slow else options.level[AT.oncoming_speed])
                 break
         if not found:
             return False
     world.num_vehicles = 1 + count
-    for k in range(1, world.num_vehicles):
-        world.vehicles[k].speed = fastest_start(map, world, k, world.vehicles[k].top_speed)
+    for k in range(world.num_vehicles):
+        world.vehicles[k].speed = fastest_start(map, world, k, EGO_SPEED if k == 0 else world.vehicles[k].top_speed)
     route = distance_from(map, 0, world.vehicles[0].cell, EAST)
     return route != UNREACHABLE and 3 * route <= 4 * options.certified_within
 
@@ -165,19 +173,20 @@ class Overtake(Scenario):
 
     config = OvertakeConfig
     presets = {
-        "easy": OvertakeConfig(first=6, last=72, num_slow=2, num_oncoming=4),
-        "medium": OvertakeConfig(first=6, last=66, num_slow=3, num_oncoming=7),
-        "hard": OvertakeConfig(first=6, last=60, num_slow=3, num_oncoming=10),
+        "easy": OvertakeConfig(allowed=40, closed=6, num_slow=2, num_oncoming=2, oncoming_speed=3),
+        "medium": OvertakeConfig(allowed=30, closed=8, num_slow=2, num_oncoming=3, oncoming_speed=3),
+        "hard": OvertakeConfig(allowed=24, closed=12, num_slow=3, num_oncoming=4, oncoming_speed=3),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     window = Window(
-        ahead=24, behind=6, beside=2, planes=("road", "other_road", "vehicle", "vehicle_heading", "route", "own_speed")
+        ahead=36, behind=6, beside=2, planes=("road", "other_road", "vehicle", "vehicle_heading", "route", "own_speed")
     )
     speed_limit = 4
     dawdle = 0.1
     has_portals = True
     has_passing = True
+    has_goal_headings = True
 
     @classmethod
     def shape(cls, level: LevelConfig) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from drivesim.core.map import EAST, LEFT_SIDE, NORTH, SOUTH, WEST, YIELD, cell_a
 from drivesim.scenarios.crossing import (
     MIDDLE,
     SIZE,
+    WINDOW,
     add_heading,
     is_certified,
     lay_arms,
@@ -18,6 +19,7 @@ from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, w
 
 ARM = MIDDLE - 2  # cells before the ring
 SIDE = SIZE - 2 * ARM - 1  # cells of each of the ring's four sides, up to the next corner
+STRAIGHT_SHARE = 10  # per cent of the levels in which the exit lies straight on
 FAR = SIZE - 1 - ARM  # last row and last column of the ring; the first are ARM
 
 
@@ -71,7 +73,7 @@ def populate(map, world, options, scratch):
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 1 fits
     into the time limit.
     """
-    if not place_egos(map, world, options):
+    if not place_egos(map, world, options, STRAIGHT_SHARE):
         return False
     if not place_traffic(map, world, options, ARM, options.level[AT.num_vehicles]):
         return False
@@ -83,26 +85,27 @@ class Roundabout(Scenario):
 
     ## Description
     Four approaches around a ring of one lane; traffic keeps to the right and circulates to the left. Whoever is in the
-    ring goes first: the traffic enters once its way up to its exit is free (`drivesim.core.junctions`), and an ego in
-    the ring holds its own way, so that others go on. At every corner of the ring, at its entries and its exits the ego
-    has to turn. Traffic comes back at the other side when it leaves the map.
+    ring goes first: the traffic enters once nobody holds a cell of its way up to its exit, and the exit is free
+    (`drivesim.core.junctions`); of those who wait, whoever came first, and after 20 ticks before all others. An ego in
+    the ring holds its own way, so that others go on. At the corners of the ring, at its entries and at its exits the
+    ego has to turn. Traffic comes back at the other side when it leaves the map.
 
     ```text
     speed_limit = 2
 
-    .  .  .   .   v    @^   .   .  .  .
-    .  .  .   .   ?v   ^    .   .  .  .
-    .  .  *v< *<  *v<  *^<  *<  *^< . .
-    .  .  *v  .   .    .    .   *^ .  .
-    @< <  *v< .   .    .    .   *^< ?< <
-    >  ?> *v> .   .    .    .   *^> >G0 @>
-    .  .  *v  .   .    .    .   *^ .  .
-    .  .  *v> *>  *v>  *^>  *>  *^> . .
-    .  .  .   .   v    ?^   .   .  .  .
-    .  .  .   .   @v   ^E0  .   .  .  .
+    .  .  .   .  v   @^  .  .   .   .
+    .  .  .   .  ?v  ^   .  .   .   .
+    .  .  *v< *< *v< *^< *< *^< .   .
+    .  .  *v  .  .   .   .  *^  .   .
+    @< <  *v< .  .   .   .  *^< ?<  <
+    >  ?> *>v .  .   .   .  *^> >G0 @>
+    .  .  *v  .  .   .   .  *^  .   .
+    .  .  *>v *> *>v *^> *> *^> .   .
+    .  .  .   .  v   ?^  .  .   .   .
+    .  .  .   .  @v  ^E0 .  .   .   .
     ```
 
-    In the words of `drivesim.levels.alphabet`: `^` lane, `*^>` cell of the ring with two headings, `?^` give-way line,
+    In the words of `drivesim.levels.alphabet`: `^` lane, `*v<` cell of the ring with two headings, `?^` give-way line,
     `@^` end of the map, `E0` the ego, `G0` its goal.
 
     ## Actions
@@ -118,7 +121,8 @@ class Roundabout(Scenario):
 
     ## Observations
     `observation="grid"` (default): `Box(0, 255, (9, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
-    either side; the plane `signal` shows the stop line's colour, `my_turn` whether the
+    either side; the plane `my_turn` shows whether the roundabout is the ego's to enter now or, in it, whether nobody
+    else holds what is left of its way; `vehicle_turn` where others turn, `signal` the give-way lines.
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 2, times 0.9
@@ -127,7 +131,7 @@ class Roundabout(Scenario):
 
     ## Starting state
     The ego on a uniform approach, 8 to 11 cells before the give-way line, at rest. Its exit is to the left in 45 % of
-    the levels, to the right in 40 %, straight on in 15 %. Traffic uniform.
+    the levels, to the right in 45 %, straight on in 10 %. Traffic on uniform free cells of all arms.
 
     ## Episode end
     1. Termination: arrived at the goal.
@@ -136,14 +140,15 @@ class Roundabout(Scenario):
     4. Truncation: after 120 steps.
 
     ## Info
-    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived.
+    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived, `failed_to_yield` that it took a cell that
+    somebody else held.
 
     ## Arguments
     | Name           | Type | Default                     | Unit     | Meaning                        |
     |----------------|------|-----------------------------|----------|--------------------------------|
     | `difficulty`   | str  | `"medium"`                  |          | `"easy"`, `"medium"`, `"hard"` |
     | `distance`     | int  | 8                           | cells    | from the ring to the goal      |
-    | `num_vehicles` | int  | 4 easy, 8 medium, 12 hard   | vehicles | traffic                        |
+    | `num_vehicles` | int  | 5 easy, 10 medium, 14 hard  | vehicles | traffic                        |
 
     and those of every environment, see `drivesim.env.DriveEnv`.
 
@@ -153,19 +158,20 @@ class Roundabout(Scenario):
 
     config = RoundaboutConfig
     presets = {
-        "easy": RoundaboutConfig(distance=8, num_vehicles=4),
-        "medium": RoundaboutConfig(distance=8, num_vehicles=8),
-        "hard": RoundaboutConfig(distance=8, num_vehicles=12),
+        "easy": RoundaboutConfig(distance=8, num_vehicles=5),
+        "medium": RoundaboutConfig(distance=8, num_vehicles=10),
+        "hard": RoundaboutConfig(distance=8, num_vehicles=14),
     }
     lay = staticmethod(lay)
     populate = staticmethod(populate)
     max_egos = 8
+    window = WINDOW
     speed_limit = 2
     dawdle = 0.1
     has_portals = True
     num_junctions = 1
     num_destinations = 4
-    num_slots = 4 * SIDE + 4
+    num_slots = 4 * SIDE + 12  # of the ring, its exits, and what lies straight ahead of its entries and corners
     has_ways = True
 
     @classmethod

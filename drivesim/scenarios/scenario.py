@@ -10,8 +10,8 @@ import numpy as np
 from drivesim.core.batch import BY_LIBRARY, BY_OPTIONS
 from drivesim.core.map import map_dtype
 from drivesim.core.options import MAX_LEVEL_OPTIONS
-from drivesim.core.world import KRAUSS, MAX_VEHICLES, TOP_SPEED, world_dtype
-from drivesim.observations.encoder import Window
+from drivesim.core.world import KRAUSS, MAX_VEHICLES, NASCH, TOP_SPEED, UNAWARE, world_dtype
+from drivesim.observations.encoder import MAX_ENTITIES, MIN_ENTITIES, Window
 
 ACTIONS = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
 ACTIONS_WITHOUT_IDLE = ("LEFT", "RIGHT", "FASTER", "SLOWER")
@@ -66,8 +66,8 @@ class Scenario:
     populate: ClassVar[Callable[..., Any]]
     """Kernel that fills a blank world, or refuses the draw, `core.batch.POPULATE`."""
     maps_by: ClassVar[int] = BY_OPTIONS
-    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own; BY_LIBRARY: levels are given, as texts,
-    and neither `lay` nor `populate` nor a shape is."""
+    """BY_OPTIONS: one map serves all worlds; BY_LEVEL: each level lays its own; BY_POOL: each takes one of `num_maps`;
+    BY_LIBRARY: levels are given, as texts, and neither `lay` nor `populate` nor a shape is."""
     level: ClassVar[str]
     """BY_LIBRARY: the text of the level that there is if none is given."""
     has_portals: ClassVar[bool] = False
@@ -77,7 +77,7 @@ class Scenario:
     num_slots: ClassVar[int] = 0
     """Cells in and behind junctions, which traffic reserves."""
     max_people: ClassVar[int] = 0
-    """Pedestrians for whom there is room."""
+    """Pedestrians of a level, at most."""
     has_ways: ClassVar[bool] = False
     """Whether traffic follows ways to its destinations; else it drives straight on."""
     has_passing: ClassVar[bool] = False
@@ -91,6 +91,8 @@ class Scenario:
     top_speed: ClassVar[int] = TOP_SPEED
     """Fastest speed of an ego, cells per tick."""
     driver_model: ClassVar[int] = KRAUSS
+    driver_models: ClassVar[tuple[int, ...]] = (KRAUSS, NASCH, UNAWARE)
+    """Those that the traffic may have: who is unaware needs a road that leads straight on for ever."""
     dawdle: ClassVar[float] = 0.0
     """Probability with which traffic dawdles."""
     styles: ClassVar[tuple[int, int, int]] = (0, 1, 0)
@@ -115,6 +117,27 @@ class Scenario:
     def num_vehicles(cls, level: LevelConfig) -> int:
         """Vehicles of a level, the ego included."""
         return 1
+
+    @classmethod
+    def num_maps(cls, level: LevelConfig) -> int:
+        """BY_POOL: maps of each split."""
+        return 1
+
+    @classmethod
+    def num_people(cls, level: LevelConfig) -> int:
+        """Pedestrians of a level."""
+        return cls.max_people
+
+    @classmethod
+    def num_entities(cls) -> int:
+        """Rows of `"entities"`, whatever the difficulty: for all inhabitants of the fullest preset, if there is room.
+
+        Given levels may have any number of them.
+        """
+        if not cls.generates_levels():
+            return MAX_ENTITIES
+        most = max(cls.num_vehicles(level) + cls.num_people(level) for level in cls.presets.values())
+        return min(max(most, MIN_ENTITIES), MAX_ENTITIES)
 
     @classmethod
     def storage(cls, level: LevelConfig) -> int | None:
@@ -142,7 +165,7 @@ class Scenario:
             *cls.shape(level),
             vehicles,
             num_egos,
-            people=cls.max_people,
+            people=cls.num_people(level),
             junctions=cls.num_junctions,
             slots=cls.num_slots,
         )

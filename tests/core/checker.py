@@ -23,6 +23,7 @@ FAULTS = (
     "could not stop at its line",
     "is not the occupant of its cell, or of another one",
     "stands still for too long",
+    "hits somebody who crosses",
 )
 (
     SHARES,
@@ -39,6 +40,7 @@ FAULTS = (
     UNSAFE_LINE,
     OCCUPANT,
     STUCK,
+    HITS,
 ) = range(len(FAULTS))
 
 SIGHT = 16  # cells; 15 are needed to stop from speed 6
@@ -46,6 +48,8 @@ NASCH, UNAWARE = 1, 2
 SIGNALS = 0
 DRIVING, OFF_ROAD, OBSTACLE, CROSSWALK, EDGE = 1, 0, 3, 4, 7
 PORTAL = 128
+CHANGE_LANE = 48  # of a way: to either side
+CROSSING = 2
 
 # Beside the record: where every vehicle was before the tick, when it moved last, and scratch.
 NOTES = ("cell", "heading", "speed", "moved", "start", "at")
@@ -53,18 +57,29 @@ CELL, HEADING, SPEED_BEFORE, MOVED, START, AT = range(len(NOTES))
 
 
 def notes_of(worlds):
-    """Scratch for the checker: (notes (6, vehicles), owners (3, cells)), all zero."""
+    """Scratch for the checker: (notes (6, vehicles), owners (4, cells)), all zero; the last are those who cross."""
     num_vehicles = worlds["vehicles"].shape[1]
-    return np.zeros((len(NOTES), num_vehicles), np.int64), np.zeros((3, worlds["occupants"].shape[1]), np.int64)
+    return np.zeros((len(NOTES), num_vehicles), np.int64), np.zeros((4, worlds["occupants"].shape[1]), np.int64)
 
 
 @kernel
-def remember(world, notes):
+def remember(world, notes, owners):
     """Note the state before a tick."""
+    if world.num_people > 0:
+        note_people(world, owners[3])
     for k in range(world.num_vehicles):
         notes[CELL, k] = world.vehicles[k].cell
         notes[HEADING, k] = world.vehicles[k].heading
         notes[SPEED_BEFORE, k] = world.vehicles[k].speed
+
+
+@kernel
+def note_people(world, crossed):
+    """Note on which cells somebody crosses."""
+    crossed[:] = 0
+    for p in range(world.num_people):
+        if world.people[p].status == CROSSING:
+            crossed[world.people[p].cell] = 1
 
 
 @kernel
@@ -115,6 +130,16 @@ def is_red(junction, lamp, heading, tick):
 
 
 @kernel
+def must_leave_lane(map, vehicle, cell):
+    """Whether a vehicle at rest in a cell sees its lane end, or its way asks there for a change of lane."""
+    for distance in (1, 2):
+        if mask_of(map, walked(map, cell, vehicle.heading, distance)) >> vehicle.heading & 1 == 0:
+            return True
+    first = vehicle.destination * (map.rows + 2) * map.width
+    return vehicle.destination >= 0 and map.has_ways != 0 and map.ways[first + cell] & CHANGE_LANE != 0
+
+
+@kernel
 def check_steering(map, world, k, notes, owner_before, driver_model):
     """Where k began its advance, noted; whether it may have come there from where it was before the tick.
 
@@ -135,7 +160,7 @@ def check_steering(map, world, k, notes, owner_before, driver_model):
         if walked(map, beside, heading, vehicle.speed) == vehicle.cell:
             notes[START, k] = beside
             was_free = owner_before[beside] == 0 or world.vehicles[owner_before[beside] - 1].lane_shift != 0
-            return was_free and (notes[SPEED_BEFORE, k] > 0 or vehicle.let_in > 0)  # from rest, only in a zipper
+            return was_free and (notes[SPEED_BEFORE, k] > 0 or must_leave_lane(map, vehicle, before))
     return False
 
 
@@ -190,6 +215,14 @@ def check_path(map, world, k, notes, faults):
         if s >= 0 and map.junctions[s].control == SIGNALS:
             if is_red(map.junctions[s], world.lamps[s], vehicle.heading, world.tick - 1):
                 faults[RED_LIGHT] += 1
+
+
+@kernel
+def check_people(map, world, k, notes, crossed, faults):
+    """Nobody is on the way that was driven, as people stood before the tick."""
+    vehicle = world.vehicles[k]
+    for n in range(1, vehicle.speed + 1):
+        faults[HITS] += crossed[walked(map, notes[START, k], vehicle.heading, n)]
 
 
 @kernel
@@ -265,8 +298,8 @@ def check_tick(map, world, notes, owners, patience, driver_model, faults):
         map: its map.
         world: without egos, after the tick.
         notes: of `remember` before it.
-        owners: int64 (3, cells), scratch.
-        patience: ticks within which everybody has to move.
+        owners: int64 (4, cells), scratch, of `remember` too.
+        patience: ticks within which everybody has to move who is not parked.
         driver_model: NASCH may brake at will, UNAWARE never looks; all else holds for them too.
         faults: int64 (len(FAULTS),), counted up.
     """
@@ -295,15 +328,20 @@ def check_tick(map, world, notes, owners, patience, driver_model, faults):
         if driver_model != NASCH and vehicle.speed < notes[SPEED_BEFORE, k] - 1:
             faults[BRAKES] += 1
         check_path(map, world, k, notes, faults)
+        if world.num_people > 0:
+            check_people(map, world, k, notes, owners[3], faults)
         if driver_model != UNAWARE:
             check_claims(map, world, k, faults)
         if driver_model != NASCH and driver_model != UNAWARE:
             check_safety(map, world, k, owner, faults)
         if vehicle.speed > 0:
             notes[MOVED, k] = world.tick
-        elif world.tick - notes[MOVED, k] > patience:
+        elif vehicle.top_speed > 0 and world.tick - notes[MOVED, k] > patience:
             faults[STUCK] += 1
             notes[MOVED, k] = world.tick
+    for p in range(world.num_people):  # nor does anybody walk into a vehicle
+        if world.people[p].status == CROSSING and owner[world.people[p].cell] != 0:
+            faults[HITS] += 1
 
 
 def found(faults):

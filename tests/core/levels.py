@@ -10,6 +10,7 @@ from drivesim.core import batch
 from drivesim.core.jit import kernel
 from drivesim.core.memory import Frame
 from drivesim.core.world import ABSENT, leave
+from drivesim.pools import pool_of
 from drivesim.registry import entry_of, scenario_of
 
 
@@ -53,15 +54,17 @@ def levels(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maps and worlds at the start of an episode, one for each level seed, and options.
 
-    Named options are those of the environment. Where the options alone determine the map, each world has a copy of it.
+    Named options are those of the environment. Where worlds share maps, each has a copy of its own.
     """
     names = ("observation", "difficulty", "split", "traffic", "dawdle")
     chosen = {name: options.pop(name) for name in names if name in options}
     config = EnvConfig(scenario=scenario, level=options, **chosen)
     record = config.to_options(0, num_egos)
     level_seeds = np.array(list(level_seeds), np.int64)
-    maps = np.zeros(len(level_seeds), ROOMY_MAP)
-    worlds = np.zeros(len(level_seeds), ROOMY_WORLD)
+    pool = pool_of(scenario, config.level_config, record) if scenario_of(scenario).maps_by == batch.BY_POOL else None
+    map_type, world_type = (ROOMY_MAP, ROOMY_WORLD) if pool is None else config.dtypes(num_egos)
+    maps = np.zeros(len(level_seeds), map_type)
+    worlds = np.zeros(len(level_seeds), world_type)
     worlds["key_0"], worlds["key_1"] = np.random.default_rng(1).integers(0, 2**32, (len(level_seeds), 2)).T
     worlds["episode"] = -1
     worlds["scenario"] = entry_of(scenario).number
@@ -70,6 +73,10 @@ def levels(
     if scenario_of(scenario).maps_by == batch.BY_OPTIONS:
         batch.lay_map(frame.argument)
         maps[1:] = maps[0]
+    if pool is not None:
+        pool.lay(pool.numbers(level_seeds))
+        maps[:] = pool.maps[pool.numbers(level_seeds)]
+        frame.set(maps=pool.maps, num_maps=pool.num_maps)
     failed = start_worlds(frame.argument, len(worlds))
     if failed >= 0:
         raise RuntimeError(f"no level of {scenario} with seed {level_seeds[failed]} and {config.level_config}")
@@ -81,6 +88,7 @@ def without_ego(maps: np.ndarray, worlds: np.ndarray) -> np.ndarray:
     worlds = worlds.copy()
     worlds["num_egos"] = 0
     worlds["vehicles"]["top_speed"][:, 0] = maps["speed_limit"]
+    worlds["vehicles"]["destination"][:, 0] = np.where(maps["has_ways"], worlds["egos"]["goal"][:, 0], -1)
     for i in range(0, len(worlds), 2):
         leave(worlds[i], 0)
         worlds[i].vehicles[0].status = ABSENT

@@ -9,11 +9,11 @@ from road_networks import Network, draw_destinations, draw_network
 from roads import set_speeds
 
 from drivesim.core.certificate import CYCLE_IS_FULL, FINE
-from drivesim.core.cycles import BEFORE, NUM_PLANES
-from drivesim.core.map import CROSSWALK, MAP
+from drivesim.core.cycles import NUM_PLANES
+from drivesim.core.map import MAP
 from drivesim.core.memory import Frame
 from drivesim.core.options import OPTIONS
-from drivesim.core.refusals import FRAME, certify_level
+from drivesim.core.refusals import FRAME, certify_level, cycle_of
 from drivesim.core.world import WORLD
 from drivesim.levels.alphabet import class_name
 from drivesim.levels.building import Level, begun
@@ -34,16 +34,7 @@ def room_for(level: Level) -> int:
     reason, cell = answer % 256, answer // 256
     if reason != CYCLE_IS_FULL:
         return int(worlds["num_vehicles"][0]) if reason == FINE else 0
-    num_cells = (int(maps["rows"][0]) + 2) * int(maps["width"][0])
-    before = scratch[BEFORE * num_cells :]
-    cycle = [cell]
-    while before[cycle[-1]] != cell:
-        cycle.append(int(before[cycle[-1]]))
-    kinds = maps["ground"][0, cycle] >> 4 & 7
-    is_storage = kinds != CROSSWALK
-    if maps["num_junctions"][0] > 0:
-        is_storage &= maps["junction"][0, cycle] == 0
-    return int(is_storage.sum()) - 1
+    return len(cycle_of(maps[0], cell, scratch)) - 1
 
 
 def draw_level(dice: Random, controls: tuple[int, ...], num_egos: int = 0) -> tuple[str, Level]:

@@ -18,7 +18,7 @@ from drivesim.core.world import MAX_EGOS, WORLD, world_dtype
 ROOMY_MAP = map_dtype(
     40, 40, junctions=9, destinations=4, has_portals=True, has_ways=True, has_passing=True, has_goal_headings=True
 )
-ROOMY_WORLD = world_dtype(40, 40, vehicles=60, egos=MAX_EGOS, people=8, junctions=9, slots=120)
+ROOMY_WORLD = world_dtype(40, 40, vehicles=150, egos=MAX_EGOS, people=10, junctions=9, slots=120)
 
 PLAY = FrameType(
     "play",

@@ -101,7 +101,7 @@ def drive(argument, num_worlds, ticks, patience, notes, owners, faults):
         driver_model = frame.options[0].driver_model
         notes[MOVED, :] = world.tick
         for _ in range(ticks):
-            remember(world, notes)
+            remember(world, notes, owners)
             tick(map, world, frame.options[0], frame.actions, 0)
             check_tick(map, world, notes, owners, patience[i], driver_model, faults[i])
             for k in range(world.num_vehicles):

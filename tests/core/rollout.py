@@ -16,6 +16,8 @@ OPTIONS = {  # observation: further options, so that every reward and every driv
     "grid": {"reward": "route"},
     "features": {"reward": "shaped", "traffic": "nasch", "difficulty": "hard"},
     "full_grid": {"reward": "cost", "difficulty": "easy"},
+    "entities": {"reward": "sparse", "num_entities": 6},
+    "rgb": {"reward": "route", "difficulty": "hard"},
 }
 
 

@@ -12,6 +12,7 @@ DOWN = np.array([-1, 0, 1, 0])  # rows per cell in headings N E S W
 RIGHT = np.array([0, 1, 0, -1])
 OFF_ROAD, OBSTACLE, STOP_LINE, EDGE = 0, 3, 5, 7
 BLOCKED, PASSED, ARRIVED = 0, 1, 2
+SIGNALS, ALL_WAY_STOP = 0, 1
 
 
 @kernel
@@ -42,12 +43,14 @@ def is_goal(map, world, row, col):
 
 
 @kernel
-def is_red(map, world, row, col, heading, tick):
-    """Whether (row, col) is in a signal's junction and closed to a heading."""
+def is_closed(map, world, row, col, heading, tick, has_stood):
+    """Whether (row, col) is in a signal's junction and closed to a heading, or in one for those who stood before it."""
     s = int(map.junction[at(map, row, col)]) - 1 if map.num_junctions > 0 else -1
     if s < 0:
         return False
     junction = map.junctions[s]
+    if junction.control != SIGNALS:
+        return junction.control == ALL_WAY_STOP and not has_stood
     half = junction.green_0 + junction.yellow + junction.all_red
     whole = half + junction.green_1 + junction.yellow + junction.all_red
     time = (tick + world.lamps[s].cycle_start) % whole
@@ -79,8 +82,8 @@ def is_hit(map, world, row, col, before_row, before_col, tick, sub_step):
 
 
 @kernel
-def drive_on(map, world, row, col, heading, speed, tick, has_cars):
-    """What comes of driving `speed` cells straight on: BLOCKED, PASSED or ARRIVED."""
+def drive_on(map, world, row, col, heading, speed, tick, has_cars, has_stood):
+    """What comes of driving `speed` cells straight on, from rest or not: BLOCKED, PASSED or ARRIVED."""
     before_row, before_col = row, col
     for sub_step in range(1, 6):
         n = speed * sub_step // 5
@@ -92,7 +95,7 @@ def drive_on(map, world, row, col, heading, speed, tick, has_cars):
             if not open_to(map, at_row, at_col, heading):
                 return BLOCKED
             if kind_at(map, before_row, before_col) == STOP_LINE:
-                if is_red(map, world, at_row, at_col, heading, tick):
+                if is_closed(map, world, at_row, at_col, heading, tick, has_stood and n == 1):
                     return BLOCKED
             if is_goal(map, world, at_row, at_col):
                 return ARRIVED
@@ -143,7 +146,7 @@ def fewest_ticks(map, world, top_speed, horizon, has_idle, has_cars):
                             elif speed <= 1:
                                 to = across
                                 v = 1
-                        outcome = drive_on(map, world, row, col, to, v, tick, has_cars)
+                        outcome = drive_on(map, world, row, col, to, v, tick, has_cars, speed == 0)
                         if outcome == ARRIVED:
                             return tick + 1
                         if outcome == PASSED:

@@ -8,14 +8,17 @@ from checker import FAULTS, check_safety, found
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from levels import generator_frame, lay_and_populate, levels
+from parking_search import ticks_to_park
 from records import ROOMY_MAP, ROOMY_WORLD, rows_and_cols
 from scenario_facts import FACTS
 from search import fewest_ticks
 
+from drivesim.core.batch import BY_POOL
 from drivesim.core.map import OBSTACLE, OFF_ROAD
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 
 SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
+CROSSINGS = ("FourWayStop", "Roundabout", "Crosswalk")
 DIFFICULTIES = ("easy", "medium", "hard")
 NUM_LEVELS = 200
 SEEDS = range(10**9, 10**9 + NUM_LEVELS)
@@ -36,6 +39,8 @@ class TestEveryLevel:
                 while left > 0:
                     speed = min(speed + 1, top_speed)
                     ticks, left = ticks + 1, left - speed
+            elif map.has_reverse:
+                ticks = ticks_to_park(map, world)
             else:
                 ticks = fewest_ticks(map, world, top_speed, limit, has_idle, scenario == "Autodrive")
             assert 0 < ticks <= 2 * limit / 3, world.level_seed
@@ -86,7 +91,7 @@ def options_of(draw, scenario):
     }
 
 
-@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection"])
+@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection", *CROSSINGS, "Parking"])
 @given(data=st.data(), seed=st.integers(0, 2**62))
 @settings(max_examples=50)
 def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, data, seed) -> None:
@@ -96,14 +101,19 @@ def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, da
         assume(False)
     top_speed, limit = scenario_of(scenario).speed_limit, entry_of(scenario).max_episode_steps
     has_idle = bool(options["has_idle"][0])
-    ticks = fewest_ticks(maps[0], worlds[0], top_speed, limit, has_idle, scenario == "Autodrive")
+    if maps["has_reverse"][0]:
+        ticks = ticks_to_park(maps[0], worlds[0])
+    else:
+        ticks = fewest_ticks(maps[0], worlds[0], top_speed, limit, has_idle, scenario == "Autodrive")
     assert 0 < ticks <= 2 * limit / 3
 
 
 def amount(what, maps, worlds) -> float:
-    """How much of something there is in a level, on average: vehicles, obstacles, or bends per row."""
+    """How much of something there is in a level, on average: vehicles, obstacles, people, or bends per row."""
     if what == "vehicles":
         return worlds["num_vehicles"].mean()
+    if what == "people":  # and of those who may hesitate
+        return worlds["num_people"].mean() + worlds["people"]["hesitates"].sum(axis=1).mean()
     if what == "obstacles":
         return (maps["ground"] >> 4 & 7 == OBSTACLE).sum(axis=1).mean()
     assert what == "bends"
@@ -119,6 +129,20 @@ def test_harder_levels_hold_more_of_what_makes_them_hard(scenario) -> None:
     for what in FACTS[scenario].harder:
         easy, medium, hard = (amount(what, maps, worlds) for maps, worlds in drawn)
         assert easy < medium < hard, what
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_record_has_room_for_whatever_its_levels_hold(scenario, difficulty) -> None:
+    maps, worlds, _ = levels(scenario, list(SEEDS)[:20], difficulty=difficulty)
+    road = scenario_of(scenario)
+    is_alike = road.maps_by != BY_POOL  # else their maps differ
+    assert (maps["num_slots"] <= road.num_slots).all()
+    assert (maps["num_junctions"] <= road.num_junctions).all()
+    assert not is_alike or (maps["num_slots"] == road.num_slots).all()
+    assert not is_alike or (maps["num_junctions"] == road.num_junctions).all()
+    assert (maps["num_destinations"] <= road.num_destinations).all()
+    assert (worlds["num_people"] == road.num_people(road.presets[difficulty])).all()
 
 
 def test_the_search_finds_no_way_where_there_is_none() -> None:

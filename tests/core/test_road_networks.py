@@ -36,7 +36,12 @@ def bounds(maps: np.ndarray, worlds: np.ndarray) -> np.ndarray:
     junctions = maps["junctions"]
     cycles = 2 * (junctions["yellow"] + junctions["all_red"]) + junctions["green_0"] + junctions["green_1"]
     longest = np.where(junctions["control"] == SIGNALS, cycles, 0).max(axis=1, initial=0)
-    return PATIENCE * ((worlds["vehicles"]["status"] == DRIVING).sum(axis=1) + 1) + 2 * longest
+    return PATIENCE * (is_traffic(worlds).sum(axis=1) + 1) + 2 * longest
+
+
+def is_traffic(worlds: np.ndarray) -> np.ndarray:
+    """Which vehicles drive and are not parked for good, (N, V)."""
+    return (worlds["vehicles"]["status"] == DRIVING) & (worlds["vehicles"]["top_speed"] > 0)
 
 
 def check(batch: Batch, faults: np.ndarray) -> None:
@@ -85,7 +90,6 @@ def test_traffic_of_any_network_breaks_no_rule_and_keeps_moving() -> None:
     assert drive_networks(6) > FEW
 
 
-@pytest.mark.xfail(strict=False, reason="in one of 60 batches vehicles stood for ever: not traced yet")
 @pytest.mark.slow
 def test_traffic_of_any_network_breaks_no_rule_and_keeps_moving_for_ten_million_vehicle_ticks() -> None:
     assert drive_networks(60) > MANY
@@ -136,7 +140,7 @@ def drive_levels(scenario: str, difficulty: str, vehicle_ticks: int) -> int:
     for world in worlds:
         leave(world, 0)
     worlds["vehicles"]["status"][:, 0] = ABSENT
-    per_tick = int((worlds["vehicles"]["status"] == DRIVING).sum())
+    per_tick = int(is_traffic(worlds).sum())
     ticks = vehicle_ticks // max(1, per_tick) + 1 if per_tick > 0 else 1
     _, faults = driven_by_world(maps, worlds, options, ticks, bounds(maps, worlds))
     assert not found(faults.sum(axis=0))

@@ -12,6 +12,7 @@ from roads import MOST, driven, roads
 from drivesim.core.junctions import PATIENCE
 from drivesim.core.world import ABSENT, DRIVING, KRAUSS, NASCH, leave
 
+MANY = 1_000_000  # vehicle-ticks
 DIFFICULTIES = ("easy", "medium", "hard")
 CYCLE = 2 * (12 + 3 + 2)  # ticks of the signal in every difficulty
 
@@ -38,6 +39,18 @@ def test_intersection_traffic_breaks_no_rule(difficulty, driver_model) -> None:
     worlds = without_ego(maps, worlds)
     ticks = 10_000_000 // 8 // vehicle_ticks(worlds, 1) + 1
     cells, faults = driven(maps, worlds, options, ticks, patience=3 * CYCLE)
+    assert not found(faults)
+    assert cells > 0.2 * vehicle_ticks(worlds, ticks)  # and it gets somewhere
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("scenario", ["FourWayStop", "Roundabout", "Crosswalk"])
+def test_traffic_of_other_crossings_breaks_no_rule_and_hits_nobody(scenario, difficulty) -> None:
+    maps, worlds, options = levels(scenario, range(40), difficulty=difficulty)
+    worlds = without_ego(maps, worlds)
+    ticks = MANY // vehicle_ticks(worlds, 1) + 1
+    patience = PATIENCE * (int(worlds["num_vehicles"][0]) + 1)
+    cells, faults = driven(maps, worlds, options, ticks, patience=patience)
     assert not found(faults)
     assert cells > 0.2 * vehicle_ticks(worlds, ticks)  # and it gets somewhere
 

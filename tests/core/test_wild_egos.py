@@ -26,6 +26,8 @@ ROADS = {
     "nasch Highway": {"difficulty": "hard", "fastest": 5, "traffic": "nasch"},
     "Intersection": {"difficulty": "medium"},
     "hard Intersection": {"difficulty": "hard"},
+    "hard FourWayStop": {"difficulty": "hard"},
+    "hard Roundabout": {"difficulty": "hard"},
 }
 
 
@@ -34,7 +36,7 @@ ROADS = {
 def test_no_two_traffic_vehicles_share_a_cell_whatever_egos_do(road, num_egos) -> None:
     """A million vehicle-ticks."""
     meetings, vehicle_ticks = wild(road.split()[-1], num_egos, 1_000_000 // (2 * len(ROADS)), **ROADS[road])
-    assert vehicle_ticks > 80_000
+    assert vehicle_ticks > 50_000
     assert meetings == 0
 
 
@@ -43,12 +45,12 @@ def test_no_two_traffic_vehicles_share_a_cell_whatever_egos_do(road, num_egos) -
 @pytest.mark.parametrize("road", ROADS)
 def test_no_two_traffic_vehicles_share_a_cell_in_ten_million_vehicle_ticks(road, num_egos) -> None:
     meetings, vehicle_ticks = wild(road.split()[-1], num_egos, 10_000_000 // (3 * len(ROADS)), **ROADS[road])
-    assert vehicle_ticks > 500_000
+    assert vehicle_ticks > 400_000
     assert meetings == 0
 
 
-@pytest.mark.parametrize("scenario", ["Autodrive", "LaneKeep", "Obstacles"])
-def test_cells_know_who_is_on_them_where_traffic_looks_at_nobody_or_there_is_none(scenario) -> None:
+@pytest.mark.parametrize("scenario", ["Autodrive", "LaneKeep", "Obstacles", "Crosswalk"])
+def test_cells_know_who_is_on_them_where_there_is_one_ego(scenario) -> None:
     meetings, _ = wild(scenario, 1, 20_000, difficulty="hard")
     assert meetings == 0
 

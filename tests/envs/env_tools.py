@@ -13,13 +13,15 @@ from gymnasium.vector import AutoresetMode
 import drivesim  # noqa: F401 (registers the environments)
 from drivesim.registry import ENTRIES, IDS, scenario_of
 
-OBSERVATIONS = ("grid", "features", "full_grid")
+OBSERVATIONS = ("grid", "features", "full_grid", "entities", "rgb")
 MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP, AutoresetMode.DISABLED)
 HIGHWAY = "drivesim/Highway-v1"
 LANE_KEEP = "drivesim/LaneKeep-v1"
 OBSTACLES = "drivesim/Obstacles-v1"
 AUTODRIVE = "drivesim/Autodrive-v1"
 INTERSECTION = "drivesim/Intersection-v1"
+FOUR_WAY_STOP = "drivesim/FourWayStop-v1"
+CITY = "drivesim/City-v1"
 CUSTOM = "drivesim/Custom-v1"
 assert set(IDS) >= {HIGHWAY, LANE_KEEP, OBSTACLES, AUTODRIVE, INTERSECTION, CUSTOM}
 GENERATED = tuple(entry.id for entry in ENTRIES if scenario_of(entry.name).generates_levels())

@@ -6,7 +6,7 @@ import numpy as np
 
 from drivesim.core.world import DRIVING
 
-IDS = ("drivesim/Highway-v1", "drivesim/Intersection-v1")
+IDS = ("drivesim/Highway-v1", "drivesim/Intersection-v1", "drivesim/FourWayStop-v1", "drivesim/Roundabout-v1")
 IDLE, FASTER = 1, 3
 
 

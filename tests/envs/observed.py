@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,10 @@ from drivesim.core.map import (
 )
 from drivesim.core.outlook import has_turn
 from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, RED, WAITING, YELLOW
+from drivesim.observations.entities import EGO_FACTS, ENTITY
 from drivesim.observations.grid import PLANES
+from drivesim.observations.rgb import DRAWN, LETTERS
+from drivesim.render.palette import SPEEDS
 
 AHEAD, BEHIND = 40, 10  # cells that `features` looks at
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # (row, column) of one cell north, east, south, west
@@ -285,6 +289,75 @@ def seen_in(scene: Scene, cell: Cell) -> dict[str, int]:
     }
 
 
+def rgb(scene: Scene, ahead: int, behind: int, beside: int) -> np.ndarray:
+    """The window as a picture, (3, 4 · rows, 4 · columns)."""
+    rows, cols = ahead + 1 + behind, 2 * beside + 1
+    picture = np.zeros((4 * rows, 4 * cols, 3), np.uint8)
+    way = {cell.place for cell, _ in way_of(scene)} if scene.has_ways and not scene.is_ring else set()
+    walkers = scene.world["people"][: int(scene.world["num_people"])]
+    waiting = {int(walker["cell"]) for walker in walkers if walker["status"] == WAITING}
+    for row in range(rows):
+        for col in range(cols):
+            cell = scene.seen(ahead - row, col - beside)
+            part = picture[4 * row : 4 * row + 4, 4 * col : 4 * col + 4]
+            if cell is None:
+                continue
+            for name, heading in drawn_on(scene, cell, cell.place in way, cell.place in waiting):
+                pixels, is_drawn = tile(name, (heading - scene.ego.heading) % 4)
+                part[is_drawn] = pixels[is_drawn]
+            if cell.car:
+                part[1:3, 1:3] = SPEEDS[cell.car.speed + 1]
+    return picture.transpose(2, 0, 1)
+
+
+@cache
+def tile(name: str, turn: int) -> tuple[np.ndarray, np.ndarray]:
+    """A tile's pixels (4, 4, 3), turned to the right by so many quarters, and which of them are drawn (4, 4)."""
+    letters = np.rot90(np.array([list(line) for line in DRAWN[name].split()]), -turn)
+    return np.array([[LETTERS.get(letter, (0, 0, 0)) for letter in line] for line in letters]), letters != "."
+
+
+def drawn_on(scene: Scene, cell: Cell, on_way: bool, has_waiting: bool) -> Iterator[tuple[str, int]]:
+    """The tiles on a cell, from the ground up, and in which heading each faces."""
+    mine, only = scene.ego.heading, ONE_WAY.get(cell.mask)
+    along = 0 if only is None else only
+    if cell.kind == STOP_LINE:
+        sign = scene.sign(cell) if cell.allows(mine) else None
+        lights = {GREEN: "_GREEN", YELLOW: "_YELLOW", RED: "_RED"}
+        control = "" if sign is None else lights.get(sign[1], "_STOP" if sign[0] == ALL_WAY_STOP else "_GIVE_WAY")
+        yield f"LINE{control}", along
+    elif cell.kind in (CROSSWALK, PARKING_BAY):
+        yield "STRIPES" if cell.kind == CROSSWALK else "IN_BAY", along
+    elif cell.kind in (OBSTACLE, SHOULDER):
+        yield "BLOCKED" if cell.kind == OBSTACLE else "ON_SHOULDER", mine
+    elif cell.kind != LANE or not cell.is_road:
+        yield "VERGE", mine
+    elif only is None:
+        yield "OPEN", mine
+    elif scene.half_lane:
+        yield "WIDE" if cell.offset else "CENTRE", only
+    else:
+        yield "ONE_WAY", only
+    if cell.is_goal and not scene.is_ring:
+        yield "FINISH", mine
+        if scene.terms["heading"]:
+            yield "FINISH_HEADING", int(scene.terms["heading"]) - 1
+    if on_way:
+        yield "WAY_DOT", mine
+    if has_waiting:
+        yield "WAITING_WALKER", mine
+    if cell.walker == CROSSING:
+        yield "WALKER", mine
+    if cell.car:
+        is_mine = cell.car.number == scene.k
+        yield ("MY_TURN" if scene.is_mine() else "NOT_MY_TURN") if is_mine else "OTHER", cell.car.heading
+        if is_mine and scene.has_reverse:
+            yield "REVERSE_GEAR", cell.car.heading
+        side = scene.turn_of(cell.car.number, 10)[1]
+        if side:
+            yield "SIGNAL_LEFT" if side < 0 else "SIGNAL_RIGHT", cell.car.heading
+
+
 def full_grid(scene: Scene) -> np.ndarray:
     """The map (rows, cols)."""
     codes = [code_of(scene, cell) for cell in scene.cells]
@@ -322,6 +395,51 @@ def features(scene: Scene) -> dict[str, float]:
     for part in (own, route, around, bend, control, crosswalk, arms):
         told |= dict(part(scene))
     return {name: min(max(value, -1.0), 1.0) for name, value in told.items()}
+
+
+def entities(scene: Scene, num_rows: int) -> list[dict[str, float]]:
+    """Every row by the names of its columns, the empty ones too: the ego, then the others in order."""
+    way: dict[int, int] = {}
+    for n, (cell, _) in enumerate(way_of(scene), start=1):
+        way.setdefault(cell.place, n)
+    told: list[tuple[tuple[int, ...], dict[str, float]]] = []
+    for number, car in enumerate(scene.world["vehicles"][: int(scene.world["num_vehicles"])]):
+        if number == scene.k or car["status"] == DRIVING:
+            order, row = placed(scene, way, int(car["cell"]), int(car["heading"]), 0)
+            row |= {"is_ego": number == scene.k, "is_vehicle": number != scene.k}
+            row |= {"speed": int(car["speed"]) / 5, "turn": scene.turn_of(number, 10)[1]}
+            told.append(((-1,), row) if number == scene.k else (order, row))
+    for walker in scene.world["people"][: int(scene.world["num_people"])]:
+        if walker["status"] != NOBODY:
+            crosses = int(walker["status"]) == CROSSING
+            order, row = placed(scene, way, int(walker["cell"]), int(walker["heading"]), 1 if crosses else 2)
+            told.append((order, row | {"is_person": 1, "crosses": crosses}))
+    rows = [{**dict.fromkeys(ENTITY, 0.0), **row} for _, row in sorted(told, key=lambda pair: pair[0])]
+    rows[0] |= {name: value for name, value in features(scene).items() if name in EGO_FACTS}
+    return [*rows, *(dict.fromkeys(ENTITY, 0.0) for _ in range(num_rows))][:num_rows]
+
+
+def placed(
+    scene: Scene, way: dict[int, int], place: int, heading: int, kind: int
+) -> tuple[tuple[int, ...], dict[str, float]]:
+    """In which order somebody on a cell is told of, and where that is."""
+    (up, along), (down, across) = STEPS[scene.ego.heading], STEPS[(scene.ego.heading + 1) % 4]
+    row, col = place // (scene.cols + 2) - 1 - scene.place[0], place % (scene.cols + 2) - 1 - scene.place[1]
+    rows = (row, row - scene.rows, row + scene.rows) if scene.wraps[0] else (row,)
+    cols = (col, col - scene.cols, col + scene.cols) if scene.wraps[1] else (col,)
+    side = -1 if scene.world["is_mirrored"] else 1  # of two who are alike, left comes before right, or after it
+    seen = [(r * up + c * along, r * down + c * across) for r in rows for c in cols]
+    ahead, right = min(seen, key=lambda at: (abs(at[0]), -at[0], abs(at[1]), side * at[1]))
+    relative = (heading - scene.ego.heading) % 4
+    order = (abs(ahead) + abs(right), -ahead, int(side * right > 0), kind, side * relative % 4)
+    return order, {
+        "valid": 1,
+        "ahead": coded(ahead),
+        "right": coded(right),
+        "on_way": 0 if ahead == right == 0 else coded(way.get(place)),
+        "heading_ahead": (1, 0, -1, 0)[relative],
+        "heading_right": (0, 1, 0, -1)[relative],
+    }
 
 
 def coded(distance: float | None) -> float:

@@ -91,8 +91,17 @@ def without_options(text: str) -> str:
 
 def without_identity(state: np.ndarray) -> list[Any]:
     """The fields of worlds that say more than which environment and level they are of."""
-    names = [name for name in state["world"].dtype.names if name not in ("scenario", "attempt", "occupants", "held")]
-    return [state["world"][name] for name in names]
+    left_out = ("scenario", "attempt", "occupants", "held")
+    names = [name for name in state["world"].dtype.names if name not in left_out and not name.startswith("padding")]
+    return [without_room(state["world"][name]) for name in names]
+
+
+def without_room(block: np.ndarray) -> np.ndarray:
+    """A block (N, n) of records without the blank ones at its end, for which there is only room."""
+    if block.ndim < 2 or block.dtype.names is None:
+        return block
+    used = np.flatnonzero((block != np.zeros((), block.dtype)).any(axis=0))
+    return block[:, : used.max(initial=-1) + 1]
 
 
 # --- whatever is played is a text -------------------------------------------------------------------------------------

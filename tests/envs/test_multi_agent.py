@@ -47,7 +47,7 @@ DENSE = {"num_lanes": 2, "length": 100, "num_vehicles": 40, "slowest": 1, "faste
 
 @pytest.mark.parametrize(
     ("env_id", "options"),
-    [("drivesim/Highway-v1", {}), ("drivesim/Highway-v1", DENSE), ("drivesim/Intersection-v1", {})],
+    [("drivesim/Highway-v1", DENSE), *((env_id, {}) for env_id in IDS)],
 )
 def test_traffic_never_collides_whatever_several_egos_do(env_id, options):
     """Whoever leads may crash or arrive in any tick and be gone; the one behind must not have counted on it."""

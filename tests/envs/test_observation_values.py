@@ -36,8 +36,10 @@ from drivesim.core.world import (
 )
 from drivesim.engine import bindings_of
 from drivesim.observations.encoder import Window
+from drivesim.observations.entities import COMMON, ENTITY
 from drivesim.observations.features import FEATURES
 from drivesim.observations.grid import PLANES, places_of_planes, shown_planes
+from drivesim.registry import entry_of_id, scenario_of
 from drivesim.states import occupants_of
 
 LEVELS = (
@@ -60,6 +62,7 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
     options["ahead"], options["behind"], options["beside"] = window.ahead, window.behind, window.beside
     options["planes"][0, : len(PLANES)] = places_of_planes(window)
     options["rows"], options["cols"] = maps["rows"][0], maps["cols"][0]
+    options["num_entities"] = window.entities
     shape, dtype = config.encoder.shape_and_dtype(window, int(maps["rows"][0]), int(maps["cols"][0]))
     obs = np.zeros((len(worlds), *shape), dtype)
     frame = Frame(batch.FRAME)
@@ -75,6 +78,11 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
     return obs
 
 
+def sides(window: Window) -> tuple[int, int, int]:
+    """How far it reaches."""
+    return window.ahead, window.behind, window.beside
+
+
 def assert_as_described(name: str, window: Window, road: Any, world: Any, obs: np.ndarray, k: int = 0) -> None:
     """An observation of ego k is what the reference makes of the world, in every plane, cell or feature."""
     scene = observed.Scene(road, world, k)
@@ -83,10 +91,17 @@ def assert_as_described(name: str, window: Window, road: Any, world: Any, obs: n
         described = observed.features(scene)
         assert list(described) == list(told)
         assert {at: (described[at], told[at]) for at in told if abs(described[at] - told[at]) > 1e-6} == {}
+    elif name == "entities":
+        for row, described in zip(obs, observed.entities(observed.Scene(road, world, k), len(obs)), strict=True):
+            told = dict(zip(ENTITY, row.tolist(), strict=True))
+            assert list(described) == list(told)
+            assert {at: (described[at], told[at]) for at in told if abs(described[at] - told[at]) > 1e-6} == {}
+    elif name == "rgb":
+        np.testing.assert_array_equal(obs, observed.rgb(observed.Scene(road, world, k), *sides(window)))
     elif name == "full_grid":
         np.testing.assert_array_equal(obs, observed.full_grid(scene))
     else:
-        described = observed.grid(scene, window.ahead, window.behind, window.beside)
+        described = observed.grid(scene, *sides(window))
         for plane, shown in zip(shown_planes(window), obs, strict=True):
             np.testing.assert_array_equal(shown, described[plane], plane)
 
@@ -209,7 +224,7 @@ def test_each_of_several_egos_sees_the_world_from_its_own_place(env_id, observat
 @pytest.mark.parametrize("is_ring", [False, True], ids=["edged", "ring"])
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 def test_in_worlds_such_as_no_scenario_has_every_value_is_as_described(observation, is_ring) -> None:
-    window = Window(ahead=12, behind=10, beside=6)
+    window = Window(ahead=12, behind=10, beside=6, entities=32)
     scenes = many_scrambled(160, is_ring, seed=0, half_lane=7 if observation == "grid" else 0)
     for road, world, obs in zip(*scenes, observe(observation, *scenes, window), strict=True):
         assert_as_described(observation, window, road, world, obs)
@@ -224,6 +239,21 @@ def test_a_window_of_any_size_shows_its_cells_and_no_others(is_ring) -> None:
             assert_as_described("grid", window, road, world, obs)
 
 
+@pytest.mark.parametrize("env_id", IDS)
+def test_the_window_asked_for_is_the_one_that_is_seen_with_every_plane_if_asked_for(env_id) -> None:
+    for window in (Window(7, 1, 3), Window(20, 11, 5, scenario_of(entry_of_id(env_id).name).window.planes)):
+        options = {"window": sides(window), "all_planes": window.planes == ()}
+        envs = gym.make_vec(env_id, num_envs=5, observation="grid", **options)
+        engine = envs.unwrapped._engine
+        rng = np.random.default_rng(3)
+        obs, _ = envs.reset(seed=8)
+        for _ in range(12):
+            obs = envs.step(draw_actions(rng, envs.single_action_space.n, 5))[0]
+        assert obs.shape == envs.observation_space.shape
+        for i, world in enumerate(envs.unwrapped.get_state()["world"]):
+            assert_as_described("grid", window, engine.map_of(i), world, obs[i])
+
+
 def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values() -> None:
     rng = np.random.default_rng(7)
     edged = many_scrambled(160, False, seed=0)
@@ -233,6 +263,10 @@ def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values
     for name in ("control/red", "control/yellow", "control/green", "control/inside", "crosswalk/occupied"):
         assert features[0][:, FEATURES.index(name)].sum() >= 10, name
     assert len(np.unique(features[0][:, FEATURES.index("control/distance")])) >= 7
+    crowd = Window(ahead=12, behind=10, beside=6, entities=32)
+    told = [observe("entities", *scenes, crowd).reshape(-1, len(ENTITY)) for scenes in (edged, crossing)]
+    for name, column in zip(COMMON, np.concatenate(told).T, strict=False):
+        assert len(np.unique(column)) >= (2 if name.startswith(("valid", "is_", "crosses")) else 3), name
     grid = np.moveaxis(observe("grid", *edged, Window(ahead=12, behind=10, beside=6)), 1, 0)
     values = {plane: set(np.unique(shown).tolist()) for plane, shown in zip(PLANES, grid, strict=True)}
     assert values["road"] == {0, 128, 255}
@@ -308,9 +342,10 @@ def with_a_crosswalk_and_no_pedestrians() -> Worlds:
         ("features", with_a_stop_line_beyond_the_edge),
         ("grid", with_a_crosswalk_and_no_pedestrians),
         ("features", with_a_crosswalk_and_no_pedestrians),
+        ("entities", with_a_pedestrian_beyond_the_seam_of_a_ring),
     ],
 )
 def test_pedestrians_and_lines_are_seen_on_every_map(observation: str, make: Callable[[], Worlds]) -> None:
-    window = Window(ahead=12, behind=10, beside=6)
+    window = Window(ahead=12, behind=10, beside=6, entities=3)
     maps, worlds = make()
     assert_as_described(observation, window, maps[0], worlds[0], observe(observation, maps, worlds, window)[0])

@@ -9,6 +9,7 @@ import pickle
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -21,6 +22,7 @@ from env_tools import (
     IDS,
     INTERSECTION,
     LANE_KEEP,
+    OBSERVATIONS,
     OBSTACLES,
     assert_refused,
     assert_same,
@@ -68,7 +70,7 @@ def edited(replay: Replay, **changes: object) -> str:
     return json.dumps({name: value for name, value in record.items() if value is not ...})
 
 
-@pytest.mark.parametrize("observation", ["grid", "features", "full_grid"])
+@pytest.mark.parametrize("observation", OBSERVATIONS)
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_replay_shows_the_very_worlds_that_were_driven(env_id, observation, tmp_path) -> None:
     env = recorder(env_id, observation=observation, **at("hard", env_id))
@@ -81,6 +83,20 @@ def test_a_replay_shows_the_very_worlds_that_were_driven(env_id, observation, tm
         assert loaded == replay
         for moment, state in zip(moments(loaded), states, strict=True):
             assert moment.state == state
+
+
+def test_a_replay_keeps_how_much_was_seen_and_how_actions_are_numbered() -> None:
+    seen = {"observation": "grid", "window": (4, 2, 3), "all_planes": True, "all_actions": True}
+    env = recorder(AUTODRIVE, num_obstacles=0, crossing_cars=0, **seen)
+    env.reset(seed=3)
+    for action in (3, 1, 4, 3):
+        env.step(action)
+    loaded = Replay.from_json(env.replay.to_json())
+    assert loaded.options == {"num_obstacles": 0, "crossing_cars": 0, **seen, "window": [4, 2, 3]}
+    assert loaded.actions == (3, 1, 4, 3)
+    loaded.check()
+    with pytest.raises(ReplayError):
+        replace(loaded, options={**loaded.options, "window": [4, 2, 2]}).check()
 
 
 def test_moments_tell_action_reward_and_terms_of_the_tick_that_led_there() -> None:

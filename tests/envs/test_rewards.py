@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from env_tools import AUTODRIVE, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSTACLES, draw_actions
+from env_tools import AUTODRIVE, CITY, FOUR_WAY_STOP, HIGHWAY, IDS, INTERSECTION, LANE_KEEP, OBSTACLES, draw_actions
 from scenario_facts import facts_of
 
 from drivesim.actions import Action
@@ -52,7 +52,8 @@ def drive_home(env: gym.Env, seed: int) -> list[tuple[float, bool, dict[str, Any
             bare.set_state(state)
             _, _, _, _, info = bare.step(action)
             gain = info["route_completion"] - (info["mean_speed"] > 1)
-            gains.append((not info["off_road"], gain, -info["mean_lane_offset"], -abs(action - 1), action))
+            is_legal = not info["off_road"] and not info["wrong_way"]
+            gains.append((is_legal, gain, -info["mean_lane_offset"], -abs(action - 1), action))
         bare.set_state(state)
         _, reward, terminated, truncated, info = env.step(max(gains)[-1])
         steps.append((reward, terminated, info))
@@ -99,7 +100,7 @@ def test_progress_sums_to_one_on_arrival_where_nothing_is_discounted(env_id) -> 
         assert sum(term["progress"] for term in terms) == pytest.approx(1.0, abs=1e-9)
         assert [term["arrived"] for term in terms] == [0.0] * (len(terms) - 1) + [1.0]
         assert steps[-1][2]["route_completion"] == 1.0
-        if env_id != INTERSECTION:  # this driver does not look at signals
+        if env_id not in (INTERSECTION, FOUR_WAY_STOP, CITY):  # this driver looks at no signal and stops at no line
             assert steps[-1][2]["episode_return"] == pytest.approx(2.0, abs=1e-9)
 
 

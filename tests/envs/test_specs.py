@@ -66,6 +66,16 @@ def test_a_spec_goes_to_json_and_back_whatever_was_passed_to_make() -> None:
         assert_same_future(env, twin, 20)
 
 
+def test_a_spec_keeps_how_much_is_seen() -> None:
+    options = {"window": (np.int64(6), 2, 1), "all_planes": True, "all_actions": True}
+    for make in (gym.make, gym.make_vec):
+        env = make(LANE_KEEP, **options)
+        assert json.loads(env.spec.to_json())["kwargs"]["window"] == [6, 2, 1]
+        twin = make(EnvSpec.from_json(env.spec.to_json()))
+        assert twin.unwrapped.config == env.unwrapped.config
+        assert_same(env.reset(seed=1)[0], twin.reset(seed=1)[0])
+
+
 def test_a_spec_goes_to_json_and_back_whatever_was_passed_to_make_vec() -> None:
     envs = gym.make_vec(HIGHWAY, **ODD_VECTOR_OPTIONS)
     assert plain(envs.spec.kwargs)

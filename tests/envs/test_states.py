@@ -25,7 +25,9 @@ from env_tools import (
     world_bytes,
 )
 
+from drivesim.config import DRIVER_MODELS
 from drivesim.core.world import ENDED
+from drivesim.registry import entry_of_id, scenario_of
 
 CONTINUE = """
 import hashlib, sys
@@ -77,8 +79,15 @@ def test_a_restored_state_continues_exactly_pending_autoresets_included(env_id, 
             envs.set_state(state)
 
 
-@pytest.mark.parametrize("traffic", ["krauss", "nasch", "unaware"])
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize(
+    ("env_id", "traffic"),
+    [
+        (env_id, traffic)
+        for env_id in IDS
+        for traffic, model in DRIVER_MODELS.items()
+        if model in scenario_of(entry_of_id(env_id).name).driver_models
+    ],
+)
 def test_every_state_that_can_be_reached_is_taken_back(env_id, traffic) -> None:
     envs = gym.make_vec(env_id, num_envs=32, traffic=traffic, **at("hard", env_id)).unwrapped
     envs.reset(seed=0)

@@ -9,18 +9,19 @@ from PIL import Image
 
 from agents.environments import EnvChoice
 from agents.scripted import make_scripted
+from drivesim.registry import ENTRIES
 from scripts import make_media
 
 NAMES = [
-    *("autodrive.gif", "custom.gif", "drivers.gif", "highway.gif", "intersection.gif", "lane_keep.gif"),
-    "obstacles.gif",
+    "drivers.gif",
+    *(f"{entry.module.rpartition('.')[2]}.gif" for entry in ENTRIES),
 ]
 
 
 def test_the_pictures_move_and_hold_all_frames(tmp_path) -> None:
-    arguments = ["--out", str(tmp_path / "new"), "--num-frames", "3", "--height", "96", "--size", "96"]
+    arguments = ["--out", str(tmp_path / "new"), "--num-frames", "3", "--width", "320", "--size", "96"]
     assert make_media.main(arguments) == 0
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == NAMES
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(NAMES)
     for name in NAMES:
         with Image.open(tmp_path / "new" / name) as picture:
             assert picture.n_frames == 3 if name == "drivers.gif" else picture.n_frames > 10

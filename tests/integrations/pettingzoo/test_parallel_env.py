@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     from pettingzoo.test import api_test, parallel_api_test, render_test
 from pettingzoo.utils import parallel_to_aec
 
-IDS = ("drivesim/Highway-v1", "drivesim/Intersection-v1")
+IDS = ("drivesim/Highway-v1", "drivesim/Intersection-v1", "drivesim/FourWayStop-v1", "drivesim/Roundabout-v1")
 
 
 def hasty(env, rng):

@@ -1,4 +1,4 @@
-"""Intersection and Custom: follow the route, enter a junction when it is my turn, stop for pedestrians, turn."""
+"""Roads with junctions and crosswalks: follow the route, enter when it is my turn, stop for pedestrians, turn."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from agents.scripted.window import (
     AHEAD,
+    LINE,
     SAME_HEADING,
     View,
     ahead,
@@ -20,35 +21,36 @@ from agents.scripted.window import (
     speed_action,
 )
 from drivesim import Action
+from drivesim.observations.encoder import Window
 
-__all__ = ["IntersectionDriver"]
+__all__ = ["RouteDriver"]
 
 FAR = 99  # cells: further than anything that is seen
-LINE = 80  # least value of the plane `signal` on a stop line for me
 CROSSWALK = 32  # on a crosswalk
 CROSSING = 255  # value of the plane `pedestrian`
 ROUTE_STEP = 8  # by which the plane `route` grows with every move saved
 
 
-class IntersectionDriver:
+class RouteDriver:
     """Drives to the turn as if a standing car were in its way, and to the stop line of a junction too.
 
     1. It passes the line in a tick before which it is its turn, and else could still stop there.
     2. A turn, or a change of lane, is due in the cell where the route leads on to the side; in a junction it waits for
        its turn there as well.
-    3. A crosswalk with somebody on it is closed; whoever waits beside it waits until cars can stop.
+    3. A crosswalk with somebody on it is closed. Whoever waits beside it steps out only while this driver can still
+       stop, so that there is no need to slow down for them; and who stood right before them would keep them waiting.
     """
 
     observation = "grid"
 
-    def __init__(self, planes: tuple[str, ...], top_speed: int = 2) -> None:
-        """Sets the planes that it is shown and the fastest speed, cells per tick."""
-        self.planes = planes
+    def __init__(self, window: Window, top_speed: int = 2) -> None:
+        """Sets the window that it is shown and the fastest speed, cells per tick."""
+        self.window = window
         self.top_speed = top_speed
 
     def __call__(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Returns an action for every env of the batch."""
-        view = View(obs, self.planes)
+        view = View(obs, self.window)
         speed = own_speed(view)
         vehicles = ahead(view, "vehicle")
         is_my_turn = view.plane("my_turn")[:, 0, 0] > 0
