@@ -84,6 +84,9 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         "pqn": Preset(_run(4_000_000), _PQN),
         "ppo": Preset(_run(4_000_000), _PPO),
     },
+    "drivesim/Custom-v1": {
+        "ppo": Preset(_run(2_000_000), _PPO),
+    },
     **{
         f"drivesim/{name}-v1": {
             "dqn": Preset(_run(steps), _DQN),

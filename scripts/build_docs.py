@@ -5,7 +5,8 @@
 
 Every environment gets a page, docs/environments/<name>.md, made of its scenario's docstring, of what the environment
 itself says of its spaces and options, and of the results in docs/results.json. In the pages that are written by hand
-the tables between `<!-- name -->` and `<!-- /name -->` are filled in.
+the tables between `<!-- name -->` and `<!-- /name -->` are filled in. docs/gallery.md shows the gallery's levels, whose
+pictures scripts/draw_levels.py draws.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from agents.results import BASELINES, read_summary, summarise
 from drivesim.config import DIFFICULTIES
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.core.prices import PRICES
+from drivesim.levels.library import GALLERY
 from drivesim.observations import ENCODERS, entities, full_grid, grid, rgb
 from drivesim.observations.features import FEATURES
 from drivesim.registry import ENTRIES, Entry, scenario_of
@@ -40,6 +42,8 @@ REFERENCES = {
     "`drivesim.env.DriveEnv`": "{py:class}`drivesim.env.DriveEnv`",
     "`drivesim.config.RewardWeights`": "{py:class}`drivesim.config.RewardWeights`",
     "`drivesim.levels.alphabet`": "{py:mod}`drivesim.levels.alphabet`",
+    "`drivesim.levels.head`": "{py:mod}`drivesim.levels.head`",
+    "`drivesim/levels/gallery`": "[the gallery](../gallery.md)",
     "`drivesim.core.episode.EPISODE`": "[`drivesim.core.episode.EPISODE`](../rewards.md#what-info-tells)",
     "`drivesim.observations`": "[`drivesim.observations`](../observations.md)",
 }
@@ -236,6 +240,29 @@ def environments_page(docs: Path) -> str:
     return "\n\n".join([*blocks, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]) + "\n"
 
 
+def gallery_page() -> str:
+    """The page of the gallery: every level with its remark, its picture and its text."""
+    blocks = [
+        NOTICE.format(source="drivesim/levels/gallery/*.txt"),
+        "# Gallery",
+        "Levels that come with the package, each under a name of its own, alone or with others:",
+        '```python\nimport gymnasium as gym\nimport drivesim\n\nenv = gym.make("drivesim/Custom-v1", '
+        'levels="gallery/chicane")\nenvs = gym.make_vec("drivesim/Custom-v1", num_envs=64, levels="gallery/*")\n```',
+        "```sh\npython scripts/play.py --levels gallery/chicane\n```",
+        "[A level in ten minutes](tutorials/drawing_levels.md) tells how to read the texts and how to draw your own.\n"
+        "Every level can be driven to its goal in time without breaking a rule: the tests find out how, by search.",
+    ]
+    for name, path in GALLERY.items():
+        head, _, table_of_words = path.read_text(encoding="utf-8").rstrip().partition("\n\n")
+        lines = head.split("\n")
+        remark = " ".join(line.removeprefix("# ") for line in lines if line.startswith("#"))
+        keys = "\n".join(line for line in lines if not line.startswith("#"))
+        title = path.stem.replace("_", " ").capitalize()
+        blocks += [f"## {title}", f"`{name}`: {remark}", f"![{title}, at the start](media/levels/{path.stem}.png)"]
+        blocks.append(f"```text\n{keys}\n\n{table_of_words}\n```")
+    return "\n\n".join(blocks) + "\n"
+
+
 def file_name(entry: Entry) -> str:
     """The name of an environment's page and picture, without an ending."""
     return entry.module.rpartition(".")[2]
@@ -292,6 +319,7 @@ def pages(docs: Path) -> dict[Path, str | None]:
     }
     for path in sorted(docs.glob("*.md")):
         fresh[path] = filled_in(path.read_text(encoding="utf-8"), tables)
+    fresh[docs / "gallery.md"] = gallery_page()
     return fresh
 
 

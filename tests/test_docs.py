@@ -56,6 +56,7 @@ def test_stale_pages_are_named_and_made_fresh(build_docs, copy, capsys) -> None:
         ("environments/index.md", "LaneKeep", "KeepLane"),
         ("rewards.md", "On arrival.", "On departure."),
         ("observations.md", "`lane_offset`", "`lane_onset`"),
+        ("gallery.md", "`gallery/chicane`", "`gallery/chickens`"),
     ):
         page = copy / name
         fresh = page.read_text(encoding="utf-8")

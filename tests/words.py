@@ -32,6 +32,7 @@ ROADS = (
     "agents/scripted/",
     "docs/environments/",
     "docs/extending.md",
+    "docs/gallery.md",
     "docs/observations.md",
     "docs/rewards.md",
     "docs/tutorials/",

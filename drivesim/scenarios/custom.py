@@ -41,12 +41,12 @@ class Custom(Scenario):
 
     `levels=` takes a text (a string with a line break), a path, a pattern of paths such as `"roads/*.txt"`, whose files
     come in the order of their names, or a list of these. Where there is no such file, `"gallery/chicane"` is a level of
-    the gallery that comes with the package, and `"gallery/*"` are all of them. Files are read once, when the
-    environment is made; its spec and its replays hold the texts. With L levels, level n is the one of number n modulo
-    L; n is drawn for every episode, from the first `num_levels` if that is given, and `reset(options={"level_seed":
-    n})` plays it. All levels of one environment have the same number of egos, time limit and other options of the
-    environment in their heads; their maps may differ in size. `difficulty` and `split` are refused: nothing is
-    generated. Without `levels=` there is one level, with signals, a crosswalk and bends.
+    `drivesim/levels/gallery`, which comes with the package, and `"gallery/*"` are all of them. Files are read once,
+    when the environment is made; its spec and its replays hold the texts. With L levels, level n is the one of number n
+    modulo L; n is drawn for every episode, from the first `num_levels` if that is given, and
+    `reset(options={"level_seed": n})` plays it. All levels of one environment have the same number of egos, time limit
+    and other options of the environment in their heads; their maps may differ in size. `difficulty` and `split` are
+    refused: nothing is generated. Without `levels=` there is one level, with signals, a crosswalk and bends.
 
     What is wrong with a text is an error, a `ValueError`, that names line and column; so is a level in which traffic
     could stand for ever, an ego not arrive, or a walker leave the map.

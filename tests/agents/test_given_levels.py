@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from agents.environments import EnvChoice, generates_levels, make_envs
+from agents.environments import (
+    EnvChoice,
+    LevelChoice,
+    generates_levels,
+    level_options,
+    make_envs,
+    with_level_options,
+)
 from agents.evaluation import evaluate
 from agents.networks import NetworkConfig
 from agents.ppo import PPOConfig
@@ -17,8 +24,9 @@ from agents.scripted import make_scripted
 from agents.training import resume, train
 from agents.watching import watch
 from drivesim.levels.library import canonical_texts
+from drivesim.registry import entries, scenario_of
 
-CUSTOM = "drivesim/Custom-v1"
+CUSTOM, HIGHWAY = "drivesim/Custom-v1", "drivesim/Highway-v1"
 ROAD = "max_steps = 12\n\n. ^G .\n. ^ .\n. ^ .\n. ^E .\n"
 
 
@@ -42,6 +50,52 @@ def test_a_choice_of_levels_holds_their_texts(road: Path) -> None:
         True,
     ]
     assert make_envs(choice, 2, "train").unwrapped.config.levels == choice.levels
+
+
+def test_options_of_levels_replace_those_of_the_difficulty() -> None:
+    choice = EnvChoice(HIGHWAY, difficulty="hard", level_options={"num_vehicles": 7})
+    assert choice.options("test") == {"difficulty": "hard", "split": "test", "num_vehicles": 7}
+    config = make_envs(choice, 2, "train").unwrapped.config
+    assert config.level_config == replace(scenario_of("Highway").presets["hard"], num_vehicles=7)
+
+
+def test_what_is_chosen_replaces_what_was_and_nothing_else(road: Path) -> None:
+    before = EnvChoice(HIGHWAY, observation="features", difficulty="easy", level_options={"num_vehicles": 7})
+    assert LevelChoice().chosen_in(before) == before
+    assert LevelChoice(difficulty="hard").chosen_in(before) == replace(before, difficulty="hard")
+    fewer = LevelChoice(level_options={"num_vehicles": 3}).chosen_in(before)
+    assert fewer == replace(before, level_options={"num_vehicles": 3})
+    ours = LevelChoice(levels=(str(road),)).chosen_in(EnvChoice(CUSTOM))
+    assert ours.levels == canonical_texts(ROAD)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "options", "parts"),
+    [
+        (HIGHWAY, {"difficulty": "brutal"}, ("difficulty", "'brutal'", "['easy', 'medium', 'hard']")),
+        (HIGHWAY, {"level_options": {"num_vehicles": -1}}, ("num_vehicles", "-1", "[0, ")),
+        (HIGHWAY, {"level_options": {"vehicles": 3}}, ("Highway", "'vehicles' = 3", "num_vehicles 0 to ")),
+        (CUSTOM, {"level_options": {"vehicles": 3}}, ("Custom", "'vehicles' = 3", "none")),
+        (HIGHWAY, {"levels": (ROAD,)}, ("levels", "Highway", CUSTOM)),
+        ("probes/Action-v0", {"level_options": {"vehicles": 3}}, ("probes/Action-v0", "'vehicles' = 3", "none")),
+    ],
+)
+def test_a_wrong_choice_is_told_with_its_name_its_value_and_what_is_allowed(env_id, options, parts) -> None:
+    with pytest.raises(ValueError, match="must be") as caught:
+        EnvChoice(env_id, **options)
+    assert all(part in str(caught.value) for part in parts)
+
+
+def test_help_lists_all_options_of_levels_with_their_bounds_and_nothing_else_does() -> None:
+    assert with_level_options("Drives.", ["--env", HIGHWAY]) == "Drives."
+    text = with_level_options("Drives.", ["--help"])
+    for entry in entries():
+        for name, (low, high) in level_options(entry.id).items():
+            (line,) = [line for line in text.splitlines() if entry.id in line]
+            assert f"{name} {low} to {high}" in line
+    alone = with_level_options("Drives.", ["-h"], HIGHWAY)
+    assert "num_vehicles 0 to " in alone
+    assert "Obstacles" not in alone
 
 
 def test_rules_drive_levels_of_ones_own(road: Path) -> None:

@@ -97,6 +97,17 @@ def test_flags_override_the_preset_and_none_is_a_value() -> None:
     assert (parsed.agent_config.value_clip, parsed.agent_config.target_kl) == (0.2, None)
 
 
+def test_levels_are_chosen_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    train = load_script("train")
+    drawn = train.parse(["--levels", "gallery/chicane", "gallery/zipper"]).train
+    assert (drawn.env, len(drawn.levels)) == ("drivesim/Custom-v1", 2)
+    dense = train.parse(["--env", "drivesim/Highway-v1", "--level-options", "num_vehicles", "30"]).train
+    assert dense.level_options == {"num_vehicles": 30}
+    with pytest.raises(SystemExit):
+        train.main(["--env", "drivesim/Highway-v1", "--help"])
+    assert "num_vehicles 0 to" in capsys.readouterr().out
+
+
 def test_a_driver_with_memory_and_masks_is_trained_compared_filmed_and_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

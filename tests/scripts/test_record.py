@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from drivesim.replay import Replay
-from scripts import record, train
+from scripts import evaluate, record, train
 
 TRAIN = [
     "--env", "drivesim/LaneKeep-v1", "--agent", "pqn", "--observation", "features", "--num-envs", "8",
@@ -49,6 +50,23 @@ def test_run_becomes_films_of_as_many_episodes_as_asked_for(run_dir, tmp_path, c
     assert names(out) == files
     assert [Replay.load(out / f"episode-{seed}.json").seed for seed in (7, 8)] == [7, 8]
     assert capsys.readouterr().out.count("ticks") == 4
+
+
+def test_a_run_is_judged_and_filmed_on_other_levels_than_it_was_trained_on(run_dir, tmp_path, capsys):
+    choice = ["--difficulty", "easy", "--level-options", "length", "20", "wander", "0"]
+    assert evaluate.main([str(run_dir), *choice, "--episodes", "4", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    wanted = {"difficulty": "easy", "length": 20, "wander": 0}
+    assert wanted.items() <= told.items()
+    out = tmp_path / "films"
+    assert record.main([str(run_dir), *choice, "--formats", "gif", "--size", "160", "--out", str(out)]) == 0
+    assert wanted.items() <= Replay.load(out / "episode-0.json").options.items()
+    for script in (evaluate, record):
+        assert script.main([str(run_dir), "--levels", "gallery/chicane"]) == 2
+        assert "LaneKeep-v1 makes its own" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            script.main(["--help"])
+        assert "drivesim/Highway-v1" in capsys.readouterr().out
 
 
 def test_replay_becomes_a_film_beside_it_and_is_left_as_it_was(replay, tmp_path):
