@@ -67,7 +67,7 @@ class Arguments:
     """Arguments of the command line."""
 
     env: str | None = None
-    """Id of the environment; without one, a menu asks."""
+    """Id of the environment; without one, a menu asks. With --watch, one of those that the driver was trained for."""
     difficulty: Literal["easy", "medium", "hard"] = "medium"
     """Of the levels."""
     levels: tuple[str, ...] = ()
@@ -283,7 +283,8 @@ def watch(arguments: Arguments, window: Window) -> None:
     policy: Policy
     config: EnvChoice
     if arguments.watch is not None:
-        policy, config = load_policy(arguments.watch)
+        policy, trained = load_policy(arguments.watch)
+        config = next((own for own in trained.each() if own.env == arguments.env), trained.each()[0])
     else:
         env_id = arguments.env or IDS[0]
         policy = make_scripted(env_id)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -65,9 +66,11 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, 
     wants_xray = arguments.xray or "html" in arguments.formats
     if source.is_dir():
         policy, config = load_policy(source)
-        for seed in range(arguments.seed, arguments.seed + arguments.episodes):
-            replay, shown = watch(policy, config, seed=seed, split=arguments.split, xray=wants_xray)
-            yield f"episode-{seed}", f"{config.agent}, seed {config.seed}", replay, shown
+        seeds = range(arguments.seed, arguments.seed + arguments.episodes)
+        for choice, seed in product(config.each(), seeds):
+            replay, shown = watch(policy, choice, seed=seed, split=arguments.split, xray=wants_xray)
+            where = f"{choice.env.rpartition('/')[2]}-" if choice.among else ""
+            yield f"{where}episode-{seed}", f"{config.agent}, seed {config.seed}", replay, shown
     elif arguments.watch is not None:
         policy, config = load_policy(arguments.watch)
         replay = Replay.load(source)
