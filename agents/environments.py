@@ -6,11 +6,12 @@ import contextlib
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
 
+import drivesim
 from agents.validation import require
 from drivesim.checks import whole
 from drivesim.config import DIFFICULTIES
@@ -27,6 +28,7 @@ __all__ = [
     "load_kernels",
     "make_envs",
     "registered_ids",
+    "shares",
     "with_level_options",
 ]
 
@@ -64,7 +66,10 @@ class EnvChoice(LevelChoice):
     """
 
     env: str = "drivesim/Obstacles-v1"
-    """Environment id."""
+    """Environment id, or several, separated by commas: one driver for all of them."""
+    among: str = ""
+    """Of a driver that was trained for several environments, their ids, separated by commas, where ``env`` is one of
+    them: observation and actions are those of all."""
     observation: str | None = None
     """Observation kind; None takes the environment's default."""
     reward_weights: dict[str, float] = field(default_factory=dict)
@@ -72,9 +77,15 @@ class EnvChoice(LevelChoice):
     the default reward."""
 
     def __post_init__(self) -> None:
-        """Checks the options of the levels, and reads the levels that are given."""
+        """Checks the ids and the options of the levels, and reads the levels that are given."""
         if self.difficulty is not None:
             require("difficulty", self.difficulty, self.difficulty in DIFFICULTIES, f"one of {list(DIFFICULTIES)}")
+        ids = [env_id.strip() for env_id in self.env.split(",")]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"env must name every id once, got {self.env!r}")
+        if self.among and self.env not in self.among.split(","):
+            raise ValueError(f"env must be one of those in among, {self.among!r}, got {self.env!r}")
+        object.__setattr__(self, "env", ",".join(ids))
         bounds = level_options(self.env)
         for name, value in self.level_options.items():
             if name not in bounds:
@@ -82,18 +93,47 @@ class EnvChoice(LevelChoice):
                 raise ValueError(f"level_options of {self.env} must be among {there}, got {name!r} = {value!r}")
             whole(name, value, *bounds[name])
         if self.levels:
-            if generates_levels(self.env):
+            if not self.among and all(map(generates_levels, ids)):
                 raise ValueError(f"levels must be left out, got some: {self.env} makes its own; {CUSTOM} takes them")
             object.__setattr__(self, "levels", canonical_texts(self.levels))
 
+    def each(self) -> tuple[Self, ...]:
+        """Returns a choice for each of its ids, in all of which a driver sees and does the same; itself for one."""
+        ids = self.env.split(",")
+        return tuple(replace(self, env=env_id, among=self.env) for env_id in ids) if len(ids) > 1 else (self,)
+
+    def only(self, env_id: str) -> Self:
+        """Returns the choice for one of its ids, that of a replay.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        for choice in self.each():
+            if choice.env == env_id:
+                return choice
+        raise ValueError(f"env of the driver must be that of the replay, {env_id!r}, got {self.env!r}")
+
+    def seen(self) -> dict[str, Any]:
+        """Returns the keyword arguments for ``gym.make`` that say what is seen and how actions are numbered."""
+        if self.among:
+            from drivesim.mixed_vec import common_options  # which loads the kernels
+
+            return common_options(self.among.split(","), self.observation or "features")
+        return {} if self.observation is None else {"observation": self.observation}
+
     def options(self, split: str | None = None) -> dict[str, Any]:
-        """Returns the keyword arguments for ``gym.make``, without those left to the default.
+        """Returns the keyword arguments for ``gym.make`` of one id, without those left to the default.
 
         Args:
             split: stream of levels; left out where levels are given, for there is but one.
         """
-        options = {"observation": self.observation, "difficulty": self.difficulty, "levels": list(self.levels) or None}
-        if generates_levels(self.env):
+        is_generated = generates_levels(self.env)
+        options = {
+            **self.seen(),
+            "difficulty": self.difficulty if is_generated or not self.among else None,
+            "levels": None if is_generated and self.among else list(self.levels) or None,
+        }
+        if is_generated:
             options["split"] = split
         return {**{name: value for name, value in options.items() if value is not None}, **self.level_options}
 
@@ -153,29 +193,37 @@ def make_envs(
 
     Args:
         config: environment and options.
-        num_envs: number of envs.
+        num_envs: number of envs; of several ids together, as evenly as can be, and at least one of each.
         split: "train" or "test", disjoint streams of levels.
         reward_weights: those that differ from the environment's.
         autoreset_mode: value of ``gymnasium.vector.AutoresetMode``.
     """
-    require_registered(config.env)
-    options = config.options(split)
+    choices = config.each()
+    for choice in choices:
+        require_registered(choice.env)
+    common: dict[str, Any] = {"autoreset_mode": autoreset_mode, "copy": False}  # a string, which JSON can hold
     if reward_weights:
-        options["reward_weights"] = dict(reward_weights)
-    return gym.make_vec(
-        config.env,
-        num_envs=num_envs,
-        autoreset_mode=autoreset_mode,  # as a string, which JSON can hold
-        copy=False,
-        **options,
-    )
+        common["reward_weights"] = dict(reward_weights)
+    if len(choices) == 1:
+        return gym.make_vec(config.env, num_envs=num_envs, **common, **config.options(split))
+    shared = choices[0].seen()
+    counts = {}
+    for choice, share in zip(choices, shares(max(num_envs, len(choices)), len(choices)), strict=True):
+        own = {name: value for name, value in choice.options(split).items() if name not in shared}
+        counts[choice.env] = {"num_envs": share, **own}
+    return drivesim.make_mixed_vec(counts, observation=shared["observation"], **common)
+
+
+def shares(total: int, num: int) -> list[int]:
+    """Returns a total in so many parts, as evenly as can be, the larger ones first."""
+    return [total // num + (n < total % num) for n in range(num)]
 
 
 def load_kernels(config: EnvChoice) -> None:
     """Steps an environment that is thrown away, so that what has to be compiled is, before a clock starts."""
     with contextlib.closing(make_envs(config, 1, "train")) as envs:
         envs.reset(seed=0)
-        envs.step(np.zeros(1, np.int64))
+        envs.step(np.zeros(envs.num_envs, np.int64))
         for name in ("observe", "action_masks"):
             getattr(envs.unwrapped, name, lambda: None)()
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.environments import EnvChoice, make_envs
+from agents.environments import EnvChoice, make_envs, shares
 from agents.metrics import wilson_interval
 from agents.policy import Policy
 from agents.stepping import Stepper
@@ -46,19 +46,27 @@ def evaluate(
 
     Args:
         policy: called with every env's observation at every step.
-        config: environment and options.
-        episodes: number of envs, seeded ``seed`` to ``seed + episodes - 1``.
+        config: environment and options; of several environments each drives its share of the episodes.
+        episodes: number of envs, seeded ``seed`` to ``seed + episodes - 1``; in each environment from ``seed`` on.
         seed: of the first env, at least 0.
         split: stream of levels.
         agent: name to report.
 
     Returns:
-        A record that JSON can hold; means over no episodes are None.
+        A record that JSON can hold; means over no episodes are None. Of several environments it has the records of
+        each in ``each``, and their means weighted by episodes.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     if seed < 0:
         raise ValueError(f"seed must be at least 0, got {seed}")
+    choices = config.each()
+    if len(choices) > 1:
+        parts = zip(choices, shares(max(episodes, len(choices)), len(choices)), strict=True)
+        records = [
+            evaluate(policy, choice, episodes=share, seed=seed, split=split, agent=agent) for choice, share in parts
+        ]
+        return _together(config, records)
     results = first_drives(policy, config, range(seed, seed + episodes), split).results
     return {
         "env": config.env,
@@ -89,6 +97,22 @@ def rates(results: dict[str, NDArray[Any]]) -> dict[str, Any]:
         "mean_length": _mean(lengths),
         "mean_length_of_successes": _mean(lengths[success]),
     }
+
+
+def _together(config: EnvChoice, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The record of several environments."""
+    episodes = [record["episodes"] for record in records]
+    successes = [round(record["success_rate"] * record["episodes"]) for record in records]
+    together = {**records[0], "env": config.env, "episodes": sum(episodes)}
+    for name in records[0]:
+        if name.endswith("_rate") or name.startswith("mean_"):
+            weights = successes if name == "mean_length_of_successes" else episodes
+            told = [(record[name], weight) for record, weight in zip(records, weights, strict=True) if weight > 0]
+            known = [value is not None for value, _ in told]
+            values, counts = zip(*told, strict=True) if all(known) and told else ((), ())
+            together[name] = float(np.average(values, weights=counts)) if values else None
+    low, high = wilson_interval(sum(successes), sum(episodes))
+    return {**together, "success_ci95": [low, high], "each": records}
 
 
 def first_episodes(

@@ -23,19 +23,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from agents.attention import EntityEncoder
 from agents.q_heads import HeadConfig, QHead, draw_noise
 from agents.validation import check_choice
 
-__all__ = [
-    "ActorCritic",
-    "Body",
-    "CodeEncoder",
-    "NetworkConfig",
-    "PlaneEncoder",
-    "QNetwork",
-    "initialise",
-    "make_body",
-]
+__all__ = ["ActorCritic", "Body", "CodeEncoder", "NetworkConfig", "PlaneEncoder", "QNetwork", "initialise", "make_body"]
 
 _HIDDEN_GAIN = 2.0**0.5  # keeps the variance through a ReLU
 HEAD_GAIN = 0.01  # first Q-values and preferences near zero
@@ -57,6 +49,10 @@ class NetworkConfig:
     """Normalise every hidden layer."""
     activation: Literal["relu", "tanh"] = "relu"
     """Between the hidden layers."""
+    attention_heads: int = 4
+    """Of the encoder of entities, :class:`agents.attention.EntityEncoder`."""
+    attention_width: int = 64
+    """Its width, in units: a multiple of the heads."""
     first_layer: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the first layer of byte observations without convolutions. bfloat16 holds 0 to
     255 exactly, rounds the weights to 8 bits, and is about twice as fast on a processor with it."""
@@ -71,6 +67,9 @@ class NetworkConfig:
                     raise ValueError(f"{name} must be widths >= 1, got {getattr(self, name)}")
         if self.residual and not self.channels:
             raise ValueError("residual needs channels, got ()")
+        if self.attention_heads < 1 or self.attention_width < 1 or self.attention_width % self.attention_heads:
+            heads, width = self.attention_heads, self.attention_width
+            raise ValueError(f"attention_width must be a multiple of attention_heads >= 1, got {width} of {heads}")
         check_choice(self, "activation", "first_layer")
 
 
@@ -296,6 +295,7 @@ def make_body(
     space                    dtype         encoder
     ======================== ============= ================================================
     Box (features,)          float32       linear
+    Box (rows, columns)      float32       the ego attends to all rows (:class:`EntityEncoder`)
     Box (rows, cols)         integer codes one-hot codes, linear (:class:`CodeEncoder`)
     Box (planes, rows, cols) uint8         planes / 255, 3x3 convolutions or linear
     ======================== ============= ================================================
@@ -303,7 +303,7 @@ def make_body(
     Args:
         observation_space: the space of a single observation (not of a batch).
         config: widths.
-        hidden_sizes: instead of those in ``config``; may be empty only behind convolutions.
+        hidden_sizes: instead of those in ``config``; may be empty only behind convolutions or attention.
 
     Raises:
         ValueError: no encoder fits the space.
@@ -315,6 +315,9 @@ def make_body(
         if len(shape) == 3 and dtype == np.uint8 and config.channels:
             encoder, num_encoded = _make_convolutions(shape, config)
             return Body(encoder, num_encoded, hidden_sizes, config)
+        if len(shape) == 2 and dtype == np.float32:
+            width = config.attention_width
+            return Body(EntityEncoder(*shape, width, config.attention_heads), width, hidden_sizes, config)
         width, *rest = hidden_sizes
         sizes = tuple(rest)
         if len(shape) == 1 and dtype == np.float32:
@@ -327,7 +330,7 @@ def make_body(
             return Body(PlaneEncoder(num_inputs, width, product), width, sizes, config)
     raise ValueError(
         f"observation_space {observation_space} has no encoder; allowed are a Box (features,) of "
-        "float32, a Box (rows, cols) of integer codes and a Box (planes, rows, cols) of uint8"
+        "float32, a Box (rows, columns) of float32 or integer codes and a Box (planes, rows, cols) of uint8"
     )
 
 

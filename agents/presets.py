@@ -107,11 +107,20 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
 }
 
 
+MIXED: dict[AgentName, AgentConfig] = {"dqn": _DQN, "pqn": _PQN, "ppo": replace(_PPO, num_envs=1024)}
+"""How one driver learns several environments at once."""
+
+
 def preset_for(env_id: str, agent: AgentName = "dqn") -> Preset:
     """Returns the settings for an environment id and an algorithm, with both filled in.
 
-    An algorithm that was not tuned for the id drives there as PPO does, with its own defaults.
+    An algorithm that was not tuned for the id drives there as PPO does, with its own defaults. For several ids,
+    separated by commas, there are steps for each of them.
     """
+    num_ids = len(env_id.split(","))
+    if num_ids > 1:
+        run = _run(4_000_000 * num_ids, env=env_id, agent=agent, eval_episodes=200 * num_ids)
+        return Preset(run, MIXED.get(agent) or AGENT_CONFIGS[agent]())
     tuned = PRESETS.get(env_id, {})
     preset = tuned.get(agent) or Preset(tuned.get("ppo", Preset()).train, AGENT_CONFIGS[agent]())
     return replace(preset, train=replace(preset.train, env=env_id, agent=agent))

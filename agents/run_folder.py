@@ -43,7 +43,7 @@ _Config = TypeVar("_Config")
 
 def default_folder(env_id: str, agent: str, seed: int) -> Path:
     """Returns ``runs/<env>__<agent>__<seed>__<time>``."""
-    name = env_id.rsplit("/", 1)[-1]
+    name = "+".join(part.rsplit("/", 1)[-1] for part in env_id.split(","))
     return Path("runs") / f"{name}__{agent}__{seed}__{time.strftime('%Y%m%d-%H%M%S')}"
 
 

@@ -46,6 +46,16 @@ class Step(NamedTuple):
         return self.terminated | self.truncated
 
 
+def _parts(state: Any) -> tuple[NDArray[Any], ...]:
+    """The arrays of worlds in a state: several where several environments are mixed."""
+    return state if isinstance(state, tuple) else (state,)
+
+
+def _names_of(parts: tuple[NDArray[Any], ...]) -> str:
+    """What tells one kind of worlds from another."""
+    return " ".join(str(worlds.dtype.descr) for worlds in parts)
+
+
 class Stepper:
     """The envs of a vector environment, stepped in whatever autoreset mode it has."""
 
@@ -104,10 +114,10 @@ class Stepper:
 
     def state(self) -> Checkpoint:
         """Returns what a checkpoint must hold."""
-        worlds = self.envs.unwrapped.get_state()  # type: ignore[attr-defined]
-        as_bytes = np.ascontiguousarray(worlds).reshape(-1).view(np.uint8)
+        parts = _parts(self.envs.unwrapped.get_state())  # type: ignore[attr-defined]
+        as_bytes = np.concatenate([np.ascontiguousarray(worlds).reshape(-1).view(np.uint8) for worlds in parts])
         return Checkpoint(
-            values={"worlds_dtype": str(worlds.dtype.descr)}, arrays={"worlds": as_bytes, "waits": self._waits.copy()}
+            values={"worlds_dtype": _names_of(parts)}, arrays={"worlds": as_bytes, "waits": self._waits.copy()}
         )
 
     def load_state(self, checkpoint: Checkpoint) -> NDArray[Any]:
@@ -118,12 +128,17 @@ class Stepper:
         """
         self.envs.reset(seed=0)  # so that there is a state to take over
         template = self.envs.unwrapped.get_state()  # type: ignore[attr-defined]
-        if checkpoint.values["worlds_dtype"] != str(template.dtype.descr):
+        parts = _parts(template)
+        if checkpoint.values["worlds_dtype"] != _names_of(parts):
             raise ValueError(
                 "this run was saved by a version of the simulator whose worlds have other fields; it cannot be resumed"
             )
-        worlds = checkpoint.arrays["worlds"].view(template.dtype).reshape(template.shape)
-        self.envs.unwrapped.set_state(worlds)  # type: ignore[attr-defined]
+        saved = fitting("worlds", checkpoint.arrays["worlds"], np.zeros(sum(part.nbytes for part in parts), np.uint8))
+        ends = np.cumsum([part.nbytes for part in parts])[:-1]
+        worlds = tuple(
+            own.view(part.dtype).reshape(part.shape) for own, part in zip(np.split(saved, ends), parts, strict=True)
+        )
+        self.envs.unwrapped.set_state(worlds if isinstance(template, tuple) else worlds[0])  # type: ignore[attr-defined]
         self._waits = fitting("waits", checkpoint.arrays["waits"], self._waits).copy()
         obs: NDArray[Any] = self.envs.unwrapped.observe()  # type: ignore[attr-defined]
         return obs

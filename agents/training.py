@@ -279,6 +279,8 @@ class _Run:
             if name.endswith("_rate") or name.startswith("mean_")
             if value is not None
         }
+        for part in record.get("each", ()):
+            metrics[f"eval/success_rate/{part['env'].rpartition('/')[2]}"] = float(part["success_rate"])
         metrics["time/seconds"] = self.earlier_seconds + time.perf_counter() - self.started
         self.writer.write(step, metrics)
         score = (float(record["success_rate"]), float(record["mean_return"]))
@@ -347,6 +349,9 @@ class _Run:
 
 
 def _training_envs(config: TrainConfig, agent_config: AgentConfig) -> gym.vector.VectorEnv[Any, Any, Any]:
+    num_ids = len(config.each())
+    if agent_config.num_envs < num_ids:
+        raise ValueError(f"num_envs must be at least 1 for each of {num_ids} ids, got {agent_config.num_envs}")
     return make_envs(config, agent_config.num_envs, "train", config.reward_weights, config.autoreset_mode)
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from agents.environments import EnvChoice, require_registered
 from agents.policy import NetworkPolicy, Policy
+from drivesim.config import OF_OBSERVATION
 from drivesim.occlusion import occlusions
 from drivesim.render.moment import Decision, Moment
 from drivesim.replay import Replay, ReplayRecorder, moments
@@ -41,11 +42,12 @@ def watch(
 
     Args:
         policy: the driver; of a :class:`NetworkPolicy`, every moment but the last tells its decision.
-        config: environment and options; paid is the default reward.
+        config: environment and options, of several environments the first; paid is the default reward.
         seed: of the env, at least 0.
         split: stream of levels.
         xray: whether the decisions tell which cells matter.
     """
+    config = config.each()[0]
     require_registered(config.env)
     with contextlib.closing(ReplayRecorder(gym.make(config.env, **config.options(split)))) as env:
         obs, _ = env.reset(seed=seed)
@@ -72,12 +74,11 @@ def think_along(policy: Policy, config: EnvChoice, replay: Replay, *, xray: bool
         ReplayError: the episode does not go as it was recorded.
         ValueError: the driver is of another environment.
     """
-    if config.env != replay.env_id:
-        raise ValueError(f"env of the driver must be that of the replay, {replay.env_id!r}, got {config.env!r}")
+    config = config.only(replay.env_id)
     shown = list(moments(replay))
     if not isinstance(policy, NetworkPolicy):
         return shown
-    options = {**replay.options, "observation": config.observation}
+    options = {name: value for name, value in replay.options.items() if name not in OF_OBSERVATION} | config.seen()
     with contextlib.closing(gym.make(replay.env_id, **options)) as env:
         base: Any = env.unwrapped
         policy.begin()

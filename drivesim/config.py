@@ -28,6 +28,7 @@ DIFFICULTIES = ("easy", "medium", "hard")
 SPLITS = ("train", "test")
 LARGEST = sys.float_info.max
 MAX_LEVELS = 2**31 - 1
+OF_OBSERVATION = ("observation", "window", "all_planes", "num_entities")  # options that change nothing else
 MAX_REACH = 64  # cells that a window may show to each side
 CERTAIN = 65536  # a probability of 1, where kernels read it
 T = TypeVar("T")

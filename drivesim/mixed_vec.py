@@ -9,7 +9,7 @@ It is composed of the vector environments of its ids, one after the other in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -75,9 +75,14 @@ def checked_parts(counts: Any) -> dict[str, tuple[int, dict[str, Any]]]:
     return parts
 
 
-def common_view(env_ids: list[str], observation: str, window: Any) -> dict[str, Any]:
-    """The options that make the observations of several ids alike: every plane, and one window, as large as any."""
-    view: dict[str, Any] = {} if window is None else {"window": window}
+def common_options(env_ids: Sequence[str], observation: str, window: Any = None) -> dict[str, Any]:
+    """The options of `gym.make` that make observations and actions of several ids alike.
+
+    Every plane, one window, as large as any, unless one is given, and all actions.
+    """
+    view: dict[str, Any] = {"observation": observation, "all_actions": True}
+    if window is not None:
+        view["window"] = window
     scenarios = [scenario_of(entry_of_id(env_id.rpartition(":")[2]).name) for env_id in env_ids]
     takes = ENCODERS[observation].options
     if "all_planes" in takes:
@@ -140,7 +145,7 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
         for name in ("all_planes", "all_actions"):
             if name in options:
                 raise TypeError(f"unexpected keyword argument {name!r}: a mixed batch always has them all")
-        view = common_view(list(own), observation, window)
+        view = common_options(list(own), observation, window)
         self.env_ids = tuple(own)
         self.parts: tuple[DriveVectorEnv, ...] = tuple(
             gym.make_vec(  # type: ignore[misc]
@@ -148,9 +153,7 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
                 num_envs=num_envs,
                 vectorization_mode="vector_entry_point",
                 **{
-                    "observation": observation,
                     **view,
-                    "all_actions": True,
                     "autoreset_mode": self.autoreset_mode.value,
                     "copy": False,
                     "render_mode": render_mode,

@@ -76,7 +76,8 @@ class Arguments(LevelChoice):
     """Arguments of the command line."""
 
     env: str | None = None
-    """Id of the environment, with --levels drivesim/Custom-v1; without either, a menu asks."""
+    """Id of the environment, with --levels drivesim/Custom-v1; without either, a menu asks. With --watch, one of those
+    that the driver was trained for."""
     split: Literal["train", "test"] = "test"
     """Stream of levels."""
     seed: int = 0
@@ -317,7 +318,8 @@ def watch(arguments: Arguments, window: Window) -> None:
     config: EnvChoice
     if arguments.watch is not None:
         policy, trained = load_policy(arguments.watch)
-        config = arguments.chosen_in(trained)
+        own = next((own for own in trained.each() if own.env == arguments.env), trained.each()[0])
+        config = arguments.chosen_in(own)
     else:
         env_id = arguments.env or (CUSTOM if arguments.levels else IDS[0])
         policy = make_scripted(env_id)

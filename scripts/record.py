@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -67,10 +68,11 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, 
     wants_xray = arguments.xray or "html" in arguments.formats
     if source.is_dir():
         policy, trained = load_policy(source)
-        config = arguments.chosen_in(trained)
-        for seed in range(arguments.seed, arguments.seed + arguments.episodes):
-            replay, shown = watch(policy, config, seed=seed, split=arguments.split, xray=wants_xray)
-            yield f"episode-{seed}", f"{trained.agent}, seed {trained.seed}", replay, shown
+        seeds = range(arguments.seed, arguments.seed + arguments.episodes)
+        for own, seed in product(trained.each(), seeds):
+            replay, shown = watch(policy, arguments.chosen_in(own), seed=seed, split=arguments.split, xray=wants_xray)
+            where = f"{own.env.rpartition('/')[2]}-" if own.among else ""
+            yield f"{where}episode-{seed}", f"{trained.agent}, seed {trained.seed}", replay, shown
     elif arguments.watch is not None:
         policy, config = load_policy(arguments.watch)
         replay = Replay.load(source)

@@ -3,8 +3,10 @@
     python scripts/train.py --env drivesim/Obstacles-v1 --seed 0 --max-seconds 60 --out runs/first
     python scripts/train.py --agent ppo --env drivesim/Highway-v1 --level-options num_vehicles 20 --out runs/second
     python scripts/train.py --agent ppo --levels gallery/chicane roads/*.txt --out runs/third
+    python scripts/train.py --agent ppo --env drivesim/Highway-v1,drivesim/Intersection-v1 --out runs/both
     python scripts/train.py --out runs/first --resume
 
+Of several environments, separated by commas, one driver learns all at once.
 Every field of the run's and the algorithm's configuration is a flag; ``--help`` lists them with
 their values for the chosen environment and algorithm.
 """
@@ -25,7 +27,6 @@ from agents.environments import (
     CUSTOM,
     EnvChoice,
     make_envs,
-    registered_ids,
     require_registered,
     with_level_options,
 )
@@ -36,9 +37,10 @@ from agents.random_agent import make_random
 from agents.results import FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.run_folder import default_folder
-from agents.scripted import BASELINES
+from agents.scripted import BASELINES, SCENARIOS
 from agents.training import load_policy, resume, train
 from agents.videos import record_episode
+from drivesim.registry import entries
 
 _AgentConfig = TypeVar("_AgentConfig", bound=AgentConfig)
 
@@ -74,7 +76,8 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
         train_config, agent_config = read_configs(found.out)
     else:
         env_id = found.env or (CUSTOM if found.levels else TrainConfig.env)
-        require_registered(env_id)
+        for each in env_id.split(","):
+            require_registered(each)
         if found.agent not in AGENT_CONFIGS:
             raise ValueError(f"agent must be one of {list(AGENT_CONFIGS)}, got {found.agent!r}")
         preset = preset_for(env_id, cast(AgentName, found.agent))
@@ -109,19 +112,18 @@ def run(arguments: Arguments[AgentConfig]) -> Path:
 
 
 def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
-    """Drives the same held-out levels with the trained and the simple drivers."""
+    """Drives the same held-out levels with the trained and the simple drivers, in every environment of the run."""
     trained, config = load_policy(folder)
     envs = make_envs(config, 1, "test")
     num_actions = int(getattr(envs.single_action_space, "n", 0))
     envs.close()
-    drivers: list[tuple[str, Policy, EnvChoice]] = [
-        (config.agent, trained, config),
-        ("random", make_random(num_actions, 0), config),
-    ]
-    if config.env in registered_ids():
-        for name, make in BASELINES.items():
-            driver = make(config.env)
-            drivers.append((name, driver, replace(config, observation=driver.observation)))
+    drivers: list[tuple[str, Policy, EnvChoice]] = []
+    for choice in config.each():
+        drivers += [(config.agent, trained, choice), ("random", make_random(num_actions, 0), choice)]
+        if choice.env in [entry.id for entry in entries() if entry.name in SCENARIOS]:
+            for name, make in BASELINES.items():
+                driver = make(choice.env)
+                drivers.append((name, driver, replace(choice, observation=driver.observation, among="")))
     return [
         evaluate(policy, env_config, episodes=episodes, seed=FINAL_SEED, agent=name)
         for name, policy, env_config in drivers
@@ -151,13 +153,18 @@ def main(arguments: list[str] | None = None) -> int:
         policy, config = load_policy(folder)
         plot_learning_curve([folder])
         driver = f"{config.agent}, seed {config.seed}"
-        record_episode(policy, config, folder, seed=FINAL_SEED, driver=driver)
+        for choice in config.each():
+            films = folder / choice.env.rpartition("/")[2] if choice.among else folder
+            films.mkdir(exist_ok=True)
+            record_episode(policy, choice, films, seed=FINAL_SEED, driver=driver)
         records = compare(folder, parsed.final_episodes)
     except (ValueError, OSError, ModuleNotFoundError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     (folder / "evaluation.json").write_text(json.dumps(records, indent=2) + "\n")
-    print(f"{parsed.final_episodes:,} held-out levels of {config.env}:\n\n{table(records)}\n")
+    for choice in config.each():
+        own = [record for record in records if record["env"] == choice.env]
+        print(f"{parsed.final_episodes:,} held-out levels of {choice.env}:\n\n{table(own)}\n")
     print(f"Everything is in {folder}/")
     return 0
 

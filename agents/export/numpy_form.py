@@ -248,6 +248,7 @@ _EXPRESSIONS: dict[str, Callable[..., str]] = {
     "aten.tanh.default": lambda x: f"np.tanh({x})",
     "aten.view.default": lambda x, shape: f"{x}.reshape({shape})",
     "aten.slice.Tensor": _slice,
+    "aten.transpose.int": lambda x, first, second: f"{x}.swapaxes({first}, {second})",
     "aten.squeeze.dim": lambda x, axis: f"{x}.squeeze({axis})",
     "aten.unsqueeze.default": lambda x, axis: f"np.expand_dims({x}, {axis})",
     "aten.mean.dim": lambda x, axes, keep="False": f"{x}.mean(axis={axes}, keepdims={keep})",

@@ -32,6 +32,10 @@ FEATURES = gym.spaces.Box(-1.0, 1.0, (12,), np.float32)
 CODES = gym.spaces.Box(0, 40, (4, 5), np.uint8)
 WIDE_CODES = gym.spaces.Box(0, 300, (3, 3), np.int16)
 PLANES = gym.spaces.Box(0, 255, (3, 9, 6), np.uint8)
+_BOUNDS = np.ones((5, 9), np.float32)
+_BOUNDS[3:] = 0.0  # two of the rows are empty
+_VALID = _BOUNDS * (np.arange(9) == 0)
+ROWS = gym.spaces.Box(2 * _VALID - _BOUNDS, _BOUNDS, dtype=np.float32)
 QUANTILES = HeadConfig(dueling=True, returns="quantile", num_outputs=7)
 NOISY_ATOMS = HeadConfig(dueling=True, noisy_std=0.5, returns="categorical", num_outputs=7, v_min=-2.0, v_max=3.0)
 
@@ -58,6 +62,7 @@ CASES: dict[str, tuple[gym.spaces.Box, Any]] = {
         PLANES,
         lambda: actor_critic(PLANES, masks=True, hidden_sizes=(8,), channels=(4, 6), residual=True, memory_size=5),
     ),
+    "rows": (ROWS, lambda: actor_critic(ROWS, hidden_sizes=(16,), attention_width=8, attention_heads=2)),
     "noisy-atoms": (FEATURES, lambda: q_network(FEATURES, NOISY_ATOMS, hidden_sizes=(16, 8))),
 }
 

@@ -8,14 +8,17 @@ import pytest
 import torch
 from torch.nn import functional
 
+from agents.attention import EntityEncoder
 from agents.networks import CodeEncoder, NetworkConfig, PlaneEncoder, QNetwork
+from drivesim.observations.entities import ENTITY, VALID
 
 FEATURES = gym.spaces.Box(-1.0, 1.0, (12,), np.float32)
 CODES = gym.spaces.Box(0, 40, (10, 10), np.uint8)
 PLANES = gym.spaces.Box(0, 255, (4, 11, 7), np.uint8)
+ROWS = gym.spaces.Box(-1.0, 1.0, (6, len(ENTITY)), np.float32)
 
 
-@pytest.mark.parametrize("space", [FEATURES, CODES, PLANES], ids=["features", "codes", "planes"])
+@pytest.mark.parametrize("space", [FEATURES, CODES, PLANES, ROWS], ids=["features", "codes", "planes", "rows"])
 @pytest.mark.parametrize("channels", [(), (8, 8)])
 def test_every_observation_kind_gets_q_values_and_gradients(space: gym.spaces.Box, channels: tuple[int, ...]) -> None:
     network = QNetwork(space, 5, NetworkConfig(hidden_sizes=(16, 16), channels=channels))
@@ -61,3 +64,46 @@ def test_an_unknown_space_is_refused_with_what_is_allowed() -> None:
         QNetwork(gym.spaces.Discrete(3), 2, NetworkConfig())
     with pytest.raises(ValueError, match="hidden_sizes must hold at least one width"):
         NetworkConfig(hidden_sizes=())
+
+
+def crowd(rng: np.random.Generator, num: int, rows: int = 8) -> torch.Tensor:
+    """Observations (num, rows, columns) of entities, of which the last three rows are empty."""
+    obs = rng.uniform(-1.0, 1.0, (num, rows, len(ENTITY))).astype(np.float32)
+    obs[:, :, VALID] = 1.0
+    obs[:, rows - 3 :] = 0.0
+    return torch.from_numpy(obs)
+
+
+def test_what_is_made_of_entities_depends_neither_on_their_order_nor_on_empty_rows() -> None:
+    torch.manual_seed(0)
+    encoder = EntityEncoder(8, len(ENTITY), width=16, num_heads=2)
+    obs = crowd(np.random.default_rng(0), 6)
+    features = encoder(obs)
+    assert features.shape == (6, 16)
+    torch.testing.assert_close(encoder(obs[:, [0, 3, 7, 1, 4, 2, 5, 6]]), features)
+    blank = obs.clone()
+    blank[:, 6, 1:] = 0.5  # whatever stands in a row that is not valid
+    torch.testing.assert_close(encoder(blank), features)
+    moved = obs.clone()
+    moved[:, 4, 4] += 0.5
+    assert (encoder(moved) - features).abs().amax(dim=1).min() > 1e-4
+    assert (encoder(obs[:, [1, 0, 2, 3, 4, 5, 6, 7]]) - features).abs().amax(dim=1).min() > 1e-3  # the ego is another
+
+
+def test_attention_is_the_softmax_of_scaled_products_over_the_rows_that_there_are() -> None:
+    torch.manual_seed(1)
+    encoder = EntityEncoder(8, len(ENTITY), width=4, num_heads=1).requires_grad_(False)
+    (obs,) = crowd(np.random.default_rng(1), 1)
+    rows = functional.relu(encoder.embed(obs))
+    normed = encoder.norm(rows)
+    keys, values, query = encoder.key(normed), encoder.value(normed), encoder.query(normed)[0]
+    weights = torch.tensor([float(query @ key) / 4**0.5 for key in keys[:5]]).exp()
+    heard = sum(weight * value for weight, value in zip(weights, values, strict=False)) / weights.sum()
+    ego = rows[0] + encoder.hear(heard)
+    expected = ego + encoder.narrow(functional.relu(encoder.widen(encoder.norm_heard(ego))))
+    torch.testing.assert_close(encoder(obs[None])[0], expected)
+
+
+def test_heads_must_divide_the_width_of_attention() -> None:
+    with pytest.raises(ValueError, match="attention_width must be a multiple of attention_heads >= 1, got 64 of 5"):
+        NetworkConfig(attention_heads=5)

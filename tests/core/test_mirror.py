@@ -6,8 +6,13 @@ from levels import levels, without_ego
 from mirror import MIRRORED_ACTIONS, mirrored_maps, mirrored_worlds
 from records import tick_all
 
+from drivesim.config import EnvConfig
+from drivesim.core.batch import FRAME, observe_worlds
+from drivesim.core.memory import Frame
 from drivesim.core.prices import NUM_TERMS
 from drivesim.core.reward import price
+from drivesim.engine import bindings_of
+from drivesim.observations.entities import COMMON
 
 DIFFICULTIES = ("easy", "medium", "hard")
 
@@ -65,3 +70,34 @@ def test_a_highway_mirrored_top_to_bottom_drives_mirrored(traffic, difficulty) -
 def test_traffic_alone_at_a_junction_drives_mirrored() -> None:
     maps, worlds, options = levels("Intersection", range(8), difficulty="hard")
     assert_mirrored(maps, without_ego(maps, worlds), options, 200)
+
+
+def rows_seen(scenario: str, maps: np.ndarray, worlds: np.ndarray) -> np.ndarray:
+    """What the egos of worlds (M,) see of everybody's place and motion, (M, rows, names in COMMON)."""
+    config = EnvConfig(scenario, "entities", difficulty="hard")
+    obs = np.zeros((len(worlds), *config.encoder.shape_and_dtype(config.shown, 0, 0)[0]), np.float32)
+    frame = Frame(FRAME)
+    frame.set(
+        worlds=worlds,
+        maps=maps,
+        options=config.to_options(0),
+        encode=bindings_of(scenario, "entities").encode,
+        obs_out=obs.reshape(len(worlds), -1),
+        scratch=np.zeros((1, 4 * maps["ground"].shape[1]), np.int32),
+    )
+    observe_worlds(frame.argument, 0, len(worlds), 0)
+    return obs[..., : len(COMMON)]
+
+
+@pytest.mark.parametrize(("scenario", "is_upside_down"), [("Highway", True), ("Intersection", False)])
+def test_everybody_is_seen_on_the_other_side_and_in_the_same_order_in_a_mirrored_world(
+    scenario, is_upside_down
+) -> None:
+    maps, worlds, options = levels(scenario, range(20), difficulty="hard")
+    for _ in range(10):
+        tick_all(maps, worlds, options, np.ones(20, int))
+        image = mirrored_worlds(maps, worlds, is_upside_down)
+        signs = [-1.0 if name in ("right", "heading_right", "turn") else 1.0 for name in COMMON]
+        seen = rows_seen(scenario, maps, worlds)
+        assert (seen * signs == rows_seen(scenario, mirrored_maps(maps, is_upside_down), image)).all()
+    assert len(np.unique(seen[..., COMMON.index("right")])) > 5
