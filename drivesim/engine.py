@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -16,41 +15,19 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 
+from drivesim.bindings import Bindings, bindings_of
 from drivesim.config import EnvConfig
 from drivesim.core import batch, episode
-from drivesim.core.memory import BlockType, Frame
+from drivesim.core.memory import Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
-from drivesim.observations import ENCODERS
-from drivesim.observations.encoder import Window
 from drivesim.pools import Pool, pool_of, require_room
-from drivesim.registry import entry_of, scenario_of
+from drivesim.registry import entry_of
 from drivesim.states import StateError, check_state, check_states, occupants_of
 
 Array = np.ndarray[Any, Any]
 
 MIN_WORLDS_PER_THREAD = 256  # below, handing work to another thread costs more than it saves
-
-
-@dataclass(frozen=True)
-class Bindings:
-    """What the loops call by address, for one scenario and one observation."""
-
-    lay: Any
-    populate: Any
-    encode: Any
-
-
-@cache
-def bindings_of(scenario: str, observation: str, window: Window | None = None) -> Bindings:
-    """Compile, or load, a scenario's generator and an observation's encoder, for the scenario's or another window."""
-    road, encoder = scenario_of(scenario), ENCODERS[observation]
-    encoder_arguments = (*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
-    return Bindings(
-        lay=batch.LAY.address_of(road.lay) if road.generates_levels() else 0,
-        populate=batch.POPULATE.address_of(road.populate) if road.generates_levels() else 0,
-        encode=batch.ENCODE.address_of(encoder.encode_for(window or road.window), *encoder_arguments),
-    )
 
 
 def key_of(seed: int | None) -> Array:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numba
 
+from drivesim.bindings import bindings_of
 from drivesim.checks import MAX_STEPS, real, whole
 from drivesim.config import DIFFICULTIES, LARGEST
 from drivesim.core.batch import BY_LEVEL, BY_LIBRARY, BY_OPTIONS, BY_POOL
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import MAX_EGOS, TOP_SPEED
-from drivesim.engine import bindings_of
 from drivesim.env import DriveEnv
 from drivesim.levels.library import canonical_texts
 from drivesim.observations import ENCODERS
