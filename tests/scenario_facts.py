@@ -64,6 +64,27 @@ FACTS = {
         success=(0.000, 0.155, 1.000),
         harder=("vehicles",),
     ),
+    "Merge": Facts(
+        empty={"num_vehicles": 0},
+        near=8,
+        success=(0.000, 0.000, 1.000),
+        harder=("vehicles",),
+        slow_speed=2,
+    ),
+    "Exit": Facts(
+        empty={"num_vehicles": 0},
+        near=8,
+        success=(0.000, 0.000, 1.000),
+        harder=("vehicles",),
+        slow_speed=2,
+    ),
+    "Overtake": Facts(
+        empty={"num_slow": 0, "num_oncoming": 0},
+        near=8,
+        success=(0.000, 0.000, 0.985),
+        harder=("vehicles",),
+        slow_speed=3,
+    ),
     "Custom": Facts(
         empty={"levels": EMPTY_LEVEL},
         near=3,
