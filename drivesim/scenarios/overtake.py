@@ -103,10 +103,10 @@ class Overtake(Scenario):
 
     ## Description
     A road with a lane in each direction. In the ego's own, some drive at speed 1; on stretches of the road the other
-    lane may be used to overtake, between the cars that come towards it at speed 3. Everybody follows Krauss's safe speed
-    in integers and dawdles with probability 0.1 (`drivesim.core.following`). Who comes towards the ego brakes for it as
-    for a standing car, by 1 in every tick: an ego that drives on meets him all the same. There is time to wait for a
-    gap, but not to stay behind for all of the way.
+    lane may be used to overtake, between the cars that come towards it at speed 3. Everybody follows Krauss's safe
+    speed in integers and dawdles with probability 0.1 (`drivesim.core.following`). Who comes towards the ego brakes for
+    it as for a standing car, by 1 in every tick: an ego that drives on meets him all the same. There is time to wait
+    for a gap, but not to stay behind for all of the way.
 
     ```text
     speed_limit = 4
