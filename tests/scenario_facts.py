@@ -71,14 +71,14 @@ FACTS = {
         harder=("vehicles",),
     ),
     "Exit": Facts(
-        empty={"num_vehicles": 0},
+        empty={"num_vehicles": 0, "max_episode_steps": 120},
         near=8,
         success=(0.000, 0.000, 0.999),
         harder=("vehicles",),
         slow_speed=2,
     ),
     "Overtake": Facts(
-        empty={"num_slow": 0, "num_oncoming": 0},
+        empty={"num_slow": 0, "num_oncoming": 0, "max_episode_steps": 120},
         near=8,
         success=(0.000, 0.000, 0.992),
         harder=("vehicles",),
