@@ -52,7 +52,7 @@ ENTRIES = (
     Entry("Highway", 1, "drivesim.scenarios.highway", 50, 1.6, "get through dense traffic in time"),
     Entry("Intersection", 1, "drivesim.scenarios.intersection", 120, 1.85, "cross a signalised crossroads"),
     Entry("Merge", 1, "drivesim.scenarios.merge", 60, 1.7, "get from a ramp that ends into dense traffic"),
-    Entry("Exit", 1, "drivesim.scenarios.exit", 60, 1.74, "cross dense lanes to an exit that comes up"),
+    Entry("Exit", 1, "drivesim.scenarios.exit", 60, 1.74, "cross dense traffic to an exit that comes up"),
     Entry("Overtake", 1, "drivesim.scenarios.overtake", 60, 1.74, "get past slow cars between oncoming ones"),
     Entry("FourWayStop", 1, "drivesim.scenarios.four_way_stop", 120, 1.7, "stop, wait for your turn, go"),
     Entry("Roundabout", 1, "drivesim.scenarios.roundabout", 120, 1.7, "give way, circulate, leave by the given exit"),

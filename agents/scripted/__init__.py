@@ -21,9 +21,9 @@ from agents.scripted.field import FieldDriver
 from agents.scripted.highway import HighwayDriver
 from agents.scripted.ignoring import IgnoringDriver
 from agents.scripted.intersection import IntersectionDriver
-from agents.scripted.lanes import LanesDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
 from agents.scripted.road import RoadDriver
+from agents.scripted.traffic import TrafficDriver
 from drivesim.observations.encoder import Window
 from drivesim.registry import entry_of, scenario_of
 
@@ -47,9 +47,9 @@ _DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
     "Highway": HighwayDriver,
     "Intersection": IntersectionDriver,
-    "Merge": LanesDriver,
-    "Exit": partial(LanesDriver, to_the_right=2.0),
-    "Overtake": partial(LanesDriver, oncoming=3),
+    "Merge": TrafficDriver,
+    "Exit": partial(TrafficDriver, to_the_right=2.0),
+    "Overtake": partial(TrafficDriver, oncoming=3),
     "Custom": IntersectionDriver,
 }
 """What makes a driver from the window that it is shown and its fastest speed, by scenario."""

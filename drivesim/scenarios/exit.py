@@ -1,4 +1,4 @@
-"""Exit: across dense lanes to an exit that comes up."""
+"""Exit: across dense traffic to an exit that comes up."""
 
 from dataclasses import dataclass
 

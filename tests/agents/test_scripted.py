@@ -17,7 +17,7 @@ from agents.environments import EnvChoice, generates_levels
 from agents.evaluation import Policy, evaluate, first_episodes
 from agents.random_agent import make_random
 from agents.scripted import SCENARIOS, ScriptedDriver, make_ignoring, make_never_steering, make_scripted
-from agents.scripted.lanes import LanesDriver
+from agents.scripted.traffic import TrafficDriver
 from agents.scripted.window import TOWARDS_ME
 from drivesim import Action
 from drivesim.observations.grid import shown_planes
@@ -135,7 +135,7 @@ def test_who_looks_out_overtakes_unhurt_and_who_does_not_look_out_meets_somebody
     assert ends["collision"].sum() == 0
     assert ends["wrong_way"].sum() == 0
     assert ends["num_lane_changes"].mean() >= 2
-    blind = LanesDriver(scenario_of("Overtake").window, scenario_of("Overtake").speed_limit)
+    blind = TrafficDriver(scenario_of("Overtake").window, scenario_of("Overtake").speed_limit)
     policy = blind_to_oncoming(blind, shown_planes(blind.window))
     assert drive(OVERTAKE, policy, driver.observation)["collision_rate"] >= 0.40
 
