@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from agents.scripted.field import FieldDriver
 from agents.scripted.highway import HighwayDriver
 from agents.scripted.ignoring import IgnoringDriver
-from agents.scripted.lanes import LanesDriver
 from agents.scripted.never_steering import StraightDriver, StraightFieldDriver
 from agents.scripted.parking import ParkingDriver
 from agents.scripted.road import RoadDriver
 from agents.scripted.route import RouteDriver
+from agents.scripted.traffic import TrafficDriver
 from drivesim.observations.encoder import Window
 from drivesim.registry import entry_of, scenario_of
 
@@ -48,9 +48,9 @@ _DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
     "Highway": HighwayDriver,
     "Intersection": RouteDriver,
-    "Merge": LanesDriver,
-    "Exit": partial(LanesDriver, to_the_right=2.0),
-    "Overtake": partial(LanesDriver, oncoming=3),
+    "Merge": TrafficDriver,
+    "Exit": partial(TrafficDriver, to_the_right=2.0),
+    "Overtake": partial(TrafficDriver, oncoming=3),
     "FourWayStop": RouteDriver,
     "Roundabout": RouteDriver,
     "Crosswalk": RouteDriver,

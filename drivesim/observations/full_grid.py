@@ -39,7 +39,7 @@ from drivesim.core.outlook import TURN_SIGHT, entry_in_sight, has_turn, next_tur
 from drivesim.core.signals import colour_for
 from drivesim.core.world import CROSSING, DRIVING
 from drivesim.observations.encoder import Encoder, Window
-from drivesim.observations.grid import shown_planes
+from drivesim.observations.grid import VEHICLE_TURNS, shown_planes
 
 GOAL = 7
 ONE_WAY = 10
@@ -122,7 +122,9 @@ def encode(map, world, k, options, scratch, out):
     for j in range(world.num_vehicles):
         vehicle = world.vehicles[j]
         if vehicle.status == DRIVING and j != k:
-            _, side = next_turn(map, world, j, TURN_SIGHT)
+            side = 0
+            if options.planes[VEHICLE_TURNS] >= 0:  # else nobody turns, and there are no codes for it
+                _, side = next_turn(map, world, j, TURN_SIGHT)
             first = VEHICLE if side == 0 else (TURNING_LEFT if side == LEFT_SIDE else TURNING_RIGHT)
             out[index_of(map, options, vehicle.cell)] = first + motion_of(vehicle)
     ego = world.vehicles[k]

@@ -1,4 +1,4 @@
-"""Exit: across dense lanes to an exit that comes up."""
+"""Exit: across dense traffic to an exit that comes up."""
 
 from dataclasses import dataclass
 
@@ -71,9 +71,10 @@ class Exit(Scenario):
 
     ## Description
     A one-way road of several lanes, the ego on the leftmost. To the right of them an exit lane begins, and at its end
-    is the goal. Traffic follows Krauss's safe speed in integers (`drivesim.core.following`), changes lane where another
-    one is faster, and some of it leaves by the same exit (`drivesim.core.duties`); those come back on a ramp, the
-    others in their lane. Who misses the exit cannot come back.
+    is the goal. Traffic follows Krauss's safe speed in integers (`drivesim.core.following`), dawdles with probability
+    0.1 and changes lane where another one is faster, and some of it leaves by the same exit (`drivesim.core.duties`);
+    those come back on a ramp, the others in their lane. One driver in four is calm and one hasty: they drive one cell
+    per tick slower or faster (`drivesim.core.styles`). Who misses the exit cannot come back.
 
     ```text
     speed_limit = 4
@@ -134,8 +135,8 @@ class Exit(Scenario):
     | `difficulty`   | str  | `"medium"`                  |            | `"easy"`, `"medium"`, `"hard"`           |
     | `num_lanes`    | int  | 2 easy, 3 medium, 3 hard    | lanes      | that go all the way                      |
     | `exit_lane`    | int  | 20 easy, 16 medium, 12 hard | cells      | length of the exit lane                  |
-    | `num_vehicles` | int  | 20 easy, 36 medium, 48 hard | vehicles   | traffic                                  |
-    | `slowest`      | int  | 2                           | cells/tick | least own limit in the traffic           |
+    | `num_vehicles` | int  | 24 easy, 40 medium, 56 hard | vehicles   | traffic                                  |
+    | `slowest`      | int  | 3                           | cells/tick | least own limit in the traffic           |
     | `fastest`      | int  | 3                           | cells/tick | greatest own limit in the traffic        |
 
     and those of every environment, see `drivesim.env.DriveEnv`.

@@ -74,10 +74,11 @@ class Merge(Scenario):
 
     ## Description
     A one-way road of several lanes, with a ramp to the right of them that ends. Traffic follows Krauss's safe speed in
-    integers (`drivesim.core.following`), changes lane where another one is faster, and merges from the ramp as well:
-    who has come to its end waits there until somebody brakes for him, as in a zipper (`drivesim.core.duties`). Nobody
-    brakes for the ego: it has to find a gap, with the speed that fits. At the far end some leave by an exit lane and
-    come back on the ramp, the others come back in their lane.
+    integers (`drivesim.core.following`), dawdles with probability 0.1, changes lane where another one is faster, and
+    merges from the ramp as well: who has come to its end waits there until somebody brakes for him, as in a zipper
+    (`drivesim.core.duties`). One driver in four is calm and one hasty: they drive one cell per tick slower or faster
+    (`drivesim.core.styles`). Nobody brakes for the ego: it has to find a gap, with the speed that fits. At the far end
+    some leave by an exit lane and come back on the ramp, the others come back in their lane.
 
     ```text
     speed_limit = 4
@@ -137,9 +138,9 @@ class Merge(Scenario):
     | `difficulty`   | str  | `"medium"`                  |            | `"easy"`, `"medium"`, `"hard"`           |
     | `num_lanes`    | int  | 2                           | lanes      | that go all the way                      |
     | `ramp`         | int  | 24 easy, 20 medium, 16 hard | cells      | length of the ramp                       |
-    | `from_ramp`    | int  | 1                           |            | 1: start on the ramp; 0: beside it       |
-    | `num_vehicles` | int  | 16 easy, 26 medium, 34 hard | vehicles   | traffic                                  |
-    | `slowest`      | int  | 2                           | cells/tick | least own limit in the traffic           |
+    | `from_ramp`    | int  | 1                           | flag       | 1: start on the ramp; 0: beside it       |
+    | `num_vehicles` | int  | 16 easy, 28 medium, 36 hard | vehicles   | traffic                                  |
+    | `slowest`      | int  | 3                           | cells/tick | least own limit in the traffic           |
     | `fastest`      | int  | 3                           | cells/tick | greatest own limit in the traffic        |
 
     and those of every environment, see `drivesim.env.DriveEnv`.

@@ -102,23 +102,26 @@ class Overtake(Scenario):
     """Get past slow cars on a two-way road, between the oncoming ones.
 
     ## Description
-    A road with a lane in each direction. In the ego's own, some drive at speed 1; on a stretch of the road the other
-    lane may be used to overtake, between the cars that come towards it at speed 2. Who brakes for the ego there stands
-    before it (`drivesim.core.following`). The time is set so that whoever stays behind runs out of it.
+    A road with a lane in each direction. In the ego's own, some drive at speed 1; on stretches of the road the other
+    lane may be used to overtake, between the cars that come towards it at speed 3. Everybody follows Krauss's safe
+    speed in integers and dawdles with probability 0.1 (`drivesim.core.following`). Who comes towards the ego brakes for
+    it as for a standing car, by 1 in every tick: an ego that drives on meets him all the same. There is time to wait
+    for a gap, but not to stay behind for all of the way.
 
     ```text
     speed_limit = 4
-    a.top_speed = 2
+    has_goal_headings = 1
+    a.top_speed = 3
     b.top_speed = 1
 
-    .   .   . .  .  .  .  .  .  .  .   .
-    @<  <   < /< /< /< /<a2 /< /< <   <
-    >   >E0 > >  >b1 > >  >  >  > >G0 @>
-    .   .   . .  .  .  .  .  .  .  .   .
+    .  .   . .  .  .   .  .    .  .  . . .   .  .  .   . .
+    @< <   < /< /< /<  /< /<a3 /< /< < < <   /< /< /<  < <
+    >  >E0 > >  >  >b1 >  >    >  >  > > >b1 >  >  >G0 > @>
+    .  .   . .  .  .   .  .    .  .  . . .   .  .  .   . .
     ```
 
     In the words of `drivesim.levels.alphabet`: `.` verge, `>` lane, `/<` one on which the other heading may be used to
-    overtake, `@>` the map's end, `E0` the ego, `b1` a slow car, `a2` one that comes towards it, `G0` the goal.
+    overtake, `@>` the map's end, `E0` the ego, `b1` a slow car, `a3` one that comes towards it, `G0` the goal.
 
     ## Actions
     `Discrete(5)`.
@@ -134,8 +137,9 @@ class Overtake(Scenario):
     An occupied cell beside the ego makes a change of lane a collision, even if its occupant is about to leave.
 
     ## Observations
-    `observation="grid"` (default): `Box(0, 255, (6, 31, 5), uint8)`, a window of 24 cells ahead, 6 behind and 2 lanes
-    to either side: far enough to see whether there is time to overtake.
+    `observation="grid"` (default): `Box(0, 255, (6, 43, 5), uint8)`, a window of 36 cells ahead, 6 behind and 2 lanes
+    to either side: far enough to see whether there is time to overtake. The plane `route` is 0 in the other lane where
+    overtaking is not allowed.
 
     ## Rewards
     `reward="route"`: the share of the route gained in this tick, times 0.5 above the speed limit of 4, times 0.9 when
@@ -144,8 +148,9 @@ class Overtake(Scenario):
     shared among its ticks; + 1 on arrival, - 1 on a collision or for leaving the road.
 
     ## Starting state
-    The ego at a uniform one of the first four cells of its lane, at speed 2. The others in uniform free cells, the slow
-    ones ahead of it.
+    The ego at a uniform one of the first four cells of its lane, at speed 2. A slow car 8 to 13 cells from the lane's
+    beginning, the other slow ones in uniform free cells between it and column 56, the oncoming ones in uniform free
+    cells of their lane; each at the greatest speed up to its limit from which it could stop behind a standing leader.
 
     ## Episode end
     1. Termination: arrived at the goal.
@@ -157,13 +162,14 @@ class Overtake(Scenario):
     The keys of `drivesim.core.episode.EPISODE`; `success` means arrived.
 
     ## Arguments
-    | Name           | Type | Default                     | Unit     | Meaning                                       |
-    |----------------|------|-----------------------------|----------|-----------------------------------------------|
-    | `difficulty`   | str  | `"medium"`                  |          | `"easy"`, `"medium"`, `"hard"`                |
-    | `first`        | int  | 6                           | column   | the first on which overtaking is allowed      |
-    | `last`         | int  | 72 easy, 66 medium, 60 hard | column   | the last                                      |
-    | `num_slow`     | int  | 2 easy, 3 medium, 3 hard    | vehicles | in the ego's lane                             |
-    | `num_oncoming` | int  | 4 easy, 7 medium, 10 hard   | vehicles | in the other one                              |
+    | Name           | Type | Default                     | Unit       | Meaning                                    |
+    |----------------|------|-----------------------------|------------|--------------------------------------------|
+    | `difficulty`   | str  | `"medium"`                  |            | `"easy"`, `"medium"`, `"hard"`             |
+    | `allowed`      | int  | 40 easy, 30 medium, 24 hard | cells      | of a stretch on which it may be overtaken  |
+    | `closed`       | int  | 6 easy, 8 medium, 12 hard   | cells      | from one such stretch to the next          |
+    | `num_slow`     | int  | 2 easy, 2 medium, 3 hard    | vehicles   | in the ego's lane                          |
+    | `num_oncoming` | int  | 2 easy, 3 medium, 4 hard    | vehicles   | in the other one                           |
+    | `oncoming_speed` | int | 3                          | cells/tick | limit that the oncoming ones set themselves |
 
     and those of every environment, see `drivesim.env.DriveEnv`.
 

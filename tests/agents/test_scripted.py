@@ -16,14 +16,19 @@ import agents.scripted
 from agents.environments import EnvChoice, generates_levels
 from agents.evaluation import Policy, evaluate, first_episodes
 from agents.random_agent import make_random
-from agents.scripted import SCENARIOS, make_ignoring, make_never_steering, make_scripted
+from agents.scripted import SCENARIOS, ScriptedDriver, make_ignoring, make_never_steering, make_scripted
+from agents.scripted.traffic import TrafficDriver
+from agents.scripted.window import TOWARDS_ME
 from drivesim import Action
-from drivesim.registry import entry_of
+from drivesim.observations.grid import shown_planes
+from drivesim.registry import entry_of, scenario_of
 
 IDS = [entry_of(name).id for name in SCENARIOS]
 GENERATED = list(filter(generates_levels, IDS))
 BUSY = [env_id for env_id in GENERATED if "vehicles" in facts_of(env_id).harder and env_id != "drivesim/Autodrive-v1"]
 """Where there is more traffic than the few cars that cross a field."""
+OVERTAKE = "drivesim/Overtake-v1"
+MOTORWAYS = ["drivesim/Merge-v1", "drivesim/Exit-v1", OVERTAKE]
 EPISODES = 600
 TOLERANCE = 0.04  # two standard errors of a rate of 0.15 in 600 episodes are 0.03
 
@@ -109,6 +114,39 @@ def test_the_rule_based_driver_stops_at_red_and_takes_nobody_s_turn() -> None:
     assert ends["failed_to_yield"].mean() <= 0.01
     assert ends["success"].mean() >= 0.99
     assert ends["wrong_way"].mean() <= 0.01
+
+
+def blind_to_oncoming(driver: ScriptedDriver, planes: tuple[str, ...]) -> Policy:
+    """Drives as if nobody ever came towards it."""
+
+    def policy(obs: np.ndarray) -> np.ndarray:
+        obs = obs.copy()
+        vehicle, heading = (obs[:, planes.index(name)] for name in ("vehicle", "vehicle_heading"))
+        vehicle[heading == TOWARDS_ME] = 0
+        return driver(obs)
+
+    return policy
+
+
+def test_who_looks_out_overtakes_unhurt_and_who_does_not_look_out_meets_somebody() -> None:
+    driver = make_scripted(OVERTAKE)
+    config = EnvChoice(OVERTAKE, observation=driver.observation)
+    ends = first_episodes(driver, config, EPISODES, 0, "test")
+    assert ends["collision"].sum() == 0
+    assert ends["wrong_way"].sum() == 0
+    assert ends["num_lane_changes"].mean() >= 2
+    blind = TrafficDriver(scenario_of("Overtake").window, scenario_of("Overtake").speed_limit)
+    policy = blind_to_oncoming(blind, shown_planes(blind.window))
+    assert drive(OVERTAKE, policy, driver.observation)["collision_rate"] >= 0.40
+
+
+@pytest.mark.parametrize("env_id", MOTORWAYS)
+def test_harder_traffic_costs_the_rule_based_driver_success_or_time(env_id: str) -> None:
+    driver = make_scripted(env_id)
+    hard = evaluate(driver, EnvChoice(env_id, observation=driver.observation, difficulty="hard"), episodes=300, seed=0)
+    medium = rule_based(env_id)
+    takes_longer = hard["mean_length_of_successes"] >= 1.1 * medium["mean_length_of_successes"]
+    assert takes_longer or hard["success_rate"] <= medium["success_rate"] - TOLERANCE
 
 
 def test_on_the_highway_steering_is_what_makes_the_difference() -> None:

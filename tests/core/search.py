@@ -37,9 +37,10 @@ def open_to(map, row, col, heading):
 
 
 @kernel
-def is_goal(map, world, row, col):
+def is_goal(map, world, row, col, heading):
     """Whether no move is left from here."""
-    return map.distances[world.egos[0].goal * (map.rows + 2) * map.width + at(map, row, col)] == 0
+    layer = world.egos[0].goal if map.has_goal_headings == 0 else 4 * world.egos[0].goal + heading
+    return map.distances[layer * (map.rows + 2) * map.width + at(map, row, col)] == 0
 
 
 @kernel
@@ -97,7 +98,7 @@ def drive_on(map, world, row, col, heading, speed, tick, has_cars, has_stood):
             if kind_at(map, before_row, before_col) == STOP_LINE:
                 if is_closed(map, world, at_row, at_col, heading, tick, has_stood and n == 1):
                     return BLOCKED
-            if is_goal(map, world, at_row, at_col):
+            if is_goal(map, world, at_row, at_col, heading):
                 return ARRIVED
         before_row, before_col = at_row, at_col
     return PASSED

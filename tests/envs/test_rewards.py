@@ -34,6 +34,9 @@ def play(env: gym.Env, seed: int, action: Any = None) -> list[tuple[float, bool,
     return steps
 
 
+SLOW = {HIGHWAY: 3}  # cells per tick at which there is time to arrive, else 1
+
+
 def time_limit(env_id: str) -> int:
     """The level's own or the registered one."""
     env = gym.make(env_id)
@@ -41,7 +44,7 @@ def time_limit(env_id: str) -> int:
 
 
 def drive_home(env: gym.Env, seed: int) -> list[tuple[float, bool, dict[str, Any]]]:
-    """An episode that arrives: at speed 1, always taking the action that gains most, on roads free of anything."""
+    """An episode that arrives: slowly, always taking the action that gains most, on roads free of anything."""
     bare = env.unwrapped
     env.reset(seed=seed)
     steps = []
@@ -51,7 +54,8 @@ def drive_home(env: gym.Env, seed: int) -> list[tuple[float, bool, dict[str, Any
         for action in range(int(env.action_space.n)):
             bare.set_state(state)
             _, _, _, _, info = bare.step(action)
-            gain = info["route_completion"] - (info["mean_speed"] > 1)
+            speed = bare.get_state()["world"]["vehicles"]["speed"].flat[0]
+            gain = info["route_completion"] - max(speed - SLOW.get(env.spec.id, 1), 0)
             is_legal = not info["off_road"] and not info["wrong_way"]
             gains.append((is_legal, gain, -info["mean_lane_offset"], -abs(action - 1), action))
         bare.set_state(state)

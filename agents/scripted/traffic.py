@@ -12,7 +12,7 @@ from agents.scripted.window import TOWARDS_ME, View, own_speed, vehicle_speed
 from drivesim import Action
 from drivesim.observations.encoder import Window
 
-__all__ = ["LanesDriver"]
+__all__ = ["TrafficDriver"]
 
 HORIZON = 10  # ticks that are searched
 SPEEDS = range(6)  # of others, cells per tick
@@ -30,7 +30,7 @@ Numbers = NDArray[np.int16]  # the same
 Ticks = NDArray[np.float32]  # still to go, from the row of the ego on; infinite where no way is safe
 
 
-class LanesDriver:
+class TrafficDriver:
     """Searches all ways over (tick, cell, lane, speed) for the one that leads furthest on the route.
 
     1. Others keep to their lane and speed, but may fall back a little, and who stands may go on. Who comes towards me
