@@ -203,7 +203,7 @@ def _taken(cars: Sequence[Car], ego: Car, cols: int) -> list[set[int]]:
         room = max(ahead - 1 - (car.heading == ego.heading), 0)
         fastest = max(min(car.speed + 1, FASTEST_CAR, room), min(car.speed - 1, ahead - 1))
         is_leader = row == own_row and (own_col - col) * step < 0
-        for n in range(slowest if is_leader else 0, fastest + braking_distance(fastest) + 1):
+        for n in range(slowest if is_leader else 0, fastest + braking_distance(car.speed) + 1):
             taken[0].add(row * cols + (col + n * step) % cols)
         for n in range(2 * slowest if is_leader else 0, min(2 * FASTEST_CAR, car.speed * 2 + 3, room) + 1):
             taken[-1].add(row * cols + (col + n * step) % cols)
