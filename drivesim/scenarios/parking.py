@@ -257,7 +257,7 @@ class Parking(Scenario):
     | `num_aisles`   | int  | 1 easy, 2 medium, 3 hard    | aisles   | each with two lanes and two rows of bays      |
     | `length`       | int  | 16 easy, 16 medium, 18 hard | cells    | columns of the map                            |
     | `occupied`     | int  | 60 easy, 80 medium, 95 hard | per cent | of the bays in which somebody has parked      |
-    | `backwards`    | int  | 25 easy, 50 medium, 75 hard | per cent | of the levels that ask for the nose to the aisle |
+    | `backwards`    | int  | 25 easy, 50 medium, 75 hard | per cent | of the levels in which it has to back in      |
     | `num_vehicles` | int  | 4 easy, 10 medium, 16 hard  | vehicles | traffic                                       |
 
     and those of every environment, see `drivesim.env.DriveEnv`.
