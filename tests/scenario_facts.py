@@ -86,7 +86,7 @@ FACTS = {
         steers=False,
     ),
     "Parking": Facts(
-        empty={"num_vehicles": 0, "occupied": 0},
+        empty={"num_vehicles": 0, "occupied": 0, "backwards": 0},
         near=3,
         success=(0.000, 0.000, 0.996),
         harder=("vehicles",),

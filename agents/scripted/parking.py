@@ -125,7 +125,6 @@ def _ego_and_cars(field: NDArray[Any]) -> tuple[Car, list[Car]]:
 
 def _masks(field: NDArray[Any], ego: Car) -> NDArray[np.uint8]:
     """The headings in which every cell may be driven, a bit each: (rows, cols); 0 where somebody is parked."""
-    cols = field.shape[1]
     masks = np.zeros(field.shape, np.uint8)
     masks[(field == BAY) | (field >= GOAL_IN_HEADING)] = ACROSS
     aisles = np.flatnonzero((field == AISLE).any(axis=1))
@@ -137,8 +136,8 @@ def _masks(field: NDArray[Any], ego: Car) -> NDArray[np.uint8]:
         is_access = field == ONE_WAY + heading
         masks[is_access] = 1 << heading
         access[heading] = int(is_access.any(axis=0).argmax())
-    row, col = divmod(ego.cell, cols)
-    if masks[row, col] == 0:  # it hides neither an aisle nor, north of them all, the access road
+    row, col = divmod(ego.cell, field.shape[1])
+    if masks[row, col] == 0:  # it hides a bay, or the access road, which ends at the first aisle
         is_there = [1 << heading for heading in (NORTH, SOUTH) if col == access[heading] and row > aisles[0]]
         masks[row, col] = is_there[0] if is_there else ACROSS
     return masks
@@ -189,9 +188,10 @@ def braking_distance(speed: int) -> int:
 
 
 def _taken(cars: Sequence[Car], ego: Car, cols: int) -> list[set[int]]:
-    """For the ticks from now on, the cells that cars are expected to reach in them, all that they may in the first.
+    """For the ticks from now on, the cells that cars are expected to reach in them; in the first, all that they may.
 
-    HORIZON sets, and behind them that of all that they may reach in the second tick.
+    HORIZON sets, and behind them that of all cells that they may reach in the second tick. In front of a car the cells
+    count too that it needs to brake, but none where it stops for the ego.
     """
     taken: list[set[int]] = [set() for _ in range(HORIZON + 1)]
     own_row, own_col = divmod(ego.cell, cols)
@@ -203,7 +203,7 @@ def _taken(cars: Sequence[Car], ego: Car, cols: int) -> list[set[int]]:
         room = max(ahead - 1 - (car.heading == ego.heading), 0)
         fastest = max(min(car.speed + 1, FASTEST_CAR, room), min(car.speed - 1, ahead - 1))
         is_leader = row == own_row and (own_col - col) * step < 0
-        for n in range(slowest if is_leader else 0, fastest + braking_distance(fastest) + 1):
+        for n in range(slowest if is_leader else 0, fastest + braking_distance(car.speed) + 1):
             taken[0].add(row * cols + (col + n * step) % cols)
         for n in range(2 * slowest if is_leader else 0, min(2 * FASTEST_CAR, car.speed * 2 + 3, room) + 1):
             taken[-1].add(row * cols + (col + n * step) % cols)

@@ -16,6 +16,7 @@ from drivesim.core.map import (
     cell_at,
     distance_from,
     is_destination,
+    kind,
     next_cell,
 )
 from drivesim.core.painting import lane_number, open_portal, paint, set_size
@@ -45,7 +46,7 @@ class ParkingConfig(LevelConfig):
     length: int = within(10, 24)
     """Columns of the map."""
     occupied: int = within(0, 100)
-    """Per cent of the bays in which somebody has parked."""
+    """Per cent of the bays but the goal in which somebody has parked."""
     backwards: int = within(0, 100)
     """Per cent of the levels in which the ego must stand in its bay with its nose to the aisle."""
     num_vehicles: int = within(0, 20)
@@ -118,16 +119,22 @@ def lay(map, world, options, scratch):
 
 @kernel
 def park_others(map, world, options):
-    """Cars that stand in bays but the goal, in either heading; the first of the traffic is behind them."""
+    """Cars that stand in bays but the goal, in either heading; the number of the first vehicle behind them."""
+    bays = -1  # the goal is nobody's
+    for cell in range(map.rows * map.width):
+        bays += kind(map, cell) == PARKING_BAY
+    left = bays * options.level[AT.occupied] // 100
     k = 1
     for row in range(map.rows):
         for col in range(map.cols):
             cell = cell_at(map, row, col)
-            if map.ground[cell] >> 4 & 7 == PARKING_BAY and not is_destination(map, 0, cell):
-                words = level_words(world, DRAW_OBSTACLES, row * map.cols + col)
-                if below(words[0], 100) < options.level[AT.occupied]:
+            if kind(map, cell) == PARKING_BAY and not is_destination(map, 0, cell):
+                words = level_words(world, DRAW_OBSTACLES, bays)
+                if below(words[0], bays) < left:  # any so many of them, all equally likely
                     place(world, k, cell, NORTH if below(words[1], 2) == 0 else SOUTH, 0, 0)
                     k += 1
+                    left -= 1
+                bays -= 1
     return k
 
 
@@ -169,7 +176,91 @@ class Parking(Scenario):
     """Drive into a given bay of a car park and stand there in a given heading, if need be backwards.
 
     ## Description
-    TODO
+    Aisles with a lane in each direction and bays on both sides, and an access road that crosses them. Most bays are
+    taken; one of those that are not is the ego's. It must stand there in the heading that the level asks for: with its
+    nose in, which a turn from the aisle does, or with its nose to the aisle, for which it drives past and backs in. The
+    ego has a reverse gear: SLOWER at rest is one cell backwards, and LEFT and RIGHT turn it in that gear too.
+
+    Traffic drives along the aisles (`drivesim.core.following`), straight on and with no right of way but that of who is
+    there, and comes back at the other end. It brakes for the ego, and leaves a cell free behind it, for the ego may
+    back. Parked cars are vehicles that never drive: they have a heading, and are hit like any other.
+
+    ```text
+    speed_limit = 2
+    has_reverse = 1
+    goals.heading = [2]
+    goals.top_speed = [0]
+    a.heading = "south"
+    a.top_speed = 0
+    b.heading = "north"
+    b.top_speed = 0
+    c.heading = "west"
+    c.top_speed = 1
+    c.style = "calm"
+    d.heading = "east"
+    d.top_speed = 2
+
+    .  [^vG0 [^v   [^va0 [^vb0 [^va0 [^v   [^v   [^va0 [^va0 [^v   .
+    @< ^v<   ^v<   ^v<c1 ^v<   ^v<   ^v<c1 ^v<   ^v<   ^v<   ^v<   <
+    >  ^>v   ^>v   ^>v   ^>v   ^>v   ^>v   ^>v   ^>v   ^>vd2 ^>v   @>
+    .  [^va0 [^va0 [^vb0 v     ^     [^v   [^va0 [^va0 [^vb0 [^vb0 .
+    .  .     .     .     v     ^     .     .     .     .     .     .
+    .  .     .     .     v     ^E0   .     .     .     .     .     .
+    .  .     .     .     v     ^     .     .     .     .     .     .
+    ```
+
+    In the words of `drivesim.levels.alphabet`: `[^v` bay, `[^va0` and `[^vb0` with a car parked in it, `^v<` lane
+    westward from which bays can be turned into, `^>v` eastward, `v` and `^` access road, `@>` the map's end, `c1` and
+    `d2` traffic, `E0` the ego, `G0` its bay, in which it must stand heading south: backed in.
+
+    ## Actions
+    `Discrete(5)`.
+
+    | Num | Name   | Effect                                                                                         |
+    |-----|--------|------------------------------------------------------------------------------------------------|
+    | 0   | LEFT   | where the cell allows it, at speed -1 to 1: quarter turn, then one cell; else one cell sideways |
+    | 1   | IDLE   | hold speed and heading                                                                         |
+    | 2   | RIGHT  | the same to the right                                                                          |
+    | 3   | FASTER | speed + 1, at most 5                                                                           |
+    | 4   | SLOWER | speed - 1, at least -1: one cell backwards                                                     |
+
+    Sideways goes ahead only: backwards, LEFT and RIGHT do nothing where the cell allows no turn.
+
+    ## Observations
+    `observation="grid"` (default): `Box(0, 255, (7, 19, 13), uint8)`, a window of 12 cells ahead, 6 behind and 6 to
+    either side; the plane `route` is brightest where the bay is, seen in the ego's present heading, `goal_heading` is
+    the heading in which it must stand there, and `own_speed` is below 36 in reverse.
+
+    ## Rewards
+    `reward="route"`: the share of the route gained in this tick, negative where it is lost, times 0.5 above the speed
+    limit of 2, times 0.9 when the acceleration changes by 2; - 0.01 on crossing a lane's boundary, - 0.05 per tick in
+    which somebody behind has no safe speed left, - 0.1 per tick the wrong way, - 0.4 over the whole time limit, shared
+    among its ticks; + 1 on arrival, - 1 on a collision or for leaving the road.
+
+    ## Starting state
+    On one of the two southernmost cells of the access road, heading north, at rest. The access road, the bay, who is
+    parked where and how, and the traffic are uniform.
+
+    ## Episode end
+    1. Termination: arrived, at rest in the bay and in its heading.
+    2. Termination: collision with a vehicle, parked or not.
+    3. Termination: off the road.
+    4. Truncation: after 80 steps.
+
+    ## Info
+    The keys of `drivesim.core.episode.EPISODE`; `success` means arrived.
+
+    ## Arguments
+    | Name           | Type | Default                     | Unit     | Meaning                                       |
+    |----------------|------|-----------------------------|----------|-----------------------------------------------|
+    | `difficulty`   | str  | `"medium"`                  |          | `"easy"`, `"medium"`, `"hard"`                |
+    | `num_aisles`   | int  | 1 easy, 2 medium, 3 hard    | aisles   | each with two lanes and two rows of bays      |
+    | `length`       | int  | 16 easy, 16 medium, 18 hard | cells    | columns of the map                            |
+    | `occupied`     | int  | 60 easy, 80 medium, 95 hard | per cent | of the bays in which somebody has parked      |
+    | `backwards`    | int  | 25 easy, 50 medium, 75 hard | per cent | of the levels in which it has to back in      |
+    | `num_vehicles` | int  | 4 easy, 10 medium, 16 hard  | vehicles | traffic                                       |
+
+    and those of every environment, see `drivesim.env.DriveEnv`.
 
     ## Version history
     * v1: first release.
@@ -204,9 +295,10 @@ class Parking(Scenario):
 
     @classmethod
     def num_vehicles(cls, level: LevelConfig) -> int:
-        """The ego, the traffic, and a car in every bay but the goal."""
+        """The ego, the traffic, and who is parked."""
         assert isinstance(level, ParkingConfig)
-        return level.num_vehicles + 2 * level.num_aisles * (level.length - 4) + 2
+        bays = 2 * level.num_aisles * (level.length - 2 * BESIDE) + 2  # those of the first row go on past the road
+        return 1 + level.num_vehicles + (bays - 1) * level.occupied // 100
 
     @classmethod
     def check_traffic(cls, level: LevelConfig, num_egos: int) -> None:

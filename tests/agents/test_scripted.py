@@ -149,6 +149,10 @@ def test_harder_traffic_costs_the_rule_based_driver_success_or_time(env_id: str)
     assert takes_longer or hard["success_rate"] <= medium["success_rate"] - TOLERANCE
 
 
+def test_in_a_car_park_the_rule_based_driver_hits_nobody() -> None:
+    assert rule_based("drivesim/Parking-v1")["collision_rate"] <= 0.002
+
+
 def test_on_the_highway_steering_is_what_makes_the_difference() -> None:
     assert rule_based("drivesim/Highway-v1")["success_rate"] >= never_steering("drivesim/Highway-v1") + 0.30
 
@@ -195,8 +199,8 @@ def test_a_driver_keeps_to_its_greatest_speed(env_id: str) -> None:
 def test_wrong_arguments_say_what_is_allowed() -> None:
     with pytest.raises(ValueError, match=r"Obstacles-v1.*'drivesim/Obstakles-v0'"):
         make_scripted("drivesim/Obstakles-v0")
-    with pytest.raises(ValueError, match=r"Obstacles-v1.*'Parking'"):
-        make_never_steering("Parking")
+    with pytest.raises(ValueError, match=r"Obstacles-v1.*'Marking'"):
+        make_never_steering("Marking")
     with pytest.raises(ValueError, match="max_speed must be at least 1, got 0"):
         make_scripted("drivesim/Obstacles-v1", max_speed=0)
 

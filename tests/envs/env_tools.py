@@ -22,6 +22,7 @@ AUTODRIVE = "drivesim/Autodrive-v1"
 INTERSECTION = "drivesim/Intersection-v1"
 FOUR_WAY_STOP = "drivesim/FourWayStop-v1"
 CITY = "drivesim/City-v1"
+PARKING = "drivesim/Parking-v1"
 CUSTOM = "drivesim/Custom-v1"
 assert set(IDS) >= {HIGHWAY, LANE_KEEP, OBSTACLES, AUTODRIVE, INTERSECTION, CUSTOM}
 GENERATED = tuple(entry.id for entry in ENTRIES if scenario_of(entry.name).generates_levels())
@@ -33,6 +34,11 @@ REFUSALS = (ValueError, TypeError, gym.error.Error, gym.error.ClosedEnvironmentE
 def at(difficulty: str, env_id: str) -> dict[str, str]:
     """The option for a difficulty, where there are any."""
     return {"difficulty": difficulty} if env_id in GENERATED else {}
+
+
+def stay(env_id: str) -> int:
+    """The action that stops an ego, or leaves a standing one where it is: not SLOWER where that is the reverse gear."""
+    return IDLE if env_id == PARKING else int(gym.make(env_id).action_space.n) - 1
 
 
 def draw_actions(rng: np.random.Generator, num_actions: int, shape: Any) -> np.ndarray:

@@ -28,6 +28,7 @@ from env_tools import (
     assert_same,
     at,
     draw_actions,
+    stay,
     world_bytes,
 )
 
@@ -60,8 +61,7 @@ def drive(env: gym.Env, seed: int = 0, num_steps: int = 1000) -> list[State]:
 
 def standing(env_id: str, num_steps: int) -> Replay:
     """A replay of so many ticks: of an ego that does not move."""
-    slower = gym.make(env_id).action_space.n - 1
-    return Replay.of(env_id, {}, 0, [slower] * num_steps)
+    return Replay.of(env_id, {}, 0, [stay(env_id)] * num_steps)
 
 
 def edited(replay: Replay, **changes: object) -> str:
