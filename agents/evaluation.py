@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,22 @@ from numpy.typing import NDArray
 
 from agents.environments import EnvChoice, make_envs
 from agents.metrics import wilson_interval
-from agents.policy import NetworkPolicy, Policy
+from agents.policy import Policy
 from agents.stepping import Stepper
 
-__all__ = ["Policy", "evaluate", "first_episodes"]
+__all__ = ["FirstDrives", "Policy", "evaluate", "first_drives", "first_episodes", "rates"]
 
 _MAX_ENVS = 4096  # envs stepped together; more episodes are done in several rounds
+
+
+@dataclass(frozen=True)
+class FirstDrives:
+    """The first episodes of N envs."""
+
+    results: dict[str, NDArray[np.float64]]
+    """The final infos, each of shape (N,)."""
+    actions: tuple[bytes, ...]
+    """Of every env the actions, a byte each."""
 
 
 def evaluate(
@@ -47,29 +59,35 @@ def evaluate(
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     if seed < 0:
         raise ValueError(f"seed must be at least 0, got {seed}")
-    rounds = [
-        first_episodes(policy, config, min(_MAX_ENVS, episodes - start), seed + start, split)
-        for start in range(0, episodes, _MAX_ENVS)
-    ]
-    results = {name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]}
-    success = results["success"].astype(np.bool_)
-    low, high = wilson_interval(int(success.sum()), episodes)
-    lengths = results["episode_length"]
+    results = first_drives(policy, config, range(seed, seed + episodes), split).results
     return {
         "env": config.env,
         "agent": agent,
         "split": split,
         "seed": seed,
         "episodes": episodes,
+        **rates(results),
+        **config.options(),
+    }
+
+
+def rates(results: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Returns shares, means and Wilson's interval of the success over episodes.
+
+    Args:
+        results: final infos by name, each of shape (N,).
+    """
+    success = results["success"].astype(np.bool_)
+    lengths = results["episode_length"]
+    return {
         "success_rate": float(success.mean()),
-        "success_ci95": [low, high],
+        "success_ci95": list(wilson_interval(int(success.sum()), success.size)),
         "collision_rate": _mean(results.get("collision")),
         "off_road_rate": _mean(results.get("off_road")),
         "timeout_rate": _mean(results.get("timeout")),
         "mean_return": _mean(results["episode_return"]),
         "mean_length": _mean(lengths),
         "mean_length_of_successes": _mean(lengths[success]),
-        **config.options(),
     }
 
 
@@ -77,25 +95,51 @@ def first_episodes(
     policy: Policy, config: EnvChoice, num_envs: int, seed: int, split: str
 ) -> dict[str, NDArray[np.float64]]:
     """Drives every env to its first end and returns the final infos, each of shape (num_envs,)."""
+    return first_drives(policy, config, range(seed, seed + num_envs), split).results
+
+
+def first_drives(policy: Policy, config: EnvChoice, seeds: Sequence[int], split: str) -> FirstDrives:
+    """Drives the env of every seed to its first end.
+
+    Args:
+        policy: called with every env's observation at every step, and with the action masks if it has an attribute
+            ``uses_action_masks`` that is true; its method ``begin``, if there is one, is called before the first step.
+        config: environment and options.
+        seeds: one per env.
+        split: stream of levels.
+    """
+    rounds = [
+        _drive_together(policy, config, seeds[start : start + _MAX_ENVS], split)
+        for start in range(0, len(seeds), _MAX_ENVS)
+    ]
+    return FirstDrives(
+        results={name: np.concatenate([part.results[name] for part in rounds]) for name in rounds[0].results},
+        actions=tuple(actions for part in rounds for actions in part.actions),
+    )
+
+
+def _drive_together(policy: Any, config: EnvChoice, seeds: Sequence[int], split: str) -> FirstDrives:
+    num_envs = len(seeds)
+    uses_masks = getattr(policy, "uses_action_masks", False)
     with contextlib.closing(make_envs(config, num_envs, split)) as envs:
         stepper = Stepper(envs)
-        obs = stepper.begin(list(range(seed, seed + num_envs)))
-        if isinstance(policy, NetworkPolicy):
-            policy.begin()
+        obs = stepper.begin(list(seeds))
+        getattr(policy, "begin", lambda: None)()
         is_open = np.ones(num_envs, np.bool_)
         results: dict[str, NDArray[np.float64]] = {}
+        taken: list[NDArray[np.uint8]] = []
         while is_open.any():
-            if isinstance(policy, NetworkPolicy) and policy.uses_action_masks:
-                actions = policy(obs, stepper.action_masks())
-            else:
-                actions = policy(obs)
+            actions = policy(obs, stepper.action_masks()) if uses_masks else policy(obs)
             step = stepper.step(actions)
+            taken.append(np.asarray(actions, np.uint8))
             obs = step.next_obs
             first = is_open[step.ended]
             for name, values in stepper.episodes.items():
                 results.setdefault(name, np.full(num_envs, np.nan))[step.ended & is_open] = values[first]
             is_open &= ~step.ended
-    return results
+    lengths = results["episode_length"].astype(np.int64).tolist()
+    columns = np.stack(taken, axis=1)  # (num_envs, num_ticks)
+    return FirstDrives(results, tuple(columns[env, :length].tobytes() for env, length in enumerate(lengths)))
 
 
 def _mean(values: NDArray[Any] | None) -> float | None:

@@ -16,7 +16,15 @@ from torch import Tensor
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["EpisodeSums", "MetricsWriter", "explained_variance", "import_wandb", "read_metrics", "wilson_interval"]
+__all__ = [
+    "EpisodeSums",
+    "MetricsWriter",
+    "explained_variance",
+    "import_wandb",
+    "read_metrics",
+    "sign_test",
+    "wilson_interval",
+]
 
 
 class MetricsWriter:
@@ -206,6 +214,18 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     centre = (share + z * z / (2 * trials)) / weight
     spread = z / weight * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     return max(centre - spread, 0.0), min(centre + spread, 1.0)
+
+
+def sign_test(won: int, lost: int) -> float:
+    """Returns how probable it is that a fair coin would fall at least as unevenly (McNemar 1947, exact and two-sided).
+
+    Args:
+        won: levels on which one driver succeeded and the other did not.
+        lost: the other way round. Levels on which both did the same tell nothing.
+    """
+    trials = won + lost
+    tail = sum(math.comb(trials, count) for count in range(min(won, lost) + 1))
+    return min(1.0, float(2 * tail / 2**trials))
 
 
 def explained_variance(values: Tensor, returns: Tensor) -> float:

@@ -24,6 +24,7 @@ __all__ = [
     "FINAL_SEED",
     "THRESHOLDS",
     "markdown",
+    "mean_interval",
     "read_summary",
     "seconds_to",
     "student_interval",
@@ -81,20 +82,26 @@ def student_quantile(degrees: int) -> float:
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Returns Student's 95 % interval of a mean, clipped to [0, 1].
+    """Returns Student's 95 % interval of a mean of shares, clipped to [0, 1]; see :func:`mean_interval`."""
+    low, high = mean_interval(values)
+    return max(low, 0.0), min(high, 1.0)
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Returns Student's 95 % interval of a mean.
 
     It takes the values for draws from a normal distribution; equal values give an interval without a width.
 
     Args:
-        values: at least two shares.
+        values: at least two.
     """
     count = len(values)
     if count < 2:
-        raise ValueError(f"an interval over runs needs at least two, got {count}")
+        raise ValueError(f"an interval of a mean needs at least two values, got {count}")
     mean = math.fsum(values) / count
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
     spread = student_quantile(count - 1) * math.sqrt(variance / count)
-    return max(mean - spread, 0.0), min(mean + spread, 1.0)
+    return mean - spread, mean + spread
 
 
 def summarise(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

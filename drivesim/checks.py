@@ -228,22 +228,22 @@ def checked_actions(
 
 def checked_reset_options(
     options: dict[str, Any] | None, num_envs: int, highest: int
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The options of a vector environment's reset: which envs (N,) begin an episode, and on which levels (N,).
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], bool]:
+    """The options of a vector environment's reset: which envs (N,) begin, on which levels (N,), whether it tells them.
 
     A level of -1 stands for any.
 
     Raises:
-        TypeError, ValueError: for anything else than `reset_mask` and `level_seed`.
+        TypeError, ValueError: for anything else than `reset_mask`, `level_seed` and `level_seeds`.
     """
-    options = checked_options(options, ("reset_mask", "level_seed"))
+    options = checked_options(options, ("reset_mask", "level_seed", "level_seeds"))
     mask = np.ones(num_envs, np.bool_)
     if "reset_mask" in options:
         mask = checked_reset_mask(options["reset_mask"], num_envs)
     level_seeds = np.full(num_envs, -1, np.int64)
     if "level_seed" in options:
         level_seeds = checked_level_seeds(options["level_seed"], num_envs, highest)
-    return mask, level_seeds
+    return mask, level_seeds, boolean("level_seeds", options.get("level_seeds", False))
 
 
 def checked_time_limit(value: Any, registered: int) -> int:

@@ -219,6 +219,10 @@ class Engine:
         self._frame.set(mask=mask, level_seeds=level_seeds, obs_out=self._flat(obs_out))
         self._refuse(self._on_all_worlds(batch.reset_worlds))
 
+    def level_infos(self, mask: Array) -> dict[str, Any]:
+        """What `infos` say of the levels of the worlds in `mask` (N,): their seeds, 0 in other worlds."""
+        return {"level_seed": np.where(mask, self.worlds["level_seed"], 0), "_level_seed": mask}
+
     def step(
         self,
         actions: Array,

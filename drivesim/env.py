@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-from drivesim.checks import RENDER_MODES, checked_options, checked_render_mode, checked_seed, whole
+from drivesim.checks import RENDER_MODES, boolean, checked_options, checked_render_mode, checked_seed, whole
 from drivesim.config import EnvConfig, RewardWeights
 from drivesim.core.batch import DISABLED
 from drivesim.core.episode import EPISODE
@@ -125,7 +125,8 @@ class DriveEnv(gym.Env[Array, int]):
 
         Args:
             seed: an integer of at least 0, of any size.
-            options: `{"level_seed": n}` plays level n, 0 … 2**63 - 1, of either split.
+            options: `{"level_seed": n}` plays level n, 0 … 2**63 - 1, of either split. `level_seeds` (bool), as in the
+                vector environment, changes nothing: `info` always has `level_seed`.
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
@@ -133,9 +134,11 @@ class DriveEnv(gym.Env[Array, int]):
         """
         self._check_open()
         seed = checked_seed(seed)
+        options = checked_options(options, ("level_seed", "level_seeds"))
+        boolean("level_seeds", options.get("level_seeds", False))
         level_seed = -1
-        for value in checked_options(options, ("level_seed",)).values():
-            level_seed = whole("level_seed", value, 0, MAX_LEVEL_SEED)
+        if "level_seed" in options:
+            level_seed = whole("level_seed", options["level_seed"], 0, MAX_LEVEL_SEED)
         super().reset(seed=seed)
         mask = np.ones(1, np.bool_)
         self._engine.key_worlds(mask, [seed])

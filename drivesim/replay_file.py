@@ -142,15 +142,18 @@ class Replay:
             )
         return replace(draft, digest=record.digest, outcome=record.outcome)
 
-    def check(self) -> None:
+    def check(self) -> Record:
         """Drive the episode again and compare.
+
+        Returns:
+            The drive as it went, with what is known of it at its end.
 
         Raises:
             ReplayError: if it does not go as it was recorded.
         """
         record = driven(self)
         if (record.digest, record.outcome, len(record.actions)) == (self.digest, self.outcome, len(self.actions)):
-            return
+            return record
         advice = f"install drivesim=={self.version} to see it as it was"
         if self.version == __version__:
             advice = "it was changed after recording, or recorded on a machine that computes otherwise"
@@ -187,6 +190,20 @@ class Replay:
         except (TypeError, ValueError, RecursionError) as error:
             raise ReplayError(f"not a replay: {error}") from error
 
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Replay:
+        """The replay in the bytes of a file; of a longer file the first 2**20 + 1 are enough.
+
+        Raises:
+            ReplayError: as `from_json`, and if there are too many, or they are not in UTF-8.
+        """
+        if len(content) > MAX_BYTES:
+            raise ReplayError(f"not a replay: it has more than {MAX_BYTES} bytes")
+        try:
+            return cls.from_json(content.decode())
+        except UnicodeDecodeError as error:
+            raise ReplayError(f"not a replay: {error}") from error
+
     def save(self, path: str | Path) -> Path:
         """Write a file, all or nothing; its folder must exist."""
         path = Path(path)
@@ -209,13 +226,9 @@ class Replay:
         with open(path, "rb") as file:
             content = file.read(MAX_BYTES + 1)
         try:
-            if len(content) > MAX_BYTES:
-                raise ReplayError(f"not a replay: it has more than {MAX_BYTES} bytes")
-            return cls.from_json(content.decode())
+            return cls.from_bytes(content)
         except ReplayError as error:
             raise ReplayError(f"{path} is {error}") from error
-        except UnicodeDecodeError as error:
-            raise ReplayError(f"{path} is not a replay: {error}") from error
 
 
 class Record:
@@ -223,9 +236,9 @@ class Record:
 
     def __init__(self, obs: Array, info: dict[str, Any]) -> None:
         self.actions = bytearray()
+        self.info = info  # of the last tick
         self.is_over = False
         self._digest = hashlib.sha256(little_endian(obs)).digest()
-        self._info = info
 
     def add(self, action: int, answer: tuple[Array, SupportsFloat, bool, bool, dict[str, Any]]) -> None:
         """Note one tick: an action and what the environment's `step` answered."""
@@ -233,7 +246,7 @@ class Record:
         self.actions.append(int(action))
         tick = little_endian(obs) + struct.pack("<d??", float(reward), terminated, truncated)
         self._digest = hashlib.sha256(self._digest + tick).digest()
-        self._info = info
+        self.info = info
         self.is_over = bool(terminated or truncated)
 
     @property
@@ -244,7 +257,7 @@ class Record:
     @property
     def outcome(self) -> dict[str, Any]:
         """As in `Replay`."""
-        return {name: self._info[name if name == "success" else f"episode_{name}"] for name in OUTCOME}
+        return {name: self.info[name if name == "success" else f"episode_{name}"] for name in OUTCOME}
 
 
 def config_of(entry: Entry, options: dict[str, Any]) -> EnvConfig:

@@ -153,7 +153,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         Args:
             seed: an integer (env i gets seed + i) or one entry per env; a seeded env begins its episode 0, one
                 with None its next. Integers of any size.
-            options: `reset_mask` (bool (N,)) and `level_seed` (one or N integers). The dict is left as it was.
+            options: `reset_mask` (bool (N,)), `level_seed` (one or N integers) and `level_seeds` (bool: whether infos
+                have `level_seed`, int64 (N,), of the episodes that begin). The dict is left as it was.
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
@@ -162,7 +163,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         """
         self._check_open()
         seeds = checked_seeds(seed, self.num_envs)
-        mask, level_seeds = checked_reset_options(options, self.num_envs, MAX_LEVEL_SEED)
+        mask, level_seeds, tells_levels = checked_reset_options(options, self.num_envs, MAX_LEVEL_SEED)
         if not self._is_started and not mask.all():
             raise gym.error.ResetNeeded("reset all envs before resetting some of them with reset_mask")
         first = integer(seed)
@@ -176,7 +177,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._is_started = True
         if self._renderer.is_human:
             self._renderer.show_worlds()
-        return obs, {}
+        return obs, self._engine.level_infos(mask) if tells_levels else {}
 
     # --- steps -------------------------------------------------------------------------------------------------------
 

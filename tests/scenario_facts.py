@@ -24,7 +24,7 @@ class Facts:
     slow_speed: int = 1
     """Cells per tick at which the careful driver still arrives in time."""
     steers: bool = True
-    """Whether the way turns or changes lanes, so that who never steers mostly fails."""
+    """Whether it takes steering, so that who never steers mostly fails."""
 
 
 EMPTY_LEVEL = """max_steps = 120

@@ -25,9 +25,10 @@ from agents.export import numpy_operations
 from agents.export.int8 import quantise
 from agents.export.tracing import Driver, output_axes, weight_nodes, weights_of
 
-__all__ = ["NumpyForm", "write_numpy"]
+__all__ = ["NumpyForm", "import_file", "write_numpy"]
 
 _LINE = 116  # characters of base64 per line
+_CONSTANTS = ("OBS_SHAPE", "USES_ACTION_MASKS")
 
 
 class _Loader(SourceFileLoader):
@@ -41,15 +42,18 @@ class NumpyForm:
     """A written file at work."""
 
     def __init__(self, path: Path) -> None:
-        """Imports the file, under a name of its own."""
-        spec = importlib.util.spec_from_file_location(
-            "exported_policy", path, loader=_Loader("exported_policy", str(path))
-        )
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is not a Python file")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        """Imports the file, under a name of its own.
+
+        Raises:
+            ImportError: it is not such a file.
+        """
+        module = import_file(path, "exported_policy")
+        missing = [name for name in ("Policy", *_CONSTANTS) if not hasattr(module, name)]
+        if missing:
+            raise ImportError(f"{path} is not an exported driver: it has no {missing[0]}")
         self.policy: Any = module.Policy()
+        self.obs_shape: tuple[int, ...] = module.OBS_SHAPE
+        self.uses_action_masks: bool = module.USES_ACTION_MASKS
 
     def begin(self, starts: NDArray[np.bool_] | None = None) -> None:
         """Empties the memory, of all envs or of those marked in (B,)."""
@@ -61,6 +65,20 @@ class NumpyForm:
         """Returns scores (B, num_actions) and actions (B,)."""
         scores = self.policy.scores(obs)
         return scores, self.policy.choose(scores, action_masks)
+
+
+def import_file(path: Path, name: str) -> Any:
+    """Runs a Python file as a module of this name, which leaves nothing beside it and is not entered anywhere.
+
+    Raises:
+        ImportError: it cannot be a module.
+    """
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, str(path)))
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def write_numpy(
@@ -97,6 +115,7 @@ def write_numpy(
         batch=f"(B, {', '.join(map(str, observation_space.shape))})",
         dtype=observation_space.dtype,
         memory_size=driver.memory_size,
+        uses_action_masks=driver.uses_action_masks,
     )
     sections = [
         header,
@@ -280,6 +299,7 @@ from __future__ import annotations
 OBS_SHAPE = {shape}
 OBS_DTYPE = np.dtype("{dtype}")
 MEMORY_SIZE = {memory_size}
+USES_ACTION_MASKS = {uses_action_masks}
 '''
 
 _POLICY = '''class Policy:

@@ -34,6 +34,7 @@ class OnnxForm:
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         inputs = {entry.name: entry for entry in self.session.get_inputs()}
         self.uses_action_masks = "action_masks" in inputs
+        self.obs_shape = tuple(inputs["obs"].shape[1:])
         self.memory_size = int(inputs["memory"].shape[1]) if "memory" in inputs else 0
         self.memory: NDArray[np.float32] | None = None
 

@@ -218,6 +218,7 @@ def advance(map, world):
                 world.egos[k].jerk = abs(acceleration - vehicle.acceleration)
             vehicle.acceleration = acceleration
             vehicle.speed = vehicle.next_speed
+            vehicle.let_in -= (vehicle.let_in > 0) & (vehicle.speed > 0)
             vehicle.next_cell = end_of_way(map, world, k)
             any_portal = any_portal or passes_portal(map, vehicle)
     if is_eventful(map, world, any_portal):

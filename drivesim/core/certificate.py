@@ -20,8 +20,7 @@ Why that is enough. Nobody collides: (I) holds along every way (`core.following`
 there cells are reserved (`core.junctions`). Nobody stands for ever: traffic waits for a red light, which ends, or for
 the cell ahead to be left. Follow who waits for whom. Nobody waits in a junction, so all cells of such a chain are
 storage; it either ends at somebody who may drive, or it closes, and then a whole cycle is full, which takes as many
-vehicles as it has storage. The argument or the code has a gap: `tests/core/test_road_networks.py` draws a network that
-is certified and in which vehicles stand for longer than they should.
+vehicles as it has storage.
 """
 
 from drivesim.core.cycles import (

@@ -63,14 +63,3 @@ def beyond_crosswalks(map, cell, heading, distance):
         cell = next_cell(map, cell, heading)
         distance += 1
     return distance
-
-
-@kernel
-def room_before_crosswalks(map, cell, heading, room):
-    """How many of the `room` cells straight ahead may be driven so as to stop on no crosswalk; -1 = none or less."""
-    kept = 0 if kind(map, cell) != CROSSWALK else -1
-    for n in range(1, room + 1):
-        cell = next_cell(map, cell, heading)
-        if kind(map, cell) != CROSSWALK:
-            kept = n
-    return kept

@@ -5,8 +5,7 @@ been able to change waits, and the next follower on the other lane who can brake
 in a zipper, nobody has to let in a second one before he has passed.
 """
 
-from drivesim.core.crosswalks import room_before_crosswalks
-from drivesim.core.following import braking_distance
+from drivesim.core.following import braking_distance, room_before_people
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     CHANGE_LEFT,
@@ -17,6 +16,7 @@ from drivesim.core.map import (
     are_parallel,
     cell_behind,
     cell_beside,
+    is_with_junction,
     next_cell,
     way_from,
 )
@@ -24,9 +24,10 @@ from drivesim.core.world import DRIVING, UNAWARE, occupant_of
 
 DUTY = 20  # cells
 LOOK_BACK = 22  # cells: an ego at 5 that speeds up behind a standing newcomer needs 21
-LET_IN = 10  # ticks of driving for which somebody counts as let in: in a jam for longer, or all jump the queue
+LET_IN = (
+    10  # ticks of driving for which somebody need not let in another one: in a jam for longer, or all go before him
+)
 NEAR = 4  # cells behind a newcomer within which a follower is held up by him
-PASSED = 6  # cells ahead within which somebody who was let in is remembered
 
 
 @kernel
@@ -74,31 +75,42 @@ def must_change(map, vehicle, side):
 
 
 @kernel
-def follower_of(map, world, cell, heading, distance):
-    """The first vehicle straight behind a cell, within `distance` cells of the same lane; -1 = none."""
-    for _ in range(distance):
+def who_is_close_behind(map, world, cell, heading):
+    """The vehicle that drives up to a cell in its lane and is near to it, -1 = none; an ego counts as none.
+
+    Who is in a junction, or before one, may have to wait there until those ahead have gone.
+    """
+    for _ in range(NEAR):
         cell = cell_behind(map, cell, heading)
-        if not allows(map, cell, heading):
+        if not allows(map, cell, heading) or is_with_junction(map, cell):
             return -1
         if world.occupants[cell] != 0:
-            return occupant_of(world, cell)
+            k = occupant_of(world, cell)
+            return k if k >= world.num_egos else -1
     return -1
 
 
 @kernel
 def is_others_turn(map, world, cell, heading):
-    """Whether somebody was just let in ahead of a cell, and who let him in is close behind it."""
-    follower = follower_of(map, world, cell, heading, NEAR)
-    if follower < world.num_egos:
-        return False
-    for _ in range(PASSED):
-        cell = next_cell(map, cell, heading)
-        if not allows(map, cell, heading):
-            return False
-        if world.occupants[cell] != 0:
-            leader = occupant_of(world, cell)  # in a small ring the follower himself, who let nobody in
-            return leader != follower and world.vehicles[leader].let_in > 0
-    return False
+    """Whether whoever is close behind a cell has just let somebody in."""
+    k = who_is_close_behind(map, world, cell, heading)
+    return k >= 0 and world.vehicles[k].let_in > 0
+
+
+@kernel
+def note_zipper(map, world, side):
+    """Note, before the changes of lane to `side` are made, who lets in somebody who must change.
+
+    Those who change have let in nobody on their new lane. So not all who pass the end of a lane have done so before, be
+    they all from that lane, and who waits there gets in; who has, and stands, need not let in another one.
+    """
+    for k in range(world.num_egos, world.num_vehicles):
+        vehicle = world.vehicles[k]
+        if vehicle.status == DRIVING and vehicle.lane_shift == side and must_change(map, vehicle, side):
+            cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
+            other = who_is_close_behind(map, world, cell, vehicle.heading)
+            if other >= 0:
+                world.vehicles[other].let_in = LET_IN
 
 
 @kernel
@@ -123,7 +135,7 @@ def let_in_beside(map, world, k, side):
         if other >= world.num_egos:
             follower = world.vehicles[other]
             if world.num_people > 0:
-                gap = room_before_crosswalks(map, follower.cell, heading, gap)
+                gap = room_before_people(map, world, follower, follower.cell, gap)
             if follower.heading == heading and braking_distance(follower.speed) <= gap:
                 while follower.next_speed * (follower.next_speed + 1) // 2 > gap:
                     follower.next_speed -= 1

@@ -92,8 +92,9 @@ def look(map, world, k, cell, distance):
     vehicle = world.vehicles[k]
     distance = beyond_crosswalks(map, cell, vehicle.heading, distance)
     gap, room, leader = walk(map, world, k, cell, distance)
-    gap = room_before_people(map, world, vehicle, cell, gap)
-    return gap, room_before_people(map, world, vehicle, cell, room), leader
+    kept_gap = room_before_people(map, world, vehicle, cell, gap)
+    kept_room = room_before_people(map, world, vehicle, cell, room)
+    return gap if kept_gap < 0 else kept_gap, room if kept_room < 0 else kept_room, leader
 
 
 @kernel
@@ -151,7 +152,7 @@ def walk(map, world, k, cell, distance):
 
 @kernel
 def room_before_people(map, world, vehicle, cell, room):
-    """The cells of the `room` ahead within which a vehicle that stands on `cell` stops on no crosswalk.
+    """The cells of the `room` ahead within which a vehicle that stands on `cell` stops on no crosswalk; -1 = none.
 
     And before the first for which somebody has run out of patience, if braking by 1 is enough for that. Who has been
     let into a junction passes its crosswalks with it.
@@ -167,7 +168,7 @@ def room_before_people(map, world, vehicle, cell, room):
             kept = n
         elif 0 <= braking_distance(vehicle.speed) <= kept and is_waited_for(map, world, cell, 0):
             return kept
-    return room if kept < 0 else kept
+    return kept
 
 
 @kernel

@@ -20,6 +20,7 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -58,6 +59,28 @@ def _add_sources(folder: Traversable, path: str, digest: Any) -> None:
         elif name.endswith(".py"):
             digest.update(name.encode())
             digest.update(item.read_bytes())
+
+
+def _add_ingredients(function: Any, digest: Any, seen: set[Any]) -> None:
+    """Digest what a function outside the package is compiled with: its constants, and the functions that it calls.
+
+    These may come from other files. Those of the package have a folder for each state of its sources.
+    """
+    if function in seen or function.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return
+    seen.add(function)
+    digest.update("".join(linecache.getlines(function.__code__.co_filename)).encode(errors="surrogatepass"))
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        inside = function.__code__.co_names if isinstance(value, ModuleType) else ()
+        values += [value, *(getattr(value, name, None) for name in inside)]
+    for value in values:
+        called = getattr(value, "py_func", value)
+        if isinstance(called, FunctionType):
+            _add_ingredients(called, digest, seen)
+        elif isinstance(value, (int, float, str, tuple, np.generic, np.ndarray)):
+            digest.update(repr(value).encode())
 
 
 @cache
@@ -168,6 +191,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         digest = hashlib.sha256(repr((function.__module__, function.__qualname__, *made_of)).encode())
         digest.update(source.encode(errors="surrogatepass"))
         digest.update(closure)
+        _add_ingredients(function, digest, set())
         readable = re.sub(r"[^\w.-]", "", function.__qualname__)[:80]
         return f"{readable}-{digest.hexdigest()[:20]}"
 

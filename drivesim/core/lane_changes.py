@@ -1,19 +1,17 @@
 """Lane changes and turns of the traffic."""
 
 from drivesim.core.bits import lowest_bit
-from drivesim.core.crosswalks import room_before_crosswalks
 from drivesim.core.duties import (
     DUTY,
-    LET_IN,
     LOOK_BACK,
-    follower_of,
     has_duty,
     has_way,
     is_others_turn,
     must_change,
+    note_zipper,
     stay_from,
 )
-from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of
+from drivesim.core.following import STALE, braking_distance, is_safe, look, look_ahead, reach_of, room_before_people
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     LEFT_SIDE,
@@ -63,7 +61,7 @@ def followers_are_safe(map, world, k, cell):
                 return False
             if world.num_people > 0 and follower.heading == heading and occupant >= world.num_egos:
                 room = n - 1 + braking_distance(vehicle.speed)
-                if braking_distance(follower.speed) > room_before_crosswalks(map, follower.cell, heading, room):
+                if braking_distance(follower.speed) > room_before_people(map, world, follower, follower.cell, room):
                     return False
             if world.num_egos <= 1:
                 return True
@@ -135,14 +133,12 @@ def does_duty(map, world, k, side):
 
 @kernel
 def decide(map, world, k, side):
-    """Note vehicle k's change of lane to `side`, if it makes one; whether it must and may not."""
+    """Note vehicle k's change of lane to `side`, if it makes one; whether it must change, to whichever side."""
     vehicle = world.vehicles[k]
     if must_change(map, vehicle, side):
-        if not does_duty(map, world, k, side):
-            return True
-        vehicle.lane_shift = side
-        vehicle.let_in = LET_IN
-        return False
+        if does_duty(map, world, k, side):
+            vehicle.lane_shift = side
+        return True
     must_otherwise = must_change(map, vehicle, -side)
     if not must_otherwise and not has_duty(map, vehicle) and wants_lane(map, world, k, side):
         vehicle.lane_shift = side
@@ -178,7 +174,6 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = 0
             if vehicle.status != DRIVING:
                 continue
-            vehicle.let_in -= (vehicle.let_in > 0) & (vehicle.speed > 0)
             if vehicle.destination >= 0:
                 plan_trip(map, world, k)
             vehicle.turn_now = turn_here(map, options, vehicle)
@@ -196,10 +191,13 @@ def steer_traffic(map, world, options):
             any_shift |= world.vehicles[k].lane_shift != 0
     if any_turn:
         turn_round(map, world)
+    if any_duty:
+        note_zipper(map, world, side)
     if any_shift:
         move_aside(map, world, side)
     if any_duty:
         any_shift |= decide_late(map, world, -side)
+        note_zipper(map, world, -side)
         move_aside(map, world, -side)
     if any_shift and world.num_egos <= 1:
         mark_stale(map, world)
@@ -216,7 +214,6 @@ def decide_late(map, world, side):
         if vehicle.status == DRIVING and vehicle.lane_shift == 0 and vehicle.turn_now == 0:
             if must_change(map, vehicle, side) and does_duty(map, world, k, side):
                 vehicle.lane_shift = side
-                vehicle.let_in = LET_IN
                 any_shift = True
     return any_shift
 
@@ -239,6 +236,19 @@ def move_aside(map, world, side):
             cell = cell_beside(map, vehicle.cell, vehicle.heading, side)
             leave(world, k)
             enter(world, k, cell)
+            vehicle.let_in = 0
+
+
+@kernel
+def follower_of(map, world, cell, heading):
+    """The first vehicle straight behind a cell within `LOOK_BACK` cells of the same lane; -1 = none."""
+    for _ in range(LOOK_BACK):
+        cell = cell_behind(map, cell, heading)
+        if not allows(map, cell, heading):
+            return -1
+        if world.occupants[cell] != 0:
+            return occupant_of(world, cell)
+    return -1
 
 
 @kernel
@@ -250,7 +260,7 @@ def mark_stale(map, world):
             continue
         if vehicle.lane_shift != 0:
             vehicle.leader = STALE
-            follower = follower_of(map, world, vehicle.cell, vehicle.heading, LOOK_BACK)
+            follower = follower_of(map, world, vehicle.cell, vehicle.heading)
             if follower >= 0:
                 world.vehicles[follower].leader = STALE
         elif vehicle.leader >= world.num_egos and world.vehicles[vehicle.leader].lane_shift != 0:

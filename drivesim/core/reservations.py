@@ -229,7 +229,7 @@ def hold_ways(map, world):
     """After cells have become free: whoever has been let in takes those on its way, before whoever follows it there.
 
     So in a platoon each cell goes from one to the next, in whatever order the vehicles are stored. Egos in it are no
-    exception: one that is in a junction counts as let in.
+    exception: one that is in a junction counts as let in, and gives what it has not reached to an ego ahead of it.
     """
     for k in range(world.num_vehicles):
         if world.vehicles[k].status != DRIVING or world.vehicles[k].may_enter == 0:
@@ -241,7 +241,8 @@ def hold_ways(map, world):
         for _ in range(map.num_slots):
             if map.slots[cell] != 0:
                 holder = int(world.held[map.slots[cell] - 1]) - 1
-                if holder < 0 or (holder >= world.num_egos and holder != k and is_ahead_on_way(map, world, holder, k)):
+                may_pass_on = holder >= world.num_egos or k < world.num_egos
+                if holder < 0 or (may_pass_on and holder != k and is_ahead_on_way(map, world, holder, k)):
                     world.held[map.slots[cell] - 1] = k + 1
             if not is_with_junction(map, cell):
                 break

@@ -60,7 +60,7 @@ VEHICLE = np.dtype(
             ("may_enter", "u1"),  # the junction ahead: its way through it is reserved
             ("style", "u1"),  # CALM, NORMAL, HASTY, of the traffic
             ("has_arrived", "u1"),  # it has passed its destination, and drives on until it can take the next one
-            ("let_in", "u1"),  # ticks for which it counts as one who was let in
+            ("let_in", "u1"),  # ticks of driving for which it counts as one who has let somebody in
             ("num_trips", "i4"),  # destinations that it has had before this one
         ],
     )

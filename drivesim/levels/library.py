@@ -3,11 +3,14 @@
     canonical_texts("roads/*.txt")                # what a spec, a replay and a checkpoint hold
     library_of(canonical_texts(["…", "…"]))       # what the kernels read
 
-A string with a line break is a text, any other a path or a pattern of paths; a list holds either.
+A string with a line break is a text, any other a path or a pattern of paths; a list holds either. Where there is no
+such file, a name such as `"gallery/chicane"` or a pattern of names, `"gallery/*"`, is that of a level of the gallery,
+which comes with the package.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 from dataclasses import dataclass
@@ -28,6 +31,8 @@ MAX_BYTES = 1 << 20  # of a file
 MAX_TEXTS = 1 << 16
 LINE_BREAK = "\n"
 ALLOWED = "the text of a level, a path, a pattern of paths such as 'roads/*.txt', or a list of these"
+GALLERY = {f"gallery/{path.stem}": path for path in sorted((Path(__file__).parent / "gallery").glob("*.txt"))}
+"""The files of the gallery's levels by name, in the order of the names."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +129,18 @@ def _named_texts(levels: Any) -> Any:
 
 
 def _paths_of(given: Any) -> list[Path]:
-    """The files of a path or pattern, sorted."""
+    """The files of a path, a pattern or a name, sorted."""
     if not isinstance(given, str) or "\0" in given:
         raise ValueError(f"levels must be {ALLOWED}, got {given!r}")
     if os.path.isdir(given):
         raise ValueError(f"levels must be {ALLOWED}, got the folder {given!r}: write {os.path.join(given, '*.txt')!r}")
     found = [given] if os.path.isfile(given) else sorted(filter(os.path.isfile, glob.glob(given, recursive=True)))
-    if not found:
-        raise ValueError(f"levels must be {ALLOWED}: there is no file {given!r}")
-    return [Path(path) for path in found]
+    if found:
+        return [Path(path) for path in found]
+    named = [path for name, path in GALLERY.items() if fnmatch.fnmatchcase(name, given)]
+    if not named:
+        raise ValueError(f"levels must be {ALLOWED}: there is no file {given!r}; the gallery has {', '.join(GALLERY)}")
+    return named
 
 
 def _content_of(path: Path) -> str:

@@ -240,7 +240,7 @@ def ground_of(level: Level) -> Array:
 
 @lru_cache(maxsize=256)
 def stop_lines(level: Level) -> tuple[tuple[int, int, int, int], ...]:
-    """The signalised stop lines: row, column, heading and number of the junction."""
+    """The lines before junctions: row, column, heading and number of the junction."""
     if not level.junction:
         return ()
     lines = []

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from drivesim.core.map import WAY
+from drivesim.core.map import SIGNALS, WAY
 from drivesim.core.world import ABSENT, CRASHED, DRIVING, NOBODY
 from drivesim.render import palette
 from drivesim.render.ground import COL_STEPS, ROW_STEPS, level_of, stop_lines
@@ -108,7 +108,10 @@ class Scene:
 
     def _signals(self) -> Iterator[Piece]:
         """The heads of the signals: what they show while a tick goes on is what the drivers saw before it."""
+        controls = self.state.map["junctions"]["control"]
         for row, col, heading, number in stop_lines(self.level):
+            if controls[number] != SIGNALS:
+                continue
             axis = "colour_1" if heading & 1 else "colour_0"
             across, back = (heading + 1) & 3, (heading + 2) & 3
             at_row = row + HEAD_ACROSS * ROW_STEPS[across] + HEAD_BACK * ROW_STEPS[back]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from drivesim.render.state import Record, State, place_of
 
-LARGEST_WHOLE = 32  # cells; longer sides are shown through a window
+LARGEST_WHOLE = 32  # cells; longer sides are shown through a window, unless they fit into one
 WINDOW_ROWS = 24
 WINDOW_COLS = 40
 FEWEST = 12  # cells; narrower maps get verge around them
@@ -86,7 +86,7 @@ def _extent(cells: int, window: int, is_ring: bool) -> Extent:
     """What is shown of a side of `cells` cells."""
     if is_ring:
         return Extent(min(window, cells - cells % 2), 0, cells, cells)
-    if cells > LARGEST_WHOLE:
+    if cells > max(LARGEST_WHOLE, window):
         return Extent(window, 0, cells, 0)
     shown = max(FEWEST, cells + cells % 2)
     return Extent(shown, -((shown - cells) // 2), shown, 0)

@@ -40,7 +40,8 @@ class Custom(Scenario):
     `va1` a vehicle of class a at speed 1 on a lane, `E0` the ego, `G0` its goal.
 
     `levels=` takes a text (a string with a line break), a path, a pattern of paths such as `"roads/*.txt"`, whose files
-    come in the order of their names, or a list of these. Files are read once, when the environment is made; its spec
+    come in the order of their names, or a list of these. Where there is no such file, `"gallery/chicane"` is a level of
+    the gallery that comes with the package, and `"gallery/*"` are all of them. Files are read once, when the environment is made; its spec
     and its replays hold the texts. With L levels, level n is the one of number n modulo L; n is drawn for every
     episode, from the first `num_levels` if that is given, and `reset(options={"level_seed": n})` plays it. All levels
     of one environment have the same number of egos, time limit and other options of the environment in their heads;

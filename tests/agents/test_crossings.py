@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import drivesim
 from agents.environments import EnvChoice
 from agents.evaluation import first_episodes
 from agents.scripted import make_scripted
@@ -120,6 +121,23 @@ def test_who_heeds_cars_but_no_people_hits_somebody_on_every_second_street() -> 
     assert ends["success"].mean() <= 0.65
     assert ends["collision"].sum() == 0
     assert ends["pedestrian_hit"].mean() >= 0.35
+
+
+@pytest.mark.parametrize("env_id", [FOUR_WAY_STOP, ROUNDABOUT])
+def test_several_egos_of_the_rule_based_driver_let_each_other_pass(env_id: str) -> None:
+    driver, num_worlds, num_agents = make_scripted(env_id), 60, 4
+    envs = drivesim.parallel_vec_env(env_id, num_worlds, num_agents, observation="grid", split="test")
+    obs, _ = envs.reset(seed=0)
+    is_open = np.ones(num_worlds * num_agents, np.bool_)
+    ends = {name: np.zeros(len(is_open)) for name in ("success", "collision")}
+    while is_open.any():
+        obs, _, terminations, truncations, infos = envs.step(driver(obs))
+        first = (terminations | truncations) & is_open
+        for name, values in ends.items():
+            values[first] = infos["final_info"][name][first] if first.any() else 0
+        is_open &= ~first
+    assert ends["success"].mean() >= 0.95
+    assert ends["collision"].sum() == 0
 
 
 def test_stopping_for_nobody_costs_time() -> None:

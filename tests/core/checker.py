@@ -48,6 +48,7 @@ NASCH, UNAWARE = 1, 2
 SIGNALS = 0
 DRIVING, OFF_ROAD, OBSTACLE, CROSSWALK, EDGE = 1, 0, 3, 4, 7
 PORTAL = 128
+CHANGE_LANE = 48  # of a way: to either side
 CROSSING = 2
 
 # Beside the record: where every vehicle was before the tick, when it moved last, and scratch.
@@ -129,6 +130,16 @@ def is_red(junction, lamp, heading, tick):
 
 
 @kernel
+def must_leave_lane(map, vehicle, cell):
+    """Whether a vehicle at rest in a cell sees its lane end, or its way asks there for a change of lane."""
+    for distance in (1, 2):
+        if mask_of(map, walked(map, cell, vehicle.heading, distance)) >> vehicle.heading & 1 == 0:
+            return True
+    first = vehicle.destination * (map.rows + 2) * map.width
+    return vehicle.destination >= 0 and map.has_ways != 0 and map.ways[first + cell] & CHANGE_LANE != 0
+
+
+@kernel
 def check_steering(map, world, k, notes, owner_before, driver_model):
     """Where k began its advance, noted; whether it may have come there from where it was before the tick.
 
@@ -149,7 +160,7 @@ def check_steering(map, world, k, notes, owner_before, driver_model):
         if walked(map, beside, heading, vehicle.speed) == vehicle.cell:
             notes[START, k] = beside
             was_free = owner_before[beside] == 0 or world.vehicles[owner_before[beside] - 1].lane_shift != 0
-            return was_free and (notes[SPEED_BEFORE, k] > 0 or vehicle.let_in > 0)  # from rest, only in a zipper
+            return was_free and (notes[SPEED_BEFORE, k] > 0 or must_leave_lane(map, vehicle, before))
     return False
 
 

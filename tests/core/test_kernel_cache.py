@@ -238,6 +238,24 @@ def test_an_edit_of_a_file_outside_the_package_reaches_its_kernels(workshop) -> 
     assert workshop.run(PROGRAM.replace("== 84", "== 0")).stdout == ["compiled"]
 
 
+@pytest.mark.parametrize("how", ["from helpers import FACTOR, doubled", "import helpers"])
+def test_so_does_an_edit_of_another_file_from_which_they_call_kernels_or_take_constants(workshop, how) -> None:
+    helpers = "from drivesim.core.jit import kernel\nFACTOR = 2\n@kernel\ndef doubled(x):\n    return 2 * x\n"
+    kernels = (
+        f"from drivesim.core.jit import kernel\n{how}\n@kernel\ndef quadruple(x):\n    return FACTOR * doubled(x)\n"
+    )
+    if how == "import helpers":
+        kernels = kernels.replace("FACTOR *", "helpers.FACTOR *").replace("doubled(x)", "helpers.doubled(x)")
+    (workshop.folder / "kernels.py").write_text(kernels)
+    (workshop.folder / "helpers.py").write_text(helpers)
+    assert workshop.run().stdout == ["compiled"]
+    assert workshop.run().stdout == ["loaded"]
+    for old, new, result in (("return 2", "return 3", 126), ("FACTOR = 2", "FACTOR = 3", 189)):
+        helpers = helpers.replace(old, new)
+        (workshop.folder / "helpers.py").write_text(helpers)
+        assert workshop.run(PROGRAM.replace("84", str(result))).stdout == ["compiled"]
+
+
 def test_checks_of_bounds_are_not_lost_to_a_kernel_kept_without(workshop) -> None:
     program = """
 import numpy as np

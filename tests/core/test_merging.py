@@ -11,9 +11,9 @@ from records import tick_all
 from roads import driven
 
 from drivesim.core.duties import LET_IN
-from drivesim.core.map import NORTH
+from drivesim.core.map import NORTH, SIGNALS
 from drivesim.core.ways import measure_ways
-from drivesim.core.world import KRAUSS, NASCH
+from drivesim.core.world import KRAUSS, NASCH, RED
 
 
 def road(lanes, length, ends, places, top_speeds, has_ways, options=None, speed=0):
@@ -83,7 +83,7 @@ def test_a_zipper_lets_in_one_each(has_ways) -> None:
 
 
 def test_who_lets_somebody_in_need_not_let_in_another_one_however_long_they_stand() -> None:
-    """a was let in before b and stands in a jam; m waits beside a. When h drives on at last, it is b's turn."""
+    """b let a in and stands in a jam; m waits beside a. When h drives on at last, it is b's turn."""
     situation = from_ascii(
         """
         ^ .
@@ -98,7 +98,7 @@ def test_who_lets_somebody_in_need_not_let_in_another_one_however_long_they_stan
         """,
         **{name: Car(NORTH, top_speed=0 if name == "h" else 5) for name in "habm"},
     )
-    situation.vehicle("a").let_in = LET_IN
+    situation.vehicle("b").let_in = LET_IN
     for _ in range(2 * LET_IN):
         situation.play()
     assert situation.at("a") == (6, 0)
@@ -108,6 +108,31 @@ def test_who_lets_somebody_in_need_not_let_in_another_one_however_long_they_stan
         assert situation.at("m") == (6, 1)
     situation.play()
     situation.play()
+    assert situation.at("m")[1] == 0
+
+
+def test_nobody_waits_for_the_turn_of_somebody_who_waits_before_a_junction_himself() -> None:
+    """b has let somebody in and stands at a red light; nobody else would ever make room for m."""
+    box = {"row": 5, "col": 0, "height": 1, "width": 2, "control": SIGNALS}
+    red = {"green_0": 1, "green_1": 1000, "yellow": 2, "all_red": 1, "cycle_start": 10}
+    situation = from_ascii(
+        """
+        ^ .
+        ^ .
+        ^ m
+        ^ ^
+        ^ ^
+        ^ ^
+        b ^
+        """,
+        signals=[{**box, **red}],
+        **{name: Car(NORTH, top_speed=5) for name in "bm"},
+    )
+    situation.vehicle("b").let_in = LET_IN
+    situation.world.lamps[0].colour_0 = RED
+    for _ in range(4):
+        situation.play()
+    assert situation.at("b") == (6, 0)
     assert situation.at("m")[1] == 0
 
 

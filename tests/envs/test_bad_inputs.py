@@ -152,6 +152,7 @@ BAD_OPTIONS = [
     ({"levelseed": 1}, "'levelseed'"),
     ({3: 1}, "3"),
     *(({"level_seed": value}, "level_seed") for value in (-1, 2**63, 2**70, 1.0, True, "1", None, NAN)),
+    *(({"level_seeds": value}, "level_seeds must be a bool") for value in (1, None, "yes", [1, 2, 3])),
 ]
 BAD_MASKS = [
     *([True, False, True], (True,) * 3, 1, True, None, "TFT"),

@@ -117,6 +117,13 @@ def test_the_speed_limit_that_a_scenario_states_is_its_roads(entry, monkeypatch)
         assert env._engine.map_of(0)["speed_limit"] == speed_limit
 
 
+def test_a_map_with_more_reservations_than_its_record_has_room_for_is_refused(monkeypatch) -> None:
+    road = scenario_of("Roundabout")
+    monkeypatch.setattr(road, "num_slots", road.num_slots - 1)
+    with pytest.raises(ValueError, match=rf"Roundabout.num_slots must be at least {road.num_slots + 1}"):
+        gym.make("drivesim/Roundabout-v1")
+
+
 def test_the_tests_know_the_facts_of_every_scenario() -> None:
     assert list(FACTS) == [entry.name for entry in ENTRIES]
 

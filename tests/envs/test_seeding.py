@@ -172,6 +172,23 @@ def test_a_level_seed_replays_its_level_whatever_the_env(env_id) -> None:
     assert envs.get_state()["world"]["level_seed"][0] == drawn.get_state()["world"]["level_seed"][0]
 
 
+@pytest.mark.parametrize("env_id", [HIGHWAY, LANE_KEEP])
+def test_a_reset_tells_the_levels_that_begin_when_it_is_asked(env_id) -> None:
+    envs = gym.make_vec(env_id, num_envs=4)
+    singles = [gym.make(env_id) for _ in range(4)]
+    asked = {"level_seeds": True}
+    _, infos = envs.reset(seed=9, options=asked)
+    drawn = [env.reset(seed=9 + n, options=asked)[1]["level_seed"] for n, env in enumerate(singles)]
+    assert infos["level_seed"].dtype == np.int64
+    assert infos["level_seed"].tolist() == drawn
+    assert infos["_level_seed"].tolist() == [True] * 4
+    mask = np.array([False, True, False, True])
+    _, infos = envs.reset(options={"reset_mask": mask, "level_seed": [1, 2, 3, 4], **asked})
+    assert infos["level_seed"].tolist() == [0, 2, 0, 4]
+    assert infos["_level_seed"].tolist() == mask.tolist()
+    assert envs.reset(options={"level_seeds": False})[1] == {}
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_num_levels_restricts_to_the_first_levels_of_the_split_whatever_the_seed(split) -> None:
     first = TEST_SPLIT if split == "test" else 0

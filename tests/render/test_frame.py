@@ -168,6 +168,17 @@ def test_tall_road_is_shown_to_its_ends():
     assert count(draw_frame(state), palette.CHECKER_DARK) > 0
 
 
+@pytest.mark.parametrize("length", [12, 32, 33, 39, 40, 41, 60])
+def test_a_road_is_shown_as_wide_as_the_window_whatever_its_length(length):
+    env = make("drivesim/Custom-v1", levels=">E0 " + "> " * (length - 2) + ">G0\n" + ". " * length + "\n")
+    env.reset(seed=0)
+    state = state_of(env)
+    frame = draw_frame(state)
+    cell = view_of(state).cell
+    assert frame.shape[1] // cell == min(40, length + length % 2)
+    assert count(frame, palette.EGO) > 0
+
+
 def test_traffic_is_where_the_state_says():
     for env_id in ("drivesim/Autodrive-v1", "drivesim/Intersection-v1"):
         for state in drive(make(env_id), seed=4):
@@ -263,7 +274,9 @@ def test_drawing_alters_nothing(env_id):
     env = make(env_id)
     env.reset(seed=5)
     for _ in range(5):
-        env.step(FASTER % env.action_space.n)
+        _, _, terminated, _, _ = env.step(FASTER % env.action_space.n)
+        if terminated:
+            return
         state = state_of(env)
         before = [record.tobytes() for record in state]
         first = draw_frame(state)

@@ -6,7 +6,7 @@ import pytest
 
 import drivesim  # noqa: F401
 from drivesim.render.scene import Scene, next_turns
-from drivesim.render.sprites import CAR, TRUCK
+from drivesim.render.sprites import CAR, SIGNAL, TRUCK
 from drivesim.rendering import state_of
 
 
@@ -35,4 +35,14 @@ def test_nobody_indicates_anything_on_a_road_without_junctions() -> None:
     cars = [piece.look for piece in Scene(state_of(env)).pieces if piece.look.kind in (CAR, TRUCK)]
     assert len(cars) == 22
     assert {look.indicator for look in cars} == {0}
+    env.close()
+
+
+@pytest.mark.parametrize(("line", "num_heads"), [("|^", 2), ("!^", 0), ("?^", 0)])
+def test_only_signals_have_heads(line, num_heads) -> None:
+    lines = {"NORTH": line, "EAST": line.replace("^", ">")}
+    road = f"> {lines['EAST']} *^> >G\n. . {lines['NORTH']} .\n. . ^E .\n"
+    env = gym.make("drivesim/Custom-v1", levels=road)
+    env.reset(seed=0)
+    assert sum(piece.look.kind == SIGNAL for piece in Scene(state_of(env)).pieces) == num_heads
     env.close()

@@ -1,0 +1,150 @@
+"""Compares any drivers, and drives that somebody sends in, on the same levels.
+
+    python scripts/leaderboard.py --env drivesim/Highway-v1 runs/first rule-based random
+    python scripts/leaderboard.py --env drivesim/Highway-v1 mine.py:drive export/policy.py --save claims
+    python scripts/leaderboard.py --env drivesim/Highway-v1 anna=claims/drive.jsonl rule-based --out competition
+
+A driver is a run folder, an exported policy.py or policy.onnx, a function as FILE.py:FUNCTION or MODULE:FUNCTION, one
+of rule-based, never-steers and random, or a claim: replays, as a .json file, a .jsonl file with one per line, or a
+folder of such files. NAME= before it names it. Prints a table; with --out, a page with films, Markdown and JSON are
+written.
+
+Claims run no code: their replays are driven again. The exit status is 1 if something was refused.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import gymnasium as gym
+import tyro
+
+from agents.checkpoint import CheckpointError
+from agents.competition import Competition, Rules, Score, printable, write_claim
+from agents.entrants import is_claim, load_entrant, named
+from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_films, write_leaderboard
+from agents.results import FINAL_SEED
+from agents.validation import require
+
+EXPECTED = (ValueError, OSError, ImportError, CheckpointError)  # their messages say it all
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command line."""
+
+    drivers: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Who drives, each as SOURCE or NAME=SOURCE."""
+    env: str = "drivesim/Highway-v1"
+    """Id of the environment."""
+    difficulty: Literal["easy", "medium", "hard"] | None = None
+    """Of the levels; None takes the environment's default."""
+    levels: tuple[str, ...] = ()
+    """Levels of your own for drivesim/Custom-v1, files or patterns of files."""
+    split: Literal["train", "test"] = "test"
+    """Stream of levels."""
+    num_levels: int | None = None
+    """Only the first so many levels of the split; None = all."""
+    num_drives: int | None = None
+    """How many distinct levels everybody drives; None = 100, or all where there are fewer."""
+    seed: int = FINAL_SEED
+    """Of the first env; the others follow one by one, without those that repeat a level."""
+    observation: str | None = None
+    """What a function reads that does not say so by an attribute of this name."""
+    num_films: int = 3
+    """Of the first so many drives of every driver, the page has films."""
+    out: Path | None = None
+    """Folder for index.html, leaderboard.md, leaderboard.json and the films."""
+    save: Path | None = None
+    """Folder for the drives of every driver that is no claim, as NAME.jsonl: to be sent to somebody else."""
+    format: Literal["text", "markdown", "json"] = "text"
+    """What is printed."""
+
+    def check(self) -> None:
+        """Checks what the rules do not."""
+        require("drivers", self.drivers, len(self.drivers) > 0, "at least one")
+        require("num_films", self.num_films, self.num_films >= 0, "at least 0")
+        names = [named(source)[0] for source in self.drivers]
+        for name in names:
+            require("drivers", name, names.count(name) == 1, "of different names, which NAME=SOURCE gives")
+            is_plain = printable(name) == name and Path(name).name == name
+            require("drivers", name, is_plain, "of names that can be printed and be those of files")
+
+    @property
+    def rules(self) -> Rules:
+        """What is driven."""
+        return Rules(
+            env=self.env,
+            difficulty=self.difficulty,
+            levels=self.levels,
+            split=self.split,
+            num_levels=self.num_levels,
+            num_drives=self.num_drives,
+            seed=self.seed,
+        )
+
+
+def score_of(arguments: Arguments, competition: Competition, name: str, source: str) -> Score:
+    """Lets somebody drive, or verifies a claim."""
+    if is_claim(source):
+        return competition.claim(name, Path(source))
+    entrant = load_entrant(source, competition.rules, arguments.observation)
+    films = arguments.num_films if arguments.out is not None else 0
+    num_replays = competition.num_levels if arguments.save is not None else films
+    score = competition.drive(name, entrant.policy, entrant.observation, num_replays=num_replays)
+    if arguments.save is not None:
+        write_claim(arguments.save / f"{name}.jsonl", score.replays)
+    return score
+
+
+def compete(arguments: Arguments) -> bool:
+    """Compares the drivers; returns whether nothing was refused.
+
+    Raises:
+        ValueError: there are no such levels, names are not as they must be, or nobody could drive.
+    """
+    arguments.check()
+    competition = Competition(arguments.rules)
+    scores: list[Score] = []
+    failed: list[str] = []
+    for source in arguments.drivers:
+        name, place = named(source)
+        started = time.perf_counter()
+        try:
+            scores.append(score_of(arguments, competition, name, place))
+        except Exception as error:  # in code that somebody else wrote, perhaps: the others go on
+            if ":" in place:
+                traceback.print_exc()
+            failed.append(printable(f"{name}: {error if isinstance(error, EXPECTED) else repr(error)}"))
+        else:
+            print(f"{name}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
+    if not scores:
+        raise ValueError(f"nobody could drive: {'; '.join(failed)}")
+    board = leaderboard(competition, scores, failed)
+    if arguments.out is not None:
+        films = write_films(arguments.out / "films", competition, scores, arguments.num_films)
+        addresses = {name: [(n, f"films/{page}") for n, page in pages] for name, pages in films.items()}
+        write_leaderboard(arguments.out / "index.html", board, addresses)
+        (arguments.out / "leaderboard.md").write_text(markdown_of(board) + "\n", encoding="utf-8")
+        (arguments.out / "leaderboard.json").write_text(json_of(board) + "\n", encoding="utf-8")
+    print({"text": text_of, "markdown": markdown_of, "json": json_of}[arguments.format](board))
+    return not board["refused"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    try:
+        is_clean = compete(tyro.cli(Arguments, args=arguments, description=__doc__))
+    except (ValueError, TypeError, OSError, gym.error.Error) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0 if is_clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
