@@ -25,7 +25,7 @@ from drivesim.core.map import (
 )
 from drivesim.core.styles import LEAST_GAIN
 from drivesim.core.trips import plan_trip
-from drivesim.core.world import DRIVING, NASCH, UNAWARE, enter, leave, occupant_of
+from drivesim.core.world import DRIVING, KRAUSS, NASCH, UNAWARE, enter, leave, occupant_of
 
 GROUP = 62  # vehicles to a word of bits
 
@@ -94,6 +94,14 @@ def may_change(map, world, k, cell):
 
 
 @kernel
+def has_lane_beside(map, vehicle):
+    """Whether there is a lane to either side to which a vehicle could change."""
+    left = cell_beside(map, vehicle.cell, vehicle.heading, LEFT_SIDE)
+    right = cell_beside(map, vehicle.cell, vehicle.heading, RIGHT_SIDE)
+    return are_parallel(map, vehicle.cell, left) or are_parallel(map, vehicle.cell, right)
+
+
+@kernel
 def wants_lane(map, world, k, side):
     """Whether traffic vehicle k, which is held up, changes one lane to `side` now.
 
@@ -155,6 +163,8 @@ def steer_traffic(map, world, options):
     any_shift = False
     any_turn = False
     any_duty = False
+    # Where what is seen now does not last, as the end says, only those look who could change lane.
+    sees_later = (map.num_junctions > 0 or world.num_people > 0) and options.driver_model == KRAUSS
     # First everybody looks, then those who are held up decide: who is held up cannot be predicted by a processor.
     for begin in range(world.num_egos, world.num_vehicles, GROUP):
         held_up = 0
@@ -169,6 +179,8 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = turn_here(map, options, vehicle)
             if vehicle.turn_now != 0:
                 any_turn = True
+                continue
+            if sees_later and not has_lane_beside(map, vehicle):
                 continue
             look_ahead(map, world, k)
             held_up |= int(is_held_up(vehicle) or (vehicle.destination >= 0 and has_duty(map, vehicle))) << (k - begin)

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from drivesim.config import EnvConfig
-from drivesim.core.batch import SAME_STEP
+from drivesim.core.batch import BY_POOL, SAME_STEP
 from drivesim.engine import Engine
 from drivesim.registry import scenario_of
 
@@ -29,12 +29,22 @@ def digest(*arrays: np.ndarray) -> str:
     return sha.hexdigest()[:16]
 
 
+def maps_of(engine: Engine) -> np.ndarray:
+    """The maps of its worlds; the one that is everybody's; of a pool those that are in use."""
+    if engine.maps_by != BY_POOL:
+        return engine.maps
+    return engine.maps[[engine.map_number(i) for i in range(engine.num_worlds)]]
+
+
 def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int) -> list[dict[str, str]]:
     """Digests of everything that a batch's reset and every step write; buffers are poisoned before each call."""
     options = dict(OPTIONS[observation])
     if not scenario_of(scenario).generates_levels():
         options.pop("difficulty", None)
-    config = EnvConfig(scenario=scenario, observation=observation, **options)
+    # The plain interpreter takes seconds to lay a map of a pool, and to move a town for a tick.
+    is_pool = scenario_of(scenario).maps_by == BY_POOL
+    level = {"num_maps": 1, "num_vehicles": 10, "num_people": 2} if is_pool else {}
+    config = EnvConfig(scenario=scenario, observation=observation, level=level, **options)
     engine = Engine(config, num_worlds, SAME_STEP, max_steps=25)
     everywhere = np.ones(num_worlds, np.bool_)
     engine.key_worlds(everywhere, list(range(7, 7 + num_worlds)))
@@ -42,7 +52,7 @@ def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int) ->
     poison = 255 if obs.dtype == np.uint8 else np.nan
     obs[:] = poison
     engine.reset(everywhere, np.full(num_worlds, -1, np.int64), obs)
-    steps = [{"obs": digest(obs), "worlds": digest(engine.worlds, engine.maps)}]
+    steps = [{"obs": digest(obs), "worlds": digest(engine.worlds, maps_of(engine))}]
     dice = random.Random(scenario)
     faster = engine.actions.index("FASTER")
     for _ in range(num_steps):
@@ -63,7 +73,7 @@ def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int) ->
                 "rewards": digest(rewards),
                 "ends": digest(terminations, truncations),
                 "details": digest(engine.details),
-                "worlds": digest(engine.worlds, engine.maps),
+                "worlds": digest(engine.worlds, maps_of(engine)),
             }
         )
     return steps

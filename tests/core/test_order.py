@@ -23,7 +23,7 @@ def permuted(worlds, order):
     return worlds
 
 
-@pytest.mark.parametrize("scenario", ["Highway", "Intersection", "FourWayStop", "Roundabout", "Autodrive"])
+@pytest.mark.parametrize("scenario", ["Highway", "Intersection", "FourWayStop", "Roundabout", "City", "Autodrive"])
 def test_generators_number_the_traffic_in_reading_order_behind_the_egos(scenario) -> None:
     num_egos = 1 if scenario == "Autodrive" else 3
     _, worlds, _ = levels(scenario, range(8), num_egos=num_egos, difficulty="hard")
@@ -36,7 +36,7 @@ def test_generators_number_the_traffic_in_reading_order_behind_the_egos(scenario
 
 @pytest.mark.parametrize("traffic", ["krauss", "nasch"])
 @pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
-@pytest.mark.parametrize("scenario", ["Highway", "Intersection", "FourWayStop", "Roundabout", "Autodrive"])
+@pytest.mark.parametrize("scenario", ["Highway", "Intersection", "FourWayStop", "Roundabout", "City", "Autodrive"])
 def test_vehicles_stored_in_another_order_drive_alike(scenario, difficulty, traffic) -> None:
     """The ego stays number 0. Nobody dawdles and destinations are carried over, since both are drawn per number."""
     chosen = {} if scenario == "Autodrive" else {"traffic": traffic}

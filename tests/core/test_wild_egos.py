@@ -28,6 +28,8 @@ ROADS = {
     "hard Intersection": {"difficulty": "hard"},
     "hard FourWayStop": {"difficulty": "hard"},
     "hard Roundabout": {"difficulty": "hard"},
+    "City": {"difficulty": "medium"},
+    "hard City": {"difficulty": "hard"},
 }
 
 

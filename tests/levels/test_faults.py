@@ -23,7 +23,7 @@ FAULTS = [
     ("^^G0\n^E0\n", 1, 1, "has a heading twice"),
     ("^G0G0\n^E0\n", 1, 1, "names one destination twice"),
     ("^G32\n^E0\n", 1, 1, "has the destination 32; the greatest is 31"),
-    ("^G0\n^E8\n", 2, 1, "has the ego 8; the greatest is 7"),
+    ("^G0\n^E32\n", 2, 1, "has the ego 32; the greatest is 31"),
     ("^G0\n^E0\n^a6\n", 3, 1, "has the speed 6; the greatest is 5"),
     ("*65+\n", 1, 1, "has the junction 65; the greatest is 64"),
     ("^G0 ^\n^E0 ^E0\n", 2, 5, "`^E0` is there twice"),
