@@ -179,7 +179,7 @@ def ways_to(masks: bytes, cols: int, goal: int, goal_heading: int, top_speed: in
         if (nearer == to_go[:-1]).all():
             break
         to_go[:-1] = nearer
-    return Ways(memoryview(after.reshape(-1)), memoryview(to_go), memoryview(is_lane), cols, num_speeds)
+    return Ways(after.reshape(-1).data, to_go.data, is_lane.data, cols, num_speeds)
 
 
 def braking_distance(speed: int) -> int:
