@@ -33,7 +33,8 @@ STOP = {-1: Action.FASTER, 0: Action.IDLE}  # by speed; else SLOWER
 class ParkingDriver:
     """Searches the fastest way into the bay, past the cars where they will be, and takes its first step.
 
-    1. Where nobody moves, the ticks to the goal are exact: from every cell, heading and speed, backwards too.
+    1. Where nobody moves, the ticks to the goal are known from every cell, heading and speed, backwards too; backing up
+       along a lane counts more, since somebody may stand behind the ego.
     2. No cell is entered that a car may reach in this tick, whatever it does, or is expected to in a later one. Cars
        keep their speed; who comes up behind the ego stops before the cell that it leaves free for the reverse gear.
     3. Where there is no way the ego stops: everybody brakes for who stands.

@@ -49,8 +49,7 @@ def never_steering(env_id: str) -> float:
     return max(drive(env_id, driver, driver.observation)["success_rate"] for driver in drivers)
 
 
-def first_obs(env_id: str, num_envs: int, steps: int) -> np.ndarray:
-    driver = make_scripted(env_id)
+def first_obs(driver: Any, env_id: str, num_envs: int, steps: int) -> np.ndarray:
     envs = gym.make_vec(env_id, num_envs=num_envs, observation=driver.observation, **EnvChoice(env_id).options("test"))
     obs, _ = envs.reset(seed=7)
     for _ in range(steps):
@@ -168,7 +167,7 @@ def test_the_other_difficulties_can_be_driven_too(env_id: str, difficulty: str) 
 @pytest.mark.parametrize("env_id", IDS)
 def test_a_driver_judges_every_env_alone_and_remembers_nothing(env_id: str) -> None:
     driver = make_scripted(env_id)
-    obs = first_obs(env_id, num_envs=40, steps=5)
+    obs = first_obs(driver, env_id, num_envs=40, steps=5)
     obs.setflags(write=False)
     actions = driver(obs)
     assert actions.dtype == np.int64
@@ -180,9 +179,10 @@ def test_a_driver_judges_every_env_alone_and_remembers_nothing(env_id: str) -> N
 @pytest.mark.parametrize("env_id", IDS)
 def test_who_never_steers_never_steers(env_id: str) -> None:
     steering = {Action.LEFT, Action.RIGHT} if gym.spec(env_id).make().action_space.n == 5 else {0, 1}
-    obs = first_obs(env_id, num_envs=200, steps=5)
     for reckless in (False, True):
-        assert not steering & set(make_never_steering(env_id, reckless=reckless)(obs).tolist())
+        driver = make_never_steering(env_id, reckless=reckless)
+        obs = first_obs(driver, env_id, num_envs=200, steps=5)
+        assert not steering & set(driver(obs).tolist())
 
 
 @pytest.mark.parametrize("env_id", IDS)

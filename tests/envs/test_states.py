@@ -22,6 +22,7 @@ from env_tools import (
     at,
     draw_actions,
     keys,
+    stay,
     world_bytes,
 )
 
@@ -131,16 +132,16 @@ def test_a_mask_chooses_the_envs_that_are_restored() -> None:
 def test_a_single_environment_restores_an_envs_state_and_its_own(env_id) -> None:
     envs = gym.make_vec(env_id, num_envs=3).unwrapped
     env = gym.make(env_id).unwrapped
-    slower = int(env.action_space.n) - 1
+    action = stay(env_id)
     envs.reset(seed=4)
-    envs.step(np.full(3, slower))
+    envs.step(np.full(3, action))
     env.set_state(envs.get_state()[1:2])  # no reset needed
     np.testing.assert_array_equal(env.observe(), envs.observe()[1])
     state = env.get_state()
-    first = [env.step(slower)[:4] for _ in range(3)]
+    first = [env.step(action)[:4] for _ in range(3)]
     env.set_state(state)
-    assert_same(first, [env.step(slower)[:4] for _ in range(3)])
-    np.testing.assert_array_equal(envs.step(np.full(3, slower))[0][1], first[0][0])
+    assert_same(first, [env.step(action)[:4] for _ in range(3)])
+    np.testing.assert_array_equal(envs.step(np.full(3, action))[0][1], first[0][0])
 
 
 def test_restoring_a_terminated_state_asks_for_a_reset_and_a_running_one_does_not() -> None:
