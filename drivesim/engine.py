@@ -297,14 +297,7 @@ class Engine:
         """A level of these options at tick 0: its map and its world, (1,) each; the env's key is of no matter to it."""
         other = Engine(self.config, 1, batch.DISABLED, num_egos=self.num_egos)
         other.reset(np.ones(1, np.bool_), np.array([level_seed], np.int64), other.empty_obs())
-        number = other.map_number(0)
-        return other.maps[number : number + 1], other.worlds
-
-    def _model_numbers(self, level_seeds: Array) -> Array:
-        """For each level the number of one to compare it with: given ones and those of a pool differ in their maps."""
-        if self._pool_of_maps is not None:
-            return self._pool_of_maps.level_seeds(self._pool_of_maps.numbers(level_seeds))
-        return level_seeds % (1 if self.config.library is None else len(self.config.library.texts))
+        return other.maps[other.map_number(0) :][:1], other.worlds
 
     def _model(self, number: int) -> tuple[Array, Array]:
         """Map and world (1,) of a level with these options, to compare others with."""
@@ -341,8 +334,11 @@ class Engine:
         """
         state, mask = check_state(state, mask, self.num_worlds, self.state_dtype)
         chosen = state[mask]
-        self._lay_levels(chosen["world"]["level_seed"])
-        numbers = self._model_numbers(chosen["world"]["level_seed"])
+        level_seeds, library, pool = chosen["world"]["level_seed"], self.config.library, self._pool_of_maps
+        numbers = level_seeds % (1 if library is None else len(library.texts))
+        if pool is not None:
+            pool.lay(pool.numbers(level_seeds))
+            numbers = pool.first_levels(level_seeds)
         for number in np.unique(numbers).tolist():
             rows = np.flatnonzero(numbers == number)
             maps, worlds = self._model(number)

@@ -54,9 +54,9 @@ class Pool:
         """Which maps levels have, as `core.batch.map_number` finds them."""
         return np.asarray(level_seeds % TEST_SPLIT % self.num_maps + self.num_maps * (level_seeds >= TEST_SPLIT))
 
-    def level_seeds(self, numbers: Array) -> Array:
-        """The first levels that have these maps."""
-        return numbers % self.num_maps + np.where(numbers >= self.num_maps, TEST_SPLIT, 0)
+    def first_levels(self, level_seeds: Array) -> Array:
+        """The first level of its split that has the same map, for each level."""
+        return level_seeds % TEST_SPLIT % self.num_maps + np.where(level_seeds >= TEST_SPLIT, TEST_SPLIT, 0)
 
     def lay_drawn(self, split: str, num_levels: int | None) -> None:
         """Lay all that levels of a split may have, if only the first `num_levels` are drawn."""
