@@ -51,7 +51,7 @@ class NetworkConfig:
     """Between the hidden layers."""
     attention_heads: int = 4
     """Of the encoder of entities, :class:`agents.attention.EntityEncoder`."""
-    attention_width: int = 64
+    attention_width: int = 32
     """Its width, in units: a multiple of the heads."""
     first_layer: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the first layer of byte observations without convolutions. bfloat16 holds 0 to

@@ -77,7 +77,6 @@ LETTERS = {
     "!": palette.BRAKE_LIGHT,
 }
 COLOURS = np.array([*LETTERS.values(), *palette.SPEEDS], np.uint8)
-SLOWEST = len(LETTERS)  # the colour of speed -1; those of the others follow
 DRAWN = {  # facing up
     "VERGE": "gggg gggg gggg gggg",
     "OPEN": "oooo oooo oooo oooo",
@@ -110,40 +109,60 @@ TILES = np.array(
     [
         [CLEAR if pixel == "." else list(LETTERS).index(pixel) for pixel in drawn.replace(" ", "")]
         for drawn in DRAWN.values()
+    ]
+    + [  # the middle of a vehicle, by its speed
+        [len(LETTERS) + n if row in (1, 2) and col in (1, 2) else CLEAR for row in range(SIDE) for col in range(SIDE)]
+        for n in range(len(palette.SPEEDS))
     ],
     np.uint8,
 )
 VERGE, OPEN, ONE_WAY, CENTRE, WIDE, ON_SHOULDER, IN_BAY, BLOCKED, STRIPES, FINISH, FINISH_HEADING = range(11)
 LINE, LINE_GIVE_WAY, LINE_STOP, LINE_GREEN, LINE_YELLOW, LINE_RED, WAY_DOT, WALKER, WAITING_WALKER = range(11, 20)
-OTHER, MY_TURN, NOT_MY_TURN, SIGNAL_LEFT, SIGNAL_RIGHT, REVERSE_GEAR = range(20, len(DRAWN))
+OTHER, MY_TURN, NOT_MY_TURN, SIGNAL_LEFT, SIGNAL_RIGHT, REVERSE_GEAR, SLOWEST = range(20, len(DRAWN) + 1)
 
 
 @kernel
-def paint_pixel(options, n, row, col, colour, out):
-    """Paint a pixel of the window's n-th cell."""
+def pixels_of(options):
+    """Pixels of a line of the picture, and of all of it."""
+    line = SIDE * (2 * options.beside + 1)
+    return line, SIDE * (options.ahead + 1 + options.behind) * line
+
+
+@kernel
+def first_pixel(options, n):
+    """The pixel in the upper left corner of the window's n-th cell."""
     width = 2 * options.beside + 1
-    pixels = (options.ahead + 1 + options.behind) * width * SIDE * SIDE
-    at = ((n // width) * SIDE + row) * width * SIDE + (n % width) * SIDE + col
-    for channel in range(3):
-        out[channel * pixels + at] = COLOURS[colour, channel]
+    return SIDE * ((n // width) * SIDE * width + n % width)
 
 
 @kernel
 def stamp(options, n, tile, turn, out):
     """Paint a tile into the window's n-th cell, turned to the right by so many quarters."""
+    line, pixels = pixels_of(options)
+    start = 0  # where the tile's upper left corner comes to lie, and how far it is from there down and across it
+    down = line
+    across = 1
+    if turn == 1:
+        start = SIDE - 1
+        down = -1
+        across = line
+    elif turn == 2:
+        start = (SIDE - 1) * (line + 1)
+        down = -line
+        across = -1
+    elif turn == 3:
+        start = (SIDE - 1) * line
+        down = 1
+        across = -line
+    start += first_pixel(options, n)
     for row in range(SIDE):
         for col in range(SIDE):
             colour = TILES[tile, SIDE * row + col]
-            if colour == CLEAR:
-                continue
-            if turn == 0:
-                paint_pixel(options, n, row, col, colour, out)
-            elif turn == 1:
-                paint_pixel(options, n, col, SIDE - 1 - row, colour, out)
-            elif turn == 2:
-                paint_pixel(options, n, SIDE - 1 - row, SIDE - 1 - col, colour, out)
-            else:
-                paint_pixel(options, n, SIDE - 1 - col, row, colour, out)
+            if colour != CLEAR:
+                at = start + row * down + col * across
+                out[at] = COLOURS[colour, 0]
+                out[at + pixels] = COLOURS[colour, 1]
+                out[at + 2 * pixels] = COLOURS[colour, 2]
 
 
 @kernel
@@ -219,9 +238,7 @@ def paint_vehicle(map, world, k, j, options, n, out):
         stamp(options, n, SIGNAL_LEFT, turn, out)
     elif side == RIGHT_SIDE:
         stamp(options, n, SIGNAL_RIGHT, turn, out)
-    for row in (1, 2):
-        for col in (1, 2):
-            paint_pixel(options, n, row, col, SLOWEST + 1 + vehicle.speed, out)
+    stamp(options, n, SLOWEST + 1 + vehicle.speed, 0, out)
 
 
 @kernel
