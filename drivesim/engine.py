@@ -264,6 +264,7 @@ class Engine:
         frame.set(
             worlds=worlds,
             maps=maps,
+            maps_by=batch.BY_LEVEL,
             options=self.options,
             encode=self._bindings.encode,
             obs_out=obs.reshape(len(obs), self._obs_size),

@@ -66,6 +66,26 @@ FACTS = {
         success=(0.000, 0.155, 1.000),
         harder=("vehicles",),
     ),
+    "Merge": Facts(
+        empty={"num_vehicles": 0},
+        near=8,
+        success=(0.000, 0.000, 0.998),
+        harder=("vehicles",),
+    ),
+    "Exit": Facts(
+        empty={"num_vehicles": 0, "max_episode_steps": 120},
+        near=8,
+        success=(0.000, 0.000, 0.999),
+        harder=("vehicles",),
+        slow_speed=2,
+    ),
+    "Overtake": Facts(
+        empty={"num_slow": 0, "num_oncoming": 0, "max_episode_steps": 120},
+        near=8,
+        success=(0.000, 0.000, 0.992),
+        harder=("vehicles",),
+        slow_speed=3,
+    ),
     "FourWayStop": Facts(
         empty={"num_vehicles": 0},
         near=3,
@@ -96,26 +116,6 @@ FACTS = {
         near=3,
         success=(0.000, 0.005, 0.999),
         harder=("vehicles", "people"),
-    ),
-    "Merge": Facts(
-        empty={"num_vehicles": 0},
-        near=8,
-        success=(0.000, 0.000, 0.998),
-        harder=("vehicles",),
-    ),
-    "Exit": Facts(
-        empty={"num_vehicles": 0, "max_episode_steps": 120},
-        near=8,
-        success=(0.000, 0.000, 0.999),
-        harder=("vehicles",),
-        slow_speed=2,
-    ),
-    "Overtake": Facts(
-        empty={"num_slow": 0, "num_oncoming": 0, "max_episode_steps": 120},
-        near=8,
-        success=(0.000, 0.000, 0.992),
-        harder=("vehicles",),
-        slow_speed=3,
     ),
     "Custom": Facts(
         empty={"levels": EMPTY_LEVEL},

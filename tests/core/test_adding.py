@@ -179,7 +179,7 @@ def test_its_kernels_are_warmed_as_those_of_the_suite_are(package) -> None:
     (package / "roads.py").write_text(SCENARIO + CALL, encoding="utf-8")
     done = python(package, "-m", "drivesim", "warm", "roads:town/Stroll-v3")
     assert done.returncode == 0, done.stderr
-    assert "3/3" in done.stderr
+    assert "5/5" in done.stderr
     for unknown in ("town/Stroll-v3", "roads:town/Stroll-v4", "rods:town/Stroll-v3"):
         done = python(package, "-m", "drivesim", "warm", unknown)
         assert done.returncode == 2

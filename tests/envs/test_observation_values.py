@@ -69,6 +69,7 @@ def observe(name: str, maps: np.ndarray, worlds: np.ndarray, window: Window | No
     frame.set(
         worlds=worlds,
         maps=maps,
+        maps_by=batch.BY_LEVEL,
         options=options,
         encode=bindings_of("Custom", name).encode,
         obs_out=obs.reshape(len(worlds), -1),
@@ -257,7 +258,7 @@ def test_the_window_asked_for_is_the_one_that_is_seen_with_every_plane_if_asked_
 def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values() -> None:
     rng = np.random.default_rng(7)
     edged = many_scrambled(160, False, seed=0)
-    crossing = crossings_with(YIELD, rng, 300)[0]
+    crossing, window = crossings_with(YIELD, rng, 300)
     features = [observe("features", *scenes) for scenes in (edged, scattered(LANE_KEEP, rng, 40)[0], crossing)]
     assert (np.concatenate(features).max(axis=0) > np.concatenate(features).min(axis=0)).all()
     for name in ("control/red", "control/yellow", "control/green", "control/inside", "crosswalk/occupied"):
@@ -283,7 +284,7 @@ def test_the_worlds_compared_show_every_plane_code_and_feature_in_several_values
     codes = set(np.unique(observe("full_grid", *edged)).tolist())
     assert set(range(43)) | set(range(155, 159)) <= codes < set(range(99)) | set(range(155, 159))
     assert min(len(codes & set(range(43, 71))), len(codes & set(range(71, 99)))) >= 10
-    codes = set(np.unique(observe("full_grid", *crossing)).tolist())
+    codes = set(np.unique(observe("full_grid", *crossing, window)).tolist())
     assert min(len(codes & set(range(99, 127))), len(codes & set(range(127, 155)))) >= 8
 
 

@@ -92,7 +92,7 @@ def plain(map, world, options, scratch) -> bool:
         ({"actions": ACTIONS[::-1]}, ("actions", "SLOWER")),
         ({"observation": "image"}, ("observation", "'image'", "'grid'")),
         ({"driver_model": 7}, ("driver_model", "7")),
-        ({"maps_by": 3}, ("maps_by", "3")),
+        ({"maps_by": 4}, ("maps_by", "4")),
         ({"maps_by": BY_LIBRARY}, ("level is missing",)),
         ({"maps_by": BY_LIBRARY, "level": ". ^F\n"}, ("Ribbon.level", "line 1, column 3")),
         ({"dawdle": 2.0}, ("dawdle", "2.0")),

@@ -170,14 +170,15 @@ def test_the_table_says_what_the_records_do() -> None:
     baselines = [{"env": IDS[0], "agent": "random", "success_rate": 0.026}]
     lines = markdown({"runs": runs, "baselines": baselines, "conditions": CONDITIONS}).splitlines()
     # PPO's interval: mean 0.995, deviation 0.01 / sqrt(2), half width 12.7062 * 0.005 = 0.0635
+    dash = "\N{EN DASH}"
     assert lines[:4] == [
-        "| id | random | never steers | rule-based | DQN (95 %) | s to 95 / 99 %, in all "
+        "| id | random | never steers | ignores others | rule-based | DQN (95 %) | s to 95 / 99 %, in all "
         "| PPO (95 %) | s to 95 / 99 %, in all |",
-        "|---|---|---|---|---|---|---|---|",
-        f"| `{IDS[0]}` | 2.6 % | \N{EN DASH} | \N{EN DASH} | 95.0 % (95.0\N{EN DASH}95.0) | 20 / \N{EN DASH}, 102 "
-        "| **99.5 %** (93.1\N{EN DASH}100.0) | 20 / 45, 100 |",
-        f"| `{IDS[1]}` | \N{EN DASH} | \N{EN DASH} | \N{EN DASH} | \N{EN DASH} | \N{EN DASH} "
-        "| **100.0 %** (99.6\N{EN DASH}100.0) | 20 / \N{EN DASH}, 100 |",
+        "|---|---|---|---|---|---|---|---|---|",
+        f"| `{IDS[0]}` | 2.6 % | {dash} | {dash} | {dash} | 95.0 % (95.0{dash}95.0) | 20 / {dash}, 102 "
+        f"| **99.5 %** (93.1{dash}100.0) | 20 / 45, 100 |",
+        f"| `{IDS[1]}` | {dash} | {dash} | {dash} | {dash} | {dash} | {dash} "
+        f"| **100.0 %** (99.6{dash}100.0) | 20 / {dash}, 100 |",
     ]
     caption = " ".join(lines[5:])
     assert "seeds 0, 1;" in caption
