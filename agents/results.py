@@ -263,8 +263,15 @@ def _cells(row: dict[str, Any], best: float) -> list[str]:
 
 def _caption(rows: list[dict[str, Any]], conditions: dict[str, Any]) -> str:
     seeds = sorted({seed for row in rows for seed in row["seeds"]})
+    alone = [row for row in rows if len(row["seeds"]) == 1]
     episodes, last_seed = conditions["episodes"], conditions["first_seed"] + conditions["episodes"] - 1
-    if len(seeds) > 1:
+    if 0 < len(alone) < len(rows):
+        names = ", ".join(dict.fromkeys(row["env"].rpartition("/")[2].rpartition("-v")[0] for row in alone))
+        over = (
+            f"Means over the training seeds {', '.join(map(str, seeds))}, success with Student's 95 % interval; of "
+            f"{names} one seed only, with Wilson's."
+        )
+    elif len(seeds) > 1:
         over = f"Means over the training seeds {', '.join(map(str, seeds))}; success with Student's 95 % interval."
     else:
         over = f"Training seed {seeds[0]}; success with Wilson's 95 % interval."

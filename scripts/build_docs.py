@@ -211,7 +211,7 @@ def environment_page(entry: Entry, summary: dict[str, Any], docs: Path) -> str:
         opening.strip(),
     ]
     if (docs / "media" / f"{name}.gif").exists():
-        blocks.append(f"![A trained driver in {entry.name}](../media/{name}.gif)")
+        blocks.append(f"![A drive in {entry.name}](../media/{name}.gif)")
     blocks += [
         facts(entry),
         f'```python\nimport gymnasium as gym\nimport drivesim\n\nenv = gym.make("{entry.id}")\n```',
@@ -236,7 +236,7 @@ def environments_page(docs: Path) -> str:
     names = "\n".join(file_name(entry) for entry in ENTRIES)
     blocks = [NOTICE.format(source="drivesim/registry.py"), "# Environments", table(rows)]
     if (docs / "media" / "drivers.gif").exists():
-        blocks.append("![Rule-based drivers in the yellow cars, in every scenario](../media/drivers.gif)")
+        blocks.append("![Drivers in the yellow cars of ten scenarios](../media/drivers.gif)")
     return "\n\n".join([*blocks, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]) + "\n"
 
 

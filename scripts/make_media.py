@@ -53,7 +53,7 @@ class Arguments:
     """Which algorithm's drivers, of the first training seed."""
     out: Path = Path(__file__).resolve().parents[1] / "docs" / "media"
     """Folder for the files."""
-    num_frames: int = 64
+    num_frames: int = 56
     """Pictures in the one of many scenarios."""
     width: int = 720
     """Its width, in pixels."""
