@@ -181,7 +181,7 @@ def test_the_table_says_what_the_records_do() -> None:
         f"| **100.0 %** (99.6{dash}100.0) | 20 / {dash}, 100 |",
     ]
     caption = " ".join(lines[5:])
-    assert "seeds 0, 1;" in caption
+    assert "seeds 0, 1, success with Student's 95 % interval; of LaneKeep one seed only, with Wilson's" in caption
     assert "1,000 held-out envs (seeds 1,000,000 to 1,000,999)" in caption
     assert "180 at most" in caption
     assert "one run at a time with one thread each, on 2 processors of a processor" in caption
