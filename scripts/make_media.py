@@ -57,7 +57,7 @@ class Arguments:
     """Pictures in the one of many scenarios."""
     width: int = 720
     """Its width, in pixels."""
-    size: int = 480
+    size: int = 440
     """Pixels along the longer side of each scenario's own picture, at most."""
     num_colours: int = 40
     """Size of the palettes."""

@@ -189,7 +189,7 @@ def test_an_interruption_leaves_no_worktree(root, tmp_path, monkeypatch, number)
             time.sleep(0.1)
         assert worktrees(root) == 2
         process.send_signal(number)
-        assert process.wait(timeout=30) != 0
+        assert process.wait(timeout=300) != 0
     finally:
         process.kill()
         process.wait()
