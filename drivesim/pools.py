@@ -67,9 +67,15 @@ class Pool:
         """Lay those of the maps with these numbers that have not been."""
         with self._lock:
             for number in np.unique(numbers[self.maps["rows"][numbers] == 0]).tolist():
-                if not batch.lay_pool(self._frame.argument, number):
-                    raise gym.error.Error(f"no road can be laid with {self._level}")
-                require_room(self._scenario, self.maps[number : number + 1])
+                is_whole = False
+                try:
+                    if not batch.lay_pool(self._frame.argument, number):
+                        raise gym.error.Error(f"no road can be laid with {self._level}")
+                    require_room(self._scenario, self.maps[number : number + 1])
+                    is_whole = True
+                finally:
+                    if not is_whole:
+                        self.maps["rows"][number] = 0  # refused: it is not there for whoever asks next
 
 
 def require_room(scenario: str, maps: Array) -> None:

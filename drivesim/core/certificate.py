@@ -15,7 +15,6 @@ have, straight on without one, and into the lanes beside. What must hold, each w
 - The *cycle rule*: vehicles, egos included, are fewer than the storage of the smallest directed cycle. Its storage are
   its cells on which traffic may stand: all but junctions and crosswalks. From one to the next leads the way to some
   destination, or a change of lane, which leads one cell ahead.
-
 - Who never drives, as its top speed is 0, is no traffic and has no way: it is parked, and stands on nobody's.
 
 Why that is enough. Nobody collides: (I) holds along every way (`core.following`), two ways meet only in junctions, and

@@ -13,6 +13,7 @@ import drivesim
 from drivesim.core.rng import TEST_SPLIT
 from drivesim.core.world import DRIVING, MAX_EGOS
 from drivesim.pools import Pool
+from drivesim.registry import scenario_of
 
 
 def make(num_envs: int = 4, **options):
@@ -75,6 +76,13 @@ def test_a_state_and_a_pickle_hold_worlds_and_no_maps() -> None:
         np.testing.assert_array_equal(first, second)
         np.testing.assert_array_equal(first, third)
     np.testing.assert_array_equal(world_bytes(envs.get_state()), world_bytes(other.get_state()))
+
+
+def test_a_map_that_is_refused_is_refused_again(monkeypatch) -> None:
+    monkeypatch.setattr(scenario_of("City"), "num_slots", 1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"City\.num_slots must be at least \d+, got 1"):
+            gym.make(CITY, num_maps=7, num_crosswalks=3, num_people=2)
 
 
 def test_as_many_egos_as_there_may_be_drive_through_one_town() -> None:
