@@ -82,7 +82,7 @@ def test_a_map_that_is_refused_is_refused_again(monkeypatch) -> None:
     monkeypatch.setattr(scenario_of("City"), "num_slots", 1)
     for _ in range(2):
         with pytest.raises(ValueError, match=r"City\.num_slots must be at least \d+, got 1"):
-            gym.make(CITY, num_maps=7, num_crosswalks=3, num_people=2)
+            gym.make(CITY, num_maps=1, num_crosswalks=3, num_people=2)
 
 
 def test_as_many_egos_as_there_may_be_drive_through_one_town() -> None:
