@@ -53,6 +53,19 @@ def _counter(shift: int) -> Any:
     return counted
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _leading_zero_bytes(typing_context: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = context.cast(builder, args[0], sig.args[0], types.int64)
+        return builder.lshr(builder.ctlz(value, ir.Constant(ir.IntType(1), 0)), ir.Constant(_INT, 3))
+
+    return types.int64(word), generate
+
+
+def _zero_bytes_above(word: int) -> int:
+    return next((n for n in range(WORD) if word >> 8 * (WORD - 1 - n) & 255), WORD)
+
+
 def _zero_bytes_below(word: int) -> int:
     return next((n for n in range(WORD) if word >> 8 * n & 255), WORD)
 
@@ -63,5 +76,7 @@ def _lowest_bit(word: int) -> int:
 
 zero_bytes_below = _zero_bytes_below if numba.config.DISABLE_JIT else _counter(3)
 """`zero_bytes_below(word)`: how many bytes of a word are zero, counted from the lowest up to the first that is not."""
+zero_bytes_above = _zero_bytes_above if numba.config.DISABLE_JIT else _leading_zero_bytes
+"""`zero_bytes_above(word)`: how many bytes of a word are zero, counted from the highest down to the first that is not."""
 lowest_bit = _lowest_bit if numba.config.DISABLE_JIT else _counter(0)
 """`lowest_bit(word)`: the number of the lowest bit that is set in a word, which is not zero."""

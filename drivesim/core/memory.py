@@ -190,21 +190,22 @@ class _RowsModel(models.StructModel):  # type: ignore[misc]
 
 @register_model(StructureType)
 class _StructureModel(models.StructModel):  # type: ignore[misc]
-    """The addresses of the head and of the blocks."""
+    """The addresses of the head and of the table that says where each block begins, counted from there.
+
+    So a call hands over two words, whatever the number of blocks.
+    """
 
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, [("head", BlockType("u1")), *kind.blocks.items()])
+        super().__init__(manager, kind, [("head", BlockType("u1")), ("offsets", BlockType("i8"))])
 
 
 @register_model(BatchType)
 class _BatchModel(models.StructModel):  # type: ignore[misc]
-    """Address, stride, a structure's size, and where in it each block begins."""
+    """Address, stride, a structure's size, and the table that says where in it each block begins."""
 
     def __init__(self, manager: Any, kind: Any) -> None:
-        offsets = [(name, types.int64) for name in kind.structure.blocks]
-        super().__init__(
-            manager, kind, [("first", BlockType("u1")), ("stride", types.int64), ("size", types.int64), *offsets]
-        )
+        numbers = [("stride", types.int64), ("size", types.int64)]
+        super().__init__(manager, kind, [("first", BlockType("u1")), *numbers, ("offsets", BlockType("i8"))])
 
 
 @infer_getattr
@@ -289,8 +290,7 @@ def _batch_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     batch = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
     one = cgutils.create_struct_proxy(sig.return_type)(context, builder)
     one.head = offset_by(builder, batch.first, builder.mul(args[1], batch.stride))
-    for name in sig.return_type.blocks:
-        setattr(one, name, offset_by(builder, one.head, getattr(batch, name)))
+    one.offsets = batch.offsets
     return one._getvalue()
 
 
@@ -298,7 +298,10 @@ def _batch_getitem(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 def _structure_getattr(context: Any, builder: Any, kind: Any, value: Any, name: str) -> Any:
     one = cgutils.create_struct_proxy(kind)(context, builder, value)
     if name in kind.blocks:
-        return getattr(one, name)
+        table = offset_by(builder, one.offsets, WORD * list(kind.blocks).index(name))
+        begin = _load(context, builder, types.int64, table)
+        begin.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return offset_by(builder, one.head, begin)
     offset, form = kind.head[name]
     return _load(context, builder, form, offset_by(builder, one.head, offset))
 
@@ -330,8 +333,7 @@ def _frame_getattr(context: Any, builder: Any, kind: Any, value: Any, name: str)
     else:
         field.first = address
         field.size = number(2)
-        for n, block in enumerate(form.structure.blocks):
-            setattr(field, block, number(3 + n))
+        field.offsets = offset_by(builder, value, WORD * (word + 3))
     return field._getvalue()
 
 

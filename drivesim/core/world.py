@@ -7,6 +7,7 @@ rewards is an integer; what is counted or added up is wide enough for arithmetic
 
 import numpy as np
 
+from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.copying import swap
 from drivesim.core.jit import kernel
 from drivesim.core.memory import WORD, Structure
@@ -206,15 +207,18 @@ def place(world, k, cell, heading, speed, top_speed):
 @kernel
 def number_in_reading_order(world):
     """Number the traffic by its cells, whatever the order in which it was placed, so that a text can tell it."""
-    for k in range(world.num_egos, world.num_vehicles):
-        first = k
-        for other in range(k + 1, world.num_vehicles):
-            if world.vehicles[other].cell < world.vehicles[first].cell:
-                first = other
-        if first != k:
+    k = world.num_egos
+    cell = 0
+    while k < world.num_vehicles:
+        cell += zero_bytes_below(word_at(world.occupants, cell))
+        first = occupant_of(world, cell)
+        if first >= world.num_egos:
             swap(world.vehicles, k, first)
             world.occupants[world.vehicles[first].cell] = first + 1
-            world.occupants[world.vehicles[k].cell] = k + 1
+            world.occupants[cell] = k + 1
+            k += 1
+        if first >= 0:
+            cell += 1
 
 
 @kernel

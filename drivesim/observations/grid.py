@@ -26,6 +26,7 @@ outside the map are 0 in every plane but those that are alike everywhere.
 import numpy as np
 from gymnasium import spaces
 
+from drivesim.core.bits import word_at, zero_bytes_above, zero_bytes_below
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     ALL_WAY_STOP,
@@ -34,6 +35,7 @@ from drivesim.core.map import (
     LEFT_SIDE,
     OBSTACLE,
     PARKING_BAY,
+    PORTAL,
     SHOULDER,
     SIGNALS,
     STOP_LINE,
@@ -52,6 +54,7 @@ from drivesim.core.map import (
     next_cell,
     row_of,
 )
+from drivesim.core.memory import WORD
 from drivesim.core.outlook import TURN_SIGHT, entry_in_sight, has_turn, next_turn
 from drivesim.core.signals import colour_for
 from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, YELLOW
@@ -74,6 +77,8 @@ PLANES = (
 )
 ROAD, OTHER_ROAD, LANE_OFFSET, OBSTACLES, VEHICLES, VEHICLE_HEADINGS, VEHICLE_TURNS = range(7)
 PEDESTRIANS, SIGNS, MY_TURN, ROUTE, GOAL_HEADING, OWN_SPEED = range(7, 13)
+
+EACH_BYTE = int.from_bytes(bytes([1] * WORD), "little")  # times a byte: a word full of it
 
 
 def shown_planes(window: Window) -> tuple[str, ...]:
@@ -169,19 +174,23 @@ def mark_road(map, world, k, options, num_cells, out):
     lane_offsets = options.planes[LANE_OFFSET] * num_cells if map.half_lane > 0 else -1
     signs = options.planes[SIGNS] * num_cells
     route = options.planes[ROUTE] * num_cells
+    is_ground_enough = lane_offsets < 0 and route < 0
     for across in range(width):
         start = cell_towards(map, here, heading, 0, across - options.beside)
         if start < 0:
             continue
         for is_ahead in (True, False):
             cell = start if is_ahead else cell_behind_for_ego(map, start, heading)
+            onward = step if is_ahead else -step
             n = (options.ahead + (0 if is_ahead else 1)) * width + across
+            next_n = -width if is_ahead else width
             last = -1
             plane = -1  # where the plane begins that shows this ground; below 0 = none
             value = 0
             is_road = False
             is_sign = False
-            for _ in range(options.ahead + 1 if is_ahead else options.behind):
+            left = options.ahead + 1 if is_ahead else options.behind
+            while left > 0:
                 if map.ground[cell] != last:
                     last = map.ground[cell]
                     if kind(map, cell) == EDGE:
@@ -190,26 +199,56 @@ def mark_road(map, world, k, options, num_cells, out):
                     is_road = look == ROAD or look == OTHER_ROAD
                     plane = options.planes[look] * num_cells if look >= 0 else -1
                     is_sign = signs >= 0 and (kind(map, cell) == STOP_LINE or kind(map, cell) == CROSSWALK)
-                if is_sign:
-                    out[signs + n] = sign_at(map, world, cell, heading)
-                if plane >= 0:
-                    out[plane + n] = value
-                if is_road:
-                    if lane_offsets >= 0:
-                        out[lane_offsets + n] = 36 * abs(lane_offset(map, cell))
-                    if repeats and route >= 0:
-                        out[route + n] = 128
-                    elif route >= 0:
-                        distance = map.distances[distances + cell]
-                        if distance != UNREACHABLE:
-                            out[route + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
-                n += -width if is_ahead else width
+                if is_ground_enough and not is_sign:
+                    run = alike(map, cell, onward, left)
+                    if plane >= 0:
+                        for i in range(run):
+                            out[plane + n + i * next_n] = value
+                    n += run * next_n
+                    cell += (run - 1) * onward
+                    left -= run
+                else:
+                    if is_sign:
+                        out[signs + n] = sign_at(map, world, cell, heading)
+                    if plane >= 0:
+                        out[plane + n] = value
+                    if is_road:
+                        if lane_offsets >= 0:
+                            out[lane_offsets + n] = 36 * abs(lane_offset(map, cell))
+                        if repeats and route >= 0:
+                            out[route + n] = 128
+                        elif route >= 0:
+                            distance = map.distances[distances + cell]
+                            if distance != UNREACHABLE:
+                                out[route + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
+                    n += next_n
+                    left -= 1
                 if not repeats:
-                    cell += step if is_ahead else -step
+                    cell += onward
                 elif is_ahead:
                     cell = next_cell(map, cell, heading)
                 else:
                     cell = cell_behind(map, cell, heading)
+
+
+@kernel
+def alike(map, cell, onward, most):
+    """How many cells from one on, up to `most`, have its ground, as far as one look goes: along a row eight cells.
+
+    Args:
+        map: the map.
+        cell: the first one; a portal is alone.
+        onward: from a cell to the next one.
+        most: how many are asked for.
+    """
+    ground = int(map.ground[cell])
+    if ground & PORTAL != 0:
+        return 1
+    if onward == 1:
+        return min(zero_bytes_below(word_at(map.ground, cell) ^ ground * EACH_BYTE), most)
+    if onward == -1 and cell >= WORD:
+        return min(zero_bytes_above(word_at(map.ground, cell - WORD + 1) ^ ground * EACH_BYTE), most)
+    return 1
 
 
 @kernel
