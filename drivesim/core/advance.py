@@ -6,7 +6,7 @@ is a collision. Traffic among itself cannot collide (see `following`), so only e
 
 from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.events import collide, ends_drive, enter_cell, enter_junction
-from drivesim.core.jit import kernel
+from drivesim.core.jit import inlined_kernel, kernel, seldom_kernel
 from drivesim.core.map import (
     EAST,
     EDGE,
@@ -33,7 +33,7 @@ def entered(speed, sub_step):
     return abs(speed) * sub_step // SUB_STEPS
 
 
-@kernel
+@seldom_kernel
 def cell_ahead(map, world, k, distance):
     """The cell that is `distance` on for vehicle k, behind it in reverse gear; no way leads on from the border."""
     vehicle = world.vehicles[k]
@@ -52,7 +52,7 @@ def cell_ahead(map, world, k, distance):
     return cell
 
 
-@kernel
+@inlined_kernel
 def end_of_way(map, world, k):
     """The cell that vehicle k reaches in this tick; eight cells of a row are seen to hold no portal in one look."""
     vehicle = world.vehicles[k]
@@ -92,7 +92,7 @@ def is_near(map, first, second, any_portal):
     return apart <= reach * map.width + reach and are_near(map, first.cell, second.cell, reach)
 
 
-@kernel
+@seldom_kernel
 def meeting(map, world, a, b):
     """The first sub-step after which two vehicles share a cell or have swapped cells, 0 = they do not meet."""
     cell_a = world.vehicles[a].cell
@@ -147,7 +147,7 @@ def leave_on_the_way(map, world, k, sub_step):
     leave_world(map, world, k)
 
 
-@kernel
+@seldom_kernel
 def sweep(map, world, any_portal):
     """Go through the sub-steps in order; who leaves the world in one of them is not met in the next."""
     for sub_step in range(1, SUB_STEPS + 1):

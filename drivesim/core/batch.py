@@ -11,7 +11,7 @@ from drivesim.core.binding import Binding
 from drivesim.core.copying import copy, erase
 from drivesim.core.episode import DETAIL, describe_actions, describe_episode
 from drivesim.core.event_table import REWARD_COST
-from drivesim.core.jit import kernel
+from drivesim.core.jit import kernel, seldom_kernel
 from drivesim.core.map import MAP, distance_from, is_ring
 from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, opener
 from drivesim.core.options import OPTIONS
@@ -137,7 +137,7 @@ def begin_level(frame, i, scratch):
     return True
 
 
-@kernel
+@seldom_kernel
 def start_episode(frame, i, level_seed, scratch):
     """Begin the next episode of world i; false if no level could be certified.
 

@@ -77,6 +77,6 @@ def _lowest_bit(word: int) -> int:
 zero_bytes_below = _zero_bytes_below if numba.config.DISABLE_JIT else _counter(3)
 """`zero_bytes_below(word)`: how many bytes of a word are zero, counted from the lowest up to the first that is not."""
 zero_bytes_above = _zero_bytes_above if numba.config.DISABLE_JIT else _leading_zero_bytes
-"""`zero_bytes_above(word)`: how many bytes of a word are zero, counted from the highest down to the first that is not."""
+"""`zero_bytes_above(word)`: the same, counted from the highest byte down."""
 lowest_bit = _lowest_bit if numba.config.DISABLE_JIT else _counter(0)
 """`lowest_bit(word)`: the number of the lowest bit that is set in a word, which is not zero."""

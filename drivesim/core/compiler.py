@@ -155,10 +155,17 @@ class _WithoutEnvironments:
 
 
 class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """The code of one function for others to link: neither optimised nor made machine code by itself."""
+    """The code of one function for others to link: neither optimised nor made machine code by itself.
 
-    def __init__(self, codegen: Any, name: str) -> None:
+    Args:
+        codegen: numba's code generator.
+        name: of the function.
+        hint: LLVM's attribute for it, "" = none.
+    """
+
+    def __init__(self, codegen: Any, name: str, hint: str) -> None:
         CodeLibrary.__init__(self, codegen, name)
+        self._hint = hint
         self._linking_libraries: list[Any] = []
         self._module: Any = None
 
@@ -174,6 +181,10 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
                 function.linkage = "linkonce_odr"
         self._module = llvm.parse_assembly(cgutils.normalize_ir_text(str(ir_module)))
         self._module.data_layout = self._codegen._data_layout
+        if self._hint:
+            for function in self._module.functions:
+                if not function.is_declaration:
+                    function.add_function_attribute(self._hint)
 
     def finalize(self) -> None:
         """Nothing to do: see the class."""
@@ -229,6 +240,8 @@ class _Passes(PassManager):  # type: ignore[misc]
 class LinkedCompiler(CompilerBase):  # type: ignore[misc]
     """Compiles a kernel for others to link."""
 
+    hint = ""
+
     def define_pipelines(self) -> list[Any]:
         """The one pipeline of kernels, into a library."""
         state = self.state
@@ -238,7 +251,19 @@ class LinkedCompiler(CompilerBase):  # type: ignore[misc]
         return [_Passes("nopython")]
 
     def _library(self, codegen: Any, name: str) -> Any:
-        return _LinkedLibrary(codegen, name)
+        return _LinkedLibrary(codegen, name, self.hint)
+
+
+class InlinedCompiler(LinkedCompiler):
+    """Compiles a kernel into each that calls it."""
+
+    hint = "alwaysinline"
+
+
+class SeldomCompiler(LinkedCompiler):
+    """Compiles a kernel once, however many call it."""
+
+    hint = "noinline"
 
 
 class LoopCompiler(LinkedCompiler):

@@ -23,7 +23,7 @@ from drivesim.core.event_table import (
     EVENTS_ENDING,
 )
 from drivesim.core.following import braking_distance, is_safe
-from drivesim.core.jit import kernel
+from drivesim.core.jit import kernel, seldom_kernel
 from drivesim.core.map import (
     ALL_WAY_STOP,
     CROSSWALK,
@@ -63,7 +63,7 @@ LEADER_SIGHT = 12  # cells within which who drives straight ahead of an ego is i
 BLAME_TICKS = 5  # for this long after cutting in, a collision is the fault of who cut in
 
 
-@kernel
+@seldom_kernel
 def collide(world, a, b, a_entered, b_entered):
     """Vehicles a and b hit each other; who entered the other's cell, or had cut in on it, is at fault.
 

@@ -15,7 +15,7 @@ brakes as hard as it takes, to at most `gap`, and so does whoever follows. So no
 
 from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.crosswalks import beyond_crosswalks, is_crossed, is_waited_for
-from drivesim.core.jit import kernel
+from drivesim.core.jit import inlined_kernel, kernel, seldom_kernel
 from drivesim.core.map import (
     CROSSWALK,
     EAST,
@@ -59,7 +59,7 @@ def reach_of(vehicle):
     return wish * (wish + 1) // 2
 
 
-@kernel
+@inlined_kernel
 def look(map, world, k, cell, distance):
     """What vehicle k would follow if it stood on `cell`: (gap, stopping room, vehicle).
 
@@ -97,7 +97,7 @@ def look(map, world, k, cell, distance):
     return gap if kept_gap < 0 else kept_gap, room if kept_room < 0 else kept_room, leader
 
 
-@kernel
+@seldom_kernel
 def walk(map, world, k, cell, distance):
     """`look`, cell by cell, on whatever lies ahead."""
     vehicle = world.vehicles[k]
@@ -150,7 +150,7 @@ def walk(map, world, k, cell, distance):
     return gap, room, leader
 
 
-@kernel
+@seldom_kernel
 def room_before_people(map, world, vehicle, cell, room):
     """The cells of the `room` ahead within which a vehicle that stands on `cell` stops on no crosswalk; -1 = none.
 
@@ -171,7 +171,7 @@ def room_before_people(map, world, vehicle, cell, room):
     return kept
 
 
-@kernel
+@seldom_kernel
 def is_closed(map, world, k, before, cell, sees, is_let_in):
     """Whether the way of vehicle k may not be driven, from one cell to the next; `sees`: nobody hides it."""
     vehicle = world.vehicles[k]
@@ -203,7 +203,7 @@ def fastest_start(map, world, k, wish):
     return speed
 
 
-@kernel
+@inlined_kernel
 def follow(map, world, k):
     """The speed that car following allows vehicle k in this tick, before dawdling.
 
@@ -243,7 +243,7 @@ def bound_by_traffic(map, world, k):
     return vehicle.next_speed
 
 
-@kernel
+@seldom_kernel
 def pass_braking_on(map, world):
     """Let nobody run into who brakes harder than (I) expects: slow down whoever follows, and so on up the lane.
 

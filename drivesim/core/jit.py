@@ -15,26 +15,31 @@ from numba import types
 
 from drivesim.core.kernel_cache import KernelCache, source_digest
 
-__all__ = ["kernel", "source_digest"]
+__all__ = ["inlined_kernel", "kernel", "seldom_kernel", "source_digest"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 KNOWN = (0, 68)  # the numba whose inside `drivesim.core.compiler` was written for
 
 
-def pipelines(version: tuple[int, int]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What numba is to compile loops with, and what they call; nothing with versions that `core.compiler` may not fit.
+def pipelines(version: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    """What numba is to compile loops with, and what they call, by how it is called; nothing with unknown versions.
 
-    Numba's own pipeline computes the same and takes longer.
+    Numba's own pipeline computes the same, takes longer and knows no hints.
     """
     if version != KNOWN:
-        return {}, {}
-    from drivesim.core.compiler import LinkedCompiler, LoopCompiler
+        return {"loop": {}, "linked": {}, "inlined": {}, "seldom": {}}
+    from drivesim.core import compiler
 
-    return {"pipeline_class": LoopCompiler}, {"pipeline_class": LinkedCompiler}
+    return {
+        "loop": {"pipeline_class": compiler.LoopCompiler},
+        "linked": {"pipeline_class": compiler.LinkedCompiler},
+        "inlined": {"pipeline_class": compiler.InlinedCompiler},
+        "seldom": {"pipeline_class": compiler.SeldomCompiler},
+    }
 
 
-_OF_LOOPS, _OF_CALLED = pipelines(numba.version_info.short)
+_PIPELINES = pipelines(numba.version_info.short)
 
 
 def _widened(argument: Any) -> Any:
@@ -55,18 +60,35 @@ def _link_into_others(dispatcher: Any, linked: Any) -> None:
     dispatcher.get_overload = linked.get_overload
 
 
+def _compiled(function: F, called: str) -> F:
+    if numba.config.DISABLE_JIT:
+        return function
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    dispatcher: Any = numba.njit(**options, **_PIPELINES["loop"])(function)
+    dispatcher._cache = KernelCache(function)
+    linked = numba.njit(**options, no_cpython_wrapper=True, **_PIPELINES[called])(function)
+    _link_into_others(dispatcher, linked)
+    compiled: F = dispatcher
+    return compiled
+
+
 def kernel(function: F) -> F:
     """Compile `function` when it is first called: no GIL, IEEE arithmetic, cached on disk.
 
     Called from Python it is compiled with all that it calls; what other kernels call is the same code, linked into
     them.
     """
-    if numba.config.DISABLE_JIT:
-        return function
-    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    dispatcher: Any = numba.njit(**options, **_OF_LOOPS)(function)
-    dispatcher._cache = KernelCache(function)
-    linked = numba.njit(**options, no_cpython_wrapper=True, **_OF_CALLED)(function)
-    _link_into_others(dispatcher, linked)
-    compiled: F = dispatcher
-    return compiled
+    return _compiled(function, "linked")
+
+
+def inlined_kernel(function: F) -> F:
+    """A kernel that becomes part of each that calls it: for what every vehicle does in every tick.
+
+    With the few that are so marked, and those that are the contrary, a step of Highway takes a tenth less.
+    """
+    return _compiled(function, "inlined")
+
+
+def seldom_kernel(function: F) -> F:
+    """A kernel that never becomes part of those that call it: long, and seldom come to."""
+    return _compiled(function, "seldom")

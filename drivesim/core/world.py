@@ -9,7 +9,7 @@ import numpy as np
 
 from drivesim.core.bits import word_at, zero_bytes_below
 from drivesim.core.copying import swap
-from drivesim.core.jit import kernel
+from drivesim.core.jit import kernel, seldom_kernel
 from drivesim.core.memory import WORD, Structure
 
 # --- actions (numbered as highway-env's discrete meta-actions) ---------------------------------------------------
@@ -231,7 +231,7 @@ def withdraw(map, world, k):
     world.vehicles[k].asked_at = -1
 
 
-@kernel
+@seldom_kernel
 def leave_world(map, world, k):
     """Take vehicle k, which has crashed or arrived, out of the traffic."""
     leave(world, k)

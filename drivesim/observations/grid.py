@@ -189,7 +189,7 @@ def mark_road(map, world, k, options, num_cells, out):
             value = 0
             is_road = False
             is_sign = False
-            left = options.ahead + 1 if is_ahead else options.behind
+            left = options.ahead + 1 if is_ahead else options.behind  # cells of this column
             while left > 0:
                 if map.ground[cell] != last:
                     last = map.ground[cell]
@@ -199,36 +199,34 @@ def mark_road(map, world, k, options, num_cells, out):
                     is_road = look == ROAD or look == OTHER_ROAD
                     plane = options.planes[look] * num_cells if look >= 0 else -1
                     is_sign = signs >= 0 and (kind(map, cell) == STOP_LINE or kind(map, cell) == CROSSWALK)
-                if is_ground_enough and not is_sign:
-                    run = alike(map, cell, onward, left)
-                    if plane >= 0:
-                        for i in range(run):
-                            out[plane + n + i * next_n] = value
-                    n += run * next_n
-                    cell += (run - 1) * onward
-                    left -= run
-                else:
-                    if is_sign:
-                        out[signs + n] = sign_at(map, world, cell, heading)
-                    if plane >= 0:
-                        out[plane + n] = value
-                    if is_road:
-                        if lane_offsets >= 0:
-                            out[lane_offsets + n] = 36 * abs(lane_offset(map, cell))
-                        if repeats and route >= 0:
-                            out[route + n] = 128
-                        elif route >= 0:
-                            distance = map.distances[distances + cell]
-                            if distance != UNREACHABLE:
-                                out[route + n] = max(1, min(255, 128 + 8 * (remaining - distance)))
-                    n += next_n
-                    left -= 1
-                if not repeats:
-                    cell += onward
-                elif is_ahead:
-                    cell = next_cell(map, cell, heading)
-                else:
-                    cell = cell_behind(map, cell, heading)
+                run = alike(map, cell, onward, left) if is_ground_enough and not is_sign else 1
+                if plane >= 0:
+                    for i in range(run):
+                        out[plane + n + i * next_n] = value
+                if is_sign:
+                    out[signs + n] = sign_at(map, world, cell, heading)
+                if is_road and lane_offsets >= 0:
+                    out[lane_offsets + n] = 36 * abs(lane_offset(map, cell))
+                if is_road and route >= 0:
+                    out[route + n] = 128 if repeats else saving(remaining, map.distances[distances + cell])
+                n += run * next_n
+                left -= run
+                cell += (run - 1) * onward
+                cell = beyond(map, cell, heading, is_ahead) if repeats else cell + onward
+
+
+@kernel
+def saving(remaining, distance):
+    """What the plane `route` shows of a cell on the road so far from the goal, 0 = no way."""
+    if distance == UNREACHABLE:
+        return 0
+    return max(1, min(255, 128 + 8 * (remaining - distance)))
+
+
+@kernel
+def beyond(map, cell, heading, is_ahead):
+    """The next cell of a ring, ahead or behind."""
+    return next_cell(map, cell, heading) if is_ahead else cell_behind(map, cell, heading)
 
 
 @kernel

@@ -96,7 +96,7 @@ import pytest
 
 import drivesim
 from drivesim.core import jit
-assert jit.pipelines(numba.version_info.short) == ({}, {})
+assert not any(jit.pipelines(numba.version_info.short).values())
 envs = gym.make_vec("drivesim/Autodrive-v1", 8)
 envs.reset(seed=7)
 print(*[int(1000 * sum(envs.step([action] * 8)[1])) for action in (2, 2, 0, 2, 1)])
@@ -105,12 +105,12 @@ print(*[int(1000 * sum(envs.step([action] * 8)[1])) for action in (2, 2, 0, 2, 1
 
 @pytest.mark.slow
 def test_a_numba_of_another_version_compiles_kernels_in_its_own_way_to_the_same_results(tmp_path) -> None:
-    assert len(jit.pipelines(jit.KNOWN)[0]) == len(jit.pipelines(jit.KNOWN)[1]) == 1
+    assert all(jit.pipelines(jit.KNOWN).values())
     printed = set()
     for first, cache in (("", "own"), (FALLBACK.splitlines()[2], "other")):
         program = FALLBACK.replace(FALLBACK.splitlines()[2], first)
         if not first:
-            program = program.replace("== ({}, {})", "!= ({}, {})")
+            program = program.replace("assert not any", "assert any")
         environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(tmp_path / cache)}
         environment.pop("NUMBA_DISABLE_JIT", None)
         done = subprocess.run(
