@@ -29,7 +29,7 @@ from agents.policy import Policy
 from agents.results import FINAL_SEED
 from agents.validation import require
 from drivesim.config import EnvConfig
-from drivesim.env import INFO_KEYS
+from drivesim.infos import INFO_KEYS
 from drivesim.registry import entry_of_id, ids
 from drivesim.replay import Replay, ReplayError
 from drivesim.replay_file import MAX_BYTES, Record, config_of

@@ -110,10 +110,12 @@ class Engine:
         bindings = self._bindings
         # Views: making them in every step would take longer than the step.
         self.episodes = self.details["episode"].view(episode.EPISODE)
+        self.detail_bytes = memoryview(self.details.view(np.uint8))  # type: ignore[arg-type]
         self.costs = self.details["cost"]
         self.terms = self.details["terms"]
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
+        self._flattened = self._no_final_obs, self._no_final_obs
         num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
         self._scratch = np.zeros((len(self._ranges), 4 * num_cells), np.int32)
         self._take_pool()
@@ -188,7 +190,9 @@ class Engine:
 
     def _flat(self, obs: Array) -> Array:
         """A view (N * E, size) of a batch of observations."""
-        return obs.reshape(self.num_rows, self._obs_size)
+        if obs is not self._flattened[0]:
+            self._flattened = obs, obs.reshape(self.num_rows, self._obs_size)
+        return self._flattened[1]
 
     def _refuse(self, failures: int) -> None:
         """Raise if the generator gave up on some world."""
@@ -287,12 +291,12 @@ class Engine:
 
         The next reset of a world keyed anew begins its episode 0.
         """
+        if seeds == [None] and self.worlds["episode"][0] >= 0:
+            return  # what most resets of a single world come to, sooner said
         has_seed = np.array([seed is not None for seed in seeds])
         for world in np.flatnonzero(mask & (has_seed | (self.worlds["episode"] < 0))).tolist():
             self.worlds["key_0"][world], self.worlds["key_1"][world] = key_of(seeds[world])
             self.worlds["episode"][world] = -1
-
-    # --- states ------------------------------------------------------------------------------------------------------
 
     def _level(self, level_seed: int) -> tuple[Array, Array]:
         """A level of these options at tick 0: its map and its world, (1,) each; the env's key is of no matter to it."""
@@ -374,7 +378,17 @@ class Engine:
         """For pickling and copying: addresses, views and threads are found again."""
         state = dict(self.__dict__)
         state["_pool"] = None
-        for name in ("_frame", "_scratch", "_no_final_obs", "episodes", "costs", "terms", "masks"):
+        for name in (
+            "_frame",
+            "_scratch",
+            "_no_final_obs",
+            "_flattened",
+            "detail_bytes",
+            "episodes",
+            "costs",
+            "terms",
+            "masks",
+        ):
             del state[name]
         if self._pool_of_maps is not None:
             del state["_pool_of_maps"], state["maps"]

@@ -12,16 +12,14 @@ from gymnasium.envs.registration import EnvSpec
 from drivesim.checks import RENDER_MODES, boolean, checked_options, checked_render_mode, checked_seed, whole
 from drivesim.config import EnvConfig, RewardWeights
 from drivesim.core.batch import DISABLED
-from drivesim.core.episode import EPISODE
-from drivesim.core.prices import TERMS
 from drivesim.core.rng import TEST_SPLIT
 from drivesim.core.world import RUNNING
 from drivesim.engine import Array, Engine
+from drivesim.infos import info_of
 from drivesim.registry import entry_of
 from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
 
-INFO_KEYS = tuple(EPISODE.names or ())
 MAX_LEVEL_SEED = 2 * TEST_SPLIT - 1
 
 
@@ -112,6 +110,8 @@ class DriveEnv(gym.Env[Array, int]):
         self._rewards = np.zeros(1, np.float64)
         self._terminations = np.zeros(1, np.bool_)
         self._truncations = np.zeros(1, np.bool_)
+        self._every_world = np.ones(1, np.bool_)
+        self._level_seeds = np.zeros(1, np.int64)
         self._needs_reset = True
         self._is_closed = False
         self._has_cost = self.config.reward == "cost"
@@ -153,10 +153,10 @@ class DriveEnv(gym.Env[Array, int]):
         if "level_seed" in options:
             level_seed = whole("level_seed", options["level_seed"], 0, MAX_LEVEL_SEED)
         super().reset(seed=seed)
-        mask = np.ones(1, np.bool_)
-        self._engine.key_worlds(mask, [seed])
+        self._engine.key_worlds(self._every_world, [seed])
         self._needs_reset = True  # until a level has been certified
-        self._engine.reset(mask, np.array([level_seed], np.int64), self._obs)
+        self._level_seeds[0] = level_seed
+        self._engine.reset(self._every_world, self._level_seeds, self._obs)
         self._needs_reset = False
         self._engine.describe()
         self._engine.terms[:] = 0.0
@@ -195,12 +195,8 @@ class DriveEnv(gym.Env[Array, int]):
 
     def _info(self) -> dict[str, Any]:
         """The `info` of a reset or step."""
-        engine = self._engine
-        info: dict[str, Any] = dict(zip(INFO_KEYS, engine.episodes.item(), strict=False))
-        info["reward_terms"] = dict(zip(TERMS, engine.terms[0].tolist(), strict=False))
-        info["action_mask"] = engine.masks[0].copy()
-        if self._has_cost:
-            info["cost"] = engine.costs.item()
+        info = info_of(self._engine, 0, self._has_cost)
+        info["action_mask"] = self._engine.masks[0].copy()
         return info
 
     def render(self) -> Any:

@@ -1,16 +1,34 @@
-"""The `infos` of a batch in Gymnasium's format: arrays with a mask `_key` beside each, and in them what has ended."""
+"""The `info` of an ego, and the `infos` of a batch in Gymnasium's format: arrays with a mask `_key` beside each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import Any
 
 import numpy as np
 
-from drivesim.env import INFO_KEYS
+from drivesim.core.episode import DETAIL, EPISODE
+from drivesim.core.prices import NUM_TERMS, TERMS
+from drivesim.engine import Array, Engine
 
-Array = np.ndarray[Any, Any]
 Infos = dict[str, Any]
+
+INFO_KEYS = tuple(EPISODE.names or ())
+_EPISODE_CODES = "".join(EPISODE[key].char for key in INFO_KEYS)
+_NUMBERS = Struct(f"=dq5?{NUM_TERMS}d{_EPISODE_CODES.replace('l', 'q')}")  # of a DETAIL record
+_TERMS = slice(7, 7 + NUM_TERMS)
+assert _NUMBERS.size == DETAIL.itemsize
+
+
+def info_of(engine: Engine, row: int, has_cost: bool) -> Infos:
+    """The `info` of an ego, but for its action mask; read by `struct`, in half the time that NumPy's `item` takes."""
+    numbers = _NUMBERS.unpack_from(engine.detail_bytes, row * _NUMBERS.size)
+    info: Infos = dict(zip(INFO_KEYS, numbers[_TERMS.stop :], strict=False))
+    info["reward_terms"] = dict(zip(TERMS, numbers[_TERMS], strict=False))
+    if has_cost:
+        info["cost"] = numbers[0]
+    return info
 
 
 def summary_of(episodes: Array, ended: Array) -> Infos:

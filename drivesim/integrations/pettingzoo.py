@@ -18,10 +18,10 @@ from pettingzoo import ParallelEnv
 
 from drivesim.checks import RENDER_MODES, checked_render_mode, checked_seed, checked_time_limit, whole
 from drivesim.core import batch
-from drivesim.core.prices import TERMS
 from drivesim.core.world import GOING, RUNNING
 from drivesim.engine import Array, Engine
-from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
+from drivesim.env import MAX_LEVEL_SEED
+from drivesim.infos import info_of
 from drivesim.multi_agent import multi_agent_config
 from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
@@ -165,12 +165,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         infos = {}
         for agent in self.agents:
             k = self.possible_agents.index(agent)
-            info: dict[str, Any] = dict(zip(INFO_KEYS, engine.episodes[k].item(), strict=False))
-            info["reward_terms"] = dict(zip(TERMS, engine.terms[k].tolist(), strict=False))
-            info["action_mask"] = engine.masks[k].astype(np.int8)
-            if self.config.reward == "cost":
-                info["cost"] = engine.costs[k].item()
-            infos[agent] = info
+            infos[agent] = info_of(engine, k, self.config.reward == "cost")
+            infos[agent]["action_mask"] = engine.masks[k].astype(np.int8)
         return infos
 
     def level_text(self) -> str:

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 
 from drivesim.checks import boolean, checked_seed
 from drivesim.engine import Array
-from drivesim.env import INFO_KEYS
+from drivesim.infos import INFO_KEYS
 from drivesim.registry import entry_of_id
 from drivesim.vector_env import DriveVectorEnv
 

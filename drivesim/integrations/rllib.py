@@ -19,7 +19,7 @@ from ray.tune.registry import register_env
 
 import drivesim  # noqa: F401 (registers the environments with Gymnasium, in every process)
 from drivesim.checks import boolean, checked_mode
-from drivesim.env import INFO_KEYS
+from drivesim.infos import INFO_KEYS
 from drivesim.registry import ids
 
 __all__ = ["SpreadSeeds", "log_episode", "make_env", "register"]

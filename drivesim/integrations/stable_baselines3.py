@@ -18,7 +18,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from drivesim.checks import checked_level_seeds, checked_options
 from drivesim.engine import Array
-from drivesim.env import INFO_KEYS, MAX_LEVEL_SEED
+from drivesim.env import MAX_LEVEL_SEED
+from drivesim.infos import INFO_KEYS
 from drivesim.registry import ids
 from drivesim.vector_env import ENV_METHODS, DriveVectorEnv
 

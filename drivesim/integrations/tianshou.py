@@ -12,7 +12,7 @@ from tianshou.env import BaseVectorEnv
 
 from drivesim.checks import checked_actions, checked_seeds
 from drivesim.engine import Array
-from drivesim.env import INFO_KEYS
+from drivesim.infos import INFO_KEYS
 from drivesim.registry import entry_of_id
 from drivesim.vector_env import DriveVectorEnv
 

@@ -15,7 +15,7 @@ import pytest
 from agents.competition import Competition, Rules, Score, write_claim
 from agents.evaluation import evaluate
 from agents.scripted import make_scripted
-from drivesim.env import INFO_KEYS
+from drivesim.infos import INFO_KEYS
 from drivesim.replay import Replay, ReplayRecorder
 
 LANE_KEEP, CUSTOM = "drivesim/LaneKeep-v1", "drivesim/Custom-v1"

@@ -16,7 +16,7 @@ from agents.competition import Competition, Rules, Score
 from agents.leaderboard import leaderboard, markdown_of, text_of, write_leaderboard
 from agents.metrics import sign_test
 from agents.results import mean_interval
-from drivesim.env import INFO_KEYS
+from drivesim.infos import INFO_KEYS
 
 LANE_KEEP = "drivesim/LaneKeep-v1"
 LEVELS = ["--env", LANE_KEEP, "--num-drives", "5", "--seed", "3"]

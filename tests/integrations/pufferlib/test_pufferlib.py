@@ -13,7 +13,7 @@ import pytest
 from docs_blocks import run_library_page
 
 import drivesim  # noqa: F401 (registers the environments)
-from drivesim.env import INFO_KEYS
+from drivesim.infos import INFO_KEYS
 
 HIGHWAY, LANE_KEEP, OBSTACLES = "drivesim/Highway-v1", "drivesim/LaneKeep-v1", "drivesim/Obstacles-v1"
 NUM_ENVS, LIMIT, SEED = 6, 12, 2**40

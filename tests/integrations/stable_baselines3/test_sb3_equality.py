@@ -10,7 +10,7 @@ pytest.importorskip("stable_baselines3")
 
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMonitor, VecNormalize
 
-from drivesim.env import INFO_KEYS
+from drivesim.infos import INFO_KEYS
 from drivesim.integrations.stable_baselines3 import make_vec_env
 
 NUM_ENVS = 5
