@@ -25,13 +25,14 @@ import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.competition import Competition, Rules, Score, printable, write_claim
+from agents.competition import Competition, Rules, Score, write_claim
 from agents.entrants import is_claim, load_entrant, named
 from agents.environments import LevelChoice, with_level_options
 from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_films, write_leaderboard
 from agents.results import FINAL_SEED
 from agents.run_config import read_configs
 from agents.validation import require
+from drivesim.files import printable
 
 EXPECTED = (ValueError, OSError, ImportError, CheckpointError)  # their messages say it all
 

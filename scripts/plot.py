@@ -15,6 +15,7 @@ from typing import Annotated
 
 import tyro
 
+from agents.command_line import refuse
 from agents.plots import plot_comparison, plot_learning_curve, plot_traffic
 
 
@@ -72,8 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         paths = parsed.plot()
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     print(*paths, sep="\n")
     return 0
 

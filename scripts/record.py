@@ -23,6 +23,7 @@ import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.command_line import refuse
 from agents.environments import LevelChoice, with_level_options
 from agents.training import load_policy
 from agents.videos import record
@@ -115,8 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
                     )
                     print(f"{path}: {replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
     except (ValueError, OSError, ModuleNotFoundError, CheckpointError, gym.error.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0
 
 
