@@ -29,7 +29,7 @@ import safetensors.torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from drivesim.files import cannot_write, read_bounded
+from drivesim.files import cannot_write, printable, read_bounded
 
 __all__ = [
     "Checkpoint",
@@ -305,7 +305,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # also what parsers raise only for files made to confuse them
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        raise CheckpointError(printable(f"{path} cannot be read: {error}")) from error
 
 
 def _form(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:

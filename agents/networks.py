@@ -68,9 +68,10 @@ class NetworkConfig:
                 raise ValueError(f"{name} must be at most {MAX_LAYERS} widths in [1, {MAX_WIDTH}], got {widths}")
         if self.residual and not self.channels:
             raise ValueError("residual needs channels, got ()")
-        if self.attention_heads < 1 or self.attention_width < 1 or self.attention_width % self.attention_heads:
-            heads, width = self.attention_heads, self.attention_width
-            raise ValueError(f"attention_width must be a multiple of attention_heads >= 1, got {width} of {heads}")
+        heads, width = self.attention_heads, self.attention_width
+        if heads < 1 or not 1 <= width <= MAX_WIDTH or width % heads:
+            allowed = f"a multiple of attention_heads >= 1, at most {MAX_WIDTH}"
+            raise ValueError(f"attention_width must be {allowed}, got {width} of {heads}")
         check_choice(self, "activation", "first_layer")
 
 

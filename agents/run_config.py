@@ -13,7 +13,7 @@ from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig
 from agents.run_folder import config_from_dict, read_config
-from agents.validation import check_at_least, check_choice
+from agents.validation import check_at_least, check_choice, require
 from drivesim.levels.library import are_texts
 
 __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs", "require_resumable"]
@@ -21,6 +21,10 @@ __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfi
 AgentName: TypeAlias = Literal["dqn", "pqn", "reinforce", "a2c", "ppo"]
 AgentConfig: TypeAlias = DQNConfig | PQNConfig | REINFORCEConfig | PPOConfig
 """The configurations of all algorithms."""
+
+
+MAX_EPISODES = 1_000_000
+"""Of one evaluation, whose results are held together."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class TrainConfig(EnvChoice):
         super().__post_init__()
         check_at_least(self, 1, "total_steps", "log_interval", "eval_interval", "eval_episodes", "keep_checkpoints")
         check_at_least(self, 0, "seed", "num_threads", "checkpoint_seconds")
+        require("eval_episodes", self.eval_episodes, self.eval_episodes <= MAX_EPISODES, f"at most {MAX_EPISODES:,}")
         check_choice(self, "agent", "autoreset_mode")
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise ValueError(f"max_seconds must be positive, got {self.max_seconds!r}")

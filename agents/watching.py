@@ -26,7 +26,7 @@ from agents.policy import NetworkPolicy, Policy
 from drivesim.config import OF_OBSERVATION
 from drivesim.occlusion import occlusions
 from drivesim.render.moment import Decision, Moment
-from drivesim.replay import Replay, ReplayRecorder, moments
+from drivesim.replay import Replay, ReplayRecorder, all_moments
 
 __all__ = ["decide", "saliency", "think_along", "watch"]
 
@@ -76,7 +76,7 @@ def think_along(policy: Policy, config: EnvChoice, replay: Replay, *, xray: bool
         ValueError: the driver is of another environment.
     """
     config = config.only(replay.env_id)
-    shown = list(moments(replay))
+    shown = all_moments(replay)
     if not isinstance(policy, NetworkPolicy):
         return shown
     options = {name: value for name, value in replay.options.items() if name not in OF_OBSERVATION} | config.seen()

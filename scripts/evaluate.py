@@ -23,6 +23,7 @@ from agents.command_line import refuse
 from agents.environments import LevelChoice, with_level_options
 from agents.evaluation import evaluate
 from agents.training import load_policy
+from drivesim.files import printable
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(record, allow_nan=False))
     else:
         for name, value in record.items():
-            print(f"{name:26s} {value}")
+            print(f"{name:26s} {printable(str(value))}")
     return 0
 
 

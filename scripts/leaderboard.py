@@ -32,7 +32,7 @@ from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write
 from agents.results import FINAL_SEED
 from agents.run_config import read_configs
 from agents.validation import require
-from drivesim.files import printable
+from drivesim.files import printable, write_whole
 
 EXPECTED = (ValueError, OSError, ImportError, CheckpointError)  # their messages say it all
 
@@ -137,8 +137,8 @@ def compete(arguments: Arguments) -> bool:
         films = write_films(arguments.out / "films", competition, scores, arguments.num_films)
         addresses = {name: [(n, f"films/{page}") for n, page in pages] for name, pages in films.items()}
         write_leaderboard(arguments.out / "index.html", board, addresses)
-        (arguments.out / "leaderboard.md").write_text(markdown_of(board) + "\n", encoding="utf-8")
-        (arguments.out / "leaderboard.json").write_text(json_of(board) + "\n", encoding="utf-8")
+        write_whole(arguments.out / "leaderboard.md", markdown_of(board) + "\n")
+        write_whole(arguments.out / "leaderboard.json", json_of(board) + "\n")
     print({"text": text_of, "markdown": markdown_of, "json": json_of}[arguments.format](board))
     return not board["refused"]
 

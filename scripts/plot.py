@@ -17,6 +17,7 @@ import tyro
 
 from agents.command_line import refuse
 from agents.plots import plot_comparison, plot_learning_curve, plot_traffic
+from drivesim.files import printable
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         paths = parsed.plot()
     except (ValueError, OSError, ModuleNotFoundError) as error:
         return refuse(error)
-    print(*paths, sep="\n")
+    print(*(printable(str(path)) for path in paths), sep="\n")
     return 0
 
 

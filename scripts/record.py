@@ -28,8 +28,9 @@ from agents.environments import LevelChoice, with_level_options
 from agents.training import load_policy
 from agents.videos import record
 from agents.watching import think_along, watch
+from drivesim.files import printable
 from drivesim.render.moment import Moment
-from drivesim.replay import Replay, moments
+from drivesim.replay import Replay, all_moments
 
 Format = Literal["mp4", "gif", "html"]
 
@@ -85,7 +86,7 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, 
         )
     else:
         replay = Replay.load(source)
-        yield source.stem, "replay", replay, list(moments(replay))
+        yield source.stem, "replay", replay, all_moments(replay)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -114,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
                         panel=parsed.panel,
                         xray=parsed.xray,
                     )
-                    print(f"{path}: {replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
+                    print(f"{printable(str(path))}: {replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
     except (ValueError, OSError, ModuleNotFoundError, CheckpointError, gym.error.Error) as error:
         return refuse(error)
     return 0
