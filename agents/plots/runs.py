@@ -122,7 +122,7 @@ def read_run(folder: Path) -> RunMetrics:
     if not (isinstance(env, str) and _ENV.fullmatch(env) and agent in list(AGENT_CONFIGS) and type(seed) is int):
         raise ValueError(
             f"{folder / 'config.json'} must name env, agent (one of {list(AGENT_CONFIGS)}) and seed, "
-            f"got {str(env)[:80]!r}, {str(agent)[:80]!r} and {str(seed)[:80]!r}"
+            f"got {env!r:.80}, {agent!r:.80} and {seed!r:.80}"
         )
     settings = {name: value for name, value in train.items() if name not in _FREE} | {
         f"agent's {name}": value for name, value in config["agent"].items()

@@ -400,8 +400,8 @@ def test_defaults_of_torch_change_nothing(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def lane_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("lane") / "run"
+def driven_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("driven") / "run"
     config = replace(RUN, env="drivesim/LaneKeep-v1", observation="features", agent="ppo", total_steps=112)
     train(config, PPO_AGENT, folder)
     return folder
@@ -415,8 +415,8 @@ def lane_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"env": "probes/Action-v0", "observation": None}, "probes/Action-v0 with observation by default"),
     ],
 )
-def test_a_driver_is_evaluated_only_where_it_was_trained(lane_run: Path, change: dict[str, Any], named: str) -> None:
-    policy, config = load_policy(lane_run)
+def test_a_driver_is_evaluated_only_where_it_was_trained(driven_run: Path, change: dict[str, Any], named: str) -> None:
+    policy, config = load_policy(driven_run)
     for drive in (evaluate, watch):
         options: dict[str, Any] = {"episodes": 4} if drive is evaluate else {}
         if drive is watch and change["env" if "env" in change else "observation"] == "probes/Action-v0":
@@ -428,9 +428,9 @@ def test_a_driver_is_evaluated_only_where_it_was_trained(lane_run: Path, change:
 
 
 def test_a_run_of_another_version_or_package_is_told_in_one_line(
-    lane_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    driven_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (lane_run / "config.json").read_text()
+    text = (driven_run / "config.json").read_text()
     for env_id, named in (("drivesim/LaneKeep-v0", "drivesim/LaneKeep-v1"), ("far/Away-v2", "other packages")):
         (tmp_path / "config.json").write_text(text.replace("drivesim/LaneKeep-v1", env_id))
         assert load_script("evaluate").main([str(tmp_path), "--json"]) == 2
