@@ -233,7 +233,7 @@ def _progress_of(folder: Path, config: TrainConfig) -> _Progress | None:
     """Reads how far training has come; None without a checkpoint."""
     if not find_checkpoints(folder / "checkpoints", "last"):
         return None
-    values = load_latest_checkpoint(folder / "checkpoints", "last").values
+    values = load_latest_checkpoint(folder / "checkpoints", "last", only="network").values
     global_step, best, seconds = values["global_step"], values["training"]["best"], values["training"]["seconds"]
     reason = None
     if config.stop_at_success is not None and best is not None and best[0] >= config.stop_at_success:

@@ -27,6 +27,7 @@ from agents.interrupts import stop_requests
 from agents.race import RaceConfig, Run, is_changed, make_baselines, make_run, read_record, summary_of
 from agents.results import markdown, write_csv, write_summary
 from agents.run_config import AgentName
+from agents.training import NotFiniteError
 from agents.validation import require
 from drivesim.registry import IDS
 
@@ -160,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
             write_summary(parsed.folder / "summary.json", summary)
         if parsed.summary is not None:
             write_summary(parsed.summary, summary)
-    except (ValueError, OSError, CheckpointError) as error:
+    except (ValueError, OSError, CheckpointError, NotFiniteError) as error:
         return refuse(error)
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
