@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from agents.checkpoint import Checkpoint
 from agents.dqn import DQN, DQNConfig
@@ -53,8 +53,6 @@ class Agent(Protocol):
     global_step: int
     num_updates: int
     network: nn.Module
-    parameters: list[Tensor]
-    """Of the network."""
 
     @property
     def last_metrics(self) -> Mapping[str, float]:
@@ -119,10 +117,10 @@ def _require_bounded_experience(agent_config: AgentConfig, observation_space: gy
         pairs = agent_config.batch_size * agent_config.head().num_outputs ** 2  # of what is learnt and its target
     else:
         names = ["num_envs", "num_steps"]
-        num_steps, pairs = agent_config.num_envs * agent_config.num_steps, 0
+        num_steps, pairs = agent_config.num_envs * getattr(agent_config, "num_steps", 1), 0
     num_bytes = num_steps * per_step + 4 * pairs
     if num_bytes > MAX_EXPERIENCE_BYTES:
-        got = ", ".join(str(getattr(agent_config, name)) for name in names)
+        got = ", ".join(str(getattr(agent_config, name, 1)) for name in names)
         raise ValueError(
             f"{', '.join(names)} must be such that what is learnt from has at most {MAX_EXPERIENCE_BYTES:,} bytes; "
             f"with {got} it has {num_bytes:,}"
@@ -186,7 +184,7 @@ def require_finite(agent: Agent) -> None:
         if name.startswith("loss/") and not math.isfinite(value):
             raise NotFiniteError(f"{name} is {value}")
     with torch.no_grad():
-        largest = torch.stack(torch._foreach_norm(agent.parameters, torch.inf)).max()
+        largest = torch.stack(torch._foreach_norm(list(agent.network.parameters()), torch.inf)).max()
         if not largest.isfinite():
             require_finite_weights(agent.network)
 

@@ -147,15 +147,17 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
             os.read(outside[0], 1)
         os._exit(0)
     os.read(inside[0], 1)
-    with pytest.raises(FileExistsError, match=r"another process is training in .*run"):
-        resume(tmp_path / "run", replace(RUN, total_steps=160))
-    (tmp_path / "run" / "config.json").rename(tmp_path / "config.json")  # as if the other had only just begun
-    with pytest.raises(FileExistsError, match=r"another process is training in .*run"):
-        train(RUN, AGENT, tmp_path / "run")
+    try:
+        with pytest.raises(FileExistsError, match=r"another process is training in .*run"):
+            resume(tmp_path / "run", replace(RUN, total_steps=160))
+        (tmp_path / "run" / "config.json").rename(tmp_path / "config.json")  # as if the other had only just begun
+        with pytest.raises(FileExistsError, match=r"another process is training in .*run"):
+            train(RUN, AGENT, tmp_path / "run")
+    finally:
+        os.write(outside[1], b"x")
+        os.waitpid(child, 0)
     (tmp_path / "config.json").rename(tmp_path / "run" / "config.json")
     assert contents(tmp_path / "run") == before
-    os.write(outside[1], b"x")
-    os.waitpid(child, 0)
     assert resume(tmp_path / "run", replace(RUN, total_steps=160)).global_step == 160
 
 
