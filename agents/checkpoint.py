@@ -1,7 +1,8 @@
 """Checkpoints: directories of safetensors, .npy and JSON with a manifest, written atomically.
 
 A checkpoint is written beside its final place, flushed to the disk and then renamed, so that a run
-killed at any instant leaves the previous one whole. The manifest holds the size and the SHA-256 of
+killed at any instant leaves the previous one whole; one of the same step is put aside before and
+removed afterwards. The manifest holds the size and the SHA-256 of
 every file; a damaged checkpoint is skipped with a warning. Nothing is ever pickled, and nothing that
 is read can run: whatever does not have the expected form is a :class:`CheckpointError`.
 """
@@ -23,9 +24,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import safetensors
 import safetensors.torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from drivesim.files import cannot_write, printable, read_bounded
 
 __all__ = [
     "Checkpoint",
@@ -43,6 +47,10 @@ FORMAT = 1  # of the directory's layout
 _MANIFEST = "MANIFEST.json"
 _VALUES = "values.json"
 _TENSORS, _ARRAY = ".safetensors", ".npy"
+_ASIDE = ".aside"  # after the name of a checkpoint that is being replaced by one of the same step
+MAX_BYTES = 1 << 33
+"""Of a checkpoint that is read."""
+MAX_MANIFEST_BYTES = 1 << 20
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # of a group or an array: nothing that leaves the directory
 _Rows = TypeVar("_Rows", Tensor, NDArray[Any])
 
@@ -81,51 +89,78 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, kind: str, step: int, 
         The directory written.
 
     Raises:
+        OSError: it cannot be written; names the directory and the cause. Nothing was saved, what was there is whole.
         ValueError: a name cannot be a file's, or an array holds Python objects; nothing was saved.
     """
     for name in (*checkpoint.tensors, *checkpoint.arrays):
         if not _NAME.fullmatch(name):
             raise ValueError(f"names in a checkpoint must match {_NAME.pattern}, got {name!r}")
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{kind}-{step:012d}"
-    for leftover in folder.glob(".partial-*"):  # of a run that was killed while writing
-        shutil.rmtree(leftover)
     partial = folder / f".partial-{target.name}"
-    partial.mkdir()
-    for name, tensors in checkpoint.tensors.items():
-        contiguous = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
-        safetensors.torch.save_file(contiguous, str(partial / f"{name}{_TENSORS}"))
-    for name, array in checkpoint.arrays.items():
-        np.save(partial / f"{name}{_ARRAY}", array, allow_pickle=False)
-    (partial / _VALUES).write_text(json.dumps(checkpoint.values, indent=1))
-    files = {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in sorted(partial.iterdir())}
-    manifest = {"format": FORMAT, "step": step, "files": files}
-    (partial / _MANIFEST).write_text(json.dumps(manifest, indent=1))
-    for path in partial.iterdir():
-        _flush(path)
-    _flush(partial)
-    if target.exists():
-        _remove(target)
-    partial.rename(target)
-    _flush(folder)
-    until_now = [path for path in find_checkpoints(folder, kind) if _step(path) <= step]
-    for path in find_checkpoints(folder, kind):
-        if path not in until_now[:keep]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".partial-*"):  # of a run that was killed while writing
+            shutil.rmtree(leftover)
+        _write(checkpoint, partial, step)
+        if target.exists():
+            aside = target.with_name(f"{target.name}{_ASIDE}")
+            if aside.exists():
+                _remove(aside)
+            target.rename(aside)
+        partial.rename(target)
+        _flush(folder)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError | safetensors.SafetensorError):
+            raise cannot_write(target, error) from error
+        raise
+    found = find_checkpoints(folder, kind)
+    kept = [path for path in found if _step(path) <= step and not path.name.endswith(_ASIDE)][:keep]
+    for path in found:
+        if path not in kept:
             _remove(path)
     return target
 
 
-def load_checkpoint(directory: Path) -> Checkpoint:
+def _write(checkpoint: Checkpoint, directory: Path, step: int) -> None:
+    """Writes all files of a checkpoint into a new directory and flushes them."""
+    directory.mkdir()
+    for name, tensors in checkpoint.tensors.items():
+        contiguous = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
+        safetensors.torch.save_file(contiguous, str(directory / f"{name}{_TENSORS}"))
+    for name, array in checkpoint.arrays.items():
+        np.save(directory / f"{name}{_ARRAY}", array, allow_pickle=False)
+    (directory / _VALUES).write_text(json.dumps(checkpoint.values, indent=1))
+    files = {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in sorted(directory.iterdir())}
+    manifest = {"format": FORMAT, "step": step, "files": files}
+    (directory / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+    for path in directory.iterdir():
+        _flush(path)
+    _flush(directory)
+
+
+def load_checkpoint(directory: Path, *, only: str | None = None, max_bytes: int = MAX_BYTES) -> Checkpoint:
     """Reads one checkpoint after checking every file against the manifest.
+
+    Args:
+        directory: of the checkpoint.
+        only: the group of tensors that is read, with the values and nothing else; None reads all.
+        max_bytes: of all the files that are read, which are counted before.
 
     Raises:
         CheckpointError: something is missing, was changed, or is not what it should be; names the file.
     """
     checkpoint = Checkpoint(path=directory)
-    for name, entry in _read_manifest(directory).items():
+    files = _read_manifest(directory)
+    names = [name for name in files if only is None or name in (_VALUES, f"{only}{_TENSORS}")]
+    with _readable(directory):
+        num_bytes = sum((directory / name).lstat().st_size for name in names if (directory / name).exists())
+        if num_bytes > max_bytes:
+            raise ValueError(f"its files must have at most {max_bytes:,} bytes, got {num_bytes:,}")
+    for name in names:
         path = directory / name
         with _readable(path):
-            content = _read(path, entry)
+            content = _read(path, files[name])
             if path.suffix == _TENSORS:
                 checkpoint.tensors[path.stem] = safetensors.torch.load(content)
             elif path.suffix == _ARRAY:
@@ -137,21 +172,32 @@ def load_checkpoint(directory: Path) -> Checkpoint:
 
 def find_checkpoints(folder: Path, kind: str) -> list[Path]:
     """Returns the checkpoints of a kind, newest first, without looking inside."""
-    named = re.compile(rf"{re.escape(kind)}-[0-9]{{12,}}")
+    named = re.compile(rf"{re.escape(kind)}-[0-9]{{12,}}({re.escape(_ASIDE)})?")
     found = [path for path in folder.glob(f"{kind}-*") if named.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=_step, reverse=True)
+    return sorted(found, key=lambda path: (_step(path), not path.name.endswith(_ASIDE)), reverse=True)
 
 
-def load_latest_checkpoint(folder: Path, kind: str) -> Checkpoint:
+def load_latest_checkpoint(
+    folder: Path, kind: str, *, only: str | None = None, max_bytes: int = MAX_BYTES
+) -> Checkpoint:
     """Reads the newest undamaged checkpoint of a kind and warns about every one it skips.
+
+    Args:
+        folder: holds the checkpoints of a run, which may be going on.
+        kind: such as "last" or "best".
+        only: as in :func:`load_checkpoint`.
+        max_bytes: as there.
 
     Raises:
         CheckpointError: there is none.
     """
-    for directory in find_checkpoints(folder, kind):
+    found = find_checkpoints(folder, kind)
+    for directory in found:
         try:
-            return load_checkpoint(directory)
+            return load_checkpoint(directory, only=only, max_bytes=max_bytes)
         except CheckpointError as error:
+            if find_checkpoints(folder, kind) != found:  # the run has removed it and written a newer one
+                return load_latest_checkpoint(folder, kind, only=only, max_bytes=max_bytes)
             warnings.warn(f"checkpoint skipped: {error}", stacklevel=2)
     raise CheckpointError(f"{folder} holds no undamaged checkpoint '{kind}-*'")
 
@@ -201,7 +247,7 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     with _readable(path):
         if directory.is_symlink() or path.is_symlink():
             raise ValueError("a checkpoint must hold no links")
-        manifest = _parse_object(path.read_bytes())
+        manifest = _parse_object(read_bounded(path, MAX_MANIFEST_BYTES))
         if manifest.get("format") != FORMAT:
             raise ValueError(f"format is {manifest.get('format')!r}, allowed is {FORMAT}")
         files = manifest.get("files")
@@ -259,7 +305,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # also what parsers raise only for files made to confuse them
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        raise CheckpointError(printable(f"{path} cannot be read: {error}")) from error
 
 
 def _form(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -291,7 +337,7 @@ def _flush(path: Path) -> None:
 
 
 def _step(path: Path) -> int:
-    return int(path.name.rsplit("-", 1)[1])
+    return int(path.name.removesuffix(_ASIDE).rsplit("-", 1)[1])
 
 
 def _remove(directory: Path) -> None:

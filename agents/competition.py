@@ -29,12 +29,13 @@ from agents.policy import Policy
 from agents.results import FINAL_SEED
 from agents.validation import require
 from drivesim.config import EnvConfig
+from drivesim.files import printable, write_whole
 from drivesim.infos import INFO_KEYS
 from drivesim.registry import entry_of_id, ids
 from drivesim.replay import Replay, ReplayError
 from drivesim.replay_file import MAX_BYTES, Record, config_of
 
-__all__ = ["CLAIM_SUFFIXES", "Competition", "Rules", "Score", "printable", "write_claim"]
+__all__ = ["CLAIM_SUFFIXES", "Competition", "Rules", "Score", "write_claim"]
 
 CLAIM_SUFFIXES = (".json", ".jsonl")
 """Of a file with one replay, and of one with a replay per line."""
@@ -270,14 +271,7 @@ def write_claim(path: Path, replays: Mapping[int, Replay]) -> None:
     """Writes replays into a file, one per line, which :meth:`Competition.claim` reads."""
     lines = [json.dumps(json.loads(replays[n].to_json()), separators=(",", ":")) for n in sorted(replays)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f".{path.name}.partial")
-    partial_path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-    partial_path.replace(path)
-
-
-def printable(text: str) -> str:
-    """Returns a text in which nothing could move a terminal's cursor or begin a line of its own."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    write_whole(path, "".join(f"{line}\n" for line in lines))
 
 
 def _draws(rules: Rules, num_envs: int) -> Iterator[tuple[int, int]]:

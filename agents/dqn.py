@@ -347,6 +347,11 @@ class DQN:
         self._reset_sums()
         return metrics
 
+    @property
+    def last_metrics(self) -> dict[str, float]:
+        """The sum of the losses since the last call of ``metrics``."""
+        return {"loss/td": self._loss_sum.item()}
+
     def state(self) -> Checkpoint:
         """Returns everything that a continuation needs; tensors and arrays are not copied."""
         arrays, counters = self.replay.state()

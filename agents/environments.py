@@ -205,7 +205,12 @@ def make_envs(
     if reward_weights:
         common["reward_weights"] = dict(reward_weights)
     if len(choices) == 1:
-        return gym.make_vec(config.env, num_envs=num_envs, **common, **config.options(split))
+        try:
+            return gym.make_vec(config.env, num_envs=num_envs, **common, **config.options(split))
+        except TypeError as error:  # an environment of another package
+            if config.env in registered_ids():
+                raise
+            raise ValueError(f"env must be made as the suite's ids are, {config.env} is not: {error}") from error
     shared = choices[0].seen()
     counts = {}
     for choice, share in zip(choices, shares(max(num_envs, len(choices)), len(choices)), strict=True):
@@ -254,4 +259,7 @@ def require_registered(env_id: str) -> None:
         return
     known = registered_ids()  # importing the suite registers its ids
     if env_id not in gym.registry:
-        raise ValueError(f"env must be a registered id, got {env_id!r}; the suite has {known}")
+        name, _, version = env_id.rpartition("-v")
+        same = [other for other in known if other.rpartition("-v")[0] == name and version]
+        there = f"{same[-1]}, another version" if same else f"{known}; those of other packages once these are imported"
+        raise ValueError(f"env must be a registered id, got {env_id!r}; there is {there}")

@@ -146,6 +146,9 @@ def _drive_together(policy: Any, config: EnvChoice, seeds: Sequence[int], split:
     num_envs = len(seeds)
     uses_masks = getattr(policy, "uses_action_masks", False)
     with contextlib.closing(make_envs(config, num_envs, split)) as envs:
+        if getattr(policy, "domain", None) is not None:
+            num_actions = int(getattr(envs.single_action_space, "n", 0))
+            policy.domain.require(config.env, config.observation, envs.single_observation_space, num_actions)
         stepper = Stepper(envs)
         obs = stepper.begin(list(seeds))
         getattr(policy, "begin", lambda: None)()

@@ -18,6 +18,7 @@ from agents.metrics import sign_test, wilson_interval
 from agents.results import mean_interval
 from agents.videos import record
 from agents.watching import think_along
+from drivesim.files import write_whole
 from drivesim.render import palette
 from drivesim.replay import Replay
 
@@ -141,7 +142,7 @@ def write_leaderboard(path: Path, board: dict[str, Any], films: dict[str, list[t
         "film": "" if first is None else f'<iframe name="film" title="Film" src="{html.escape(first)}"></iframe>',
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], _PAGE), encoding="utf-8", newline="\n")
+    write_whole(path, re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], _PAGE))
 
 
 def _rates(score: Score) -> dict[str, Any]:

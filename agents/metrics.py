@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import importlib
+import io
 import math
+import re
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -12,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from drivesim.files import cannot_write, read_bounded, write_whole
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -27,11 +32,18 @@ __all__ = [
 ]
 
 
+MAX_BYTES = 1 << 23  # of a metrics.csv that is read: some 25,000 rows
+MAX_COLUMNS = 1000
+_NAME = re.compile(r"\w[\w/.:+-]*", re.ASCII)  # of a metric: nothing that means something to a shell or a spreadsheet
+_NOT_IN_NAMES = re.compile(r"[^\w/.:+-]", re.ASCII)
+
+
 class MetricsWriter:
     """Writes metrics.csv into a run folder and, if wanted, TensorBoard events and a run of Weights & Biases.
 
-    Rows hold whatever metrics exist at that moment; a metric that appears for the first time adds a
-    column to the file. Empty cells mean "not measured at this step".
+    There is one row per step. It holds whatever metrics exist at that moment; a metric that appears for the first time
+    adds a column to the file. Empty cells mean "not measured at this step". TensorBoard gets a row when it is
+    complete, with the next one or at the end, so that every point of the file is there once.
     """
 
     def __init__(
@@ -50,67 +62,119 @@ class MetricsWriter:
             tensorboard: whether to write events as well.
             wandb_project: project of Weights & Biases to write to as well; None writes to none.
             config: what Weights & Biases shows as the run's settings.
-            resume_step: continue after this step and drop the rows that a killed run wrote behind
-                it; None starts anew.
+            resume_step: continue after this step and drop what a killed run wrote behind it; None starts anew.
 
         Raises:
             ModuleNotFoundError: Weights & Biases is asked for and not installed.
+            OSError: a file cannot be read or written.
+            ValueError: what is to be continued is not the metrics of a run.
         """
         self.path = folder / "metrics.csv"
         self._rows: list[dict[str, str]] = []
         if resume_step is not None and self.path.exists():
-            lines = self.path.read_text().splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n")]  # a killed run may cut the last
-            rows = list(csv.DictReader(whole))
-            self._rows = [row for row in rows if int(row["global_step"]) <= resume_step]
+            self._rows = [row for row in _read_rows(self.path) if int(row["global_step"]) <= resume_step]
         self._columns = list(dict.fromkeys(key for row in self._rows for key in row))
         self._rewrite()
         self._writer: SummaryWriter | None = None
         if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter  # takes a second to import
-
-            purge_step = None if resume_step is None else resume_step + 1
-            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge_step)
+            self._writer = self._open_tensorboard(folder / "tensorboard", is_resumed=resume_step is not None)
         self._wandb_run = None if wandb_project is None else _open_wandb_run(folder, wandb_project, config)
 
     def write(self, global_step: int, metrics: dict[str, float]) -> None:
-        """Appends one row; values are written so that they read back exactly."""
-        row = {"global_step": str(global_step)}
-        row.update((name, repr(float(value))) for name, value in metrics.items())
-        self._rows.append(row)
+        """Adds to the row of a step, which is the newest or a new one; values read back exactly."""
+        is_new = not self._rows or self._rows[-1]["global_step"] != str(global_step)
+        if is_new:
+            self._show_newest()
+            self._rows.append({"global_step": str(global_step)})
+        row = self._rows[-1]
+        row.update((_NOT_IN_NAMES.sub("_", name), repr(float(value))) for name, value in metrics.items())
         new_columns = [name for name in row if name not in self._columns]
         self._columns += new_columns
-        if new_columns:
+        if new_columns or not is_new:
             self._rewrite()
         else:
-            with self.path.open("a", newline="") as file:
-                self._open(file).writerow(row)
-        if self._writer is not None:
-            for name, value in metrics.items():
-                self._writer.add_scalar(name, value, global_step)
+            try:
+                with self.path.open("a", newline="") as file:
+                    self._open(file).writerow(row)
+            except OSError as error:
+                raise cannot_write(self.path, error) from error
         if self._wandb_run is not None:
             self._wandb_run.log(metrics, step=global_step)
 
     def close(self) -> None:
         """Flushes what else is written; the CSV is flushed after every row."""
         if self._writer is not None:
+            self._show_newest()
             self._writer.close()
         if self._wandb_run is not None:
             self._wandb_run.finish()
 
     def _rewrite(self) -> None:
-        if not self._columns:
-            self.path.write_text("")
-            return
-        partial = self.path.with_suffix(".partial")
-        with partial.open("w", newline="") as file:
-            writer = self._open(file)
+        text = io.StringIO(newline="")
+        if self._columns:
+            writer = self._open(text)
             writer.writeheader()
             writer.writerows(self._rows)
-        partial.replace(self.path)
+        write_whole(self.path, text.getvalue())
 
     def _open(self, file: TextIO) -> csv.DictWriter[str]:
         return csv.DictWriter(file, self._columns, lineterminator="\n")
+
+    def _open_tensorboard(self, folder: Path, is_resumed: bool) -> SummaryWriter:
+        """Begins a file of events; the events of a run that is continued are written anew from its rows.
+
+        Its own way to continue, a step from which on readers have to forget, is heeded by some of them only.
+        """
+        from torch.utils.tensorboard import SummaryWriter  # takes a second to import
+
+        for path in folder.glob("events.out.tfevents.*") if is_resumed else ():
+            path.unlink()
+        writer = SummaryWriter(str(folder))
+        seconds = [float(row.get("time/seconds", "0")) for row in self._rows]
+        for row, passed in zip(self._rows[:-1], seconds[:-1], strict=True):
+            _show(writer, row, time.time() - seconds[-1] + passed)
+        return writer
+
+    def _show_newest(self) -> None:
+        """Hands the newest row, which is complete, to TensorBoard."""
+        if self._writer is not None and self._rows:
+            _show(self._writer, self._rows[-1], time.time())
+
+
+def _show(writer: SummaryWriter, row: dict[str, str], seconds: float) -> None:
+    """Writes a row as events of a time, in seconds since 1970."""
+    for name, value in row.items():
+        if name != "global_step":
+            writer.add_scalar(name, float(value), int(row["global_step"]), walltime=seconds)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """Reads the whole rows of a metrics.csv, without their empty cells; names and values are those of metrics.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is too large, or something else.
+    """
+    content = read_bounded(path, MAX_BYTES)
+    try:
+        lines = content.decode().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]  # a killed run may cut the last
+        header, *rows = csv.reader(whole) if whole else [["global_step"]]
+        if len(set(header)) < len(header) or len(header) > MAX_COLUMNS or not all(map(_NAME.fullmatch, header)):
+            raise ValueError("its first line must hold different names")
+        return [_checked(dict(zip(header, row, strict=True))) for row in rows]
+    except (ValueError, KeyError, csv.Error) as error:
+        raise ValueError(f"{path} is not the metrics of a run: {error}") from error
+
+
+def _checked(row: dict[str, str]) -> dict[str, str]:
+    """A row of nothing but numbers.
+
+    Raises:
+        ValueError, KeyError: it is none.
+    """
+    numbers = {name: repr(float(value)) for name, value in row.items() if value}
+    return numbers | {"global_step": str(int(row["global_step"]))}
 
 
 def import_wandb() -> Any:
@@ -129,11 +193,14 @@ def _open_wandb_run(folder: Path, project: str, config: dict[str, Any] | None) -
     """Begins a run named after the folder; a folder that has one already goes on with it."""
     path = folder / "wandb_run_id.txt"
     if not path.exists():
-        path.write_text(uuid.uuid4().hex[:8] + "\n")
+        write_whole(path, uuid.uuid4().hex[:8] + "\n")
+    run_id = read_bounded(path, 64).decode().strip()
+    if not re.fullmatch("[0-9a-f]{8}", run_id):
+        raise ValueError(f"{path} must hold 8 hexadecimal digits, got {run_id!r}")
     return import_wandb().init(
         project=project,
         name=folder.resolve().name,
-        id=path.read_text().strip(),
+        id=run_id,
         resume="allow",
         dir=str(folder),
         config=config,
@@ -142,14 +209,14 @@ def _open_wandb_run(folder: Path, project: str, config: dict[str, Any] | None) -
 
 
 def read_metrics(path: Path, name: str) -> tuple[list[int], list[float]]:
-    """Reads one metric of a metrics.csv: the steps at which it was measured, and its values."""
-    steps, values = [], []
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if row.get(name):
-                steps.append(int(row["global_step"]))
-                values.append(float(row[name]))
-    return steps, values
+    """Reads one metric of a metrics.csv: the steps at which it was measured, and its values.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not the metrics of a run.
+    """
+    rows = [row for row in _read_rows(path) if name in row]
+    return [int(row["global_step"]) for row in rows], [float(row[name]) for row in rows]
 
 
 class EpisodeSums:

@@ -30,6 +30,7 @@ from agents.validation import check_choice
 __all__ = ["ActorCritic", "Body", "CodeEncoder", "NetworkConfig", "PlaneEncoder", "QNetwork", "initialise", "make_body"]
 
 _HIDDEN_GAIN = 2.0**0.5  # keeps the variance through a ReLU
+MAX_LAYERS, MAX_WIDTH = 64, 16_384
 HEAD_GAIN = 0.01  # first Q-values and preferences near zero
 
 
@@ -62,14 +63,15 @@ class NetworkConfig:
         if not self.hidden_sizes:
             raise ValueError("hidden_sizes must hold at least one width, got ()")
         for name in ("hidden_sizes", "channels"):
-            for width in getattr(self, name):
-                if width < 1:
-                    raise ValueError(f"{name} must be widths >= 1, got {getattr(self, name)}")
+            widths = getattr(self, name)
+            if len(widths) > MAX_LAYERS or not all(1 <= width <= MAX_WIDTH for width in widths):
+                raise ValueError(f"{name} must be at most {MAX_LAYERS} widths in [1, {MAX_WIDTH}], got {widths}")
         if self.residual and not self.channels:
             raise ValueError("residual needs channels, got ()")
-        if self.attention_heads < 1 or self.attention_width < 1 or self.attention_width % self.attention_heads:
-            heads, width = self.attention_heads, self.attention_width
-            raise ValueError(f"attention_width must be a multiple of attention_heads >= 1, got {width} of {heads}")
+        heads, width = self.attention_heads, self.attention_width
+        if heads < 1 or not 1 <= width <= MAX_WIDTH or width % heads:
+            allowed = f"a multiple of attention_heads >= 1, at most {MAX_WIDTH}"
+            raise ValueError(f"attention_width must be {allowed}, got {width} of {heads}")
         check_choice(self, "activation", "first_layer")
 
 

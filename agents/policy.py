@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["NetworkPolicy", "Policy", "ScoringNetwork", "Verdict", "as_tensor"]
+__all__ = ["Domain", "NetworkPolicy", "Policy", "ScoringNetwork", "Verdict", "as_tensor"]
 
 Policy: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """Maps a batch of observations (B, *obs_shape) to actions (B,)."""
@@ -58,20 +60,55 @@ class Verdict(NamedTuple):
     learnt."""
 
 
+@dataclass(frozen=True)
+class Domain:
+    """What a driver was trained for, and can drive."""
+
+    env: str
+    """Environment id, or several, separated by commas."""
+    observation: str | None
+    """Observation kind; None is the environment's default."""
+    space: gym.Space[Any]
+    """Of a single env's observations."""
+    num_actions: int
+    """How many it chooses among."""
+
+    def require(self, env: str, observation: str | None, space: gym.Space[Any], num_actions: int) -> None:
+        """Checks that another place is the same, argument by field.
+
+        Raises:
+            ValueError: it is not; names both.
+        """
+        is_known = env in (self.env, *self.env.split(",")) and len({None, observation, self.observation}) < 3
+        if not is_known or space != self.space or num_actions != self.num_actions:
+            there = Domain(env, observation, space, num_actions)
+            raise ValueError(f"the driver was trained for {self}, which is not {there}")
+
+    def __str__(self) -> str:
+        """The place in a few words."""
+        shape = " x ".join(map(str, self.space.shape or ()))
+        kind = f"observation {self.observation or 'by default'} ({shape} of {self.space.dtype})"
+        return f"{self.env} with {kind} and {self.num_actions} actions"
+
+
 class NetworkPolicy:
     """Takes the action of the highest score; a :data:`Policy` with a memory and masks, where the network has them.
 
     Call :meth:`begin` before the first observations of a new set of envs.
     """
 
-    def __init__(self, network: ScoringNetwork, *, uses_action_masks: bool = False) -> None:
+    def __init__(
+        self, network: ScoringNetwork, *, uses_action_masks: bool = False, domain: Domain | None = None
+    ) -> None:
         """Reads the network, never writes it.
 
         Args:
             network: to be asked.
             uses_action_masks: whether it was trained with masks and must be called with them.
+            domain: where it is evaluated and shown, and nowhere else; None leaves that to the caller.
         """
         self.network = network
+        self.domain = domain
         self.uses_action_masks = uses_action_masks
         self._state: Tensor | None = None
 

@@ -177,7 +177,7 @@ class PPO:
         self.memory = self.rollout.memory.clone() if config.memory_size else None  # (N, memory_size), of the envs now
         self._next_obs: Tensor | None = None  # (N, *obs_shape), to act on next
         self._starts = np.ones(config.num_envs, np.bool_)  # (N,), whether that begins an episode
-        self._metrics: dict[str, float] = {}
+        self.last_metrics: dict[str, float] = {}
 
     @staticmethod
     def make_network(observation_space: gym.Space[np.ndarray], num_actions: int, config: PPOConfig) -> ActorCritic:
@@ -240,7 +240,7 @@ class PPO:
         advantages = gae(rollout.rewards, rollout.values, next_values, *ends, config.gamma, config.lam)
         returns = advantages + rollout.values
         real = rollout.is_real
-        self._metrics["value/explained_variance"] = explained_variance(rollout.values[real], returns[real])
+        self.last_metrics["value/explained_variance"] = explained_variance(rollout.values[real], returns[real])
         self.optimizer.param_groups[0]["lr"] = self.learning_rate()
         logged: list[Tensor] = []
         for epoch in range(config.epochs):
@@ -255,7 +255,7 @@ class PPO:
             break
         self.num_updates += len(logged)
         names = ("loss/policy", "loss/value", "policy/entropy", "policy/kl", "policy/clip_fraction")
-        self._metrics |= dict(zip(names, torch.stack(logged).mean(dim=0).tolist(), strict=True))
+        self.last_metrics |= dict(zip(names, torch.stack(logged).mean(dim=0).tolist(), strict=True))
 
     def _gradient_update(self, rollout: Rollout, part: Tensor, advantages: Tensor, returns: Tensor) -> Tensor:
         """Makes one gradient update on steps or, with a memory, envs; returns the terms to log, (5,)."""
@@ -362,7 +362,7 @@ class PPO:
             "schedule/learning_rate": self.learning_rate(),
             "schedule/entropy_coefficient": self.entropy_coefficient(),
             "time/num_updates": float(self.num_updates),
-            **self._metrics,
+            **self.last_metrics,
         }
 
     def state(self) -> Checkpoint:
@@ -375,7 +375,7 @@ class PPO:
                 "num_updates": self.num_updates,
                 "rollout": counters,
                 "generator": self.rng.bit_generator.state,
-                "metrics": self._metrics,
+                "metrics": self.last_metrics,
             },
             tensors={
                 "network": self.network.state_dict(),
@@ -390,7 +390,7 @@ class PPO:
         self.global_step = int(checkpoint.values["global_step"])
         self.num_updates = int(checkpoint.values["num_updates"])
         self.rng.bit_generator.state = checkpoint.values["generator"]
-        self._metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
+        self.last_metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
         self.network.load_state_dict(checkpoint.tensors["network"])
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         self.rollout.load_state(checkpoint.tensors["rollout"], checkpoint.values["rollout"])

@@ -118,7 +118,7 @@ class PQN:
         self.ladder = 1.0 + config.epsilon_ladder * np.linspace(0.0, 1.0, config.num_envs)  # (N,)
         self._next_obs: Tensor | None = None  # (N, *obs_shape), to act on next
         self._starts = np.ones(config.num_envs, np.bool_)  # (N,), whether that begins an episode
-        self._metrics: dict[str, float] = {}
+        self.last_metrics: dict[str, float] = {}
 
     @staticmethod
     def make_network(observation_space: gym.Space[np.ndarray], num_actions: int, config: PQNConfig) -> QNetwork:
@@ -202,7 +202,7 @@ class PQN:
                 losses.append(loss.detach())
         self.num_updates += len(losses)
         mean_value = rollout.values[rollout.is_real].mean()
-        self._metrics = {"loss/td": float(torch.stack(losses).mean()), "q/mean": float(mean_value)}
+        self.last_metrics = {"loss/td": float(torch.stack(losses).mean()), "q/mean": float(mean_value)}
 
     def learning_rate(self) -> float:
         """Step size of the next update."""
@@ -217,7 +217,7 @@ class PQN:
             "schedule/epsilon": self.epsilon(),
             "schedule/learning_rate": self.learning_rate(),
             "time/num_updates": float(self.num_updates),
-            **self._metrics,
+            **self.last_metrics,
         }
 
     def state(self) -> Checkpoint:
@@ -229,7 +229,7 @@ class PQN:
                 "num_updates": self.num_updates,
                 "rollout": counters,
                 "generator": self.rng.bit_generator.state,
-                "metrics": self._metrics,
+                "metrics": self.last_metrics,
             },
             tensors={
                 "network": self.network.state_dict(),
@@ -244,7 +244,7 @@ class PQN:
         self.global_step = int(checkpoint.values["global_step"])
         self.num_updates = int(checkpoint.values["num_updates"])
         self.rng.bit_generator.state = checkpoint.values["generator"]
-        self._metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
+        self.last_metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
         self.network.load_state_dict(checkpoint.tensors["network"])
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         self.rollout.load_state(checkpoint.tensors["rollout"], checkpoint.values["rollout"])

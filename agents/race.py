@@ -12,8 +12,6 @@ import json
 import os
 import platform
 import shutil
-import sqlite3
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +26,10 @@ from agents.presets import preset_for
 from agents.random_agent import make_random
 from agents.results import BASELINES, FINAL_SEED, THRESHOLDS, seconds_to, summarise
 from agents.run_config import RESUMABLE, AgentConfig, AgentName, TrainConfig, read_configs
+from agents.run_folder import locked
 from agents.training import load_policy, resume, train
 from agents.validation import check_at_least, require
+from drivesim.files import write_whole
 
 __all__ = [
     "RaceConfig",
@@ -129,7 +129,7 @@ def make_run(race: RaceConfig, run: Run, *, progress: bool = False) -> dict[str,
     """
     race.folder.mkdir(parents=True, exist_ok=True)
     folder = race.folder / run.name
-    with _locked(folder.with_name(f"{run.name}.lock")) as is_ours:
+    with locked(folder.with_name(f"{run.name}.lock")) as is_ours:
         if not is_ours:
             return None
         record = read_record(folder)
@@ -233,7 +233,7 @@ def _progress_of(folder: Path, config: TrainConfig) -> _Progress | None:
     """Reads how far training has come; None without a checkpoint."""
     if not find_checkpoints(folder / "checkpoints", "last"):
         return None
-    values = load_latest_checkpoint(folder / "checkpoints", "last").values
+    values = load_latest_checkpoint(folder / "checkpoints", "last", only="network").values
     global_step, best, seconds = values["global_step"], values["training"]["best"], values["training"]["seconds"]
     reason = None
     if config.stop_at_success is not None and best is not None and best[0] >= config.stop_at_success:
@@ -283,22 +283,6 @@ def _machine() -> dict[str, Any]:
     return {"processor": name, "num_processors": os.cpu_count()}
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Holds a file's lock, unless another process does; says which.
-
-    SQLite's is the lock in the standard library that works on every system and ends with its process, however that
-    ends.
-    """
-    with contextlib.closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            yield False
-        else:
-            yield True
-
-
 # --- the records ------------------------------------------------------------------------------------------------------
 
 
@@ -337,9 +321,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
 
 
 def _write_record(path: Path, record: dict[str, Any]) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(record, indent=1) + "\n")
-    partial.replace(path.with_name(f"{path.name}.json"))
+    write_whole(path.with_name(f"{path.name}.json"), json.dumps(record, indent=1) + "\n")
 
 
 def _short(env_id: str) -> str:

@@ -121,7 +121,7 @@ class REINFORCE:
         )
         self._next_obs: Tensor | None = None  # (N, *obs_shape), to act on next
         self._starts = np.ones(config.num_envs, np.bool_)  # (N,), whether that begins an episode
-        self._metrics: dict[str, float] = {}
+        self.last_metrics: dict[str, float] = {}
 
     @staticmethod
     def make_network(
@@ -204,8 +204,8 @@ class REINFORCE:
         self.num_updates += 1
         names = ("loss/policy", "loss/value", "policy/entropy")
         terms = torch.stack([policy_loss, value_loss, entropy]).tolist()
-        self._metrics = dict(zip(names, terms, strict=True))
-        self._metrics["value/explained_variance"] = explained_variance(values.detach(), returns)
+        self.last_metrics = dict(zip(names, terms, strict=True))
+        self.last_metrics["value/explained_variance"] = explained_variance(values.detach(), returns)
 
     def learning_rate(self) -> float:
         """Step size of the next update."""
@@ -225,7 +225,7 @@ class REINFORCE:
             "schedule/learning_rate": self.learning_rate(),
             "schedule/entropy_coefficient": self.entropy_coefficient(),
             "time/num_updates": float(self.num_updates),
-            **self._metrics,
+            **self.last_metrics,
         }
 
     def state(self) -> Checkpoint:
@@ -237,7 +237,7 @@ class REINFORCE:
                 "num_updates": self.num_updates,
                 "rollout": counters,
                 "generator": self.rng.bit_generator.state,
-                "metrics": self._metrics,
+                "metrics": self.last_metrics,
             },
             tensors={
                 "network": self.network.state_dict(),
@@ -252,7 +252,7 @@ class REINFORCE:
         self.global_step = int(checkpoint.values["global_step"])
         self.num_updates = int(checkpoint.values["num_updates"])
         self.rng.bit_generator.state = checkpoint.values["generator"]
-        self._metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
+        self.last_metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
         self.network.load_state_dict(checkpoint.tensors["network"])
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         self.rollout.load_state(checkpoint.tensors["rollout"], checkpoint.values["rollout"])

@@ -8,6 +8,7 @@ such records, so that the table in the README can be made again, and checked, wi
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import textwrap
@@ -18,6 +19,7 @@ from typing import Any
 from agents import scripted
 from agents.metrics import wilson_interval
 from agents.run_config import AGENT_CONFIGS
+from drivesim.files import write_whole
 from drivesim.registry import IDS
 
 __all__ = [
@@ -164,9 +166,7 @@ def write_summary(path: Path, summary: dict[str, Any]) -> None:
         else:
             parts.append(f'"{name}": {json.dumps(value)}')
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text("{\n" + ",\n".join(parts) + "\n}\n")
-    partial.replace(path)
+    write_whole(path, "{\n" + ",\n".join(parts) + "\n}\n")
 
 
 def read_summary(path: Path) -> dict[str, Any]:
@@ -186,12 +186,11 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         }
         for row in rows
     ]
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(flat[0]) if flat else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat)
-    partial.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(flat[0]) if flat else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    write_whole(path, text.getvalue())
 
 
 def _probability_within(t: float, degrees: int) -> float:

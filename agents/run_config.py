@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,14 +13,18 @@ from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig
 from agents.run_folder import config_from_dict, read_config
-from agents.validation import check_at_least, check_choice
+from agents.validation import check_at_least, check_choice, require
 from drivesim.levels.library import are_texts
 
-__all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs"]
+__all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs", "require_resumable"]
 
 AgentName: TypeAlias = Literal["dqn", "pqn", "reinforce", "a2c", "ppo"]
 AgentConfig: TypeAlias = DQNConfig | PQNConfig | REINFORCEConfig | PPOConfig
 """The configurations of all algorithms."""
+
+
+MAX_EPISODES = 1_000_000
+"""Of one evaluation, whose results are held together."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class TrainConfig(EnvChoice):
         super().__post_init__()
         check_at_least(self, 1, "total_steps", "log_interval", "eval_interval", "eval_episodes", "keep_checkpoints")
         check_at_least(self, 0, "seed", "num_threads", "checkpoint_seconds")
+        require("eval_episodes", self.eval_episodes, self.eval_episodes <= MAX_EPISODES, f"at most {MAX_EPISODES:,}")
         check_choice(self, "agent", "autoreset_mode")
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise ValueError(f"max_seconds must be positive, got {self.max_seconds!r}")
@@ -84,6 +90,7 @@ RESUMABLE = {
 }
 """Fields of :class:`TrainConfig` that may change when a run is resumed."""
 
+
 AGENT_CONFIGS: dict[AgentName, type[AgentConfig]] = {
     "dqn": DQNConfig,
     "pqn": PQNConfig,
@@ -91,6 +98,28 @@ AGENT_CONFIGS: dict[AgentName, type[AgentConfig]] = {
     "a2c": A2CConfig,
     "ppo": PPOConfig,
 }
+
+
+def require_resumable(saved: object, wanted: object, changeable: Collection[str] = RESUMABLE, where: str = "") -> None:
+    """Checks that a run can go on with other settings.
+
+    Args:
+        saved: the run's settings, a dataclass.
+        wanted: those with which it shall go on, of the same kind.
+        changeable: names of fields that may differ.
+        where: in front of the names.
+
+    Raises:
+        ValueError: a field must stay as it was; names it.
+    """
+    if type(saved) is not type(wanted):
+        raise ValueError(f"algorithm of a run to be resumed must stay {type(saved).__name__}")
+    for field in fields(saved):  # type: ignore[arg-type]
+        was, now = getattr(saved, field.name), getattr(wanted, field.name)
+        if is_dataclass(was):
+            require_resumable(was, now, changeable, f"{where}{field.name}.")
+        elif was != now and field.name not in changeable:
+            raise ValueError(f"{where}{field.name} of a run to be resumed must stay {was!r}, got {now!r}")
 
 
 def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:
@@ -101,11 +130,11 @@ def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:
         ValueError: its configuration is none, or of another version.
     """
     record = read_config(folder)
-    levels = record["train"].get("levels") or ()
-    if not are_texts(levels):
-        raise ValueError(f"{folder / 'config.json'}: levels must be texts, got {str(levels)[:80]}")
+    levels = record["train"].get("levels", [])
     try:
+        if not isinstance(levels, list) or (levels and not are_texts(levels)):  # a name would be read as a file's
+            raise ValueError(f"levels must be texts, got {str(levels)[:80]!r}")
         config = config_from_dict(TrainConfig, record["train"])
         return config, config_from_dict(AGENT_CONFIGS[config.agent], record["agent"])
-    except TypeError as error:  # a field of another type
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{folder / 'config.json'} is not the configuration of a run: {error}") from error

@@ -13,30 +13,44 @@
     episode.gif          its film
     episode.html         the same with a player, figures and what the driver made of it
     evaluation.json      the driver and simpler ones on held-out levels
+    training.lock        held by the process that trains
+
+A folder may be somebody else's. What it holds is data: files and folders of its own, read up to a bound, checked field
+by field, and never a link that leads out of it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
 import platform
+import sqlite3
 import subprocess
 import time
 import types
 import typing
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gymnasium as gym
 
+from drivesim.files import read_bounded, remove_partial_files, require_plain, write_whole
+
 __all__ = [
+    "claimed",
     "config_from_dict",
     "default_folder",
+    "locked",
     "read_config",
     "write_config",
     "write_provenance",
 ]
+
+MAX_CONFIG_BYTES = 1 << 24  # with the texts of levels
 
 _Config = TypeVar("_Config")
 
@@ -54,9 +68,39 @@ def write_config(folder: Path, train_config: object, agent_config: object) -> No
         if not dataclasses.is_dataclass(config) or isinstance(config, type):
             raise TypeError(f"{name} config must be a dataclass, got {config!r}")
         record[name] = dataclasses.asdict(config)
-    partial = folder / "config.json.partial"
-    partial.write_text(json.dumps(record, indent=2) + "\n")
-    partial.replace(folder / "config.json")
+    write_whole(folder / "config.json", json.dumps(record, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in a folder, which must exist, and removes what a killed one left half done.
+
+    Raises:
+        FileExistsError: another process is training in it.
+        ValueError: it holds a link.
+    """
+    require_plain(folder, unless="wandb")
+    with locked(folder / "training.lock") as is_ours:
+        if not is_ours:
+            raise FileExistsError(f"another process is training in {folder}; wait for it, or choose another folder")
+        remove_partial_files(folder)
+        yield
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Holds a file's lock, unless another process does; says which.
+
+    SQLite's is the lock in the standard library that works on every system and ends with its process, however that
+    ends.
+    """
+    with contextlib.closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            yield False
+        else:
+            yield True
 
 
 def read_config(folder: Path) -> dict[str, dict[str, Any]]:
@@ -64,15 +108,17 @@ def read_config(folder: Path) -> dict[str, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: ``folder`` is not a run folder.
-        ValueError: the file does not hold both.
+        ValueError: the file does not hold both, or the folder holds a link.
     """
     path = folder / "config.json"
     if not folder.is_dir():
         raise FileNotFoundError(f"run folder {folder} does not exist")
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is not a run folder: it has no config.json")
+    require_plain(folder, unless="wandb")  # whose own files hold links
+    content = read_bounded(path, MAX_CONFIG_BYTES)
     try:
-        record: dict[str, dict[str, Any]] = json.loads(path.read_text())
+        record: dict[str, dict[str, Any]] = json.loads(content)
         if not all(isinstance(record[name], dict) for name in ("train", "agent")):
             raise TypeError("'train' and 'agent' must be objects")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -81,28 +127,55 @@ def read_config(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def config_from_dict(kind: type[_Config], record: dict[str, Any]) -> _Config:
-    """Builds a configuration dataclass from what ``dataclasses.asdict`` and JSON made of it."""
+    """Builds a configuration dataclass from what ``dataclasses.asdict`` and JSON made of it.
+
+    Raises:
+        ValueError: a field is unknown, or has a value that cannot be its own; names it.
+    """
     hints = typing.get_type_hints(kind)
     unknown = sorted(set(record) - set(hints))
     if unknown:
         raise ValueError(f"{kind.__name__} has no fields {unknown}; allowed are {sorted(hints)}")
-    values: dict[str, Any] = {}
-    for name, value in record.items():
-        hint = hints[name]
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            values[name] = config_from_dict(hint, value)
-        elif isinstance(hint, types.GenericAlias) and typing.get_origin(hint) is tuple:
-            values[name] = tuple(value)
-        else:
-            values[name] = value
-    return kind(**values)
+    return kind(**{name: _as_field(name, value, hints[name]) for name, value in record.items()})
+
+
+def _as_field(name: str, value: Any, hint: Any) -> Any:
+    """A value read from JSON as what a field is annotated with.
+
+    Raises:
+        ValueError: it is of another type, or no finite number.
+    """
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return config_from_dict(hint, value)
+    if origin is types.UnionType and value is not None:
+        return _as_field(name, value, next(part for part in parts if part is not types.NoneType))
+    if origin is tuple and isinstance(value, list):
+        return tuple(_as_field(name, item, parts[0]) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {key: _as_field(f"{name} {key!r}", item, parts[1]) for key, item in value.items()}
+    is_fitting = {
+        int: type(value) is int and abs(value) < 2**63,
+        float: type(value) in (int, float) and abs(value) < 2**63 and math.isfinite(value),
+        bool: type(value) is bool,
+        str: type(value) is str,
+    }
+    if not (is_fitting.get(hint, False) or (value is None and origin is types.UnionType)):
+        if origin is typing.Literal and value in parts and type(value) is str:
+            return value
+        raise ValueError(f"{name} must be of type {_name_of(hint)}, got {str(value)[:80]!r}")
+    return value
+
+
+def _name_of(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def write_provenance(folder: Path, envs: gym.vector.VectorEnv[Any, Any, Any]) -> None:
     """Writes env_spec.json and versions.json."""
     spec = envs.unwrapped.spec
     if spec is not None:
-        (folder / "env_spec.json").write_text(spec.to_json() + "\n")
+        write_whole(folder / "env_spec.json", spec.to_json() + "\n")
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in ("drivesim", "gymnasium", "numba", "numpy", "safetensors", "torch"):
         try:
@@ -112,7 +185,7 @@ def write_provenance(folder: Path, envs: gym.vector.VectorEnv[Any, Any, Any]) ->
     versions["platform"] = platform.platform()
     versions["git_revision"] = _git("rev-parse", "HEAD")
     versions["git_changes"] = _git("status", "--porcelain", "--untracked-files=no")
-    (folder / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
+    write_whole(folder / "versions.json", json.dumps(versions, indent=2) + "\n")
 
 
 def _git(*arguments: str) -> str | None:

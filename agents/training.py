@@ -17,13 +17,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from agents.algorithms import (
+    MAX_EXPERIENCE_BYTES,
+    MAX_NETWORK_BYTES,
+    NotFiniteError,
+    make_agent,
+    make_network,
+    num_threads_for,
+    require_finite,
+    require_finite_weights,
+)
 from agents.checkpoint import (
     Checkpoint,
     check_form,
@@ -32,23 +42,19 @@ from agents.checkpoint import (
     load_latest_checkpoint,
     save_checkpoint,
 )
-from agents.dqn import DQN, DQNConfig
 from agents.environments import env_seeds, load_kernels, make_envs
 from agents.evaluation import evaluate
 from agents.interrupts import stop_requests
 from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
-from agents.policy import NetworkPolicy
-from agents.ppo import PPO
-from agents.pqn import PQN
+from agents.policy import Domain, NetworkPolicy
 from agents.progress import ProgressBar
-from agents.reinforce import REINFORCE
-from agents.run_config import RESUMABLE, AgentConfig, TrainConfig, read_configs
-from agents.run_folder import read_config, write_config, write_provenance
+from agents.run_config import AgentConfig, TrainConfig, read_configs, require_resumable
+from agents.run_folder import claimed, read_config, write_config, write_provenance
 from agents.stepping import Step, Stepper
-from agents.threads import choose_num_threads
+from agents.torch_settings import own_torch_settings
 from agents.validation import require
 
-__all__ = ["Agent", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
+__all__ = ["NotFiniteError", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
 
 
 @dataclass(frozen=True)
@@ -65,42 +71,11 @@ class TrainResult:
     """Wall-clock time of this part of the run."""
     best_success: float | None
     """Highest share of held-out episodes in a periodic evaluation."""
+    signal: int | None = None
+    """Number of the signal that asked it to stop; None = none did."""
 
 
-class Agent(Protocol):
-    """The interface that the loop asks of an algorithm."""
-
-    global_step: int
-    num_updates: int
-
-    def begin(self, obs: NDArray[Any]) -> None:
-        """Takes the first observations (N, *obs_shape)."""
-
-    def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """Chooses exploring actions (N,)."""
-
-    def policy(self) -> NetworkPolicy:
-        """Returns a driver that takes the best actions and leaves the agent as it is."""
-
-    def record(self, step: Step) -> None:
-        """Takes what one step of all envs gave; the arrays are overwritten by the next step."""
-
-    def update(self) -> None:
-        """Makes the gradient updates that are due."""
-
-    def metrics(self) -> dict[str, float]:
-        """Returns what to log."""
-
-    def state(self) -> Checkpoint:
-        """Returns everything that a continuation needs."""
-
-    def load_state(self, checkpoint: Checkpoint) -> None:
-        """Takes over what ``state`` returned."""
-
-
-_AGENTS: dict[str, Any] = {"dqn": DQN, "pqn": PQN, "reinforce": REINFORCE, "a2c": PPO, "ppo": PPO}
-
-
+@own_torch_settings()
 def train(
     config: TrainConfig,
     agent_config: AgentConfig,
@@ -115,21 +90,30 @@ def train(
         folder: to write to; must not hold a run yet.
         on_evaluation: called after every periodic evaluation with the number of environment steps and the
             share of held-out episodes that succeeded; True stops the run.
+
+    Raises:
+        FileExistsError: the folder holds a run, or another process is beginning one.
+        ValueError: something is impossible; nothing was written.
+        NotFiniteError: a reward, a loss or a weight is no finite number; the last finite checkpoint was kept.
+        OSError: something cannot be written; the last checkpoint was kept.
     """
-    if (folder / "config.json").exists():
-        raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
+    _require_new(folder)
     if config.wandb:
         import_wandb()
     load_kernels(config)
     started = time.perf_counter()
     with contextlib.closing(_training_envs(config, agent_config)) as envs:
-        config = dataclasses.replace(config, num_threads=_num_threads(config, agent_config, envs))
+        config = dataclasses.replace(config, num_threads=num_threads_for(config, agent_config, envs))
+        run = _Run(config, agent_config, folder, envs, started)
         folder.mkdir(parents=True, exist_ok=True)
-        write_config(folder, config, agent_config)
-        write_provenance(folder, envs)
-        return _Run(config, agent_config, folder, envs, started).drive(on_evaluation)
+        with claimed(folder):
+            _require_new(folder)
+            write_config(folder, config, agent_config)
+            write_provenance(folder, envs)
+            return run.drive(resume_step=None, on_evaluation=on_evaluation)
 
 
+@own_torch_settings()
 def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
     """Continues a run from its last undamaged checkpoint, or from its start if it has none.
 
@@ -140,45 +124,64 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
 
     Raises:
         CheckpointError: all checkpoints are damaged, or the last one is not of this run; nothing was written.
+        FileNotFoundError: the folder holds no run.
+        FileExistsError, NotFiniteError, OSError, ValueError: as in :func:`train`.
     """
     saved, agent_config = read_configs(folder)
     config = saved if config is None else config
     if config.wandb:
         import_wandb()
-    for name, value in dataclasses.asdict(saved).items():
-        if getattr(config, name) != value and name not in RESUMABLE:
-            raise ValueError(f"{name} of a run to be resumed must stay {value!r}, got {getattr(config, name)!r}")
-    checkpoints = folder / "checkpoints"
-    checkpoint = None
-    if find_checkpoints(checkpoints, "last"):
-        checkpoint = load_latest_checkpoint(checkpoints, "last")
-    load_kernels(config)
-    started = time.perf_counter()
-    with contextlib.closing(_training_envs(config, agent_config)) as envs:
-        return _Run(config, agent_config, folder, envs, started, checkpoint).drive()
+    require_resumable(saved, config)
+    with claimed(folder):
+        checkpoints = folder / "checkpoints"
+        checkpoint = None
+        if find_checkpoints(checkpoints, "last"):
+            max_bytes = MAX_EXPERIENCE_BYTES + 5 * MAX_NETWORK_BYTES  # with targets, two moments and the worlds
+            checkpoint = load_latest_checkpoint(checkpoints, "last", max_bytes=max_bytes)
+        load_kernels(config)
+        started = time.perf_counter()
+        with contextlib.closing(_training_envs(config, agent_config)) as envs:
+            run = _Run(config, agent_config, folder, envs, started, checkpoint)
+            return run.drive(resume_step=-1 if checkpoint is None else run.agent.global_step)
 
 
+@own_torch_settings()
 def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainConfig]:
     """Loads the greedy driver of a run, and how it was trained.
 
     Args:
         folder: of the run.
         kind: "best" or "last"; a run without a best checkpoint gives its last one.
+
+    Raises:
+        CheckpointError: there is no undamaged checkpoint, or it does not fit the configuration.
+        FileNotFoundError: the folder holds no run.
+        ValueError: its configuration is none, or asks for too much.
     """
     config, agent_config = read_configs(folder)
     checkpoints = folder / "checkpoints"
     kind = kind if find_checkpoints(checkpoints, kind) else "last"
-    checkpoint = load_latest_checkpoint(checkpoints, kind)
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
-        num_actions = int(getattr(envs.single_action_space, "n", 0))
-        network = _AGENTS[config.agent].make_network(envs.single_observation_space, num_actions, agent_config)
+        space, num_actions = envs.single_observation_space, int(getattr(envs.single_action_space, "n", 0))
+    network = make_network(config, agent_config, space, num_actions)
+    checkpoint = load_latest_checkpoint(checkpoints, kind, only="network", max_bytes=2 * MAX_NETWORK_BYTES)
     with foreign(checkpoint):
         network.load_state_dict(checkpoint.tensors["network"])
-    return NetworkPolicy(network, uses_action_masks=getattr(agent_config, "mask_actions", False)), config
+        require_finite_weights(network)
+    domain = Domain(config.env, config.observation, space, num_actions)
+    uses_masks = getattr(agent_config, "mask_actions", False)
+    return NetworkPolicy(network, uses_action_masks=uses_masks, domain=domain), config
+
+
+def _require_new(folder: Path) -> None:
+    if (folder / "config.json").exists():
+        raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
 
 
 class _Run:
-    """One run of the loop with everything it needs."""
+    """One run of the loop with everything it needs; nothing is written before :meth:`drive`."""
+
+    writer: MetricsWriter
 
     def __init__(
         self,
@@ -196,34 +199,39 @@ class _Run:
         self.num_envs = agent_config.num_envs
         self.uses_masks = bool(getattr(agent_config, "mask_actions", False))
         torch.set_num_threads(config.num_threads)
-        self.agent: Agent = _make_agent(config, agent_config, envs)
+        self.agent = make_agent(config, agent_config, envs)
         self.episodes = EpisodeSums()
         self.best: tuple[float, float] | None = None  # held-out success, mean return
         self.last_evaluation = -1  # step
         self.earlier_seconds = 0.0  # of the parts of this run before it was resumed
         self.obs = self._begin() if checkpoint is None else self._load(checkpoint)
-        resume_step = None if checkpoint is None else self.agent.global_step
-        self.writer = MetricsWriter(
-            folder,
-            tensorboard=config.tensorboard,
-            wandb_project=config.wandb_project if config.wandb else None,
-            config=read_config(folder),
-            resume_step=resume_step,
-        )
         self.idle_seconds = 0.0  # spent on evaluation and checkpoints since the last log point
         self.last_log = (time.perf_counter(), self.agent.global_step)
         self.last_save = time.perf_counter()
 
-    def drive(self, on_evaluation: Callable[[int, float], bool] | None = None) -> TrainResult:
-        """Runs the loop to its end and saves."""
+    def drive(
+        self, *, resume_step: int | None, on_evaluation: Callable[[int, float], bool] | None = None
+    ) -> TrainResult:
+        """Runs the loop to its end and saves.
+
+        Args:
+            resume_step: after which the metrics go on; None begins them.
+            on_evaluation: as in :func:`train`.
+        """
         config, agent, stepper, obs = self.config, self.agent, self.stepper, self.obs
         reason: Literal["total_steps", "max_seconds", "success", "callback", "interrupted"] = "total_steps"
-        with stop_requests() as stop, self._progress_bar() as bar:
+        self.writer = MetricsWriter(
+            self.folder,
+            tensorboard=config.tensorboard,
+            wandb_project=config.wandb_project if config.wandb else None,
+            config=read_config(self.folder),
+            resume_step=resume_step,
+        )
+        with contextlib.closing(self.writer), stop_requests() as stop, self._progress_bar() as bar:
             while agent.global_step < config.total_steps:
                 before = agent.global_step
                 step = stepper.step(agent.act(obs, stepper.action_masks() if self.uses_masks else None))
-                agent.record(step)
-                agent.update()
+                self._learn(step)
                 obs = step.next_obs
                 self.episodes.add(stepper.episodes)
                 bar.move_to(agent.global_step)
@@ -242,17 +250,37 @@ class _Run:
                 if config.max_seconds is not None and now - self.started >= config.max_seconds:
                     reason = "max_seconds"
                     break
-                if stop.is_set():
-                    reason = "interrupted"
+                if stop.signal is not None:
                     break
                 if now - self.last_save >= config.checkpoint_seconds:
                     self._save()
-            if reason != "interrupted" and self.last_evaluation != agent.global_step:
+            if stop.signal is None and self.last_evaluation != agent.global_step:
                 self._evaluate()
             self._save()
-        self.writer.close()
+            reason = reason if stop.signal is None else "interrupted"
+        seconds = time.perf_counter() - self.started
         best_success = None if self.best is None else self.best[0]
-        return TrainResult(self.folder, reason, agent.global_step, time.perf_counter() - self.started, best_success)
+        return TrainResult(self.folder, reason, agent.global_step, seconds, best_success, stop.signal)
+
+    def _learn(self, step: Step) -> None:
+        """Hands a step to the agent.
+
+        Raises:
+            NotFiniteError: a reward, a loss or a weight is no finite number; nothing of it is saved.
+        """
+        agent, num_updates = self.agent, self.agent.num_updates
+        try:
+            if not np.isfinite(step.rewards).all():
+                env = int(np.flatnonzero(~np.isfinite(step.rewards))[0])
+                raise NotFiniteError(f"the reward of env {env} is {step.rewards[env]}")
+            agent.record(step)
+            agent.update()
+            if agent.num_updates != num_updates:
+                require_finite(agent)
+        except NotFiniteError as error:
+            kept = find_checkpoints(self.folder / "checkpoints", "last")
+            what = f"{kept[0]} is the last finite checkpoint" if kept else "there was no checkpoint yet"
+            raise NotFiniteError(f"training stopped at step {agent.global_step:,}: {error}; {what}") from error
 
     def _log(self, bar: ProgressBar) -> None:
         now, step = time.perf_counter(), self.agent.global_step
@@ -334,6 +362,7 @@ class _Run:
             self.last_evaluation = int(training["last_evaluation"])
             self.episodes.load_state(training["episodes"])
             self.earlier_seconds = float(training["seconds"])
+            require_finite(self.agent)
             obs = self.stepper.load_state(checkpoint)
             check_form(checkpoint, self._state(self.earlier_seconds))
         return obs
@@ -352,46 +381,12 @@ def _training_envs(config: TrainConfig, agent_config: AgentConfig) -> gym.vector
     num_ids = len(config.each())
     if agent_config.num_envs < num_ids:
         raise ValueError(f"num_envs must be at least 1 for each of {num_ids} ids, got {agent_config.num_envs}")
-    return make_envs(config, agent_config.num_envs, "train", config.reward_weights, config.autoreset_mode)
-
-
-def _make_agent(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]) -> Agent:
-    agent: Agent = _AGENTS[config.agent](
-        envs.single_observation_space,
-        envs.single_action_space,
-        agent_config,
-        seed=config.seed,
-        total_steps=config.total_steps,
-    )
-    return agent
-
-
-def _num_threads(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]) -> int:
-    """Measures how many threads make acting and learning fastest, on observations that mean nothing."""
-    if config.num_threads:
-        return config.num_threads
-
-    def make_trial() -> Callable[[], None]:
-        eager = agent_config
-        if isinstance(eager, DQNConfig):
-            eager = dataclasses.replace(eager, learning_starts=0)
-        agent = _make_agent(config, eager, envs)
-        num_envs = agent_config.num_envs
-        envs.single_observation_space.seed(0)
-        obs = np.stack([envs.single_observation_space.sample() for _ in range(num_envs)])
-        no, yes = np.zeros(num_envs, np.bool_), np.ones(num_envs, np.bool_)
-        agent.begin(obs)
-
-        def trial() -> None:
-            goal = agent.num_updates + 2
-            while agent.num_updates < goal:
-                agent.record(Step(agent.act(obs), np.zeros(num_envs), no, no, obs, None, yes, no))
-                agent.update()
-
-        return trial
-
-    spaces = (envs.single_observation_space, envs.single_action_space)
-    return choose_num_threads(f"{config.agent} {agent_config} {spaces}", make_trial)
+    envs = make_envs(config, agent_config.num_envs, "train", config.reward_weights, config.autoreset_mode)
+    missing = [name for name in ("get_state", "set_state", "observe") if not hasattr(envs.unwrapped, name)]
+    if missing:  # found now and not at the first checkpoint
+        envs.close()
+        raise ValueError(f"env must have the methods {missing} of the suite's vector environments, got {config.env}")
+    return envs
 
 
 def _crosses(before: int, after: int, interval: int) -> bool:

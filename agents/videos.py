@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.environments import EnvChoice
+from agents.gif import GifStream
 from agents.policy import Policy
 from agents.watching import watch
 from drivesim.checks import whole
+from drivesim.files import written
 from drivesim.registry import ids
 from drivesim.render.film import film
 from drivesim.render.moment import Moment
@@ -26,6 +30,7 @@ from drivesim.replay import Replay
 __all__ = ["FORMATS", "record", "record_episode", "write_gif", "write_mp4"]
 
 FORMATS = ("mp4", "gif", "html")
+MAX_FRAMES_PER_SECOND = 240
 _HOLD = 1.0  # seconds for which the end of an episode is shown
 _CENTISECONDS = 100  # per second: a GIF counts its pauses in them
 
@@ -42,50 +47,63 @@ def write_mp4(frames: Iterable[NDArray[np.uint8]], path: Path, frames_per_second
 
     first, frames = _first(frames)
     height, width = first.shape[0] // 2 * 2, first.shape[1] // 2 * 2
-    partial = path.with_name(f".{path.name}.partial.mp4")
-    writer = imageio_ffmpeg.write_frames(
-        str(partial),
-        (width, height),
-        fps=frames_per_second,
-        macro_block_size=2,
-        quality=8,
-        output_params=["-movflags", "+faststart"],
-    )
-    writer.send(None)
+    folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))  # where nobody has put a link
     try:
-        for frame in frames:
-            writer.send(np.ascontiguousarray(frame[:height, :width]))
-        writer.close()
+        partial = folder / "film.mp4"
+        writer = imageio_ffmpeg.write_frames(
+            str(partial),
+            (width, height),
+            fps=frames_per_second,
+            macro_block_size=2,
+            quality=8,
+            output_params=["-movflags", "+faststart"],
+        )
+        writer.send(None)
+        try:
+            for frame in frames:
+                writer.send(np.ascontiguousarray(frame[:height, :width]))
+        finally:
+            writer.close()
         partial.replace(path)
     finally:
-        writer.close()
-        partial.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_gif(
-    frames: Iterable[NDArray[np.uint8]], path: Path, frames_per_second: float, *, num_colours: int = 96
+    frames: Iterable[NDArray[np.uint8]],
+    path: Path,
+    frames_per_second: float,
+    *,
+    num_colours: int = 96,
+    sample: Sequence[NDArray[np.uint8]] | None = None,
 ) -> None:
     """Writes a film as a GIF that repeats for ever, with one palette, so that colours do not flicker.
+
+    No more than two pictures are held at a time, however long the film is.
 
     Args:
         frames: uint8 (height, width, 3), of one size.
         path: of the file, which appears when it is complete.
         frames_per_second: pace, of which the nearest is taken that the format knows.
-        num_colours: size of the palette, 2 to 256: fewer make a smaller file.
+        num_colours: size of the palette, 2 to 255: fewer make a smaller file.
+        sample: pictures of the film from which the palette is made; None takes the first, the middle and the last of
+            a sequence, of other frames the first.
     """
     from PIL import Image
 
-    pictures = [Image.fromarray(frame) for frame in frames]
+    if sample is None:
+        sample = [frames[n] for n in (0, len(frames) // 2, -1)] if isinstance(frames, Sequence) else ()
+    first, frames = _first(frames)
     # The octree keeps colours that cover few pixels, which is what cars have; dithering would crawl.
-    sheet = Image.new("RGB", (pictures[0].width, pictures[0].height * 3))
-    for n, picture in enumerate((pictures[0], pictures[len(pictures) // 2], pictures[-1])):
-        sheet.paste(picture, (0, n * picture.height))
+    sheet = Image.fromarray(np.concatenate([*sample] or [first]))
     palette = sheet.quantize(num_colours, method=Image.Quantize.FASTOCTREE)
-    images = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    pause = max(2, round(_CENTISECONDS / frames_per_second)) * 10
-    partial = path.with_name(f".{path.name}.partial.gif")
-    images[0].save(partial, save_all=True, append_images=images[1:], duration=pause, loop=0, optimize=True)
-    partial.replace(path)
+    with written(path) as file:
+        gif = GifStream(file, first.shape[1], first.shape[0], bytes(palette.getpalette() or ())[: 3 * num_colours])
+        pause = max(2, round(_CENTISECONDS / frames_per_second))
+        for frame in frames:
+            picture = Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+            gif.add(np.asarray(picture), pause)
+        gif.close()
 
 
 def record(
@@ -122,9 +140,12 @@ def record(
     suffix = path.suffix[1:]
     if suffix not in FORMATS:
         raise ValueError(f"path must end in one of {[f'.{name}' for name in FORMATS]}, got {str(path)!r}")
-    if not 0 < ticks_per_second <= frames_per_second:
+    if not 0 < ticks_per_second <= frames_per_second <= MAX_FRAMES_PER_SECOND:
         pace = f"{ticks_per_second} of {frames_per_second}"
-        raise ValueError(f"ticks_per_second must be above 0 and at most frames_per_second, got {pace}")
+        raise ValueError(
+            "ticks_per_second must be above 0 and at most frames_per_second, and these at most "
+            f"{MAX_FRAMES_PER_SECOND}, got {pace}"
+        )
     size = whole("size", size, SMALLEST_SIZE, LARGEST_SIZE)
     env: Any = gym.make(replay.env_id, **replay.options).unwrapped
     names, top_speed = env.action_names, env.config.scenario_class.top_speed
@@ -142,15 +163,18 @@ def record(
         title = f"{replay.env_id}, seed {replay.seed}"
         write_page(path, moments, action_names=names, title=title, facts=facts, ticks_per_second=ticks_per_second)
         return path
-    frames = film(
-        moments,
-        frames_per_tick=max(1, round(frames_per_second / ticks_per_second)),
-        size=size,
-        hold=round(_HOLD * frames_per_second),
-        xray=xray,
-        panel=Panel(replay.env_id, names, top_speed) if panel else None,
-    )
-    (write_mp4 if suffix == "mp4" else write_gif)(frames, path, frames_per_second)
+
+    def pictures(some: Sequence[Moment], frames_per_tick: int, hold: int) -> Iterator[NDArray[np.uint8]]:
+        board = Panel(replay.env_id, names, top_speed) if panel else None
+        return film(some, frames_per_tick=frames_per_tick, size=size, hold=hold, xray=xray, panel=board)
+
+    frames_per_tick, hold = max(1, round(frames_per_second / ticks_per_second)), round(_HOLD * frames_per_second)
+    frames = pictures(moments, frames_per_tick, hold)
+    if suffix == "mp4":
+        write_mp4(frames, path, frames_per_second)
+    else:
+        sample = [next(pictures([moments[n]], 1, 0)) for n in (0, len(moments) // 2, -1)]
+        write_gif(frames, path, frames_per_second, sample=sample)
     return path
 
 

@@ -26,7 +26,7 @@ from agents.policy import NetworkPolicy, Policy
 from drivesim.config import OF_OBSERVATION
 from drivesim.occlusion import occlusions
 from drivesim.render.moment import Decision, Moment
-from drivesim.replay import Replay, ReplayRecorder, moments
+from drivesim.replay import Replay, ReplayRecorder, all_moments
 
 __all__ = ["decide", "saliency", "think_along", "watch"]
 
@@ -50,9 +50,10 @@ def watch(
     config = config.each()[0]
     require_registered(config.env)
     with contextlib.closing(ReplayRecorder(gym.make(config.env, **config.options(split)))) as env:
-        obs, _ = env.reset(seed=seed)
         if isinstance(policy, NetworkPolicy):
             policy.begin()
+            _require_domain(policy, config, env)
+        obs, _ = env.reset(seed=seed)
         is_over = False
         while not is_over:
             obs, _, terminated, truncated, _ = env.step(_act(policy, obs, env))
@@ -75,13 +76,14 @@ def think_along(policy: Policy, config: EnvChoice, replay: Replay, *, xray: bool
         ValueError: the driver is of another environment.
     """
     config = config.only(replay.env_id)
-    shown = list(moments(replay))
+    shown = all_moments(replay)
     if not isinstance(policy, NetworkPolicy):
         return shown
     options = {name: value for name, value in replay.options.items() if name not in OF_OBSERVATION} | config.seen()
     with contextlib.closing(gym.make(replay.env_id, **options)) as env:
         base: Any = env.unwrapped
         policy.begin()
+        _require_domain(policy, config, env)
         for n, moment in enumerate(shown[:-1]):
             base.set_state(moment.state.to_array(base.get_state().dtype))
             shown[n] = dataclasses.replace(moment, decision=decide(policy, env, xray=xray)[1])
@@ -152,6 +154,13 @@ def _act(policy: Policy, obs: NDArray[Any], env: gym.Env[Any, Any]) -> int:
     if isinstance(policy, NetworkPolicy):
         return int(policy(obs[None], _masks(policy, env))[0])
     return int(policy(obs[None])[0])
+
+
+def _require_domain(policy: NetworkPolicy, config: EnvChoice, env: gym.Env[Any, Any]) -> None:
+    """Raises a ValueError unless a driver was trained for what it is to be shown in."""
+    if policy.domain is not None:
+        num_actions = int(getattr(env.action_space, "n", 0))
+        policy.domain.require(config.env, config.observation, env.observation_space, num_actions)
 
 
 def _masks(policy: NetworkPolicy, env: gym.Env[Any, Any]) -> NDArray[np.bool_] | None:

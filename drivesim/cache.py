@@ -6,8 +6,9 @@ private temporary one, which the processes that this one starts share and which 
 be none either, it is forgotten. The first time, a line on the standard error names folder and reason. It is no warning
 of Python's, since a program that turns those into errors would stop.
 
-Some of the files are pickles, so a folder that belongs to another user, or that others may write to, is never used.
-Each file begins with a digest of the rest: one that was cut off or damaged counts as not there and is written anew.
+Some of the files are pickles, so at each use nobody else must be able to have put one there: the folder belongs to the
+user, every folder above it to the user or to root, nobody else may write to any of them, and none is a link. Each file
+begins with a digest of the rest: one that was cut off or damaged counts as not there and is written anew.
 """
 
 from __future__ import annotations
@@ -151,18 +152,57 @@ def _checked(root: Path, folder: str) -> Path:
     Raises:
         OSError: somebody can, or it does not exist.
     """
-    status = root.stat()
-    if not (status.st_uid == 0 and status.st_mode & stat.S_ISVTX):  # there, as in /tmp, nobody replaces others' folders
+    root = _without_system_link(root)
+    for parent in reversed(root.parents):
+        _require_safe(parent)
+    if not _is_shared_by_root(root.lstat()):
         _require_private(root)
     _require_private(root / folder)
     return root / folder
 
 
+def _without_system_link(path: Path) -> Path:
+    """A path whose first folder may be a link, where only root makes any, as /tmp and /var are on macOS."""
+    top = Path(*path.parts[:2])
+    return Path(os.path.realpath(top), *path.parts[2:]) if top.is_symlink() else path
+
+
+def _is_shared_by_root(status: os.stat_result) -> bool:
+    """Whether a folder is root's and, as /tmp, one in which nobody replaces what belongs to others."""
+    return status.st_uid == 0 and bool(status.st_mode & stat.S_ISVTX)
+
+
+def _require_safe(path: Path) -> None:
+    """Raises OSError unless a folder is root's or the user's and no other may replace what is in it."""
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(f"{path} is no folder, or a link")
+    if not hasattr(os, "getuid") or _is_shared_by_root(status):
+        return
+    if status.st_uid not in (0, os.getuid()):
+        raise PermissionError(f"{path} belongs to another user")
+    others = stat.S_IWOTH if _is_of_this_user_alone(status.st_gid) else stat.S_IWOTH | stat.S_IWGRP
+    if status.st_mode & others:
+        raise PermissionError(f"others may write to {path}")
+
+
+def _is_of_this_user_alone(group: int) -> bool:
+    """Whether a group is the user's private one, to which many systems let the user's folders belong."""
+    import grp
+    import pwd
+
+    with contextlib.suppress(KeyError):
+        user, record = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
+        is_own = group == user.pw_gid and record.gr_name == user.pw_name and set(record.gr_mem) <= {user.pw_name}
+        return is_own and group != 0  # which users of containers have, too
+    return False
+
+
 def _require_private(path: Path) -> None:
     """Raises OSError unless it is a folder of this user's to which no other may write."""
-    status = path.stat()
+    status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"{path} is no folder")
+        raise NotADirectoryError(f"{path} is no folder, or a link")
     if hasattr(os, "getuid"):
         if status.st_uid != os.getuid():
             raise PermissionError(f"{path} belongs to another user")
@@ -171,17 +211,25 @@ def _require_private(path: Path) -> None:
 
 
 def _read(path: Path) -> bytes | None:
-    """The content of a file; None if it is damaged."""
-    stored = path.read_bytes()
+    """The content of a file, no link; None if it is damaged."""
+    with open(path, "rb", opener=_open_no_link) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        stored = file.read()
     digest, data = stored[:_NUM_DIGEST_BYTES], stored[_NUM_DIGEST_BYTES:]
     return data if hashlib.sha256(data).digest() == digest else None
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    """Opens a file for its owner alone, and no link; a pipe does not keep the program waiting."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600)
 
 
 def _write(path: Path, data: bytes) -> None:
     """Write under another name and rename."""
     partial = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with partial.open("xb") as file:
+        with open(partial, "xb", opener=_open_no_link) as file:
             file.write(hashlib.sha256(data).digest())
             file.write(data)
         os.replace(partial, path)

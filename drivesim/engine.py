@@ -21,6 +21,7 @@ from drivesim.core import batch, episode
 from drivesim.core.memory import Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
+from drivesim.pieces import in_pieces
 from drivesim.pools import Pool, pool_of, require_room
 from drivesim.registry import entry_of
 from drivesim.states import StateError, check_state, check_states, occupants_of
@@ -178,15 +179,20 @@ class Engine:
     def _on_all_worlds(self, loop: Any) -> int:
         """Call a batch loop on every range of worlds, on as many threads; the sum of what it returns."""
         argument = self._frame.argument
-        if len(self._ranges) == 1:
+        threads = self._threads()
+        if threads is None:
             return int(loop(argument, 0, self.num_worlds, 0))
-        if self._pool is None or self._pool_pid != os.getpid():  # threads do not survive a fork
-            self._pool = ThreadPoolExecutor(len(self._ranges) - 1, thread_name_prefix="drivesim")
-            self._pool_pid = os.getpid()
         further = enumerate(self._ranges[1:], start=1)
-        futures = [self._pool.submit(loop, argument, begin, end, slot) for slot, (begin, end) in further]
+        futures = [threads.submit(loop, argument, begin, end, slot) for slot, (begin, end) in further]
         failures = int(loop(argument, *self._ranges[0], 0))
         return failures + sum(int(future.result()) for future in futures)
+
+    def _threads(self) -> ThreadPoolExecutor | None:
+        """Threads for all ranges of worlds but the first; None if there is no other."""
+        if len(self._ranges) > 1 and (self._pool is None or self._pool_pid != os.getpid()):  # none survives a fork
+            self._pool = ThreadPoolExecutor(len(self._ranges) - 1, thread_name_prefix="drivesim")
+            self._pool_pid = os.getpid()
+        return self._pool
 
     def _flat(self, obs: Array) -> Array:
         """A view (N * E, size) of a batch of observations."""
@@ -211,7 +217,7 @@ class Engine:
         """
         self._lay_levels(level_seeds)
         self._frame.set(mask=mask, level_seeds=level_seeds, obs_out=self._flat(obs_out))
-        self._refuse(self._on_all_worlds(batch.reset_worlds))
+        self._refuse(in_pieces(batch.reset_worlds, self._frame.argument, self._ranges, self._threads()))
 
     def step(
         self,

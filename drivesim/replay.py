@@ -26,14 +26,17 @@ from drivesim.engine import key_of
 from drivesim.env import DriveEnv
 from drivesim.registry import entry_of, ids
 from drivesim.render.moment import Moment
+from drivesim.render.state import State
 from drivesim.rendering import state_of
 from drivesim.replay_file import Record, Replay, ReplayError, begin, make, seed_of, world_of
 
-__all__ = ["Replay", "ReplayError", "ReplayRecorder", "moments"]
+__all__ = ["Replay", "ReplayError", "ReplayRecorder", "all_moments", "moments"]
 
 Array = np.ndarray[Any, Any]
 
 NOT_RECORDED = ("scenario", "render_mode", "render_size")  # the id says the first, the others only show
+MAX_SHOWN_TICKS = 10_000
+"""Of a film or a page, whose states are held together: 80 MB in the largest town."""
 DRAWN_SEED_BITS = 53  # what every reader of JSON keeps exactly
 
 
@@ -53,14 +56,27 @@ def moments(replay: Replay, verify: bool = True) -> Iterator[Moment]:
     return show(replay)
 
 
+def all_moments(replay: Replay) -> list[Moment]:
+    """All of `moments`, for films and pages.
+
+    Raises:
+        ReplayError: also if the episode is too long to be held.
+    """
+    if len(replay.actions) > MAX_SHOWN_TICKS:
+        raise ReplayError(f"an episode of at most {MAX_SHOWN_TICKS:,} ticks can be shown, got {len(replay.actions):,}")
+    return list(moments(replay))
+
+
 def show(replay: Replay) -> Iterator[Moment]:
     """The moments, without a check."""
     with contextlib.closing(make(replay)) as env:
         begin(env, replay)
-        yield Moment(state_of(env))
+        start = state_of(env)
+        yield Moment(start)
         for action in replay.actions:
             _, reward, terminated, truncated, info = env.step(action)
-            yield Moment(state_of(env), action, float(reward), info["reward_terms"])
+            state = State(start.map, state_of(env).world)  # one map for all, which is most of a state
+            yield Moment(state, action, float(reward), info["reward_terms"])
             if terminated or truncated:
                 return
 

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import re
-import secrets
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -20,6 +19,7 @@ from drivesim._version import __version__
 from drivesim.checks import boolean, checked_seed, chosen, real, whole
 from drivesim.config import LARGEST, EnvConfig, jsonable
 from drivesim.env import MAX_LEVEL_SEED
+from drivesim.files import write_whole
 from drivesim.levels.library import are_texts, canonical_texts
 from drivesim.registry import Entry, entry_of_id, ids
 
@@ -207,12 +207,7 @@ class Replay:
     def save(self, path: str | Path) -> Path:
         """Write a file, all or nothing; its folder must exist."""
         path = Path(path)
-        partial = path.with_name(f".partial-{secrets.token_hex(8)}")
-        try:
-            partial.write_bytes(self.to_json().encode())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(path, self.to_json())
         return path
 
     @classmethod

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.command_line import refuse
 from agents.environments import LevelChoice, with_level_options
 from agents.evaluation import evaluate
 from agents.training import load_policy
+from drivesim.files import printable
 
 
 @dataclass(frozen=True)
@@ -55,14 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
             split=parsed.split,
             agent=config.agent,
         )
-    except (ValueError, OSError, CheckpointError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except (ValueError, OSError, CheckpointError, gym.error.Error) as error:
+        return refuse(error)
     if parsed.json:
         print(json.dumps(record, allow_nan=False))
     else:
         for name, value in record.items():
-            print(f"{name:26s} {value}")
+            print(f"{name:26s} {printable(str(value))}")
     return 0
 
 

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.command_line import refuse
 from agents.export.export_run import ExportError, FormName, export_run
 
 
@@ -54,8 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
             observations=parsed.observations,
         )
     except (ValueError, OSError, CheckpointError, ExportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     print(json.dumps(report, allow_nan=False) if parsed.json else _table(report))
     return 0
 

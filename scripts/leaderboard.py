@@ -25,13 +25,14 @@ import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.competition import Competition, Rules, Score, printable, write_claim
+from agents.competition import Competition, Rules, Score, write_claim
 from agents.entrants import is_claim, load_entrant, named
 from agents.environments import LevelChoice, with_level_options
 from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_films, write_leaderboard
 from agents.results import FINAL_SEED
 from agents.run_config import read_configs
 from agents.validation import require
+from drivesim.files import printable, write_whole
 
 EXPECTED = (ValueError, OSError, ImportError, CheckpointError)  # their messages say it all
 
@@ -136,8 +137,8 @@ def compete(arguments: Arguments) -> bool:
         films = write_films(arguments.out / "films", competition, scores, arguments.num_films)
         addresses = {name: [(n, f"films/{page}") for n, page in pages] for name, pages in films.items()}
         write_leaderboard(arguments.out / "index.html", board, addresses)
-        (arguments.out / "leaderboard.md").write_text(markdown_of(board) + "\n", encoding="utf-8")
-        (arguments.out / "leaderboard.json").write_text(json_of(board) + "\n", encoding="utf-8")
+        write_whole(arguments.out / "leaderboard.md", markdown_of(board) + "\n")
+        write_whole(arguments.out / "leaderboard.json", json_of(board) + "\n")
     print({"text": text_of, "markdown": markdown_of, "json": json_of}[arguments.format](board))
     return not board["refused"]
 

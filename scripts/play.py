@@ -39,7 +39,7 @@ from drivesim.registry import IDS
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
 from drivesim.rendering import state_of
-from drivesim.replay import Replay, ReplayRecorder, moments
+from drivesim.replay import Replay, ReplayRecorder, all_moments
 
 REPLAYS = Path("replays")  # the folder of those that are saved by a key
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -342,7 +342,7 @@ def show_replay(arguments: Arguments, window: Window) -> None:
         policy, config = load_policy(arguments.watch)
         shown = think_along(policy, config, replay, xray=arguments.xray)
     else:
-        shown = list(moments(replay))
+        shown = all_moments(replay)
     base: Any = gym.make(replay.env_id, **replay.options).unwrapped
     window.begin(f"{replay.env_id}, seed {replay.seed}", base.action_names, base.config.scenario_class.top_speed)
     for moment in shown:

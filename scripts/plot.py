@@ -15,7 +15,9 @@ from typing import Annotated
 
 import tyro
 
+from agents.command_line import refuse
 from agents.plots import plot_comparison, plot_learning_curve, plot_traffic
+from drivesim.files import printable
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         paths = parsed.plot()
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(*paths, sep="\n")
+        return refuse(error)
+    print(*(printable(str(path)) for path in paths), sep="\n")
     return 0
 
 

@@ -23,12 +23,14 @@ import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.command_line import refuse
 from agents.environments import LevelChoice, with_level_options
 from agents.training import load_policy
 from agents.videos import record
 from agents.watching import think_along, watch
+from drivesim.files import printable
 from drivesim.render.moment import Moment
-from drivesim.replay import Replay, moments
+from drivesim.replay import Replay, all_moments
 
 Format = Literal["mp4", "gif", "html"]
 
@@ -84,7 +86,7 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, 
         )
     else:
         replay = Replay.load(source)
-        yield source.stem, "replay", replay, list(moments(replay))
+        yield source.stem, "replay", replay, all_moments(replay)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -113,10 +115,9 @@ def main(arguments: list[str] | None = None) -> int:
                         panel=parsed.panel,
                         xray=parsed.xray,
                     )
-                    print(f"{path}: {replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
+                    print(f"{printable(str(path))}: {replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
     except (ValueError, OSError, ModuleNotFoundError, CheckpointError, gym.error.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0
 
 

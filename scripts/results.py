@@ -21,11 +21,13 @@ from pathlib import Path
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.command_line import refuse
 from agents.environments import generates_levels, require_registered
 from agents.interrupts import stop_requests
 from agents.race import RaceConfig, Run, is_changed, make_baselines, make_run, read_record, summary_of
 from agents.results import markdown, write_csv, write_summary
 from agents.run_config import AgentName
+from agents.training import NotFiniteError
 from agents.validation import require
 from drivesim.registry import IDS
 
@@ -100,20 +102,20 @@ def race_in_processes(arguments: Arguments, runs: list[Run], total: int) -> None
     waiting, number = list(runs), total - len(runs)
     processes: dict[Run, subprocess.Popen[bytes]] = {}
     with stop_requests() as stop:
-        while (waiting or processes) and not stop.is_set():
+        while (waiting or processes) and stop.signal is None:
             while waiting and len(processes) < arguments.workers:
                 run = waiting.pop(0)
-                processes[run] = subprocess.Popen(worker_command(arguments, run))
+                processes[run] = subprocess.Popen(worker_command(arguments, run), start_new_session=True)
             time.sleep(_POLL_SECONDS)
             for run in [run for run, process in processes.items() if process.poll() is not None]:
                 del processes[run]
                 number += 1
                 report(arguments, run, number, total)
         for process in processes.values():
-            process.terminate()  # training takes it for a wish to stop, and saves
+            process.terminate()  # the only signal that reaches it; it saves and ends
         for process in processes.values():
             process.wait()
-        if stop.is_set():
+        if stop.signal is not None:
             raise KeyboardInterrupt
 
 
@@ -159,9 +161,8 @@ def main(arguments: list[str] | None = None) -> int:
             write_summary(parsed.folder / "summary.json", summary)
         if parsed.summary is not None:
             write_summary(parsed.summary, summary)
-    except (ValueError, OSError, CheckpointError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except (ValueError, OSError, CheckpointError, NotFiniteError) as error:
+        return refuse(error)
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130

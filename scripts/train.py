@@ -20,9 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar, cast
 
+import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.command_line import PAIRS, refuse
 from agents.environments import (
     CUSTOM,
     EnvChoice,
@@ -31,15 +33,18 @@ from agents.environments import (
     with_level_options,
 )
 from agents.evaluation import Policy, evaluate
+from agents.interrupts import ends_at_once
 from agents.plots import plot_learning_curve
 from agents.presets import preset_for
 from agents.random_agent import make_random
 from agents.results import FINAL_SEED
-from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs
+from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs, require_resumable
 from agents.run_folder import default_folder
 from agents.scripted import BASELINES, SCENARIOS
-from agents.training import load_policy, resume, train
+from agents.training import NotFiniteError, TrainResult, load_policy, resume, train
+from agents.validation import check_at_least
 from agents.videos import record_episode
+from drivesim.files import write_whole
 from drivesim.registry import entries
 
 _AgentConfig = TypeVar("_AgentConfig", bound=AgentConfig)
@@ -56,9 +61,13 @@ class Arguments(Generic[_AgentConfig]):
     out: Path | None = None
     """Run folder; by default one below runs/ named after environment, agent, seed and time."""
     resume: bool = False
-    """Continue the run in --out, with its own settings; a run that never began is started."""
+    """Continue the run in --out, with its own settings."""
     final_episodes: int = 1000
     """Held-out episodes of the final comparison."""
+
+    def __post_init__(self) -> None:
+        """Checks what the configurations do not."""
+        check_at_least(self, 1, "final_episodes")
 
 
 def parse(arguments: list[str]) -> Arguments[AgentConfig]:
@@ -72,7 +81,7 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
     found, _ = finder.parse_known_args(arguments)
     if found.resume and found.out is None:
         raise ValueError("--resume needs --out, the run folder")
-    if found.resume and (found.out / "config.json").exists():
+    if found.resume:
         train_config, agent_config = read_configs(found.out)
     else:
         env_id = found.env or (CUSTOM if found.levels else TrainConfig.env)
@@ -88,18 +97,19 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
         args=arguments,
         default=Arguments(train=train_config, agent_config=agent_config),
         description=with_level_options(__doc__ or "", arguments, train_config.env),
+        registry=PAIRS,
     )
     return parsed
 
 
-def run(arguments: Arguments[AgentConfig]) -> Path:
-    """Trains, or continues, and returns the run folder."""
+def run(arguments: Arguments[AgentConfig]) -> TrainResult:
+    """Trains, or continues, and says how it went."""
     config = arguments.train
     folder = arguments.out or default_folder(config.env, config.agent, config.seed)
-    if arguments.resume and (folder / "config.json").exists():
-        _, saved_agent = read_configs(folder)
-        if arguments.agent_config != saved_agent:
-            raise ValueError("the agent's settings must stay the same when a run is resumed")
+    if arguments.resume:
+        saved, saved_agent = read_configs(folder)
+        require_resumable(saved, config)
+        require_resumable(saved_agent, arguments.agent_config, changeable=())
         result = resume(folder, config)
     else:
         result = train(config, arguments.agent_config, folder)
@@ -108,7 +118,7 @@ def run(arguments: Arguments[AgentConfig]) -> Path:
         f"\nStopped by {result.reason} after {result.global_step:,} steps and "
         f"{result.seconds:.1f} s; best held-out success while training: {rate}."
     )
-    return result.folder
+    return result
 
 
 def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
@@ -146,27 +156,35 @@ def table(records: list[dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    try:
-        parsed = parse(sys.argv[1:] if arguments is None else arguments)
-        folder = run(parsed)
-        policy, config = load_policy(folder)
-        plot_learning_curve([folder])
-        driver = f"{config.agent}, seed {config.seed}"
-        for choice in config.each():
-            films = folder / choice.env.rpartition("/")[2] if choice.among else folder
-            films.mkdir(exist_ok=True)
-            record_episode(policy, choice, films, seed=FINAL_SEED, driver=driver)
-        records = compare(folder, parsed.final_episodes)
-    except (ValueError, OSError, ModuleNotFoundError, CheckpointError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    (folder / "evaluation.json").write_text(json.dumps(records, indent=2) + "\n")
+    """Runs the command line; returns the exit status, as shells have it where a signal stopped the run."""
+    with ends_at_once():
+        try:
+            parsed = parse(sys.argv[1:] if arguments is None else arguments)
+            result = run(parsed)
+            if result.signal is not None:
+                print(f"Continue with --resume --out {result.folder}", flush=True)
+                return 128 + result.signal
+            finish(result.folder, parsed.final_episodes)
+        except (ValueError, OSError, ModuleNotFoundError, CheckpointError, NotFiniteError, gym.error.Error) as error:
+            return refuse(error)
+    return 0
+
+
+def finish(folder: Path, episodes: int) -> None:
+    """Draws, films and compares the driver of a run."""
+    policy, config = load_policy(folder)
+    plot_learning_curve([folder])
+    driver = f"{config.agent}, seed {config.seed}"
+    for choice in config.each():
+        films = folder / choice.env.rpartition("/")[2] if choice.among else folder
+        films.mkdir(exist_ok=True)
+        record_episode(policy, choice, films, seed=FINAL_SEED, driver=driver)
+    records = compare(folder, episodes)
+    write_whole(folder / "evaluation.json", json.dumps(records, indent=2) + "\n")
     for choice in config.each():
         own = [record for record in records if record["env"] == choice.env]
-        print(f"{parsed.final_episodes:,} held-out levels of {choice.env}:\n\n{table(own)}\n")
+        print(f"{episodes:,} held-out levels of {choice.env}:\n\n{table(own)}\n")
     print(f"Everything is in {folder}/")
-    return 0
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import csv
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ from agents.presets import preset_for
 from agents.results import seconds_to
 from agents.run_config import AgentConfig, AgentName, TrainConfig
 from agents.search_spaces import SEARCH_SPACES, Choices, field_of, flags, with_fields
-from agents.training import train
+from agents.training import NotFiniteError, train
 from agents.validation import check_at_least, check_choice, require
 
 LAST_EVALUATIONS = 3  # whose mean is a trial's score
@@ -186,7 +187,16 @@ def run_trial(study: optuna.Study, arguments: Arguments) -> None:
         trial.report(success, num_evaluations)
         return arguments.pruner != "none" and trial.should_prune()
 
-    result = train(base, agent_config, folder, on_evaluation=must_stop)
+    started = time.perf_counter()
+    try:
+        result = train(base, agent_config, folder, on_evaluation=must_stop)
+    except NotFiniteError as error:  # such values are bad ones, and the search goes on
+        print(f"trial {trial.number}: {error}", file=sys.stderr)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        trial.set_user_attr("steps", 0)
+        trial.set_user_attr("seconds", time.perf_counter() - started)
+        study.tell(trial, 0.0)
+        return
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # the configuration is what is looked for
     if result.reason == "interrupted":
         raise KeyboardInterrupt

@@ -17,6 +17,7 @@ FRAMEWORKS = {"torch", "tensorflow", "jax", "stable_baselines3", "tensorboard", 
 # For each part: the packages beyond the standard library that it may import. A name allows what lies below it.
 ALLOWED = {
     "drivesim/cache.py": set(),
+    "drivesim/files.py": set(),
     "drivesim/core": {"numpy", "numba", "llvmlite", "drivesim.cache", "drivesim.core"},
     "drivesim/levels": {"numpy", "drivesim.core", "drivesim.levels"},
     "drivesim/observations": {
@@ -35,6 +36,7 @@ ALLOWED = {
         "drivesim.core.map",
         "drivesim.core.texts",
         "drivesim.core.world",
+        "drivesim.files",
         "drivesim.levels.alphabet",
         "drivesim.levels.ground",
         "drivesim.render",

@@ -89,6 +89,80 @@ class TestFolders:
         assert "belongs to another user" in capsys.readouterr().err
 
 
+@is_posix
+class TestParents:
+    """The folders above the cache: who owns one of them can put another cache in its place."""
+
+    @pytest.fixture
+    def deep(self, tmp_path, root, monkeypatch) -> Path:
+        monkeypatch.setenv("DRIVESIM_CACHE_DIR", str(tmp_path / "a" / "b" / "root"))
+        cache.keep("kernels", "a", DATA)
+        assert cache.read("kernels", "a") == DATA
+        return tmp_path
+
+    def require_unused(self, capsys, reason) -> None:
+        assert cache.read("kernels", "a") is None
+        assert cache.place("kernels") is None
+        cache.keep("kernels", "b", DATA)
+        assert reason in capsys.readouterr().err
+
+    @pytest.mark.parametrize("folder", ["a", "a/b"])
+    @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+    def test_that_others_may_write_to_are_refused_from_then_on(self, deep, capsys, folder, mode) -> None:
+        (deep / folder).chmod(mode)
+        self.require_unused(capsys, f"others may write to {deep / folder}")
+        assert not (deep / "a" / "b" / "root" / "kernels" / "b").exists()
+
+    @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root gives folders away")
+    @pytest.mark.parametrize("folder", ["a", "a/b"])
+    def test_that_belong_to_others_are_refused_from_then_on(self, deep, capsys, folder) -> None:
+        os.chown(deep / folder, 12345, 12345)
+        self.require_unused(capsys, f"{deep / folder} belongs to another user")
+
+    @pytest.mark.parametrize("folder", ["a", "a/b", "a/b/root", "a/b/root/kernels"])
+    def test_that_are_links_are_refused(self, deep, capsys, folder) -> None:
+        (deep / folder).rename(deep / "elsewhere")
+        (deep / folder).symlink_to(deep / "elsewhere")
+        self.require_unused(capsys, f"{deep / folder} is no folder, or a link")
+
+    def test_that_belong_to_the_private_group_of_the_user_are_used(self, deep, monkeypatch) -> None:
+        """Many systems let members of a folder's group write to it, and give every user a group of their own."""
+        import grp
+        import pwd
+        from types import SimpleNamespace
+
+        (deep / "a").chmod(0o775)
+        group = (deep / "a").stat().st_gid + 1000
+        status = os.stat_result([0o40775, 0, 0, 2, os.getuid(), group, *[0] * 4])
+        lstat = Path.lstat
+        monkeypatch.setattr(Path, "lstat", lambda path: status if path == deep / "a" else lstat(path))
+        for members, name, is_used in (
+            ([], "ann", True),
+            (["ann"], "ann", True),
+            (["bob"], "ann", False),
+            ([], "staff", False),
+        ):
+            monkeypatch.setattr(pwd, "getpwuid", lambda _: SimpleNamespace(pw_name="ann", pw_gid=group))
+            record = SimpleNamespace(gr_name=name, gr_mem=members)
+            monkeypatch.setattr(grp, "getgrgid", lambda _, record=record: record)
+            assert (cache.read("kernels", "a") == DATA) == is_used
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are those of POSIX")
+def test_a_link_or_a_pipe_in_the_place_of_a_file_counts_as_missing_and_is_replaced(root, tmp_path) -> None:
+    cache.keep("kernels", "a", DATA)
+    (root / "kernels" / "a").rename(tmp_path / "a")
+    (root / "kernels" / "a").symlink_to(tmp_path / "a")
+    os.mkfifo(root / "kernels" / "b")
+    assert cache.read("kernels", "a") is None
+    assert cache.read("kernels", "b") is None
+    before = (tmp_path / "a").read_bytes()
+    cache.keep("kernels", "a", b"new")
+    assert cache.read("kernels", "a") == b"new"
+    assert (tmp_path / "a").read_bytes() == before
+    assert stat.S_IMODE((root / "kernels" / "a").stat().st_mode) == 0o600
+
+
 class TestPlace:
     @pytest.fixture(autouse=True)
     def home(self, root, tmp_path, monkeypatch) -> Path:

@@ -52,6 +52,7 @@ ROADS = (
     "tests/envs/test_bad_options.py",
     "tests/envs/test_bad_states.py",
     "tests/envs/test_docstrings.py",
+    "tests/envs/test_levels_out_of_reach.py",
     "tests/envs/test_multi_agent.py",
     "tests/envs/test_observation_values.py",
     "tests/envs/test_occlusion.py",

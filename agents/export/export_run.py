@@ -140,7 +140,7 @@ def _about(run_dir: Path, kind: str, config: TrainConfig, space: gym.spaces.Box,
     """Says where a driver comes from; of paths only the run's name, since files travel."""
     checkpoints = run_dir / "checkpoints"
     kind = kind if find_checkpoints(checkpoints, kind) else "last"
-    checkpoint = load_latest_checkpoint(checkpoints, kind)
+    checkpoint = load_latest_checkpoint(checkpoints, kind, only="network")
     options = ", ".join(f"{name}={value}" for name, value in config.options().items())
     return {
         "environment": config.env,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drivesim.files import written
 from drivesim.render import palette
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-    figure.savefig(png)
-    figure.savefig(svg, metadata={"Date": None})
+    with written(png) as file:
+        figure.savefig(file, format="png")
+    with written(svg) as file:
+        figure.savefig(file, format="svg", metadata={"Date": None})
     return png, svg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ METRICS = ("rollout/success", "rollout/episode_return", "eval/success_rate", "ev
 """Metrics that are drawn."""
 
 _SECONDS = "time/seconds"
+_ENV = re.compile(r"[\w/:.,-]+", re.ASCII)  # ids: their letters are drawn, and none starts a formula
 _FREE = RESUMABLE | {"seed", "num_threads", "log_interval", "eval_interval", "eval_episodes"}
 """Fields of the training configuration in which seeds of one group may differ."""
 
@@ -117,10 +119,10 @@ def read_run(folder: Path) -> RunMetrics:
     config = read_config(folder)
     train = config["train"]
     env, agent, seed = train.get("env"), train.get("agent"), train.get("seed")
-    if not (isinstance(env, str) and agent in AGENT_CONFIGS and isinstance(seed, int)):
+    if not (isinstance(env, str) and _ENV.fullmatch(env) and agent in list(AGENT_CONFIGS) and type(seed) is int):
         raise ValueError(
             f"{folder / 'config.json'} must name env, agent (one of {list(AGENT_CONFIGS)}) and seed, "
-            f"got {env!r}, {agent!r} and {seed!r}"
+            f"got {env!r:.80}, {agent!r:.80} and {seed!r:.80}"
         )
     settings = {name: value for name, value in train.items() if name not in _FREE} | {
         f"agent's {name}": value for name, value in config["agent"].items()

@@ -122,7 +122,7 @@ def _speaks_for_family(path: Path) -> bool:
         return True
     starter = multiprocessing.parent_process()
     try:
-        descriptor = os.open(path / "announced", os.O_RDWR | os.O_CREAT, 0o600)  # left open
+        descriptor = os.open(path / "announced", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)  # left open
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, starter.pid or 0 if starter else os.getpid())
     except BlockingIOError:
         return False

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from drivesim.files import write_whole
 from drivesim.render import palette
 from drivesim.render.frame import TINT
 from drivesim.render.ground import ground_of, level_of
@@ -112,7 +113,7 @@ def write_page(
         "episode": text,
     }
     page = re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], _template("player.html"))
-    Path(path).write_text(page, encoding="utf-8", newline="\n")
+    write_whole(Path(path), page)
 
 
 def _template(name: str) -> str:

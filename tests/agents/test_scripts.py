@@ -124,6 +124,6 @@ def test_a_driver_with_memory_and_masks_is_trained_compared_filmed_and_resumed(
     assert load_script("train").main([*resume, "--total-steps", "320"]) == 0
     assert "after 320 steps" in capsys.readouterr().out
     assert load_script("train").main([*resume, "--memory-size", "5"]) == 2
-    assert "settings must stay the same" in capsys.readouterr().err
+    assert "memory_size of a run to be resumed must stay 4, got 5" in capsys.readouterr().err
     assert load_script("train").main([*resume, "--agent", "a2c"]) == 2
     assert "agent of a run to be resumed must stay 'ppo'" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import drivesim  # noqa: F401 (registers the environments)
+from agents.algorithms import ALGORITHMS
 from agents.environments import EnvChoice
 from agents.evaluation import first_episodes
 from agents.networks import ActorCritic, NetworkConfig, QNetwork
@@ -20,7 +21,6 @@ from agents.q_heads import HeadConfig
 from agents.random_agent import make_random
 from agents.run_config import AGENT_CONFIGS
 from agents.scripted import make_scripted
-from agents.training import _AGENTS
 from agents.watching import decide, saliency, think_along, watch
 from drivesim.observations import features
 from drivesim.render.state import place_of
@@ -115,7 +115,7 @@ def test_a_decision_is_the_action_of_a_call_with_its_reasons(name: str, has_mask
 
 @pytest.mark.parametrize("agent", AGENT_CONFIGS)
 def test_every_algorithm_knows_what_its_scores_are(agent: str) -> None:
-    network = _AGENTS[agent].make_network(FEATURES, NUM_ACTIONS, AGENT_CONFIGS[agent]())
+    network = ALGORITHMS[agent].make_network(FEATURES, NUM_ACTIONS, AGENT_CONFIGS[agent]())
     verdict = NetworkPolicy(network).decide(np.zeros((2, 12), np.float32))
     is_policy = agent in ("ppo", "a2c", "reinforce")
     assert network.scores_are_logits == is_policy

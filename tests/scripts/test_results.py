@@ -317,7 +317,7 @@ def test_runs_with_other_settings_are_not_mixed(results, tmp_path, capsys) -> No
 @pytest.mark.usefixtures("small_presets")
 def test_two_processes_do_not_make_the_same_run(tmp_path) -> None:
     config, run = RaceConfig(out=tmp_path, episodes=20), Run(PROBE, "dqn", 0)
-    with race._locked(tmp_path / f"{run.name}.lock") as is_ours:
+    with race.locked(tmp_path / f"{run.name}.lock") as is_ours:
         assert is_ours
         assert race.make_run(config, run) is None
     assert race.make_run(config, run) is not None

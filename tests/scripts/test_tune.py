@@ -21,7 +21,7 @@ from agents.ppo import PPOConfig
 from agents.presets import Preset, preset_for
 from agents.run_config import AGENT_CONFIGS, TrainConfig
 from agents.search_spaces import SEARCH_SPACES, Choices, Range, field_of, flags, with_fields
-from agents.training import TrainResult, train
+from agents.training import NotFiniteError, TrainResult, train
 from drivesim.registry import IDS
 
 PROBE = "probes/Action-v0"
@@ -237,6 +237,20 @@ def test_an_interrupted_search_says_so_and_makes_its_trial_again(tune, fake, tmp
     assert tune.main(arguments(tmp_path, "--trials", "2", "--resume")) == 0
     assert states(tmp_path) == ["FAIL", "COMPLETE", "COMPLETE"]
     assert float(rows(tmp_path)[0]["learning_rate"]) == PPOConfig.learning_rate
+
+
+def test_a_trial_whose_training_diverges_is_the_worst_and_the_search_goes_on(tune, tmp_path, monkeypatch) -> None:
+    training = FakeTraining()
+
+    def diverge_once(*arguments, **options):
+        if training.calls == 1:
+            training.calls += 1
+            raise NotFiniteError("training stopped at step 8: loss/td is nan")
+        return training(*arguments, **options)
+
+    monkeypatch.setattr(tune, "train", diverge_once)
+    assert tune.main(arguments(tmp_path, "--trials", "3", "--pruner", "none")) == 0
+    assert [float(row["score"]) > 0 for row in rows(tmp_path)] == [True, False, True]
 
 
 def test_a_longer_search_goes_on_from_a_shorter_one_and_others_are_refused(tune, fake, tmp_path, capsys) -> None:

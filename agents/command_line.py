@@ -1,0 +1,46 @@
+"""What command lines have in common: options in pairs, and errors of one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, get_args, get_origin
+
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from drivesim.files import printable
+
+__all__ = ["PAIRS", "refuse"]
+
+PAIRS = ConstructorRegistry()
+"""How a dict of numbers is given: in pairs of name and number, which replace all of the default's.
+
+Of its own, tyro makes a flag of each of the default's names, and has none for the others.
+"""
+
+
+@PAIRS.primitive_rule
+def _pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
+    """The rule for dict[str, int] and dict[str, float]."""
+    if get_origin(info.type) is not dict:
+        return None
+    number: Callable[[str], Any] = get_args(info.type)[1]
+
+    def parse(words: list[str]) -> dict[str, Any]:
+        if len(words) % 2:
+            raise ValueError(f"must be pairs of name and number, got {words}")
+        return {name: number(word) for name, word in zip(words[::2], words[1::2], strict=True)}
+
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar=f"[STR {number.__name__.upper()} [...]]",
+        instance_from_str=parse,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda pairs: [word for pair in pairs.items() for word in map(str, pair)],
+    )
+
+
+def refuse(error: Exception) -> int:
+    """Says what is wrong, in one line that does nothing to a terminal; returns the exit status."""
+    print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)  # noqa: T201
+    return 2
