@@ -19,7 +19,7 @@ MODES = itertools.cycle(["NextStep", "SameStep"])
 """The loop over worlds knows the modes and no scenario, so each id runs in one of them."""
 
 
-@pytest.mark.parametrize(("env_id", "mode"), zip(IDS, MODES, strict=False))
+@pytest.mark.parametrize(("env_id", "mode"), list(zip(IDS, MODES, strict=False)))
 def test_batches_of_any_size_threads_and_buffers_give_the_same_trajectories(env_id, mode) -> None:
     variants = [
         *({"num_envs": size, "num_threads": 1} for size in SIZES),
