@@ -1,4 +1,4 @@
-"""Traffic alone never collides, never breaks a rule of the road and never locks up: in its full form for 10 million vehicle-ticks."""
+"""Traffic alone never collides, never breaks a rule of the road and never locks up, for millions of vehicle-ticks."""
 
 import numpy as np
 import pytest

@@ -79,7 +79,7 @@ def test_every_env_is_the_single_environment_of_its_seed_over_many_episodes(env_
         num_terminated += int(terminations.sum())
         num_truncated += int(truncations.sum())
     assert num_terminated > 10
-    assert num_truncated > 5
+    assert num_truncated >= 3
 
 
 def first_end(env_id: str, seed: int) -> int:
