@@ -13,7 +13,7 @@ from roads import MOST, driven, roads
 from drivesim.core.junctions import PATIENCE
 from drivesim.core.world import ABSENT, DRIVING, KRAUSS, NASCH, leave
 
-MANY = effort(200_000, 1_250_000)  # vehicle-ticks
+MANY = effort(500_000, 1_250_000)  # vehicle-ticks
 DIFFICULTIES = ("easy", "medium", "hard")
 CYCLE = 2 * (12 + 3 + 2)  # ticks of the signal in every difficulty
 
