@@ -39,11 +39,14 @@ train: $(STAMP)  ## Train a driver, compare it with simpler ones on held-out lev
 play: $(STAMP)  ## Drive yourself, in a window.
 	$(BIN)/python scripts/play.py $(ARGS)
 
+# Neighbours share what they build once, so each worker gets a stretch of the tests, and takes from the others' at the end.
+SPREAD := -n $(WORKERS) --dist worksteal
+
 test: $(STAMP)  ## Run the whole test suite.
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 test-fast: $(STAMP)  ## Run the tests that take seconds.
-	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) -m 'not slow' $(ARGS)
 
 INTEGRATIONS := $(patsubst tests/integrations/%/requirements.txt,%,$(wildcard tests/integrations/*/requirements.txt))
 

@@ -15,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from effort import effort
 from level_table import OPTIONS, SIZE, LevelTable, TableVectorEnv, tabulate
 
 from agents.dqn import DQN, DQNConfig
@@ -336,23 +337,31 @@ def worst_share_of_the_optimum(learner: tuple[Any, Any, int], table: LevelTable,
     return float((returns / table.optimal_q_values(GAMMA).max(axis=1)[table.starts]).min())
 
 
-def cases(*slow: tuple[str, str]) -> list[Any]:
-    """One level in every run, the others where there is time."""
-    return [pytest.param("block", "route"), *(pytest.param(*case, marks=pytest.mark.slow) for case in slow)]
-
-
-VALUE_CASES = cases(("block", "sparse"), ("corner", "route"), ("street", "route"))
+VALUE_CASES = [("block", "route"), ("block", "sparse"), ("corner", "route"), ("street", "route")]
 # Not "corner": PPO and REINFORCE then drive best from all starts but one, where they stay 1.2 % below the optimum.
-POLICY_CASES = cases(("block", "sparse"), ("detour", "sparse"), ("street", "route"))
+POLICY_CASES = [("block", "route"), ("block", "sparse"), ("detour", "sparse"), ("street", "route")]
+USUAL_CASES = {
+    "dqn": ("block", "route"),
+    "pqn": ("street", "route"),
+    "ppo": ("block", "route"),
+    "a2c": ("detour", "sparse"),
+    "reinforce": ("street", "route"),
+}
+"""Every learner once, and every kind of level."""
 
 
-@pytest.mark.parametrize(("level", "reward"), VALUE_CASES)
-@pytest.mark.parametrize("name", VALUE_LEARNERS)
+def cases(learners: dict[str, Any], full: list[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """A learner's name, a level and a reward each."""
+    return [(name, *case) for name in learners for case in effort([USUAL_CASES[name]], full)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "level", "reward"), cases(VALUE_LEARNERS, VALUE_CASES))
 def test_the_learnt_values_are_optimal_in_every_state(name: str, level: str, reward: str) -> None:
     assert worst_value_error(VALUE_LEARNERS[name], table_of(level, reward), seed=0) <= 0.05
 
 
-@pytest.mark.parametrize(("level", "reward"), POLICY_CASES)
-@pytest.mark.parametrize("name", POLICY_LEARNERS)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "level", "reward"), cases(POLICY_LEARNERS, POLICY_CASES))
 def test_the_learnt_policy_is_optimal_from_every_start(name: str, level: str, reward: str) -> None:
     assert worst_share_of_the_optimum(POLICY_LEARNERS[name], table_of(level, reward), seed=0) >= 0.99

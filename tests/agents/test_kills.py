@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from effort import effort
 from killed_runs import CASES
 
 from agents.checkpoint import find_checkpoints
@@ -47,13 +48,8 @@ def require_equal(folder: Path, case: str) -> None:
     assert curve(killed) == curve(whole), case
 
 
-def test_five_kills_leave_no_trace(tmp_path: Path) -> None:
-    run(tmp_path, 5, ["ppo"])
-    require_equal(tmp_path, "ppo")
-
-
 @pytest.mark.slow
-def test_twenty_kills_leave_no_trace(tmp_path: Path) -> None:
-    run(tmp_path, 20, list(CASES))
+def test_kills_leave_no_trace(tmp_path: Path) -> None:
+    run(tmp_path, effort(4, 20), list(CASES))
     for case in CASES:
         require_equal(tmp_path, case)

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from effort import effort
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from probes import ACTION_VALUES
@@ -151,9 +152,17 @@ def learnt_values(policy: NetworkPolicy, env_id: str, cue: float) -> NDArray[np.
     return values.numpy()
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("env_id", ACTION_VALUES)
-@pytest.mark.parametrize("agent", AGENTS)
+def cases() -> list[tuple[str, str, str]]:
+    """Every agent on every probe: where a truncation tells the modes apart in all of them, elsewhere in one in turn."""
+    return [
+        (agent, env_id, mode)
+        for n, agent in enumerate(AGENTS)
+        for k, env_id in enumerate(ACTION_VALUES)
+        for mode in effort(MODES if env_id == "probes/Truncation-v0" else [MODES[(n + k) % len(MODES)]], MODES)
+    ]
+
+
+@pytest.mark.parametrize(("agent", "env_id", "mode"), cases())
 def test_every_agent_learns_the_closed_form_values(agent: str, env_id: str, mode: str, tmp_path: Path) -> None:
     """Constant reward, dependence on the observation, discount, choice of action, bootstrap at truncation."""
     policy = trained(env_id, agent, mode, tmp_path)

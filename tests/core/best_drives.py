@@ -105,7 +105,7 @@ def values_of(road: Road, rewards: Array, horizon: int) -> Array:
     """The greatest undiscounted sum of rewards on a drive that arrives within `horizon` ticks, for every state."""
     values = np.full(len(road.after), CANNOT)
     for _ in range(horizon):
-        better = (rewards + np.where(road.arrives, 0.0, values[road.after])).max(1)
+        better = np.maximum((rewards + np.where(road.arrives, 0.0, values[road.after])).max(1), CANNOT)
         if np.array_equal(better, values):
             break
         values = better

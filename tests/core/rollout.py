@@ -1,4 +1,4 @@
-"""A short rollout through the batch loops, as digests. As a program it prints what the plain interpreter computes."""
+"""Short rollouts through the batch loops, as digests. As a program it prints what the plain interpreter computes."""
 
 import hashlib
 import json
@@ -21,6 +21,15 @@ OPTIONS = {  # observation: further options, so that every reward and every driv
 }
 
 
+def sizes(is_full: bool) -> dict[str, tuple[int, int, int]]:
+    """Of each observation's rollout the worlds, steps and time limit.
+
+    The first two drive long, for they have all driver models between them; the others show encoders and rewards.
+    """
+    long, short = ((3, 60, 25), (3, 60, 25)) if is_full else ((3, 30, 22), (2, 10, 6))
+    return {observation: long if observation in ("grid", "features") else short for observation in OPTIONS}
+
+
 def digest(*arrays: np.ndarray) -> str:
     """Of the arrays' bytes, short enough to be read."""
     sha = hashlib.sha256()
@@ -36,7 +45,7 @@ def maps_of(engine: Engine) -> np.ndarray:
     return engine.maps[[engine.map_number(i) for i in range(engine.num_worlds)]]
 
 
-def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int) -> list[dict[str, str]]:
+def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int, limit: int) -> list[dict[str, str]]:
     """Digests of everything that a batch's reset and every step write; buffers are poisoned before each call."""
     options = dict(OPTIONS[observation])
     if not scenario_of(scenario).generates_levels():
@@ -45,7 +54,7 @@ def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int) ->
     is_pool = scenario_of(scenario).maps_by == BY_POOL
     level = {"num_maps": 1, "num_vehicles": 10, "num_people": 2} if is_pool else {}
     config = EnvConfig(scenario=scenario, observation=observation, level=level, **options)
-    engine = Engine(config, num_worlds, SAME_STEP, max_steps=25)
+    engine = Engine(config, num_worlds, SAME_STEP, max_steps=limit)
     everywhere = np.ones(num_worlds, np.bool_)
     engine.key_worlds(everywhere, list(range(7, 7 + num_worlds)))
     obs, final_obs = engine.empty_obs(), engine.empty_obs()
@@ -80,4 +89,5 @@ def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int) ->
 
 
 if __name__ == "__main__":
-    json.dump(rollout(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])), sys.stdout)
+    of_all = sizes(is_full=sys.argv[2] == "full")
+    json.dump({name: rollout(sys.argv[1], name, *size) for name, size in of_all.items()}, sys.stdout)

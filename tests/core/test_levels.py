@@ -5,6 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from checker import FAULTS, check_safety, found
+from effort import effort
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from levels import generator_frame, lay_and_populate, levels
@@ -20,7 +21,7 @@ from drivesim.registry import ENTRIES, entry_of, scenario_of
 SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
 CROSSINGS = ("FourWayStop", "Roundabout", "Crosswalk")
 DIFFICULTIES = ("easy", "medium", "hard")
-NUM_LEVELS = 200
+NUM_LEVELS = effort(100, 200)
 SEEDS = range(10**9, 10**9 + NUM_LEVELS)
 ENV_SEED_FIELDS = ("key_0", "key_1", "episode")  # everything else of a fresh world belongs to the level
 
@@ -93,7 +94,7 @@ def options_of(draw, scenario):
 
 @pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep", "Autodrive", "Intersection", *CROSSINGS, "Parking"])
 @given(data=st.data(), seed=st.integers(0, 2**62))
-@settings(max_examples=50)
+@settings(max_examples=effort(25, 50))
 def test_any_options_give_levels_that_can_be_solved_in_time_or_none(scenario, data, seed) -> None:
     try:
         maps, worlds, options = levels(scenario, [seed], **data.draw(options_of(scenario)))

@@ -8,17 +8,16 @@ from pathlib import Path
 
 import pytest
 import rollout
+from effort import FULL, effort
 
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES
 
-WORLDS, STEPS = 3, 60
 
-
-def interpreted(scenario, observation):
-    """The same rollout without a compiler; a warning, such as that of an overflow, is an error."""
+def interpreted(scenario):
+    """The same rollouts without a compiler; a warning, such as that of an overflow, is an error."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", rollout.__file__, scenario, observation, str(WORLDS), str(STEPS)],
+        [sys.executable, "-W", "error", rollout.__file__, scenario, effort("everyday", "full")],
         check=True,
         capture_output=True,
         text=True,
@@ -28,11 +27,13 @@ def interpreted(scenario, observation):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("observation", ENCODERS)
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", [entry.name for entry in ENTRIES])
-def test_compiled_kernels_compute_what_the_interpreter_does(scenario, observation) -> None:
-    expected = interpreted(scenario, observation)
-    computed = rollout.rollout(scenario, observation, WORLDS, STEPS)
-    assert len(computed) == len(expected) == STEPS + 1
-    for step, (ours, reference) in enumerate(zip(computed, expected, strict=True)):
-        assert ours == reference, f"step {step}"
+def test_compiled_kernels_compute_what_the_interpreter_does(scenario) -> None:
+    expected = interpreted(scenario)
+    assert set(expected) == set(ENCODERS)
+    for observation, size in rollout.sizes(FULL).items():
+        computed = rollout.rollout(scenario, observation, *size)
+        assert len(computed) == len(expected[observation]) == size[1] + 1
+        for step, (ours, reference) in enumerate(zip(computed, expected[observation], strict=True)):
+            assert ours == reference, f"{observation}, step {step}"

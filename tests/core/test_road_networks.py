@@ -5,6 +5,7 @@ from random import Random
 import numpy as np
 import pytest
 from checker import found
+from effort import effort
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from levels import levels
@@ -18,8 +19,7 @@ from drivesim.core.map import EAST, SIGNALS, WEST, turned
 from drivesim.core.world import ABSENT, DRIVING, leave
 from drivesim.registry import ENTRIES, scenario_of
 
-MANY = 10_000_000  # vehicle-ticks
-FEW = 1_000_000  # in every run
+MANY = effort(1_000_000, 10_000_000)  # vehicle-ticks
 KINDS = [("junction", 3), ("junction", 4), ("roundabout", 3), ("roundabout", 4), ("roundabout", 5)]  # and their arms
 LEVELS, TICKS = 20, 2500  # of a batch: some 300,000 vehicle-ticks
 dice = st.integers(0, 2**64).map(Random)
@@ -86,22 +86,14 @@ def drive_wildly(num_batches: int) -> int:
     return vehicle_ticks
 
 
+@pytest.mark.slow
 def test_traffic_of_any_network_breaks_no_rule_and_keeps_moving() -> None:
-    assert drive_networks(6) > FEW
+    assert drive_networks(effort(6, 60)) > MANY
 
 
 @pytest.mark.slow
-def test_traffic_of_any_network_breaks_no_rule_and_keeps_moving_for_ten_million_vehicle_ticks() -> None:
-    assert drive_networks(60) > MANY
-
-
 def test_no_two_traffic_vehicles_of_any_network_share_a_cell_whatever_egos_do() -> None:
-    assert drive_wildly(8) > FEW
-
-
-@pytest.mark.slow
-def test_no_two_traffic_vehicles_of_any_network_share_a_cell_in_ten_million_vehicle_ticks() -> None:
-    assert drive_wildly(80) > MANY
+    assert drive_wildly(effort(8, 80)) > MANY
 
 
 def arms(network: Network, box: tuple[int, int, int, int, bool]) -> int:
@@ -135,7 +127,7 @@ def test_networks_have_every_kind_of_road() -> None:
 
 def drive_levels(scenario: str, difficulty: str, vehicle_ticks: int) -> int:
     """Check so many vehicle-ticks of a scenario's traffic alone; how many they were, 0 where it has no traffic."""
-    maps, worlds, options = levels(scenario, range(40), difficulty=difficulty)
+    maps, worlds, options = levels(scenario, range(effort(20, 40)), difficulty=difficulty)
     worlds["num_egos"] = 0
     for world in worlds:
         leave(world, 0)
@@ -155,5 +147,5 @@ DIFFICULTIES = ("easy", "medium", "hard")
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("scenario", GENERATED)
 def test_traffic_of_generated_levels_breaks_no_rule_and_keeps_moving(scenario, difficulty) -> None:
-    """Ten million vehicle-ticks: those with traffic are three."""
+    """In its full form ten million vehicle-ticks of a scenario."""
     assert drive_levels(scenario, difficulty, MANY // 9) in (0, *range(MANY // 9, 2 * MANY))

@@ -84,41 +84,22 @@ class Scene:
         self.rows, self.cols, self.limit = int(road["rows"]), int(road["cols"]), int(road["speed_limit"])
         self.half_lane, self.wraps = int(road["half_lane"]), (bool(road["ring_rows"]), bool(road["ring_cols"]))
         self.is_ring = any(self.wraps)
-        width = self.cols + 2
-        places = [(row + 1) * width + col + 1 for row in range(self.rows) for col in range(self.cols)]  # in the records
-        numbers = {place: n for n, place in enumerate(places)}
-        walkers = dict.fromkeys(range(len(places)), NOBODY)
+        self.walkers: dict[int, int] = {}  # by their places, as the cars are
         for place, _, status, *_ in world["people"][: int(world["num_people"])].tolist():
-            walkers[numbers[place]] = max(status, walkers[numbers[place]])
-        cars = {}
+            self.walkers[place] = max(status, self.walkers.get(place, NOBODY))
+        self.cars: dict[int, Car] = {}
         for number, who in enumerate(world["vehicles"][: int(world["num_vehicles"])]):
             car = Car(number, int(who["heading"]), int(who["speed"]))
             if number == k:
-                self.ego, self.place = car, divmod(numbers[int(who["cell"])], self.cols)
+                self.ego, self.place = car, self.position(int(who["cell"]))
             if who["status"] == DRIVING:
-                cars[numbers[int(who["cell"])]] = car
+                self.cars[int(who["cell"])] = car
         ego = world["egos"][k]
-        headings = range(4 if road["has_goal_headings"] else 1)  # for each the moves to the goal from every cell
-        first = [(int(ego["goal"]) * len(headings) + heading) * (self.rows + 2) * width for heading in headings]
-        bits, lanes = road["ground"][places].tolist(), road["lanes"][places].tolist()
-        layers = np.array([road["distances"][[begin + place for place in places]] for begin in first])
-        routes = layers[self.ego.heading % len(headings)].tolist()
-        self.cells = [
-            Cell(
-                *divmod(n, self.cols),
-                b >> 4 & 7,
-                b & 15,
-                (lane & 15) - 8,
-                route,
-                is_goal,
-                cars.get(n),
-                walkers[n],
-                places[n],
-            )
-            for n, (b, lane, route, is_goal) in enumerate(
-                zip(bits, lanes, routes, (layers == 0).any(axis=0), strict=True)
-            )
-        ]
+        headings = 4 if road["has_goal_headings"] else 1  # for each the moves to the goal from every cell
+        size = (self.rows + 2) * (self.cols + 2)
+        begin = int(ego["goal"]) * headings * size
+        self.layers = road["distances"][begin : begin + headings * size].reshape(headings, size)
+        self.routes = self.layers[self.ego.heading % headings]
         self.road, self.world, self.k = road, world, k
         self.goal, self.has_ways = int(ego["goal"]), bool(road["has_ways"])
         self.terms = road["goals"][self.goal] if len(road["goals"]) else None
@@ -126,12 +107,29 @@ class Scene:
         self.remaining, self.route_length = int(ego["remaining"]), int(ego["route_length"])
         self.lamps = [(int(lamp["colour_0"]), int(lamp["colour_1"])) for lamp in world["lamps"]]
         self.controls = road["junctions"][: int(road["num_junctions"])]
-        self.junctions = road["junction"][places].tolist() if len(self.controls) else [0] * len(places)
-        slots = road["slots"][places].tolist() if len(self.controls) else [0] * len(places)
-        self.is_passed = [
-            slot > 0 and (s > 0 or cell.kind == CROSSWALK)
-            for slot, s, cell in zip(slots, self.junctions, self.cells, strict=True)
-        ]
+        self.known: dict[int, Cell] = {}
+
+    def position(self, place: int) -> tuple[int, int]:
+        """(row, column) of a place in the records, which have a border around the map."""
+        row, col = divmod(place, self.cols + 2)
+        return row - 1, col - 1
+
+    def cell(self, place: int) -> Cell:
+        """The cell at a place in the records."""
+        if place not in self.known:
+            bits, lane = int(self.road["ground"][place]), int(self.road["lanes"][place])
+            self.known[place] = Cell(
+                *self.position(place),
+                bits >> 4 & 7,
+                bits & 15,
+                (lane & 15) - 8,
+                int(self.routes[place]),
+                bool((self.layers[:, place] == 0).any()),
+                self.cars.get(place),
+                self.walkers.get(place, NOBODY),
+                place,
+            )
+        return self.known[place]
 
     def at(self, row: int, col: int) -> Cell | None:
         """The cell (row, col); None outside the map, which only a ring continues on its other side."""
@@ -139,7 +137,8 @@ class Scene:
             row %= self.rows
         if self.is_ring and self.wraps[1]:
             col %= self.cols
-        return self.cells[row * self.cols + col] if 0 <= row < self.rows and 0 <= col < self.cols else None
+        is_inside = 0 <= row < self.rows and 0 <= col < self.cols
+        return self.cell((row + 1) * (self.cols + 2) + col + 1) if is_inside else None
 
     def seen(self, ahead: int, right: int) -> Cell | None:
         """The cell so far ahead of the ego and to its right."""
@@ -151,17 +150,15 @@ class Scene:
         up, along = STEPS[self.ego.heading]
         return (cell.row - self.place[0]) * up + (cell.col - self.place[1]) * along
 
-    def number(self, cell: Cell) -> int:
-        """The number of a cell, row by row."""
-        return cell.row * self.cols + cell.col
-
     def junction(self, cell: Cell | None) -> int:
         """1 + the junction in which a cell lies, 0 = none."""
-        return int(self.junctions[self.number(cell)]) if cell else 0
+        return int(self.road["junction"][cell.place]) if cell and len(self.controls) else 0
 
     def passed(self, cell: Cell | None) -> bool:
         """Whether a cell belongs to a junction, or to a crosswalk directly at one."""
-        return cell is not None and self.is_passed[self.number(cell)]
+        if cell is None or not len(self.controls) or not self.road["slots"][cell.place]:
+            return False
+        return self.junction(cell) > 0 or cell.kind == CROSSWALK
 
     def next(self, cell: Cell | None, heading: int) -> Cell | None:
         """The cell ahead of another one; a ring leads on where it has portals."""
@@ -210,7 +207,7 @@ class Scene:
         vehicle = self.world["vehicles"][who]
         goal = int(self.world["egos"][who]["goal"] if is_ego else vehicle["destination"])
         heading = int(vehicle["heading"])
-        cell = next((cell for cell in self.cells if cell.place == int(vehicle["cell"])), None)
+        cell = self.at(*self.position(int(vehicle["cell"])))
         for n in range(distance + 1):
             if cell is None or not cell.allows(heading) or self.way(goal, cell.place) not in (None, heading):
                 return None
@@ -360,8 +357,8 @@ def drawn_on(scene: Scene, cell: Cell, on_way: bool, has_waiting: bool) -> Itera
 
 def full_grid(scene: Scene) -> np.ndarray:
     """The map (rows, cols)."""
-    codes = [code_of(scene, cell) for cell in scene.cells]
-    return np.array(codes, np.uint8).reshape(scene.rows, scene.cols)
+    codes = [[code_of(scene, scene.at(row, col)) for col in range(scene.cols)] for row in range(scene.rows)]
+    return np.array(codes, np.uint8)
 
 
 def code_of(scene: Scene, cell: Cell) -> int:
@@ -587,7 +584,7 @@ def control(scene: Scene) -> Iterator[tuple[str, float]]:
         yield f"control/{name}", light == colour
     yield "control/my_turn", scene.is_mine()
     yield "control/inside", inside
-    others = [cell for cell in scene.cells if cell.car is not None and cell.car.number != scene.ego.number]
+    others = [scene.cell(place) for place, car in scene.cars.items() if car.number != scene.ego.number]
     yield "control/vehicles", sum(scene.junction(cell) == s for cell in others) / 4 if s else 0
 
 
@@ -596,9 +593,8 @@ def arms(scene: Scene) -> Iterator[tuple[str, float]]:
     s = junction_of(scene)
     for turns, arm in enumerate(("from_left", "oncoming", "from_right"), start=1):
         coming = []
-        for cell in scene.cells if s else ():
-            car = cell.car
-            if car is None or (car.heading - scene.ego.heading) % 4 != turns or scene.passed(cell):
+        for place, car in scene.cars.items() if s else ():
+            if (car.heading - scene.ego.heading) % 4 != turns or scene.passed(scene.cell(place)):
                 continue
             entry = scene.entry(car.number, 20)
             if car.number != scene.ego.number and entry and scene.entered_from(entry[1], car.heading) == s:

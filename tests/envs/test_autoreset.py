@@ -46,7 +46,7 @@ def test_every_env_is_the_single_environment_of_its_seed_over_many_episodes(env_
     assert infos == {}
     num_terminated = num_truncated = num_steps = 0
     ended = np.zeros(NUM_ENVS, np.bool_)
-    while num_steps < 3400:
+    while num_steps < 1600:
         if mode is AutoresetMode.DISABLED and ended.any():
             obs, infos = native.reset(options={"reset_mask": ended.copy()})
             np.testing.assert_array_equal(obs, reference.reset(options={"reset_mask": ended.copy()})[0])
@@ -79,7 +79,7 @@ def test_every_env_is_the_single_environment_of_its_seed_over_many_episodes(env_
         num_terminated += int(terminations.sum())
         num_truncated += int(truncations.sum())
     assert num_terminated > 10
-    assert num_truncated > 5
+    assert num_truncated >= 3
 
 
 def first_end(env_id: str, seed: int) -> int:

@@ -150,7 +150,7 @@ def test_every_tick_of_an_episode_shows_what_the_page_describes_its_end_included
         obs, _ = envs.reset(seed=2)
         for tick in range(61):
             for i, world in enumerate(envs.get_state()["world"]):
-                if (tick + i) % 10 == 0:
+                if (tick + 3 * i) % 20 == 0:
                     assert_as_described(observation, window, envs._engine.map_of(i), world, obs[i])
                     num_ends += int(world["stage"] != RUNNING)
             obs = envs.step(draw_actions(rng, envs.single_action_space.n, 8))[0]
