@@ -74,6 +74,7 @@ MAP = Structure(
         ("num_portals", "i4"),
         ("num_junctions", "i4"),
         ("num_slots", "i4"),  # cells that can be reserved
+        ("are_junctions_apart", "i4"),  # who passes one junction is never in the way of who passes another
         ("num_destinations", "i4"),
         ("has_goal_headings", "i4"),  # distances depend on the heading of an ego
         ("num_passing", "i4"),  # cells on which overtaking is allowed
@@ -95,6 +96,7 @@ MAP = Structure(
         ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane
         ("passing", "u1"),  # the headings in which a cell may be used to overtake, one bit each
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
+        ("open_road", "u1"),  # where junctions are: cells of open road from here on << 2 | heading, see open_road.py
     ),
 )
 
@@ -121,6 +123,7 @@ def map_dtype(
         ground=cells + WORD,  # so that a word may be read from every cell
         lanes=cells,
         junction=cells if junctions else 0,
+        open_road=cells if junctions else 0,
         slots=cells if junctions else 0,
         ways=destinations * cells if has_ways else 0,
         stays=destinations * cells if has_ways else 0,
@@ -228,7 +231,7 @@ def is_ring(map):
 @kernel
 def next_cell(map, cell, heading):
     """The cell ahead of another one, for traffic: a portal leads on."""
-    if map.ground[cell] & PORTAL != 0:
+    if map.num_portals > 0 and map.ground[cell] & PORTAL != 0:
         leads_to = map.leads_to[cell]
         if leads_to & 3 == heading:
             return leads_to >> 2

@@ -14,10 +14,12 @@ from drivesim.core.map import (
     heading_on,
     is_with_junction,
     junction_ahead,
+    junction_of,
     kind,
     next_cell,
     onward,
 )
+from drivesim.core.open_road import is_plain_entry, open_cells
 from drivesim.core.painting import give_slot
 from drivesim.core.world import DRIVING, withdraw
 
@@ -36,7 +38,13 @@ def cells_to_entry(map, cell, heading, destination, distance):
 
     Another vehicle in between does not hide it, a turn of the way does.
     """
-    for n in range(distance + 1):
+    begin = open_cells(map, cell, heading)
+    if begin > distance:
+        return -1, -1
+    cell += begin * map.steps[heading]
+    if is_plain_entry(map, cell, heading):
+        return begin, cell
+    for n in range(begin, distance + 1):
         if not allows(map, cell, heading) or heading_on(map, destination, cell, heading) != heading:
             return -1, -1
         if junction_ahead(map, cell, heading) >= 0:
@@ -53,6 +61,8 @@ def entry_ahead(map, world, k):
     """
     vehicle = world.vehicles[k]
     distance = 0 if k < world.num_egos else (ENTRY_SIGHT if vehicle.may_enter != 0 else reach_of(vehicle))
+    if open_cells(map, vehicle.cell, vehicle.heading) > distance:
+        return -1, -1
     if is_with_junction(map, vehicle.cell) or (k < world.num_egos and vehicle.speed != 0):
         return -1, -1
     return cells_to_entry(map, vehicle.cell, vehicle.heading, destination_of(world, k), distance)
@@ -161,6 +171,19 @@ def is_held_by_others(map, world, k, first):
 
 
 @kernel
+def is_elsewhere(map, world, j, s):
+    """Whether vehicle j, which has been let in, passes another junction than s and can be in nobody's way there."""
+    if map.are_junctions_apart == 0:
+        return False
+    vehicle = world.vehicles[j]
+    passed = junction_of(map, vehicle.cell)
+    if passed < 0:
+        _, entry = entry_ahead(map, world, j)
+        passed = junction_ahead(map, entry, vehicle.heading) if entry >= 0 else s
+    return passed != s
+
+
+@kernel
 def is_taken(map, world, k, entry):
     """Whether somebody who has been let in, or an ego in the junction, is in the way of vehicle k behind an entry.
 
@@ -169,10 +192,11 @@ def is_taken(map, world, k, entry):
     """
     heading = world.vehicles[k].heading
     first = next_cell(map, entry, heading)
+    s = junction_ahead(map, entry, heading)
     num_ahead = 0
     for j in range(world.num_vehicles):
         other = world.vehicles[j]
-        if j == k or other.status != DRIVING or other.may_enter == 0:
+        if j == k or other.status != DRIVING or other.may_enter == 0 or is_elsewhere(map, world, j, s):
             continue
         if is_ahead_on_way(map, world, k, j):
             num_ahead += 1
