@@ -44,6 +44,7 @@ _DQN = DQNConfig(
 _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 _PPO = PPOConfig(num_steps=32, epochs=3, network=NetworkConfig())
+_SHORT_PPO = replace(_PPO, num_envs=512)  # twice the updates: what has to be learnt step by step is learnt sooner
 _PLANES_PPO = replace(_PPO, network=NetworkConfig(hidden_sizes=(64, 64), first_layer="bfloat16"))
 
 
@@ -100,9 +101,13 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
             ("FourWayStop", 4_000_000),
             ("Roundabout", 5_000_000),
             ("Crosswalk", 4_000_000),
-            ("Parking", 6_000_000),
             ("City", 8_000_000),
         )
+    },
+    "drivesim/Parking-v1": {
+        "dqn": Preset(_run(6_000_000), _DQN),
+        "pqn": Preset(_run(6_000_000), _PQN),
+        "ppo": Preset(_run(4_000_000), _SHORT_PPO),
     },
 }
 
