@@ -9,10 +9,13 @@ from drivesim.core.map import (
     cell_behind,
     cell_towards,
     distance_from,
+    heading_on,
     headings,
     is_ring,
+    junction_of,
     turned,
 )
+from drivesim.core.reservations import destination_of
 from drivesim.core.world import occupant_of
 
 HALF_WAY = 10.0  # cells that are coded 0.5
@@ -86,10 +89,14 @@ def ticks_to(distance, speed, top_speed):
 def soonest(map, world, k, cell):
     """The ticks in which somebody but ego k may be on a cell, at the earliest: 1 if it is taken, 0 if nobody comes.
 
-    Looks back along all headings of the cell, through portals too, at most SIGHT cells: at the first vehicle there.
+    On cells of junctions, and on all where there is a reverse gear, it looks back along all headings of the cell, at
+    most SIGHT cells and through portals too: at the first vehicle there, if it goes on towards the cell from where it
+    is.
     """
     if world.occupants[cell] != 0:
         return 1
+    if map.has_reverse == 0 and junction_of(map, cell) < 0:
+        return 0
     soon = 0
     for heading in range(4):
         if allows(map, cell, heading):
@@ -101,7 +108,8 @@ def soonest(map, world, k, cell):
                 if world.occupants[origin] != 0:
                     j = occupant_of(world, origin)
                     other = world.vehicles[j]
-                    if j != k and other.heading == heading and other.top_speed > 0:
+                    onward = heading_on(map, destination_of(world, j), origin, other.heading)
+                    if j != k and onward == heading and other.top_speed > 0:
                         ticks = ticks_to(distance, other.speed, other.top_speed)
                         soon = ticks if soon == 0 else min(soon, ticks)
                     break
@@ -112,10 +120,10 @@ def soonest(map, world, k, cell):
 def describe_soon(map, world, k, out, base):
     """How soon somebody else may be where ego k can drive, 1 / ticks, at `out[base:]`; 0 where nobody comes.
 
-    On the three cells ahead, and on those to the right, behind and to the left. Only where there is a reverse gear:
-    elsewhere who has the right of way is told by the junction.
+    On the three cells ahead, and on those to the right, behind and to the left. Only on maps with junctions or a
+    reverse gear: elsewhere nobody crosses.
     """
-    if map.has_reverse == 0:
+    if map.has_reverse == 0 and map.num_junctions == 0:
         return
     ego = world.vehicles[k]
     for n in range(NUM_SOON):

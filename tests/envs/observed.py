@@ -641,7 +641,7 @@ def crosswalk(scene: Scene) -> Iterator[tuple[str, float]]:
 
 
 def soon(scene: Scene) -> Iterator[tuple[str, float]]:
-    """How soon somebody may be on the cells near the ego, where there is a reverse gear."""
+    """How soon somebody may be on the cells near the ego, where there are junctions or a reverse gear."""
     near = (
         ("ahead_1", 1, 0),
         ("ahead_2", 2, 0),
@@ -651,11 +651,13 @@ def soon(scene: Scene) -> Iterator[tuple[str, float]]:
         ("left", 0, -1),
     )
     for name, ahead, right in near:
-        cell = scene.seen(ahead, right) if scene.has_reverse else None
+        cell = scene.seen(ahead, right) if scene.has_reverse or len(scene.controls) else None
         if cell is None or not cell.is_road:
             yield f"soon/{name}", 0
         elif cell.car is not None:
             yield f"soon/{name}", 1
+        elif not scene.has_reverse and not scene.junction(cell):
+            yield f"soon/{name}", 0
         else:
             ticks = [arrival(scene, cell, heading) for heading in range(4) if cell.allows(heading)]
             yield f"soon/{name}", max((1 / each for each in ticks if each is not None), default=0)
@@ -673,8 +675,12 @@ def arrival(scene: Scene, cell: Cell, heading: int) -> int | None:
         if seen is None or not seen.is_road:
             return None
         if seen.car is not None:
-            top_speed = int(scene.world["vehicles"][seen.car.number]["top_speed"])
-            if seen.car.number == scene.k or seen.car.heading != heading or top_speed == 0:
+            who = scene.world["vehicles"][seen.car.number]
+            top_speed, is_ego = int(who["top_speed"]), seen.car.number < int(scene.world["num_egos"])
+            goal = int(scene.world["egos"][seen.car.number]["goal"] if is_ego else who["destination"])
+            way = scene.way(goal, place)
+            onward = seen.car.heading if way is None else way
+            if seen.car.number == scene.k or onward != heading or top_speed == 0:
                 return None
             moved = accumulate(min(seen.car.speed + n, top_speed) for n in range(1, 99))
             return next(n for n, cells in enumerate(moved, start=1) if cells >= distance)
