@@ -84,7 +84,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Intersection-v1": {
         "dqn": Preset(_run(4_000_000), _DQN),
         "pqn": Preset(_run(4_000_000), _PQN),
-        "ppo": Preset(_run(4_000_000), _PPO),
+        "ppo": Preset(_run(3_000_000), _PATIENT_PPO),
     },
     "drivesim/Custom-v1": {
         "ppo": Preset(_run(2_000_000), _PPO),
