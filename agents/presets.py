@@ -44,6 +44,8 @@ _DQN = DQNConfig(
 _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 _PPO = PPOConfig(num_steps=32, epochs=3, network=NetworkConfig())
+_SHORT_PPO = replace(_PPO, num_envs=512)  # twice the updates: what has to be learnt step by step is learnt sooner
+_PATIENT_PPO = replace(_SHORT_PPO, gamma=0.998)  # with 0.99 five ticks of waiting cost more than one crash in fifty
 _PLANES_PPO = replace(_PPO, network=NetworkConfig(hidden_sizes=(64, 64), first_layer="bfloat16"))
 
 
@@ -82,7 +84,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Intersection-v1": {
         "dqn": Preset(_run(4_000_000), _DQN),
         "pqn": Preset(_run(4_000_000), _PQN),
-        "ppo": Preset(_run(4_000_000), _PPO),
+        "ppo": Preset(_run(3_000_000), _PATIENT_PPO),
     },
     "drivesim/Custom-v1": {
         "ppo": Preset(_run(2_000_000), _PPO),
@@ -98,11 +100,19 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
             ("Exit", 5_000_000),
             ("Overtake", 5_000_000),
             ("FourWayStop", 4_000_000),
-            ("Roundabout", 5_000_000),
             ("Crosswalk", 4_000_000),
-            ("Parking", 6_000_000),
             ("City", 8_000_000),
         )
+    },
+    "drivesim/Roundabout-v1": {
+        "dqn": Preset(_run(5_000_000), _DQN),
+        "pqn": Preset(_run(5_000_000), _PQN),
+        "ppo": Preset(_run(3_000_000), _PATIENT_PPO),
+    },
+    "drivesim/Parking-v1": {
+        "dqn": Preset(_run(6_000_000), _DQN),
+        "pqn": Preset(_run(6_000_000), _PQN),
+        "ppo": Preset(_run(4_000_000), _SHORT_PPO),
     },
 }
 

@@ -1,4 +1,4 @@
-"""`"entities"`: float32 (K, 69), everybody on the road by rows, the ego first, then the nearest first.
+"""`"entities"`: float32 (K, 71), everybody on the road by rows, the ego first, then the nearest first.
 
 | name            | value                                                                                    |
 |-----------------|------------------------------------------------------------------------------------------|
@@ -31,9 +31,10 @@ from drivesim.core.map import LEFT_SIDE, RIGHT_SIDE, col_of, row_of
 from drivesim.core.outlook import TURN_SIGHT, next_turn
 from drivesim.core.world import CROSSING, DRIVING, NOBODY
 from drivesim.observations.encoder import Encoder, Window
-from drivesim.observations.features import AHEAD, FEATURES, coded, note_way
+from drivesim.observations.features import AHEAD, FEATURES, note_way
 from drivesim.observations.features import encode as encode_features
 from drivesim.observations.grid import position_from
+from drivesim.observations.near import coded
 
 COMMON = (
     "valid",
@@ -50,7 +51,7 @@ COMMON = (
     "crosses",
 )
 VALID, IS_EGO, IS_VEHICLE, IS_PERSON, ENTITY_AHEAD, ENTITY_RIGHT, ON_WAY, HEADING, _, SPEED, TURN, CROSSES = range(12)
-_OF_OTHERS = ("from_left/", "oncoming/", "from_right/", "control/vehicles")
+_OF_OTHERS = ("from_left/", "oncoming/", "from_right/", "control/vehicles", "soon/")
 _OF_OTHERS_IN_COLUMNS = ("ahead", "ahead_speed", "ahead_turn", "behind", "behind_speed", "behind_turn")
 _COLUMNS = ("left_2", "left_1", "own", "right_1", "right_2")
 _TOLD_IN_ROWS = tuple(f"{column}/{value}" for column in _COLUMNS for value in _OF_OTHERS_IN_COLUMNS)

@@ -1,8 +1,9 @@
 """`"features"`: a float32 vector of one layout for every scenario, every value in [-1, 1], the ego facing up.
 
 `FEATURES` names every entry in order. Five columns (two to the left … two to the right of the ego) are described by
-ten numbers each, then come the ego's own numbers, its route, the four cells around it, the lane's bends ahead, the
-control ahead, the crosswalk ahead, and who comes to the junction. Distances of d cells are coded d / (d + 10).
+ten numbers each, then come the ego's own numbers, its route, the moves around it, the lane's bends ahead, the control
+ahead, the crosswalk ahead, who comes to the junction, and how soon others may be near. Distances of d cells
+are coded d / (d + 10).
 """
 
 import numpy as np
@@ -16,11 +17,9 @@ from drivesim.core.map import (
     LEFT_SIDE,
     RIGHT_SIDE,
     SIGNALS,
-    UNREACHABLE,
     YIELD,
     allows,
     cell_towards,
-    distance_from,
     headings,
     is_ring,
     is_with_junction,
@@ -37,6 +36,14 @@ from drivesim.core.reservations import cells_to_entry, destination_of
 from drivesim.core.signals import colour_for
 from drivesim.core.world import DRIVING, occupant_of
 from drivesim.observations.encoder import Encoder, Window
+from drivesim.observations.near import (
+    clipped,
+    coded,
+    describe_around,
+    describe_soon,
+    saved_by_step,
+    saved_moves,
+)
 
 AHEAD = 40  # cells along the ego's way
 BEHIND = 10
@@ -77,6 +84,8 @@ FEATURES = (
     "around/right",
     "around/behind",
     "around/left",
+    "around/back_left",
+    "around/back_right",
     *(f"bend_{n}" for n in range(1, BENDS + 1)),
     "control/distance",
     "control/signals",  # from here on in the order of the controls, then of the colours
@@ -92,27 +101,15 @@ FEATURES = (
     "crosswalk/distance",
     "crosswalk/occupied",
     *(f"{arm}/{value}" for arm in _ARMS for value in ("distance", "speed", "rank", "turn")),
+    *(f"soon/{cell}" for cell in ("ahead_1", "ahead_2", "ahead_3", "right", "behind", "left")),
 )
 NUM_FEATURES = len(FEATURES)
-_GROUPS = ("own/speed", "route/", "around/", "bend_", "control/", "crosswalk/", "from_left/")
-OWN, ROUTE, AROUND, BEND, CONTROL, CROSSING_AHEAD, ARMS = (
+_GROUPS = ("own/speed", "route/", "around/", "bend_", "control/", "crosswalk/", "from_left/", "soon/")
+OWN, ROUTE, AROUND, BEND, CONTROL, CROSSING_AHEAD, ARMS, SOON = (
     next(n for n, name in enumerate(FEATURES) if name.startswith(group)) for group in _GROUPS
 )
-HALF_WAY = 10.0  # cells that are coded 0.5
 SPEEDS = 10.0
 NO_ARRIVAL = 1 << 30  # of nobody
-
-
-@kernel
-def clipped(value):
-    """The value, at least -1 and at most 1."""
-    return max(-1.0, min(1.0, value))
-
-
-@kernel
-def coded(distance):
-    """A distance in (-1, 1): one of 10 cells is 0.5."""
-    return distance / (abs(distance) + HALF_WAY)
 
 
 @kernel
@@ -125,25 +122,6 @@ def speed_along(world, j, heading):
     if relative == 2:
         return -vehicle.speed
     return 0
-
-
-@kernel
-def saved_moves(map, world, k, cell):
-    """Moves to the goal saved by being on `cell` instead of here; far negative without a way."""
-    if is_ring(map):
-        return 0
-    distance = distance_from(map, world.egos[k].goal, cell, world.vehicles[k].heading)
-    if distance == UNREACHABLE:
-        return -1000
-    return world.egos[k].remaining - distance
-
-
-@kernel
-def saved_by_step(map, world, k, cell):
-    """The same of a cell next to the ego, as a share of 2; -1 where there is no road."""
-    if cell < 0 or headings(map, cell) == 0:
-        return -1.0
-    return clipped(saved_moves(map, world, k, cell) / 2.0)
 
 
 @kernel
@@ -225,9 +203,9 @@ def describe_column(map, world, k, across, way, length, out, base):
             break
     describe_vehicle(map, world, k, other, ego.heading, distance, out, base + 5)
     if last >= 0:
-        saved = saved_moves(map, world, k, last)
+        saved = saved_moves(map, world, k, last, ego.heading)
         out[base + 8] = coded(saved) if saved > -1000 else -1.0
-    out[base + 9] = saved_by_step(map, world, k, cell_towards(map, ego.cell, ego.heading, 1, across))
+    out[base + 9] = saved_by_step(map, world, k, cell_towards(map, ego.cell, ego.heading, 1, across), ego.heading)
 
 
 @kernel
@@ -377,14 +355,13 @@ def encode(map, world, k, options, scratch, out):
     out[OWN + 4] = 1.0 if allows(map, here, turned(ego.heading, RIGHT_SIDE)) else 0.0
     out[OWN + 5] = 1.0 if map.has_reverse != 0 else 0.0
     describe_route(map, world, k, out)
-    for quarter in range(4):
-        cell = cell_towards(map, here, (ego.heading + quarter) & 3, 1, 0)
-        out[AROUND + quarter] = saved_by_step(map, world, k, cell)
+    describe_around(map, world, k, out, AROUND)
     if map.half_lane > 0:
         for n in range(BENDS):
             out[BEND + n] = clipped(bend(map, world, k, n + 1) / 8.0)
     describe_control(map, world, k, out)
     describe_crosswalk(map, world, k, out)
+    describe_soon(map, world, k, out, SOON)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class Cell:
     kind: int
     mask: int
     offset: int
-    route: int
+    routes: tuple[int, ...]
     is_goal: bool
     car: Car | None
     walker: int
@@ -99,7 +100,6 @@ class Scene:
         size = (self.rows + 2) * (self.cols + 2)
         begin = int(ego["goal"]) * headings * size
         self.layers = road["distances"][begin : begin + headings * size].reshape(headings, size)
-        self.routes = self.layers[self.ego.heading % headings]
         self.road, self.world, self.k = road, world, k
         self.goal, self.has_ways = int(ego["goal"]), bool(road["has_ways"])
         self.terms = road["goals"][self.goal] if len(road["goals"]) else None
@@ -123,7 +123,7 @@ class Scene:
                 bits >> 4 & 7,
                 bits & 15,
                 (lane & 15) - 8,
-                int(self.routes[place]),
+                tuple(int(self.layers[heading % len(self.layers), place]) for heading in range(4)),
                 bool((self.layers[:, place] == 0).any()),
                 self.cars.get(place),
                 self.walkers.get(place, NOBODY),
@@ -233,11 +233,12 @@ class Scene:
         control = int(self.controls[s - 1]["control"])
         return control, self.lamps[s - 1][heading % 2] if control == SIGNALS else None
 
-    def saved(self, cell: Cell) -> int | None:
-        """Moves to the goal that the ego saves by being on a cell; None without a way from there."""
+    def saved(self, cell: Cell, heading: int | None = None) -> int | None:
+        """Moves to the goal that the ego saves by being on a cell, in its heading or another; None without a way."""
         if self.is_ring:
             return 0
-        return None if cell.route == UNREACHABLE else self.remaining - cell.route
+        route = cell.routes[self.ego.heading if heading is None else heading]
+        return None if route == UNREACHABLE else self.remaining - route
 
 
 def grid(scene: Scene, ahead: int, behind: int, beside: int) -> dict[str, np.ndarray]:
@@ -389,7 +390,7 @@ def features(scene: Scene) -> dict[str, float]:
     way = list(way_of(scene))
     for right, group in zip(range(-2, 3), ("left_2", "left_1", "own", "right_1", "right_2"), strict=True):
         told |= {f"{group}/{name}": value for name, value in column(scene, way, right)}
-    for part in (own, route, around, bend, control, crosswalk, arms):
+    for part in (own, route, around, bend, control, crosswalk, arms, soon):
         told |= dict(part(scene))
     return {name: min(max(value, -1.0), 1.0) for name, value in told.items()}
 
@@ -458,10 +459,10 @@ def way_of(scene: Scene) -> Iterator[tuple[Cell, int]]:
         yield cell, heading
 
 
-def gain(scene: Scene, cell: Cell | None, share: int) -> float:
-    """Moves saved by being on a cell as a share; -1 without a road or a way."""
-    saved = scene.saved(cell) if cell is not None and cell.is_road else None
-    return -1.0 if saved is None else min(max(saved / share, -1.0), 1.0)
+def gain(scene: Scene, cell: Cell | None, heading: int | None = None) -> float:
+    """Moves saved by being on a cell as a share of 2; -1 without a road or a way."""
+    saved = scene.saved(cell, heading) if cell is not None and cell.is_road else None
+    return -1.0 if saved is None else min(max(saved / 2, -1.0), 1.0)
 
 
 def column(scene: Scene, way: list[tuple[Cell, int]], right: int) -> Iterator[tuple[str, float]]:
@@ -484,7 +485,7 @@ def column(scene: Scene, way: list[tuple[Cell, int]], right: int) -> Iterator[tu
     # Off the map's edge nothing is saved and nothing lost, whereas a cell of the map without a way counts as -1.
     saved = None if end is None or not end.is_road else scene.saved(end)
     yield "reach", 0 if end is None or scene.is_ring else -1 if saved is None else coded(saved)
-    yield "step", gain(scene, scene.seen(1, right), 2)
+    yield "step", gain(scene, scene.seen(1, right))
 
 
 def road_along(scene: Scene, way: list[tuple[Cell, int]], right: int) -> dict[int, Cell]:
@@ -549,9 +550,15 @@ def route(scene: Scene) -> Iterator[tuple[str, float]]:
 
 
 def around(scene: Scene) -> Iterator[tuple[str, float]]:
-    """The four cells next to the ego."""
+    """The moves to the four cells next to the ego, then those backwards that turn it."""
+    here, mine = scene.seen(0, 0), scene.ego.heading
+    assert here is not None
     for name, ahead, right in (("ahead", 1, 0), ("right", 0, 1), ("behind", -1, 0), ("left", 0, -1)):
-        yield f"around/{name}", gain(scene, scene.seen(ahead, right), 2)
+        is_turn = right != 0 and here.allows(mine + right)
+        yield f"around/{name}", gain(scene, scene.seen(ahead, right), (mine + right) % 4 if is_turn else mine)
+    for name, side in (("back_left", -1), ("back_right", 1)):
+        can = scene.has_reverse and here.allows(mine + side)
+        yield f"around/{name}", gain(scene, scene.seen(0, -side), (mine + side) % 4) if can else -1
 
 
 def bend(scene: Scene) -> Iterator[tuple[str, float]]:
@@ -626,3 +633,50 @@ def crosswalk(scene: Scene) -> Iterator[tuple[str, float]]:
             return
     yield "crosswalk/distance", 1
     yield "crosswalk/occupied", 0
+
+
+def soon(scene: Scene) -> Iterator[tuple[str, float]]:
+    """How soon somebody may be on the cells near the ego, where there are junctions or a reverse gear."""
+    near = (
+        ("ahead_1", 1, 0),
+        ("ahead_2", 2, 0),
+        ("ahead_3", 3, 0),
+        ("right", 0, 1),
+        ("behind", -1, 0),
+        ("left", 0, -1),
+    )
+    for name, ahead, right in near:
+        cell = scene.seen(ahead, right) if scene.has_reverse or len(scene.controls) else None
+        if cell is None or not cell.is_road:
+            yield f"soon/{name}", 0
+        elif cell.car is not None:
+            yield f"soon/{name}", 1
+        elif not scene.has_reverse and not scene.junction(cell):
+            yield f"soon/{name}", 0
+        else:
+            ticks = [arrival(scene, cell, heading) for heading in range(4) if cell.allows(heading)]
+            yield f"soon/{name}", max((1 / each for each in ticks if each is not None), default=0)
+
+
+def arrival(scene: Scene, cell: Cell, heading: int) -> int | None:
+    """Ticks until whoever comes in a heading may be on a cell: the first within 8 cells of road, through portals."""
+    place, steps = cell.place, scene.road["steps"]
+    for distance in range(1, 9):
+        portal = int(scene.road["comes_from"][place]) if scene.road["num_portals"] else 0
+        is_portal = portal and int(scene.road["leads_to"][portal]) == 4 * place + heading
+        place = portal if is_portal else place - int(steps[heading])
+        row, col = scene.position(place)
+        seen = scene.cell(place) if 0 <= row < scene.rows and 0 <= col < scene.cols else None
+        if seen is None or not seen.is_road:
+            return None
+        if seen.car is not None:
+            who = scene.world["vehicles"][seen.car.number]
+            top_speed, is_ego = int(who["top_speed"]), seen.car.number < int(scene.world["num_egos"])
+            goal = int(scene.world["egos"][seen.car.number]["goal"] if is_ego else who["destination"])
+            way = scene.way(goal, place)
+            onward = seen.car.heading if way is None else way
+            if seen.car.number == scene.k or onward != heading or top_speed == 0:
+                return None
+            moved = accumulate(min(seen.car.speed + n, top_speed) for n in range(1, 99))
+            return next(n for n, cells in enumerate(moved, start=1) if cells >= distance)
+    return None

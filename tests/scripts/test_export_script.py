@@ -60,7 +60,7 @@ def test_a_trained_driver_becomes_checked_files_and_one_json_object(
             assert record["disagreements"] == 0
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
     docstring = (out / "policy.py").read_text().split('"""')[1]
-    for said in ("drivesim/LaneKeep-v1", "observation=features", "float32 (100,)", "tiny, best checkpoint", "held-out"):
+    for said in ("drivesim/LaneKeep-v1", "observation=features", "float32 (108,)", "tiny, best checkpoint", "held-out"):
         assert said in docstring
     assert str(run_dir.parent) not in docstring
 

@@ -258,5 +258,5 @@ def test_a_wrapper_that_is_not_for_us_has_a_reason_that_holds(name) -> None:
 
 def test_the_spaces_that_these_cases_rely_on() -> None:
     env = make()
-    assert env.observation_space == Box(-1.0, 1.0, (100,), np.float32)
+    assert env.observation_space == Box(-1.0, 1.0, (108,), np.float32)
     assert isinstance(pictures(make(**FRAMES), render_only=False).observation_space, Dict)

@@ -46,5 +46,5 @@ def test_the_example_clones_its_teacher(example) -> None:
     assert learnt > 0.8
     episodes = list(minari.load_dataset("obstacles/rules-v0"))
     assert len(episodes) == 60
-    assert all(episode.observations.shape[1:] == (100,) for episode in episodes)
+    assert all(episode.observations.shape[1:] == (108,) for episode in episodes)
     assert all(episode.terminations[-1] for episode in episodes)

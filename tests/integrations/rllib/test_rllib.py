@@ -65,7 +65,7 @@ def test_every_id_is_known_to_rllib_and_is_a_compiled_batch_in_next_step_mode(en
     assert type(envs).__name__ == "DriveVectorEnv"
     assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     assert envs.num_envs == NUM_ENVS
-    assert envs.single_observation_space.shape == (100,)
+    assert envs.single_observation_space.shape == (108,)
     runner.stop()
 
 

@@ -80,7 +80,7 @@ def test_data_is_as_the_specs_say(mode, observation) -> None:
 def test_torchrl_makes_the_single_environment_by_its_id() -> None:
     env = GymEnv(HIGHWAY, categorical_action_encoding=True, observation="features")
     check_env_specs(env)
-    assert env.observation_spec["observation"].shape == (100,)
+    assert env.observation_spec["observation"].shape == (108,)
 
 
 @pytest.mark.parametrize("mode", ["DISABLED", "SAME_STEP"])
