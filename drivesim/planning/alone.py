@@ -1,7 +1,7 @@
 """The ego alone on its road: all that it can do there, and what that is worth at most.
 
-An ego's own motion depends on nobody else, until a collision ends it, and nothing that others add to its rewards is above
-0. So what a drive is worth without them bounds what it is worth among them.
+An ego's own motion depends on nobody else, until a collision ends it, and nothing that others add to its rewards is
+above 0. So what a drive is worth without them bounds what it is worth among them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CRASHES = ("collision", "pedestrian_hit")  # terms that are paid when somebody e
 
 
 class Graph(NamedTuple):
-    """Worlds in which nothing but the ego moves by the tick: S nodes in the order in which they are reached, A actions."""
+    """Worlds in which nothing but the ego moves: S nodes in the order in which they are reached, A actions."""
 
     nodes: Array
     """(S, K) int64: their words."""
@@ -47,9 +47,7 @@ class Graph(NamedTuple):
     """(S, A) bool: which actions do what no other one does."""
 
 
-def explore(
-    forks: Forks, tick: int, depth: int, spare: int | None = None, max_nodes: int | None = None
-) -> Graph:
+def explore(forks: Forks, tick: int, depth: int, spare: int | None = None) -> Graph:
     """All that can be reached within `depth` ticks, breadth first from the root, number 0.
 
     Args:
@@ -57,24 +55,19 @@ def explore(
         tick: at which all edges are driven.
         depth: ticks, at least 1. Nodes that are reached in the last are not driven from.
         spare: if given, ticks beside twice as many as it takes to the goal are enough.
-        max_nodes: refuse more.
-
-    Raises:
-        ValueError: if there are more nodes than `max_nodes`.
     """
     frontier = forks.root()
     numbers = {frontier.tobytes(): 0}
-    layers, targets, outcomes = [frontier], [], []
+    layers, targets = [frontier], []
+    outcomes: list[Outcomes] = []
     while len(outcomes) < depth and len(frontier) > 0:
-        outcome = drive_all(forks, frontier, tick)
+        outcome = drive_all(forks, frontier, tick, loops.ALL_RED)
         reached, frontier = number(outcome, numbers)
         outcomes.append(outcome)
         targets.append(reached)
         layers.append(frontier)
         if spare is not None and (outcome.events & EVENT_ARRIVED).any():
             depth, spare = min(depth, 2 * len(outcomes) + spare), None
-        if max_nodes is not None and len(numbers) > max_nodes:
-            raise ValueError(f"the level has more than {max_nodes} states")
     counts = [len(layer) for layer in layers] + [0] * (depth + 1 - len(layers))
     shape = (sum(counts), forks.num_actions)
     num_edges = sum(map(len, targets))
@@ -96,11 +89,11 @@ def explore(
     return Graph(nodes, np.cumsum(counts), next_nodes, rewards, rewards, lamps, events, remaining, is_open)
 
 
-def drive_all(forks: Forks, nodes: Array, tick: int) -> Outcomes:
-    """Drive every edge of nodes (N, K), node by node, with every lamp on red."""
+def drive_all(forks: Forks, nodes: Array, tick: int, red_lamps: int) -> Outcomes:
+    """Drive every edge of nodes (N, K), node by node."""
     edge_nodes = np.repeat(np.arange(len(nodes)), forks.num_actions)
     edge_actions = np.tile(np.arange(forks.num_actions), len(nodes))
-    return forks.drive(nodes, np.zeros(len(nodes)), edge_nodes, edge_actions, tick, loops.ALL_RED)
+    return forks.drive(nodes, np.zeros(len(nodes)), edge_nodes, edge_actions, tick, red_lamps)
 
 
 def number(outcome: Outcomes, numbers: dict[bytes, int]) -> tuple[Array, Array]:
@@ -196,4 +189,5 @@ class Bounds:
             rewards = np.where(graph.lamps[nodes] & self._red[n], graph.rewards_on_red[nodes], rewards)
         behind = graph.next_nodes[nodes]
         later = np.where(behind == ENDED, 0.0, self.values[n + 1][behind])
-        return np.maximum(rewards + self._gamma * later, self._crash[nodes][:, None])
+        values: Array = np.maximum(rewards + self._gamma * later, self._crash[nodes][:, None])
+        return values

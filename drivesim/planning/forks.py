@@ -11,6 +11,7 @@ import numpy as np
 
 from drivesim.core.episode import DETAIL
 from drivesim.core.memory import Frame
+from drivesim.core.world import ACTION_IDLE
 from drivesim.planning import loops
 from drivesim.planning.loops import AS_THEY_ARE
 from drivesim.planning.words import Words
@@ -58,6 +59,7 @@ class Forks:
         self.num_driven = 0  # edges so far
         self.remaining = int(template["egos"]["remaining"][0, 0])
         self._template = template
+        self._places = words.places
         self._num_threads = max(1, num_threads)
         self._worlds = np.repeat(template, self._num_threads)
         self._options = options.copy()
@@ -131,11 +133,20 @@ class Forks:
         return outcomes
 
     def open_actions(self, nodes: Array, tick: int) -> Array:
-        """Bool (N, A): which actions do anything that no earlier one does, whatever else is in the world."""
+        """Bool (N, A): which actions do what no other one does; of those that do the same, one is open."""
         details = np.zeros(max(1, len(nodes)), DETAIL)
         self._frame.set(nodes=nodes, tick=tick, red_lamps=0, details=details)
         self._in_ranges(loops.describe_nodes, len(nodes), 1)
-        return details["mask"][: len(nodes), : self.num_actions].astype(np.bool_)
+        is_open: Array = details["mask"][: len(nodes), : self.num_actions].astype(np.bool_)
+        if self.num_actions == 5:  # masked or not, IDLE can be taken
+            is_open[:, ACTION_IDLE] = True
+        return is_open
+
+    def worlds_of(self, nodes: Array) -> Array:
+        """The worlds (N,) of nodes (N, K), without occupants and a clock."""
+        worlds = np.repeat(self._template, len(nodes))
+        worlds.view(np.int64).reshape(len(nodes), -1)[:, self._places] = nodes
+        return worlds
 
     def red_lamps(self, ticks: range) -> Array:
         """(T,) int64: which lamps show red at each tick, as in `loops.FRAME`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import gymnasium as gym
@@ -14,7 +15,7 @@ from drivesim.core.batch import DISABLED
 from drivesim.core.world import RUNNING
 from drivesim.engine import Array, Engine, key_of
 from drivesim.env import DriveEnv
-from drivesim.planning.alone import Bounds, Graph, explore, with_lamps
+from drivesim.planning.alone import Bounds, explore, with_lamps
 from drivesim.planning.forks import Forks
 from drivesim.planning.search import TOLERANCE, Found, Pass
 from drivesim.planning.words import movers, template_of, without_others, words_of
@@ -24,6 +25,7 @@ from drivesim.replay_file import Replay
 BUDGET = 2_000_000  # forked ticks among others
 FIRST_WIDTH = 64  # nodes of a tick in the first pass, which is always made
 WIDENING = 8  # from one pass to the next
+DOUBTS = (0.2, 0.1)  # in the first passes, of the gain of a whole route
 MAX_BYTES = 1 << 26  # of the nodes of a tick
 SPARE_TICKS = 16  # looked at at first, beside twice the fewest in which the goal can be reached
 
@@ -35,6 +37,7 @@ class Origin:
     env_id: str
     options: Mapping[str, Any]
     seed: int | None
+    key: tuple[int, int]
     episode: int
     level_seed: int
     tick: int
@@ -80,6 +83,8 @@ class Plan:
         seed = origin.seed if seed is None else seed
         if seed is None:
             raise ValueError("seed must be given: the environment does not know it")
+        if tuple(key_of(seed).tolist()) != origin.key:
+            raise ValueError(f"seed must be that with which the plan's environment was reset, got {seed}")
         return Replay.of(
             origin.env_id,
             origin.options,
@@ -161,12 +166,14 @@ class Level:
             raise gym.error.ResetNeeded(f"call reset() before solve(): the time limit of {self.max_steps} is over")
         kwargs = base.spec.kwargs if base.spec is not None else {}
         unseen = ("scenario", "render_mode", "render_size")
-        seed = int(getattr(base, "np_random_seed", -1) or 0) if base.spec is not None else -1
-        is_known = seed >= 0 and key_of(seed).tolist() == [int(self.world[name][0]) for name in ("key_0", "key_1")]
+        key = int(self.world["key_0"][0]), int(self.world["key_1"][0])
+        seed = base.np_random_seed  # -1 = it was never given one
+        is_known = seed is not None and seed >= 0 and tuple(key_of(seed).tolist()) == key
         self.origin = Origin(
             env_id=self._entry.id,
             options={name: value for name, value in kwargs.items() if name not in unseen},
             seed=seed if is_known else None,
+            key=key,
             episode=int(self.world["episode"][0]),
             level_seed=int(self.world["level_seed"][0]),
             tick=self.tick,
@@ -269,9 +276,10 @@ class Solver:
         self._upper = min(self._upper, max(self._lower, float(bounds.values[0][0])))
         most = max(FIRST_WIDTH, MAX_BYTES // (8 * max(1, self._forks.num_words)))
         width = FIRST_WIDTH
-        while True:
+        for n in count():
             before = self._forks.num_driven
-            found = self._pass(bounds, is_last, width)
+            doubt = DOUBTS[n] / route_length if n < len(DOUBTS) else 0.0
+            found = self._pass(bounds, is_last, width, doubt)
             if self._upper <= self._lower + TOLERANCE:
                 return True
             if not found.was_narrow or self._lower == -np.inf:
@@ -281,8 +289,9 @@ class Solver:
             if wider <= width:
                 return True
             width = wider
+        raise AssertionError("the passes end")
 
-    def _pass(self, bounds: Bounds, is_last: bool, width: int) -> Found:
+    def _pass(self, bounds: Bounds, is_last: bool, width: int, doubt: float) -> Found:
         """One pass, and what it teaches."""
         level = self._level
         found = Pass(
@@ -294,6 +303,7 @@ class Solver:
             total=level.total,
             lower=self._lower,
             width=width,
+            doubt=doubt,
         ).run()
         if found.actions is not None:
             self._actions = found.actions

@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 DERIVED = ("next_cell", "next_speed", "next_status", "lane_shift", "turn_now")
 """Of every vehicle: decided anew in every tick."""
 SEEN = ("stopping_room", "leader")
-"""Of the traffic: looked up in every tick before it is read, but for drivers after Nagel and Schreckenberg that turn."""
+"""Of the traffic: looked up in every tick before it is read, but by drivers after Nagel and Schreckenberg."""
 OF_DRIVE = ("cell", "heading", "speed", "acceleration")
 """Of an ego's vehicle, what varies while it is alone."""
 OF_TRAFFIC = (
@@ -72,7 +72,8 @@ def words_of(world: Array, map: Array, options: Array, is_alone: bool) -> Words:
         options: OPTIONS (1,).
         is_alone: whether nobody moves but the ego.
     """
-    varies, keeps = np.zeros(1, world.dtype), np.zeros(1, world.dtype)
+    varies: Array = np.zeros(1, world.dtype)
+    keeps: Array = np.zeros(1, world.dtype)
     for name in keeps.dtype.names or ():
         _fill(keeps[name])
     for name in DERIVED:
@@ -156,7 +157,7 @@ def stays_parked(world: Array, map: Array, options: Array) -> Array:
 def movers(world: Array, map: Array, options: Array) -> Array:
     """Bool (V,): the traffic of a world (1,) that drives and may move."""
     vehicles = world["vehicles"][0]
-    moves = (vehicles["status"] == DRIVING) & ~stays_parked(world, map, options)
+    moves: Array = (vehicles["status"] == DRIVING) & ~stays_parked(world, map, options)
     moves[0] = False
     moves[int(world["num_vehicles"][0]) :] = False
     return moves
