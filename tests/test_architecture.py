@@ -29,6 +29,17 @@ ALLOWED = {
         "drivesim.render.palette",
     },
     "drivesim/scenarios": {"numpy", "drivesim.core", "drivesim.observations.encoder", "drivesim.scenarios"},
+    "drivesim/planning": {
+        "numpy",
+        "gymnasium",
+        "drivesim.checks",
+        "drivesim.core",
+        "drivesim.engine",
+        "drivesim.env",
+        "drivesim.planning",
+        "drivesim.registry",
+        "drivesim.replay_file",
+    },
     "drivesim/render": {
         "numpy",
         "pygame",

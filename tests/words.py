@@ -16,6 +16,7 @@ KERNELS = (
     "drivesim/core",
     "drivesim/scenarios",
     "drivesim/observations",
+    "drivesim/planning",
     "drivesim/engine.py",
     "drivesim/states.py",
     "drivesim/config.py",
@@ -34,6 +35,7 @@ ROADS = (
     "docs/extending.md",
     "docs/gallery.md",
     "docs/observations.md",
+    "docs/planning.md",
     "docs/rewards.md",
     "docs/tutorials/",
     "docs/watching.md",
@@ -42,6 +44,7 @@ ROADS = (
     "drivesim/levels/",
     "drivesim/observations/",
     "drivesim/occlusion.py",
+    "drivesim/planning/",
     "drivesim/render/",
     "drivesim/scenarios/",
     "scripts/examples/sb3_contrib_maskable_ppo.py",  # learns to keep the lane
@@ -60,6 +63,7 @@ ROADS = (
     "tests/envs/scrambled.py",
     "tests/envs/test_seeding.py",
     "tests/levels/",
+    "tests/planning/",
     "tests/render/",
 )
 """Beginnings of paths of files that speak of roads' lanes. Everywhere else a lane would be an env."""

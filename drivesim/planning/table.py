@@ -1,0 +1,108 @@
+"""A small level as a table, for dynamic programming, tabular learners and teaching."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from drivesim.checks import whole
+from drivesim.core.world import UNAWARE
+from drivesim.engine import Array
+from drivesim.planning.alone import ENDED, drive_all, number
+from drivesim.planning.forks import Forks
+from drivesim.planning.loops import AS_THEY_ARE
+from drivesim.planning.plan import Level
+from drivesim.planning.words import has_signals, movers, template_of, words_of
+
+MAX_STATES = 100_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A deterministic decision process: S states, A actions as the environment counts them. It begins in state 0."""
+
+    next_states: Array
+    """(S, A) int64; -1 where the episode is over."""
+    rewards: Array
+    """(S, A) float64."""
+    terminations: Array
+    """(S, A) bool: whether the drive ends there. Where there is no next state without that, the time is up."""
+    ticks: Array
+    """(S,) int64: ticks since the reset; without a clock, the fewest after which the state is reached."""
+    cells: Array
+    """(S,) int64: where the ego is, `(row + 1) * (columns + 2) + column + 1`."""
+    headings: Array
+    """(S,) int64: N E S W = 0 … 3."""
+    speeds: Array
+    """(S,) int64: cells per tick."""
+    has_clock: bool
+    """Whether states know their tick, up to the time limit. Else nothing depends on it, and there is no limit."""
+
+    def matrices(self) -> tuple[Array, Array]:
+        """P (S, A, S) and R (S, A), float64; a row of P is 0 where the episode is over. P takes S · S · A · 8 bytes."""
+        count, actions = self.next_states.shape
+        transitions = np.zeros((count, actions, count))
+        states, chosen = np.nonzero(self.next_states != ENDED)
+        transitions[states, chosen, self.next_states[states, chosen]] = 1.0
+        return transitions, self.rewards.copy()
+
+
+def to_table(env: gym.Env[Any, Any], max_states: int = MAX_STATES) -> Table:
+    """Every state that can be reached from that of an environment, and all that the actions do there.
+
+    Where nobody moves but the ego and cars that never look out for it, states that differ in nothing but the tick are
+    one, and there is no time limit. Else every tick has its own states, up to the time limit: among traffic that
+    answers to the ego they are soon very many.
+
+    Args:
+        env: as in `solve`.
+        max_states: at most.
+
+    Raises:
+        TypeError, gymnasium.error.ResetNeeded: as `solve`.
+        ValueError: if there are more states.
+    """
+    max_states = whole("max_states", max_states, 1, 1 << 40)
+    level = Level(env)
+    world, map, options = level.world, level.map, level.options
+    answers = bool(movers(world, map, options).any()) and options["driver_model"][0] != UNAWARE
+    has_clock = answers or has_signals(map) or int(world["num_people"][0]) > 0
+    template = template_of(world)
+    forks = Forks(template, map, options, words_of(template, map, options, False), level.engine.num_actions)
+    layers = [forks.root()]
+    numbers = {layers[0].tobytes(): 0}
+    targets: list[Array] = []
+    rewards: list[Array] = []
+    terminations: list[Array] = []
+    begin, count = 0, 1  # states before this tick's, and up to them
+    left = level.max_steps - level.tick
+    while len(layers[-1]) > 0:
+        outcome = drive_all(forks, layers[-1], level.tick + len(targets), AS_THEY_ARE)
+        if has_clock:
+            numbers, begin = {}, count
+        reached, frontier = number(outcome, numbers)
+        reached[reached != ENDED] += begin
+        if has_clock and len(targets) + 1 == left:
+            reached[:], frontier = ENDED, frontier[:0]
+        targets.append(reached)
+        rewards.append(outcome.rewards)
+        terminations.append(outcome.has_ended)
+        layers.append(frontier)
+        count += len(frontier)
+        if count > max_states:
+            raise ValueError(f"max_states must be at least the number of states, which is more than {max_states}")
+    vehicles = forks.worlds_of(np.concatenate(layers))["vehicles"][:, 0]
+    shape = (count, forks.num_actions)
+    return Table(
+        next_states=np.concatenate(targets).reshape(shape),
+        rewards=np.concatenate(rewards).reshape(shape),
+        terminations=np.concatenate(terminations).reshape(shape),
+        ticks=level.tick + np.repeat(np.arange(len(layers)), [len(layer) for layer in layers]),
+        cells=vehicles["cell"].astype(np.int64),
+        headings=vehicles["heading"].astype(np.int64),
+        speeds=vehicles["speed"].astype(np.int64),
+        has_clock=has_clock,
+    )
