@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,7 +12,7 @@ from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig
 from agents.run_folder import config_from_dict, read_config
-from agents.validation import check_at_least, check_choice
+from agents.validation import check_at_least, check_choice, require
 from drivesim.levels.library import are_texts
 
 __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs"]
@@ -36,6 +36,9 @@ class TrainConfig(EnvChoice):
     """Stop after this much wall-clock time, in seconds; None never does."""
     stop_at_success: float | None = None
     """Stop when a periodic evaluation reaches this share of held-out episodes; None never does."""
+    env_shares: dict[str, int] = field(default_factory=dict)
+    """Of several environments, the share of some in the training envs, in pairs: drivesim/City-v1 3; that of all others
+    is 1."""
     autoreset_mode: Literal["SameStep", "NextStep", "Disabled"] = "SameStep"
     """How training envs begin anew; all three learn from the same transitions, this one wastes no row."""
     log_interval: int = 50_000
@@ -65,6 +68,9 @@ class TrainConfig(EnvChoice):
         check_at_least(self, 1, "total_steps", "log_interval", "eval_interval", "eval_episodes", "keep_checkpoints")
         check_at_least(self, 0, "seed", "num_threads", "checkpoint_seconds")
         check_choice(self, "agent", "autoreset_mode")
+        ids = (self.among or self.env).split(",")
+        are_shares = all(env_id in ids and share >= 1 for env_id, share in self.env_shares.items())
+        require("env_shares", self.env_shares, are_shares, f"at least 1, of some of {ids}")
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise ValueError(f"max_seconds must be positive, got {self.max_seconds!r}")
         if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:

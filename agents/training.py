@@ -352,7 +352,8 @@ def _training_envs(config: TrainConfig, agent_config: AgentConfig) -> gym.vector
     num_ids = len(config.each())
     if agent_config.num_envs < num_ids:
         raise ValueError(f"num_envs must be at least 1 for each of {num_ids} ids, got {agent_config.num_envs}")
-    return make_envs(config, agent_config.num_envs, "train", config.reward_weights, config.autoreset_mode)
+    options = config.reward_weights, config.autoreset_mode, config.env_shares
+    return make_envs(config, agent_config.num_envs, "train", *options)
 
 
 def _make_agent(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]) -> Agent:

@@ -55,5 +55,6 @@ def test_what_an_ego_that_waits_sees_and_earns_does_not_change_the_weights() -> 
 @pytest.mark.slow
 def test_the_example_teaches_one_network_to_drive_all_cars() -> None:
     example = load_script("examples/self_play")
-    assert example.main(num_worlds=32, total_steps=1) < 0.1
-    assert example.main(num_worlds=32, total_steps=1_000_000) > 0.6  # 0.82 with either of two seeds
+    road = "drivesim/Highway-v1"
+    assert example.main((road,), num_egos=256, total_steps=1)[road] < 0.1
+    assert example.main((road,), num_egos=256, total_steps=1_000_000)[road] > 0.6  # 0.82 with either of two seeds
