@@ -30,6 +30,8 @@ class TrainConfig(EnvChoice):
     """Algorithm."""
     seed: int = 0
     """Seed of the run: levels, weights, exploration and sampling."""
+    begin_with: str = ""
+    """Folder of a run whose best driver this one begins with: its weights, of the same observation and network."""
     total_steps: int = 2_000_000
     """Environment steps over all envs; the schedules end here."""
     max_seconds: float | None = None

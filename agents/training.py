@@ -47,6 +47,7 @@ from agents.run_folder import read_config, write_config, write_provenance
 from agents.stepping import Step, Stepper
 from agents.threads import choose_num_threads
 from agents.validation import require
+from agents.warm_start import begin_with, driver_of
 
 __all__ = ["Agent", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
 
@@ -166,9 +167,7 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainC
         kind: "best" or "last"; a run without a best checkpoint gives its last one.
     """
     config, agent_config = read_configs(folder)
-    checkpoints = folder / "checkpoints"
-    kind = kind if find_checkpoints(checkpoints, kind) else "last"
-    checkpoint = load_latest_checkpoint(checkpoints, kind)
+    checkpoint = driver_of(folder, kind)
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
         num_actions = int(getattr(envs.single_action_space, "n", 0))
         network = _AGENTS[config.agent].make_network(envs.single_observation_space, num_actions, agent_config)
@@ -319,6 +318,8 @@ class _Run:
         return checkpoint
 
     def _begin(self) -> NDArray[Any]:
+        if self.config.begin_with:
+            begin_with(self.agent, Path(self.config.begin_with))
         obs = self.stepper.begin(env_seeds(self.config.seed, self.num_envs))
         self.agent.begin(obs)
         return obs
