@@ -8,7 +8,7 @@ Trains a network for each road, every ego a row of PPO's batch, and measures it 
 
 import time
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import tyro
@@ -34,16 +34,17 @@ NUM_WORLDS = 256  # held-out levels
 FIRST_SEED = 1_000_000
 
 
-def make(road: str, num_worlds: int, num_agents: int, split: str) -> Stepper:
+def make(road: str, num_worlds: int, num_agents: int, **options: Any) -> Stepper:
     """Worlds of a road with so many egos in each."""
-    return Stepper(drivesim.parallel_vec_env(road, num_worlds, num_agents, observation="features", split=split))
+    return Stepper(drivesim.parallel_vec_env(road, num_worlds, num_agents, observation="features", **options))
 
 
 def learnt(road: str, num_worlds: int, num_agents: int, total_steps: int, seed: int) -> NetworkPolicy:
     """Trains one network that drives all egos."""
-    stepper = make(road, num_worlds, num_agents, "train")
+    preset = preset_for(road, "ppo")
+    stepper = make(road, num_worlds, num_agents, reward_weights=preset.train.reward_weights)
     envs = stepper.envs
-    config = replace(cast(PPOConfig, preset_for(road, "ppo").agent), num_envs=envs.num_envs)
+    config = replace(cast(PPOConfig, preset.agent), num_envs=envs.num_envs)
     agent = PPO(envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=total_steps)
     obs = stepper.begin(list(range(seed * num_worlds, (seed + 1) * num_worlds)))
     agent.begin(obs)
@@ -57,7 +58,7 @@ def learnt(road: str, num_worlds: int, num_agents: int, total_steps: int, seed: 
 
 def shares(policy: NetworkPolicy, road: str, num_agents: int) -> dict[str, float]:
     """How the drives of all egos end: each world's first episode on held-out levels."""
-    stepper = make(road, NUM_WORLDS, num_agents, "test")
+    stepper = make(road, NUM_WORLDS, num_agents, split="test")
     obs = stepper.begin(list(range(FIRST_SEED, FIRST_SEED + NUM_WORLDS)))
     counts = dict.fromkeys(ENDS, 0)
     is_open = np.ones(stepper.num_envs, np.bool_)
