@@ -52,7 +52,10 @@ class Agent(Protocol):
 
     global_step: int
     num_updates: int
-    network: nn.Module
+
+    @property
+    def network(self) -> nn.Module:
+        """What acts."""
 
     @property
     def last_metrics(self) -> Mapping[str, float]:

@@ -16,14 +16,16 @@ from agents.validation import require
 from drivesim.checks import whole
 from drivesim.config import DIFFICULTIES
 from drivesim.levels.library import canonical_texts
-from drivesim.registry import entries, scenario_of
+from drivesim.registry import ENTRIES, entries, scenario_of
 
 __all__ = [
+    "ALL",
     "CUSTOM",
     "EnvChoice",
     "LevelChoice",
     "env_seeds",
     "generates_levels",
+    "ids_of",
     "level_options",
     "load_kernels",
     "make_envs",
@@ -34,6 +36,8 @@ __all__ = [
 
 CUSTOM = "drivesim/Custom-v1"
 """The environment to which levels are given."""
+ALL = "all"
+"""What stands for all environments of the suite that make their own levels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class EnvChoice(LevelChoice):
     """
 
     env: str = "drivesim/Obstacles-v1"
-    """Environment id, or several, separated by commas: one driver for all of them."""
+    """Environment id, or several, separated by commas, or "all": one driver for all of them."""
     among: str = ""
     """Of a driver that was trained for several environments, their ids, separated by commas, where ``env`` is one of
     them: observation and actions are those of all."""
@@ -80,7 +84,7 @@ class EnvChoice(LevelChoice):
         """Checks the ids and the options of the levels, and reads the levels that are given."""
         if self.difficulty is not None:
             require("difficulty", self.difficulty, self.difficulty in DIFFICULTIES, f"one of {list(DIFFICULTIES)}")
-        ids = [env_id.strip() for env_id in self.env.split(",")]
+        ids = ids_of(self.env)
         if len(set(ids)) < len(ids):
             raise ValueError(f"env must name every id once, got {self.env!r}")
         if self.among and self.env not in self.among.split(","):
@@ -138,6 +142,13 @@ class EnvChoice(LevelChoice):
         return {**{name: value for name, value in options.items() if value is not None}, **self.level_options}
 
 
+def ids_of(env: str) -> list[str]:
+    """Returns the ids that a text names: one, several, separated by commas, or all that make their own levels."""
+    if env == ALL:
+        return [entry.id for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
+    return [env_id.strip() for env_id in env.split(",")]
+
+
 def level_options(env_id: str) -> dict[str, tuple[int, int]]:
     """Least and greatest value of every option that the levels of an environment have; nothing for one unknown."""
     names = [entry.name for entry in entries() if entry.id == env_id]
@@ -185,6 +196,7 @@ def make_envs(
     split: str,
     reward_weights: dict[str, float] | None = None,
     autoreset_mode: str = gym.vector.AutoresetMode.SAME_STEP.value,
+    env_shares: dict[str, int] | None = None,
 ) -> gym.vector.VectorEnv[Any, Any, Any]:
     """Makes a vector environment that hands out views.
 
@@ -193,10 +205,14 @@ def make_envs(
 
     Args:
         config: environment and options.
-        num_envs: number of envs; of several ids together, as evenly as can be, and at least one of each.
+        num_envs: number of envs, of several ids together; at least one of each.
         split: "train" or "test", disjoint streams of levels.
         reward_weights: those that differ from the environment's.
         autoreset_mode: value of ``gymnasium.vector.AutoresetMode``.
+        env_shares: of several ids, the share of each in the envs; 1 of those that are not named.
+
+    Raises:
+        ValueError: an id is not registered.
     """
     choices = config.each()
     for choice in choices:
@@ -213,15 +229,24 @@ def make_envs(
             raise ValueError(f"env must be made as the suite's ids are, {config.env} is not: {error}") from error
     shared = choices[0].seen()
     counts = {}
-    for choice, share in zip(choices, shares(max(num_envs, len(choices)), len(choices)), strict=True):
+    weights = [(env_shares or {}).get(choice.env, 1) for choice in choices]
+    for choice, share in zip(choices, shares(num_envs, weights), strict=True):
         own = {name: value for name, value in choice.options(split).items() if name not in shared}
         counts[choice.env] = {"num_envs": share, **own}
     return drivesim.make_mixed_vec(counts, observation=shared["observation"], **common)
 
 
-def shares(total: int, num: int) -> list[int]:
-    """Returns a total in so many parts, as evenly as can be, the larger ones first."""
-    return [total // num + (n < total % num) for n in range(num)]
+def shares(total: int, weights: Sequence[int]) -> list[int]:
+    """Returns a total in parts of at least 1 whose rest is shared out by weights of at least 1, as well as can be.
+
+    What is left over goes to the largest remainders, to the first of equal ones.
+    """
+    rest, whole_weight = max(total - len(weights), 0), sum(weights)
+    parts = [1 + rest * weight // whole_weight for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda n: -(rest * weights[n] % whole_weight))
+    for n in by_remainder[: rest + len(weights) - sum(parts)]:
+        parts[n] += 1
+    return parts
 
 
 def load_kernels(config: EnvChoice) -> None:

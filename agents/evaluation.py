@@ -62,7 +62,7 @@ def evaluate(
         raise ValueError(f"seed must be at least 0, got {seed}")
     choices = config.each()
     if len(choices) > 1:
-        parts = zip(choices, shares(max(episodes, len(choices)), len(choices)), strict=True)
+        parts = zip(choices, shares(episodes, [1] * len(choices)), strict=True)
         records = [
             evaluate(policy, choice, episodes=share, seed=seed, split=split, agent=agent) for choice, share in parts
         ]

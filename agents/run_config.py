@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -35,12 +35,17 @@ class TrainConfig(EnvChoice):
     """Algorithm."""
     seed: int = 0
     """Seed of the run: levels, weights, exploration and sampling."""
+    begin_with: str = ""
+    """Folder of a run whose best driver this one begins with: its weights, of the same observation and network."""
     total_steps: int = 2_000_000
     """Environment steps over all envs; the schedules end here."""
     max_seconds: float | None = None
     """Stop after this much wall-clock time, in seconds; None never does."""
     stop_at_success: float | None = None
     """Stop when a periodic evaluation reaches this share of held-out episodes; None never does."""
+    env_shares: dict[str, int] = field(default_factory=dict)
+    """Of several environments, the share of some in the training envs, in pairs: drivesim/City-v1 3; that of all others
+    is 1."""
     autoreset_mode: Literal["SameStep", "NextStep", "Disabled"] = "SameStep"
     """How training envs begin anew; all three learn from the same transitions, this one wastes no row."""
     log_interval: int = 50_000
@@ -71,6 +76,9 @@ class TrainConfig(EnvChoice):
         check_at_least(self, 0, "seed", "num_threads", "checkpoint_seconds")
         require("eval_episodes", self.eval_episodes, self.eval_episodes <= MAX_EPISODES, f"at most {MAX_EPISODES:,}")
         check_choice(self, "agent", "autoreset_mode")
+        ids = (self.among or self.env).split(",")
+        are_shares = all(env_id in ids and share >= 1 for env_id, share in self.env_shares.items())
+        require("env_shares", self.env_shares, are_shares, f"at least 1, of some of {ids}")
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise ValueError(f"max_seconds must be positive, got {self.max_seconds!r}")
         if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
@@ -114,12 +122,12 @@ def require_resumable(saved: object, wanted: object, changeable: Collection[str]
     """
     if type(saved) is not type(wanted):
         raise ValueError(f"algorithm of a run to be resumed must stay {type(saved).__name__}")
-    for field in fields(saved):  # type: ignore[arg-type]
-        was, now = getattr(saved, field.name), getattr(wanted, field.name)
+    for entry in fields(saved):  # type: ignore[arg-type]
+        was, now = getattr(saved, entry.name), getattr(wanted, entry.name)
         if is_dataclass(was):
-            require_resumable(was, now, changeable, f"{where}{field.name}.")
-        elif was != now and field.name not in changeable:
-            raise ValueError(f"{where}{field.name} of a run to be resumed must stay {was!r}, got {now!r}")
+            require_resumable(was, now, changeable, f"{where}{entry.name}.")
+        elif was != now and entry.name not in changeable:
+            raise ValueError(f"{where}{entry.name} of a run to be resumed must stay {was!r}, got {now!r}")
 
 
 def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:

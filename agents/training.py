@@ -53,6 +53,7 @@ from agents.run_folder import claimed, read_config, write_config, write_provenan
 from agents.stepping import Step, Stepper
 from agents.torch_settings import own_torch_settings
 from agents.validation import require
+from agents.warm_start import begin_with, driver_of
 
 __all__ = ["NotFiniteError", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
 
@@ -159,12 +160,10 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainC
         ValueError: its configuration is none, or asks for too much.
     """
     config, agent_config = read_configs(folder)
-    checkpoints = folder / "checkpoints"
-    kind = kind if find_checkpoints(checkpoints, kind) else "last"
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
         space, num_actions = envs.single_observation_space, int(getattr(envs.single_action_space, "n", 0))
     network = make_network(config, agent_config, space, num_actions)
-    checkpoint = load_latest_checkpoint(checkpoints, kind, only="network", max_bytes=2 * MAX_NETWORK_BYTES)
+    checkpoint = driver_of(folder, kind)
     with foreign(checkpoint):
         network.load_state_dict(checkpoint.tensors["network"])
         require_finite_weights(network)
@@ -347,6 +346,8 @@ class _Run:
         return checkpoint
 
     def _begin(self) -> NDArray[Any]:
+        if self.config.begin_with:
+            begin_with(self.agent, Path(self.config.begin_with))
         obs = self.stepper.begin(env_seeds(self.config.seed, self.num_envs))
         self.agent.begin(obs)
         return obs
@@ -381,7 +382,8 @@ def _training_envs(config: TrainConfig, agent_config: AgentConfig) -> gym.vector
     num_ids = len(config.each())
     if agent_config.num_envs < num_ids:
         raise ValueError(f"num_envs must be at least 1 for each of {num_ids} ids, got {agent_config.num_envs}")
-    envs = make_envs(config, agent_config.num_envs, "train", config.reward_weights, config.autoreset_mode)
+    options = config.reward_weights, config.autoreset_mode, config.env_shares
+    envs = make_envs(config, agent_config.num_envs, "train", *options)
     missing = [name for name in ("get_state", "set_state", "observe") if not hasattr(envs.unwrapped, name)]
     if missing:  # found now and not at the first checkpoint
         envs.close()

@@ -61,9 +61,9 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
     """Egos that share worlds, through Gymnasium's vector interface.
 
     Args:
-        env_id: `drivesim/Highway-v1` or `drivesim/Intersection-v1`.
+        env_id: such as `drivesim/Highway-v1`: one with room for several egos.
         num_worlds: W, 1 … 2**17.
-        num_agents: A, egos in every world, 1 … 8.
+        num_agents: A, egos in every world, 1 … 8, in City and Custom 32.
         max_episode_steps: time limit of a world; None = the registered one, -1 = none.
         num_threads: as in `drivesim.vector_env.DriveVectorEnv`.
         render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`; one picture per world.

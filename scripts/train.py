@@ -4,9 +4,10 @@
     python scripts/train.py --agent ppo --env drivesim/Highway-v1 --level-options num_vehicles 20 --out runs/second
     python scripts/train.py --agent ppo --levels gallery/chicane roads/*.txt --out runs/third
     python scripts/train.py --agent ppo --env drivesim/Highway-v1,drivesim/Intersection-v1 --out runs/both
+    python scripts/train.py --agent ppo --env all --out runs/roads
     python scripts/train.py --out runs/first --resume
 
-Of several environments, separated by commas, one driver learns all at once.
+Of several environments, separated by commas, or of all that make their own levels, one driver learns all at once.
 Every field of the run's and the algorithm's configuration is a flag; ``--help`` lists them with
 their values for the chosen environment and algorithm.
 """
@@ -28,6 +29,7 @@ from agents.command_line import PAIRS, refuse
 from agents.environments import (
     CUSTOM,
     EnvChoice,
+    ids_of,
     make_envs,
     require_registered,
     with_level_options,
@@ -84,12 +86,12 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
     if found.resume:
         train_config, agent_config = read_configs(found.out)
     else:
-        env_id = found.env or (CUSTOM if found.levels else TrainConfig.env)
-        for each in env_id.split(","):
+        ids = ids_of(found.env or (CUSTOM if found.levels else TrainConfig.env))
+        for each in ids:
             require_registered(each)
         if found.agent not in AGENT_CONFIGS:
             raise ValueError(f"agent must be one of {list(AGENT_CONFIGS)}, got {found.agent!r}")
-        preset = preset_for(env_id, cast(AgentName, found.agent))
+        preset = preset_for(",".join(ids), cast(AgentName, found.agent))
         train_config, agent_config = preset.train, preset.agent
     kind: Any = Arguments  # with the flags of one algorithm
     parsed: Arguments[AgentConfig] = tyro.cli(
@@ -140,19 +142,40 @@ def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
     ]
 
 
-def table(records: list[dict[str, Any]]) -> str:
-    """Lays the records out in columns."""
+def comparison(records: list[dict[str, Any]]) -> str:
+    """Lays out the drivers of one environment, one row each."""
     header = ("driver", "success (95 %)", "collision", "off-road", "timeout", "ticks to goal")
-    rows = [header]
-    for record in records:
-        low, high = record["success_ci95"]
-        success = f"{record['success_rate']:.1%} ({low:.1%}-{high:.1%})"
-        rates = [record[f"{event}_rate"] for event in ("collision", "off_road", "timeout")]
-        shares = ["-" if rate is None else f"{rate:.1%}" for rate in rates]
-        ticks = record["mean_length_of_successes"]
-        rows.append((record["agent"], success, *shares, "-" if ticks is None else f"{ticks:.1f}"))
-    widths = [max(len(row[k]) for row in rows) for k in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return laid_out([header, *((record["agent"], *cells(record)) for record in records)])
+
+
+def comparison_of_roads(records: list[dict[str, Any]]) -> str:
+    """Lays out several environments, one row each: the trained driver, the first of each, and the success of others."""
+    others = list(dict.fromkeys(record["agent"] for record in records))[1:]
+    rows = [("environment", "success (95 %)", "collision", "off-road", "timeout", "ticks to goal", *others)]
+    for env_id in dict.fromkeys(record["env"] for record in records):
+        trained, *beside = (record for record in records if record["env"] == env_id)
+        successes = {record["agent"]: f"{record['success_rate']:.1%}" for record in beside}
+        rows.append((env_id, *cells(trained), *(successes.get(name, "-") for name in others)))
+    return laid_out(rows)
+
+
+def cells(record: dict[str, Any]) -> tuple[str, ...]:
+    """What a record tells, from the success on."""
+    low, high = record["success_ci95"]
+    rates = [record[f"{event}_rate"] for event in ("collision", "off_road", "timeout")]
+    ticks = record["mean_length_of_successes"]
+    return (
+        f"{record['success_rate']:.1%} ({low:.1%}-{high:.1%})",
+        *("-" if rate is None else f"{rate:.1%}" for rate in rates),
+        "-" if ticks is None else f"{ticks:.1f}",
+    )
+
+
+def laid_out(rows: list[tuple[str, ...]]) -> str:
+    """Rows in columns."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -181,9 +204,9 @@ def finish(folder: Path, episodes: int) -> None:
         record_episode(policy, choice, films, seed=FINAL_SEED, driver=driver)
     records = compare(folder, episodes)
     write_whole(folder / "evaluation.json", json.dumps(records, indent=2) + "\n")
-    for choice in config.each():
-        own = [record for record in records if record["env"] == choice.env]
-        print(f"{episodes:,} held-out levels of {choice.env}:\n\n{table(own)}\n")
+    is_one = len(config.each()) == 1
+    shown, road = (comparison(records), config.env) if is_one else (comparison_of_roads(records), "each environment")
+    print(f"{episodes:,} held-out levels of {road}:\n\n{shown}\n")
     print(f"Everything is in {folder}/")
 
 

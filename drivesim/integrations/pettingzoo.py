@@ -35,8 +35,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
     """Egos that share a world; the agents are `car_0`, `car_1` and so on.
 
     Args:
-        env_id: `drivesim/Highway-v1` or `drivesim/Intersection-v1`.
-        num_agents: egos, 1 … 8.
+        env_id: such as `drivesim/Highway-v1`: one with room for several egos.
+        num_agents: egos, 1 … 8, in City and Custom 32.
         max_episode_steps: time limit; None = the registered one, -1 = none.
         render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`.
         render_size: pixels along the longer side of a picture, at most.

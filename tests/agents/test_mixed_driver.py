@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from loading import load_script
 from test_training import contents, counters
 
-from agents.environments import EnvChoice, make_envs
+from agents.checkpoint import load_latest_checkpoint
+from agents.environments import EnvChoice, make_envs, shares
 from agents.evaluation import evaluate
 from agents.networks import NetworkConfig
 from agents.ppo import PPOConfig
 from agents.random_agent import make_random
+from agents.stepping import Stepper
 from agents.training import TrainConfig, load_policy, resume, train
 from agents.watching import think_along, watch
+from drivesim.registry import IDS
 
 LANE_KEEP, AUTODRIVE = "drivesim/LaneKeep-v1", "drivesim/Autodrive-v1"
 BOTH = f"{LANE_KEEP},{AUTODRIVE}"
@@ -55,6 +60,22 @@ def test_envs_are_shared_out_evenly_and_seen_alike() -> None:
         alone = make_envs(choice, 1, "test")
         assert alone.single_observation_space == envs.single_observation_space
         assert alone.single_action_space == envs.single_action_space == gym.spaces.Discrete(5)
+
+
+def test_an_environment_that_is_given_a_larger_share_has_more_of_the_training_envs(tmp_path: Path) -> None:
+    assert shares(21, [1, 3, 1]) == [5, 12, 4]  # 1 to each, and 18 shared out as 3.6, 10.8, 3.6
+    assert shares(2, [5, 1, 1]) == [1, 1, 1]
+    run = replace(RUN, env_shares={AUTODRIVE: 3})
+    assert make_envs(run, 10, "train", env_shares=run.env_shares).env_index.tolist() == [0] * 3 + [1] * 7
+    train(replace(run, total_steps=72), AGENT, tmp_path)
+    assert load_policy(tmp_path)[1].env_shares == {AUTODRIVE: 3}
+    saved = load_latest_checkpoint(tmp_path / "checkpoints", "last").arrays["worlds"]
+    evenly = Stepper(make_envs(RUN, AGENT.num_envs, "train"))
+    evenly.begin(list(range(9)))
+    assert saved.size != evenly.state().arrays["worlds"].size
+    for bad in ({"drivesim/Exit-v1": 2}, {AUTODRIVE: 0}):
+        with pytest.raises(ValueError, match="env_shares must be at least 1, of some of"):
+            replace(RUN, env_shares=bad)
 
 
 def test_a_driver_is_measured_in_every_environment_and_in_all_together() -> None:
@@ -99,3 +120,36 @@ def test_what_is_no_list_of_ids_is_refused(tmp_path: Path) -> None:
         train(RUN, replace(AGENT, num_envs=1, minibatches=1), tmp_path / "none")
     assert EnvChoice(f"{LANE_KEEP}, {AUTODRIVE}").env == BOTH
     assert np.unique([choice.among for choice in EnvChoice(BOTH).each()]).tolist() == [BOTH]
+
+
+def test_all_stands_for_every_environment_that_makes_its_own_levels() -> None:
+    every = [env_id for env_id in IDS if env_id != "drivesim/Custom-v1"]
+    assert EnvChoice("all").env == ",".join(every)
+    script = load_script("train")
+    parsed = script.parse(["--agent", "ppo", "--env", "all"])
+    assert parsed.train.env == ",".join(every)
+    assert parsed == script.parse(["--agent", "ppo", "--env", ",".join(every)])
+
+
+def test_a_driver_of_several_roads_is_compared_in_one_table_with_a_row_for_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "--env", BOTH, "--agent", "ppo", "--num-envs", "4", "--num-steps", "8", "--minibatches", "1",
+        "--network.hidden-sizes", "8", "--total-steps", "32", "--eval-episodes", "2", "--num-threads", "1",
+        "--no-tensorboard", "--no-progress", "--final-episodes", "20", "--out", str(tmp_path),
+    ]  # fmt: skip
+    assert load_script("train").main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    begin = lines.index("20 held-out levels of each environment:") + 2
+    header, *rows = (line.split("  ") for line in lines[begin : begin + 3])
+    drivers = ["random", "never steers", "ignores others", "rule-based"]
+    assert [cell.strip() for cell in header if cell][-4:] == drivers
+    records = json.loads((tmp_path / "evaluation.json").read_text())
+    assert [(record["env"], record["agent"]) for record in records] == [
+        (env_id, driver) for env_id in (LANE_KEEP, AUTODRIVE) for driver in ("ppo", *drivers)
+    ]
+    for row, own in zip(rows, (records[:5], records[5:]), strict=True):
+        shown = [cell.strip() for cell in row if cell]
+        assert (shown[0], shown[1].split()[0]) == (own[0]["env"], f"{own[0]['success_rate']:.1%}")
+        assert shown[-4:] == [f"{record['success_rate']:.1%}" for record in own[1:]]

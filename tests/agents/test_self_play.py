@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from loading import load_script
 
 import drivesim
+from agents.networks import NetworkConfig
 from agents.ppo import PPO, PPOConfig
+from agents.run_config import TrainConfig
 from agents.stepping import Stepper
+from agents.training import train
+from agents.warm_start import driver_of
 
 
 def test_rows_of_egos_that_wait_are_not_real_and_drives_begin_together() -> None:
@@ -52,8 +59,21 @@ def test_what_an_ego_that_waits_sees_and_earns_does_not_change_the_weights() -> 
     assert all((one == other).all() for one, other in zip(*weights, strict=True))
 
 
+def test_the_example_begins_with_the_driver_of_a_run(tmp_path: Path) -> None:
+    road = "drivesim/Highway-v1"
+    run = TrainConfig(env=road, observation="features", agent="ppo", total_steps=64, eval_episodes=1, num_threads=1)
+    small = PPOConfig(num_envs=8, num_steps=8, minibatches=1, network=NetworkConfig(hidden_sizes=(8,)))
+    train(replace(run, tensorboard=False, progress=False), small, tmp_path)
+    learnt = driver_of(tmp_path).tensors["network"]
+    policy = load_script("examples/self_play").learnt(road, tmp_path, 16, 8, total_steps=1, seed=0)
+    begun = policy.network.state_dict()
+    assert begun.keys() == learnt.keys()
+    assert all((begun[key] == learnt[key]).all() for key in learnt)
+
+
 @pytest.mark.slow
 def test_the_example_teaches_one_network_to_drive_all_cars() -> None:
     example = load_script("examples/self_play")
-    assert example.main(num_worlds=32, total_steps=1) < 0.1
-    assert example.main(num_worlds=32, total_steps=1_000_000) > 0.6  # 0.82 with either of two seeds
+    road = "drivesim/Highway-v1"
+    assert example.main((road,), num_egos=256, total_steps=1)[road] < 0.1
+    assert example.main((road,), num_egos=256, total_steps=1_000_000)[road] > 0.6  # 0.82 with either of two seeds
