@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import gymnasium as gym
@@ -21,14 +18,12 @@ from drivesim.core import batch, episode
 from drivesim.core.memory import Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
-from drivesim.pieces import in_pieces
 from drivesim.pools import Pool, pool_of, require_room
+from drivesim.ranges import Ranges
 from drivesim.registry import entry_of
 from drivesim.states import StateError, check_state, check_states, occupants_of
 
 Array = np.ndarray[Any, Any]
-
-MIN_WORLDS_PER_THREAD = 256  # below, handing work to another thread costs more than it saves
 
 
 def key_of(seed: int | None) -> Array:
@@ -77,12 +72,8 @@ class Engine:
         if self.maps_by != batch.BY_POOL:
             self.maps = np.zeros(num_worlds if self.has_own_maps else 1, map_dtype)
         self.details = np.zeros(self.num_rows, episode.DETAIL)
-        num_threads = max(1, min(num_threads, num_worlds // MIN_WORLDS_PER_THREAD))
-        bounds = np.linspace(0, num_worlds, num_threads + 1).astype(int).tolist()
-        self._ranges = list(pairwise(bounds))
+        self._ranges = Ranges(num_worlds, num_threads)
         self._models: dict[int, tuple[Array, Array]] = {}
-        self._pool: ThreadPoolExecutor | None = None
-        self._pool_pid = 0
         self._bind()
         if self.maps_by == batch.BY_OPTIONS:
             self._lay_shared_map()
@@ -179,21 +170,7 @@ class Engine:
 
     def _on_all_worlds(self, loop: Any) -> int:
         """Call a batch loop on every range of worlds, on as many threads; the sum of what it returns."""
-        argument = self._frame.argument
-        threads = self._threads()
-        if threads is None:
-            return int(loop(argument, 0, self.num_worlds, 0))
-        further = enumerate(self._ranges[1:], start=1)
-        futures = [threads.submit(loop, argument, begin, end, slot) for slot, (begin, end) in further]
-        failures = int(loop(argument, *self._ranges[0], 0))
-        return failures + sum(int(future.result()) for future in futures)
-
-    def _threads(self) -> ThreadPoolExecutor | None:
-        """Threads for all ranges of worlds but the first; None if there is no other."""
-        if len(self._ranges) > 1 and (self._pool is None or self._pool_pid != os.getpid()):  # none survives a fork
-            self._pool = ThreadPoolExecutor(len(self._ranges) - 1, thread_name_prefix="drivesim")
-            self._pool_pid = os.getpid()
-        return self._pool
+        return self._ranges.call(loop, self._frame.argument)
 
     def _flat(self, obs: Array) -> Array:
         """A view (N * E, size) of a batch of observations."""
@@ -218,7 +195,7 @@ class Engine:
         """
         self._lay_levels(level_seeds)
         self._frame.set(mask=mask, level_seeds=level_seeds, obs_out=self._flat(obs_out))
-        self._refuse(in_pieces(batch.reset_worlds, self._frame.argument, self._ranges, self._threads()))
+        self._refuse(self._ranges.call_in_pieces(batch.reset_worlds, self._frame.argument))
 
     def step(
         self,
@@ -379,14 +356,11 @@ class Engine:
 
     def close(self) -> None:
         """Let go of the threads."""
-        if self._pool is not None and self._pool_pid == os.getpid():
-            self._pool.shutdown(wait=False)
-        self._pool = None
+        self._ranges.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling and copying: addresses, views and threads are found again."""
         state = dict(self.__dict__)
-        state["_pool"] = None
         for name in (
             "_frame",
             "_scratch",

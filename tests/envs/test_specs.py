@@ -148,10 +148,10 @@ def test_a_copy_of_an_environment_with_threads_gets_its_own() -> None:
     envs.step(np.full(512, 1))
     for copier in COPIERS.values():
         twin = copier(envs)
-        assert twin.unwrapped._engine._pool is None
+        assert twin.unwrapped._engine._ranges._threads is None
         envs_state = envs.unwrapped.get_state()
         assert_same_future(envs, twin, 2)
-        assert twin.unwrapped._engine._pool is not envs.unwrapped._engine._pool
+        assert twin.unwrapped._engine._ranges._threads is not envs.unwrapped._engine._ranges._threads
         envs.unwrapped.set_state(envs_state)
         twin.close()
     envs.step(np.full(512, 1))

@@ -1,0 +1,97 @@
+"""The worlds of a batch in ranges, each for a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Ranges"]
+
+MIN_WORLDS_PER_THREAD = 256  # below, handing work to another thread costs more than it saves
+PIECE_SECONDS = 0.05
+Loop = Callable[[Any, int, int, int], int]
+
+
+class Ranges:
+    """Ranges of worlds, and threads for all of them but the first, which is the caller's.
+
+    A loop is called with an argument, a range's first world, the one behind its last, and the range's number.
+
+    Args:
+        num_worlds: worlds, numbered from 0.
+        num_threads: threads at most; few worlds get fewer.
+    """
+
+    def __init__(self, num_worlds: int, num_threads: int) -> None:
+        num_threads = max(1, min(num_threads, num_worlds // MIN_WORLDS_PER_THREAD))
+        self._bounds = list(pairwise(np.linspace(0, num_worlds, num_threads + 1).astype(int).tolist()))
+        self._threads: ThreadPoolExecutor | None = None
+        self._process = 0
+
+    def __len__(self) -> int:
+        """How many there are, at least one."""
+        return len(self._bounds)
+
+    def call(self, loop: Loop, argument: Any) -> int:
+        """Calls a loop on every range; the sum of what it returns."""
+        if len(self._bounds) == 1:
+            return int(loop(argument, *self._bounds[0], 0))
+        futures = [
+            self._pool().submit(loop, argument, begin, end, slot)
+            for slot, (begin, end) in enumerate(self._bounds[1:], start=1)
+        ]
+        total = int(loop(argument, *self._bounds[0], 0))
+        return total + sum(int(future.result()) for future in futures)
+
+    def call_in_pieces(self, loop: Loop, argument: Any) -> int:
+        """Calls a loop that returns failures in short calls, between which Python can hear of one or of Ctrl-C.
+
+        Returns:
+            How many have failed until it ended, which is soon after the first.
+        """
+        must_end = Event()
+        futures = []
+        try:
+            for slot, (begin, end) in enumerate(self._bounds[1:], start=1):
+                futures.append(self._pool().submit(_call_in_pieces, loop, argument, begin, end, slot, must_end))
+            failures = _call_in_pieces(loop, argument, *self._bounds[0], 0, must_end)
+            return failures + sum(future.result() for future in futures)
+        finally:
+            must_end.set()  # else, after Ctrl-C, they would go on behind the caller's back
+            wait(futures)
+
+    def close(self) -> None:
+        """Lets go of the threads."""
+        if self._threads is not None and self._process == os.getpid():
+            self._threads.shutdown(wait=False)
+        self._threads = None
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None or self._process != os.getpid():  # threads do not survive a fork
+            self._threads = ThreadPoolExecutor(len(self._bounds) - 1, thread_name_prefix="drivesim")
+            self._process = os.getpid()
+        return self._threads
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickling and copying: a copy has threads of its own."""
+        return {**self.__dict__, "_threads": None}
+
+
+def _call_in_pieces(loop: Loop, argument: Any, begin: int, end: int, slot: int, must_end: Event) -> int:
+    size = 1
+    while begin < end and not must_end.is_set():
+        started = time.perf_counter()
+        failures = int(loop(argument, begin, min(begin + size, end), slot))
+        if failures:
+            must_end.set()
+            return failures
+        begin += size
+        size = 2 * size if time.perf_counter() - started < PIECE_SECONDS else max(size // 2, 1)
+    return 0
