@@ -173,13 +173,14 @@ def test_sparse_files_are_refused_before_they_are_read(given: Path, name: str) -
         resume(given)
 
 
-def test_sparse_checkpoints_are_refused_before_they_are_read(given: Path) -> None:
+@pytest.mark.parametrize("size", [1 << 30, 1 << 36])
+def test_sparse_checkpoints_are_refused_before_they_are_read(given: Path, size: int) -> None:
     for kind in ("last", "best"):
         (directory,) = find_checkpoints(given / "checkpoints", kind)
         path = directory / "network.safetensors"
-        os.truncate(path, 1 << 36)
+        os.truncate(path, size)
         manifest = json.loads((directory / "MANIFEST.json").read_text())
-        manifest["files"][path.name]["bytes"] = 1 << 36
+        manifest["files"][path.name]["bytes"] = size
         (directory / "MANIFEST.json").write_text(json.dumps(manifest))
     for use in (load_policy, resume):
         with (
