@@ -30,6 +30,7 @@ __all__ = [
     "MAX_NETWORK_BYTES",
     "Agent",
     "NotFiniteError",
+    "largest_checkpoint",
     "make_agent",
     "make_network",
     "num_threads_for",
@@ -41,6 +42,8 @@ MAX_NETWORK_BYTES = 1 << 28
 """Of the weights of a network."""
 MAX_EXPERIENCE_BYTES = 1 << 32
 """Of the steps that an algorithm keeps to learn from."""
+_WORLD_BYTES = 1 << 19  # of an env in a checkpoint, with a map of its own
+_FURTHER_BYTES = 1 << 24  # counters, names
 
 
 class NotFiniteError(ArithmeticError):
@@ -104,15 +107,18 @@ def make_network(
 
 def _require_bounded_network(
     config: TrainConfig, agent_config: AgentConfig, observation_space: gym.Space[Any], num_actions: int
-) -> None:
+) -> int:
+    """Bytes of the weights; raises a ValueError if they are too many."""
     with torch.device("meta"):  # which allocates nothing
         network = ALGORITHMS[config.agent].make_network(observation_space, num_actions, agent_config)
-    num_bytes = sum(weight.numel() * weight.element_size() for weight in network.parameters())
+    num_bytes = int(sum(weight.numel() * weight.element_size() for weight in network.parameters()))
     if num_bytes > MAX_NETWORK_BYTES:
         raise ValueError(f"network must have at most {MAX_NETWORK_BYTES:,} bytes of weights, got {num_bytes:,}")
+    return num_bytes
 
 
-def _require_bounded_experience(agent_config: AgentConfig, observation_space: gym.Space[Any]) -> None:
+def _require_bounded_experience(agent_config: AgentConfig, observation_space: gym.Space[Any]) -> int:
+    """Bytes of what is learnt from; raises a ValueError if they are too many."""
     per_step = np.dtype(observation_space.dtype).itemsize * math.prod(observation_space.shape or ()) + 64
     if isinstance(agent_config, DQNConfig):
         names = ["buffer_size", "batch_size", "n_step", "num_quantiles", "num_atoms"]
@@ -128,6 +134,23 @@ def _require_bounded_experience(agent_config: AgentConfig, observation_space: gy
             f"{', '.join(names)} must be such that what is learnt from has at most {MAX_EXPERIENCE_BYTES:,} bytes; "
             f"with {got} it has {num_bytes:,}"
         )
+    return num_bytes
+
+
+def largest_checkpoint(
+    config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]
+) -> int:
+    """Returns how many bytes a checkpoint of a run can have at most.
+
+    Raises:
+        ValueError: the algorithm would take too much memory.
+    """
+    space = envs.single_observation_space
+    network = _require_bounded_network(config, agent_config, space, count_actions(envs.single_action_space))
+    experience = _require_bounded_experience(agent_config, space)
+    memories = envs.num_envs * (_WORLD_BYTES + 8 * getattr(agent_config, "memory_size", 0))
+    # Twice, for the last observations of episodes; target network and the optimizer's moments beside the weights.
+    return 2 * experience + 5 * network + memories + _FURTHER_BYTES
 
 
 def make_agent(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.VectorEnv[Any, Any, Any]) -> Agent:
@@ -136,9 +159,7 @@ def make_agent(config: TrainConfig, agent_config: AgentConfig, envs: gym.vector.
     Raises:
         ValueError: it would take too much memory, or does not fit the spaces; before anything large is allocated.
     """
-    num_actions = count_actions(envs.single_action_space)
-    _require_bounded_network(config, agent_config, envs.single_observation_space, num_actions)
-    _require_bounded_experience(agent_config, envs.single_observation_space)
+    largest_checkpoint(config, agent_config, envs)
     agent: Agent = ALGORITHMS[config.agent](
         envs.single_observation_space,
         envs.single_action_space,

@@ -1,7 +1,7 @@
 """The training loop, the only one: acting, learning, logging, evaluation, checkpoints, resuming.
 
 The loop has no maths. An algorithm decides what to do (``act``), keeps what happened (``record``)
-and learns when it is due (``update``); see :class:`Agent`.
+and learns when it is due (``update``); see :class:`agents.algorithms.Agent`.
 
 Everything that changes the weights depends on the configuration and the number of steps alone, so a
 run repeats bit for bit on one machine, and a killed run resumed from its last checkpoint ends with
@@ -25,9 +25,9 @@ import torch
 from numpy.typing import NDArray
 
 from agents.algorithms import (
-    MAX_EXPERIENCE_BYTES,
     MAX_NETWORK_BYTES,
     NotFiniteError,
+    largest_checkpoint,
     make_agent,
     make_network,
     num_threads_for,
@@ -134,14 +134,13 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
         import_wandb()
     require_resumable(saved, config)
     with claimed(folder):
-        checkpoints = folder / "checkpoints"
-        checkpoint = None
-        if find_checkpoints(checkpoints, "last"):
-            max_bytes = MAX_EXPERIENCE_BYTES + 5 * MAX_NETWORK_BYTES  # with targets, two moments and the worlds
-            checkpoint = load_latest_checkpoint(checkpoints, "last", max_bytes=max_bytes)
         load_kernels(config)
         started = time.perf_counter()
         with contextlib.closing(_training_envs(config, agent_config)) as envs:
+            checkpoint, checkpoints = None, folder / "checkpoints"
+            if find_checkpoints(checkpoints, "last"):
+                max_bytes = largest_checkpoint(config, agent_config, envs)
+                checkpoint = load_latest_checkpoint(checkpoints, "last", max_bytes=max_bytes)
             run = _Run(config, agent_config, folder, envs, started, checkpoint)
             return run.drive(resume_step=-1 if checkpoint is None else run.agent.global_step)
 

@@ -109,7 +109,7 @@ def spoil_weights(monkeypatch: pytest.MonkeyPatch, kind: Any, value: float) -> s
 def test_what_is_not_finite_stops_the_run_which_keeps_its_last_finite_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: AgentConfig, spoil: Callable[..., str], value: float
 ) -> None:
-    config = replace(RUN, agent="dqn" if agent is AGENT else "ppo", checkpoint_seconds=0.0, eval_interval=8)
+    config = replace(RUN, agent="dqn" if agent is AGENT else "ppo", checkpoint_seconds=0.0, eval_interval=160)
     what = spoil(monkeypatch, KINDS[config.agent], value)
     with pytest.raises(NotFiniteError, match=f"^training stopped at step [0-9]+: {what}; .*last-0{{9}}[0-9]+ is the"):
         train(config, agent, tmp_path)
@@ -117,7 +117,7 @@ def test_what_is_not_finite_stops_the_run_which_keeps_its_last_finite_checkpoint
     for kind in ("last", "best"):
         kept = load_latest_checkpoint(tmp_path / "checkpoints", kind)
         assert all(tensor.isfinite().all() for group in kept.tensors.values() for tensor in group.values())
-    assert int(rows(tmp_path)[-1]["global_step"]) == 328
+    assert int(rows(tmp_path)[-1]["global_step"]) == 320
 
 
 def test_a_checkpoint_that_is_not_finite_is_neither_resumed_nor_driven(tmp_path: Path) -> None:
@@ -447,7 +447,7 @@ def test_a_run_of_another_version_or_package_is_told_in_one_line(
 def test_a_kill_after_the_last_evaluation_does_not_repeat_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(RUN, checkpoint_seconds=0.0, log_interval=200, eval_interval=600)
+    config = replace(RUN, total_steps=800, checkpoint_seconds=0.0, log_interval=200, eval_interval=320)
     train(config, AGENT, tmp_path / "whole")
     save = training._Run._save
 
@@ -460,10 +460,10 @@ def test_a_kill_after_the_last_evaluation_does_not_repeat_its_row(
         patch.setattr(training._Run, "_save", save_and_die)
         with pytest.raises(MemoryError):
             train(config, AGENT, tmp_path / "killed")
-    assert newest(tmp_path / "killed").name == "last-000000001600"  # of before the evaluation
+    assert newest(tmp_path / "killed").name == "last-000000000800"  # of before the evaluation
     resume(tmp_path / "killed")
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
-    assert read_metrics(tmp_path / "killed" / "metrics.csv", "eval/success_rate")[0] == [600, 1200, 1600]
+    assert read_metrics(tmp_path / "killed" / "metrics.csv", "eval/success_rate")[0] == [320, 640, 800]
     assert counters(tmp_path / "killed") == counters(tmp_path / "whole")
 
 

@@ -173,13 +173,14 @@ def test_sparse_files_are_refused_before_they_are_read(given: Path, name: str) -
         resume(given)
 
 
-def test_sparse_checkpoints_are_refused_before_they_are_read(given: Path) -> None:
+@pytest.mark.parametrize("size", [1 << 30, 1 << 36])
+def test_sparse_checkpoints_are_refused_before_they_are_read(given: Path, size: int) -> None:
     for kind in ("last", "best"):
         (directory,) = find_checkpoints(given / "checkpoints", kind)
         path = directory / "network.safetensors"
-        os.truncate(path, 1 << 36)
+        os.truncate(path, size)
         manifest = json.loads((directory / "MANIFEST.json").read_text())
-        manifest["files"][path.name]["bytes"] = 1 << 36
+        manifest["files"][path.name]["bytes"] = size
         (directory / "MANIFEST.json").write_text(json.dumps(manifest))
     for use in (load_policy, resume):
         with (
@@ -240,8 +241,8 @@ def test_a_pace_that_would_fill_the_disk_is_refused(tmp_path: Path) -> None:
 
 # --- other types ----------------------------------------------------------------------------------
 
-VALUES = [None, True, False, 0, -1, 1, 10**30, 1.5, -0.5, 1e300, float("nan"), float("inf"), "", "ppo", "\x00", "4",
-          [], [1], ["a\nb"], [[1]], {}, {"collision": 1}, {"x": "y"}, {"network": {}}]  # fmt: skip
+VALUES = [None, True, -1, 1, 10**30, 1.5, 1e300, float("nan"), float("inf"), "", "4",
+          [1], ["a\nb"], [[1]], {}, {"collision": 1}, {"x": "y"}]  # fmt: skip
 
 
 def places(record: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -268,8 +269,8 @@ def test_whatever_a_configuration_holds_it_is_taken_or_refused_with_the_document
             except ValueError as error:
                 assert "config.json is not the configuration of a run" in str(error)  # noqa: PT017
                 num_refused += 1
-    assert num_refused > 800
-    assert num_taken > 100
+    assert num_refused > 500
+    assert num_taken > 60
 
 
 def test_a_folder_with_another_configuration_is_driven_or_refused(given: Path) -> None:
