@@ -133,7 +133,7 @@ def solve(
 
 
 class Level:
-    """A state of an environment, and its rules.
+    """A state of an environment, and what holds there.
 
     Args:
         env: as in `solve`.
