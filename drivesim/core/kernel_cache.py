@@ -37,7 +37,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_KERNEL_FOLDERS = ("core", "observations", "scenarios")
+_KERNEL_FOLDERS = ("core", "observations", "planning", "scenarios")
 _OPTIONS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # of numba, which change what is compiled
 
 

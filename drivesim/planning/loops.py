@@ -1,7 +1,7 @@
 """Forked worlds: what the very kernel of the environments makes of many states and actions at once.
 
-A *node* is a world in a few words of eight bytes: those in which something varies that its future or its rewards
-depend on (`drivesim.planning.words` says which). To drive an edge, which is a node and an action, its words are put into a copy
+A *node* is a world in a few words of eight bytes: those in which something varies that its future or its rewards depend
+on; `drivesim.planning.words` says which. To drive an edge, which is a node and an action, its words are put into a copy
 of a template, and who is where and what the lamps show are derived anew.
 """
 

@@ -114,7 +114,8 @@ def solve(
     Args:
         env: an environment of the suite with one ego, as `gym.make` makes it, after a reset. It is left as it is.
         gamma: discount, in (0, 1].
-        budget: ticks of forked worlds that may be driven among others, at least 0.
+        budget: ticks of forked worlds that may be driven among others, at least 0. It says how wide passes get: the
+            first is always made, none is broken off, and the last may take somewhat more than is left.
         state: to begin with instead of the environment's own: (1,), from `get_state` of one with the same options.
         incumbent: actions of a drive that is known already, such as the rule-based driver's; what comes after its end
             is overlooked.
@@ -133,7 +134,7 @@ def solve(
 
 
 class Level:
-    """A state of an environment, and its rules.
+    """A state of an environment, and what holds there.
 
     Args:
         env: as in `solve`.

@@ -1,8 +1,8 @@
 """The best drive among others: tick by tick, all nodes of a tick at once, with bounds from the ego alone.
 
 Branch and bound: an edge is driven only if its bound is above what a known drive is worth. Nodes that are equal, word
-by word, are merged. A tick keeps at most `width` nodes, those with the highest bounds; the highest bound that is dropped
-for want of room is then a bound on the optimum. If none is, the best drive found is the optimum.
+by word, are merged. A tick keeps at most `width` nodes, those with the highest bounds; the highest bound that is
+dropped for want of room is then a bound on the optimum. If none is, the best drive found is the optimum.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class Pass:
         lower: what a known drive is worth.
         width: nodes of a tick.
         doubt: by how much the bound of a node falls for every move that is left, when it is chosen which to keep:
-            others will hold up the ego. With some doubt good drives are found early, without it bounds are tightest.
+            others will hold up the ego. With some doubt one node is kept for each state of the ego, and good drives are
+            found early; without it, bounds are tightest.
     """
 
     def __init__(
@@ -134,12 +135,22 @@ class Pass:
         ]
         layer = Layer(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
         layer = merged(taken(layer, layer.bounds > self._lower + TOLERANCE))
-        if len(layer.alone) > self._width:
-            remaining = self._bounds.graph.remaining[layer.alone]
-            order = np.lexsort((remaining, self._doubt * remaining - layer.bounds))
-            self._dropped = max(self._dropped, float(layer.bounds[order[self._width :]].max()))
-            layer = taken(layer, order[: self._width])
+        kept = self._kept(layer)
+        if len(kept) < len(layer.alone):
+            is_kept = np.zeros(len(layer.alone), np.bool_)
+            is_kept[kept] = True
+            self._dropped = max(self._dropped, float(layer.bounds[~is_kept].max()))
+            layer = taken(layer, kept)
         return layer
+
+    def _kept(self, layer: Layer) -> Array:
+        """The rows (N,) of a layer that there is room for, the best first."""
+        remaining = self._bounds.graph.remaining[layer.alone]
+        order = np.lexsort((remaining, self._doubt * remaining - layer.bounds))
+        if self._doubt > 0.0:  # one for each state of the ego
+            _, first = np.unique(layer.alone[order], return_index=True)
+            order = order[np.sort(first)]
+        return order[: self._width]
 
     def _drive(self, layer: Layer, n: int, rows: Array, actions: Array) -> Layer:
         """Drive edges of tick n, note the best drive that ends with one; the nodes behind the others."""

@@ -1,4 +1,4 @@
-"""Makes the shared helpers importable, whatever import mode pytest runs in."""
+"""Makes the helpers of this folder importable, whatever import mode pytest runs in."""
 
 from __future__ import annotations
 
