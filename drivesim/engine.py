@@ -132,6 +132,7 @@ class Engine:
             autoreset=self.autoreset,
             is_detailed=0,
             details_out=self.details,
+            order=np.arange(self.num_worlds, dtype=np.int32),
             scratch=self._scratch,
         )
         library = self.config.library
@@ -357,6 +358,8 @@ class Engine:
         self.worlds["occupants"][mask] = occupants_of(chosen["world"])
         if self.has_own_maps:
             self.maps[mask] = chosen["map"]
+            if self.maps["num_junctions"].any():
+                self._on_all_worlds(batch.mark_open_roads)
 
     def fork(self, index: int, num: int, rekey: bool) -> Array:
         """`num` copies of world `index`; with `rekey` each draws its own future."""

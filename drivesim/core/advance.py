@@ -19,6 +19,7 @@ from drivesim.core.map import (
     row_of,
 )
 from drivesim.core.memory import WORD
+from drivesim.core.open_road import open_cells
 from drivesim.core.reservations import hold_ways, release_passed
 from drivesim.core.trips import note_arrival
 from drivesim.core.world import DRIVING, NEVER, enter, leave, leave_world
@@ -235,7 +236,8 @@ def advance(map, world):
         if vehicle.status == DRIVING:
             if vehicle.may_enter != 0 and k >= world.num_egos:
                 release_passed(map, world, k)
-            if vehicle.destination >= 0 and k >= world.num_egos:
+            is_on_trip = vehicle.destination >= 0 and k >= world.num_egos
+            if is_on_trip and open_cells(map, vehicle.cell, vehicle.heading) <= vehicle.speed:
                 note_arrival(map, vehicle)
             count_cells(map, world, k, vehicle.speed)
             enter(world, k, vehicle.next_cell)

@@ -14,6 +14,7 @@ from drivesim.core.event_table import REWARD_COST
 from drivesim.core.jit import kernel, seldom_kernel
 from drivesim.core.map import MAP, distance_from, is_ring
 from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, opener
+from drivesim.core.open_road import mark_open_road
 from drivesim.core.options import OPTIONS
 from drivesim.core.reward import cost, price
 from drivesim.core.rng import TEST_SPLIT, draw_level_seed
@@ -71,6 +72,7 @@ FRAME = FrameType(
     truncations_out=BlockType("?"),  # (N * E,)
     details_out=BlockType(DETAIL),  # (N * E,)
     final_obs_out=RowsType("u1"),  # (N * E, size), written under SAME_STEP where an episode ends
+    order=BlockType("i4"),  # (N,): the worlds, in the order in which they are stepped; of each range those of the range
     scratch=RowsType("i4"),  # (number of ranges, 4 * cells), for each range its own
 )
 open_frame = opener(FRAME)
@@ -131,6 +133,7 @@ def begin_level(frame, i, scratch):
         erase(frame.maps, i)
         if not call_lay(frame.lay, map, world, options, scratch):
             return False
+        mark_open_road(map)
     if not call_populate(frame.populate, map, world, options, scratch):
         return False
     number_in_reading_order(world)
@@ -242,6 +245,24 @@ def step_world(frame, i, scratch):
 
 
 @kernel
+def sort_by_map(frame, begin, end, scratch):
+    """Let a range of worlds be stepped map by map, so that a map is read from the cache (a third faster in City)."""
+    for m in range(2 * frame.num_maps):
+        scratch[m] = 0
+    for i in range(begin, end):
+        scratch[map_number(frame, i)] += 1
+    place = begin
+    for m in range(2 * frame.num_maps):
+        count = int(scratch[m])
+        scratch[m] = place
+        place += count
+    for i in range(begin, end):
+        m = map_number(frame, i)
+        frame.order[scratch[m]] = i
+        scratch[m] += 1
+
+
+@kernel
 def step_worlds(argument, begin, end, slot):
     """Step the worlds begin … end - 1; the number of those for which no level could be certified.
 
@@ -251,9 +272,11 @@ def step_worlds(argument, begin, end, slot):
         slot: which of the frame's scratch memories is this range's.
     """
     frame = open_frame(argument)
+    if frame.maps_by == BY_POOL:
+        sort_by_map(frame, begin, end, frame.scratch[slot])
     failures = 0
-    for i in range(begin, end):
-        failures += step_world(frame, i, frame.scratch[slot])
+    for n in range(begin, end):
+        failures += step_world(frame, frame.order[n], frame.scratch[slot])
     return failures
 
 
@@ -310,7 +333,10 @@ def mask_worlds(argument, begin, end, slot):
 def lay_map(argument):
     """Lay map 0 with world 0, which is blank; whether it was certified."""
     frame = open_frame(argument)
-    return call_lay(frame.lay, frame.maps[0], frame.worlds[0], frame.options[0], frame.scratch[0])
+    if not call_lay(frame.lay, frame.maps[0], frame.worlds[0], frame.options[0], frame.scratch[0]):
+        return False
+    mark_open_road(frame.maps[0])
+    return True
 
 
 @kernel
@@ -323,8 +349,18 @@ def lay_pool(argument, n):
         erase(frame.maps, n)
         world.attempt = attempt
         if call_lay(frame.lay, frame.maps[n], world, frame.options[0], frame.scratch[0]):
+            mark_open_road(frame.maps[n])
             return True
     return False
+
+
+@kernel
+def mark_open_roads(argument, begin, end, slot):
+    """Tell anew, for a range of maps that are the worlds' own, where they have open road."""
+    frame = open_frame(argument)
+    for i in range(begin, end):
+        mark_open_road(frame.maps[i])
+    return 0
 
 
 @kernel

@@ -31,6 +31,7 @@ from drivesim.core.map import (
     way_from,
 )
 from drivesim.core.memory import WORD
+from drivesim.core.open_road import open_cells
 from drivesim.core.rng import DRAW_DAWDLE, tick_words
 from drivesim.core.world import DRIVING, NASCH, UNAWARE, occupant_of
 
@@ -85,6 +86,12 @@ def look(map, world, k, cell, distance):
                 leader = found * occupant_of(world, cell + 1 + gap) - (1 - found)
                 other = world.vehicles[max(leader, 0)]
                 return gap, gap + (found & (other.heading == EAST)) * braking_distance(other.speed), leader
+    if world.num_egos <= 1 and map.has_reverse == 0:
+        num_open = open_cells(map, cell, world.vehicles[k].heading)
+        if num_open > distance:
+            gap, room, leader = look_along(map, world, k, cell, distance)
+            if num_open > room:
+                return gap, room, leader
     if map.has_reverse != 0:
         distance += 1  # a cell before an ego stays free
     if world.num_people == 0:
@@ -95,6 +102,19 @@ def look(map, world, k, cell, distance):
     kept_gap = room_before_people(map, world, vehicle, cell, gap)
     kept_room = room_before_people(map, world, vehicle, cell, room)
     return gap if kept_gap < 0 else kept_gap, room if kept_room < 0 else kept_room, leader
+
+
+@kernel
+def look_along(map, world, k, cell, distance):
+    """`look`, on open road for all of `distance`: only who is there matters."""
+    heading = world.vehicles[k].heading
+    for gap in range(distance):
+        cell += map.steps[heading]
+        leader = occupant_of(world, cell)
+        if leader >= 0:
+            other = world.vehicles[leader]
+            return gap, gap + (other.heading == heading) * braking_distance(other.speed), leader
+    return distance, distance, -1
 
 
 @seldom_kernel

@@ -23,6 +23,7 @@ from drivesim.core.map import (
     turned,
     way_from,
 )
+from drivesim.core.open_road import open_cells
 from drivesim.core.styles import LEAST_GAIN
 from drivesim.core.trips import plan_trip
 from drivesim.core.world import DRIVING, KRAUSS, NASCH, UNAWARE, enter, leave, occupant_of
@@ -174,6 +175,8 @@ def steer_traffic(map, world, options):
             vehicle.turn_now = 0
             if vehicle.status != DRIVING:
                 continue
+            if sees_later and vehicle.has_arrived == 0 and open_cells(map, vehicle.cell, vehicle.heading) > 0:
+                continue  # no way turns, no lane is beside
             if vehicle.destination >= 0:
                 plan_trip(map, world, k)
             vehicle.turn_now = turn_here(map, options, vehicle)

@@ -20,6 +20,7 @@ from drivesim.core.map import (
     kind,
 )
 from drivesim.core.memory import BatchType, BlockType, FrameType, opener
+from drivesim.core.open_road import mark_open_road
 from drivesim.core.pedestrians import place_pedestrian
 from drivesim.core.text_maps import cell_of_token, paint_map, said
 from drivesim.core.texts import (
@@ -202,6 +203,7 @@ def build(text, map, world, scratch):
     fault, n = paint_map(text, map, world, scratch)
     if fault == FINE:
         measure(text, map, scratch)
+        mark_open_road(map)
         fault, n = check_goals(text, map)
     if fault == FINE:
         fault, n = populate_text(text, map, world)

@@ -95,6 +95,7 @@ MAP = Structure(
         ("stays", "u1"),  # destination by destination: cells that may still be driven in this lane
         ("passing", "u1"),  # the headings in which a cell may be used to overtake, one bit each
         ("junction", "u1"),  # 1 + number of the junction that a cell belongs to, 0 = none
+        ("open_road", "u1"),  # where junctions are: cells of open road from here on << 2 | heading, see open_road.py
     ),
 )
 
@@ -121,6 +122,7 @@ def map_dtype(
         ground=cells + WORD,  # so that a word may be read from every cell
         lanes=cells,
         junction=cells if junctions else 0,
+        open_road=cells if junctions else 0,
         slots=cells if junctions else 0,
         ways=destinations * cells if has_ways else 0,
         stays=destinations * cells if has_ways else 0,

@@ -18,6 +18,7 @@ from drivesim.core.map import (
     next_cell,
     onward,
 )
+from drivesim.core.open_road import open_cells
 from drivesim.core.painting import give_slot
 from drivesim.core.world import DRIVING, withdraw
 
@@ -36,7 +37,11 @@ def cells_to_entry(map, cell, heading, destination, distance):
 
     Another vehicle in between does not hide it, a turn of the way does.
     """
-    for n in range(distance + 1):
+    begin = open_cells(map, cell, heading)
+    if begin > distance:
+        return -1, -1
+    cell += begin * map.steps[heading]
+    for n in range(begin, distance + 1):
         if not allows(map, cell, heading) or heading_on(map, destination, cell, heading) != heading:
             return -1, -1
         if junction_ahead(map, cell, heading) >= 0:

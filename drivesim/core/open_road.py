@@ -1,0 +1,74 @@
+"""Open road: cells of a street on which nothing depends on junctions, crosswalks, ways or other lanes.
+
+Most traffic of a town is on it most of the time, and has nothing to look for there but whoever drives ahead. So a map
+with junctions tells of every cell how far the open road goes on (City's steps take two thirds of the time that they
+take without that).
+"""
+
+from drivesim.core.jit import kernel
+from drivesim.core.map import (
+    IS_DESTINATION,
+    LANE,
+    LEFT_SIDE,
+    RIGHT_SIDE,
+    WAY,
+    are_parallel,
+    cell_beside,
+    headings,
+    junction_ahead,
+    next_cell,
+)
+
+LONGEST = 63  # cells that a byte can tell, beside a heading
+
+
+@kernel
+def open_cells(map, cell, heading):
+    """How many cells of open road lie in a row from a cell on, itself counted, for somebody of this heading."""
+    if map.num_junctions == 0:
+        return 0
+    road = int(map.open_road[cell])
+    return road >> 2 if road & 3 == heading else 0
+
+
+@kernel
+def is_open(map, cell, heading):
+    """Whether a cell, driven in `heading`, is open road.
+
+    It is an ordinary cell of a lane with no lane of this heading beside it, nobody has to reserve it or asks for a
+    junction there; and it is no destination but leads to all of them, straight on.
+    """
+    if map.ground[cell] != 1 << heading | LANE << 4 or map.slots[cell] != 0 or junction_ahead(map, cell, heading) >= 0:
+        return False
+    for side in (LEFT_SIDE, RIGHT_SIDE):
+        if are_parallel(map, cell, cell_beside(map, cell, heading, side)):
+            return False
+    if map.has_ways != 0:
+        num_cells = (map.rows + 2) * map.width
+        for destination in range(map.num_destinations):
+            if map.ways[destination * num_cells + cell] & (WAY | IS_DESTINATION) != heading + 1:
+                return False
+    return True
+
+
+@kernel
+def mark_open_road(map):
+    """Fill `map.open_road`, from all else of a map."""
+    if map.num_junctions == 0:
+        return
+    num_cells = (map.rows + 2) * map.width
+    for cell in range(num_cells):
+        map.open_road[cell] = 0
+        if headings(map, cell) != 0:
+            for heading in range(4):
+                if is_open(map, cell, heading):
+                    map.open_road[cell] = 1 << 2 | heading
+    for cell in range(num_cells):
+        if map.open_road[cell] != 0:
+            heading = int(map.open_road[cell]) & 3
+            length = 1
+            ahead = next_cell(map, cell, heading)
+            while length < LONGEST and map.open_road[ahead] != 0 and int(map.open_road[ahead]) & 3 == heading:
+                length += 1
+                ahead = next_cell(map, ahead, heading)
+            map.open_road[cell] = length << 2 | heading
