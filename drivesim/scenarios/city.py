@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from drivesim.core.batch import BY_POOL
+from drivesim.core.bits import word_at
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
-from drivesim.core.map import SIGNALS, cell_at, distance_from, next_cell
+from drivesim.core.map import CROSSWALK, SIGNALS, cell_at, distance_from, next_cell
+from drivesim.core.memory import WORD
 from drivesim.core.pedestrians import place_pedestrian
 from drivesim.core.rng import DRAW_EGO, DRAW_PEDESTRIAN, DRAW_SIGNALS, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.styles import draw_style
@@ -30,6 +32,7 @@ TRIES = 200  # draws of a place for one vehicle before the level is drawn again:
 TRAFFIC_SPEED = 2  # cells per tick: the traffic's top speed
 MOST_CROSSWALKS = 12
 LONGER = 30  # cells by which a route may be longer than the shortest that is allowed
+KINDS, CROSSWALKS, BIT_3 = (int.from_bytes(bytes([byte] * WORD), "little") for byte in (7, CROSSWALK, 8))
 WAITS = 2  # cycles of a signal that an ego may have to wait on its way
 
 
@@ -104,13 +107,25 @@ def place_car(map, world, options, k):
 
 
 @kernel
+def no_crosswalks(map, cell):
+    """A word whose eight bytes have bit 3 set where the eight cells from `cell` on are of no crosswalk."""
+    return (word_at(map.ground, cell) >> 4 & KINDS ^ CROSSWALKS) + KINDS
+
+
+@kernel
 def place_people(map, world, options):
-    """Put people at some of the ends of the crosswalks, in reading order."""
+    """Put people at some of the ends of the crosswalks, in reading order.
+
+    Eight cells are seen in one look to lie beside no crosswalk, which would be half of the time of a reset else.
+    """
     missing = options.level[AT.num_people]
     ends = 2 * options.level[AT.num_crosswalks]  # that are still to come
-    for row in range(SIZE):
-        for col in range(SIZE):
-            cell = cell_at(map, row, col)
+    last = (map.rows + 1) * map.width
+    for begin in range(map.width, last, WORD):
+        beside = no_crosswalks(map, begin - 1) & no_crosswalks(map, begin + 1)
+        if beside & no_crosswalks(map, begin - map.width) & no_crosswalks(map, begin + map.width) & BIT_3 == BIT_3:
+            continue
+        for cell in range(begin, min(begin + WORD, last)):
             heading = heading_over(map, cell)
             if heading >= 0:
                 if level_below(world, DRAW_PEDESTRIAN, ends, ends) < missing:

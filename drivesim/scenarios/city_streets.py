@@ -37,6 +37,7 @@ from drivesim.core.map import (
     row_of,
     turned,
 )
+from drivesim.core.open_road import open_cells
 from drivesim.core.painting import lane_number, paint, set_size
 from drivesim.core.reservations import number_slots
 from drivesim.core.rng import DRAW_MAP, level_below
@@ -332,9 +333,13 @@ def lane_heading(map, cell):
 def turns_back(map, destination, cell, heading):
     """Whether the way from a lane to a destination leads back along the street, behind the first junction."""
     for _ in range(STREET):
-        if junction_of(map, cell) >= 0 or distance_from(map, destination, cell, heading) == 0:
+        num_open = open_cells(map, cell, heading)
+        if num_open > 0:  # by and by as far as the junction, or to the destination
+            cell += num_open * map.steps[heading]
+        elif junction_of(map, cell) >= 0 or distance_from(map, destination, cell, heading) == 0:
             break
-        cell, heading = onward(map, destination, cell, heading)
+        else:
+            cell, heading = onward(map, destination, cell, heading)
     came = heading
     for _ in range(STREET):
         if junction_of(map, cell) < 0:
