@@ -73,14 +73,21 @@ def has_waited(world, k):
 
 
 @kernel
-def could_be_in_the_way(map, world, k, entry, j):
-    """Whether vehicle j, which goes before k and has not asked yet, could reach k's way before k has left it."""
+def could_be_in_the_way(map, world, k, s, entry, ticks, j):
+    """Whether vehicle j, which goes before k and has not asked yet, could reach k's way before k has left it.
+
+    Vehicle k passes junction s, behind its entry, within so many ticks.
+    """
     other = world.vehicles[j]
     if other.speed <= 0 and other.asked_at < 0 and j < world.num_egos:
         return False  # an ego that stands elsewhere
-    reach = ticks_to_pass(map, world, k, entry) * other.top_speed
+    reach = ticks * other.top_speed
     distance, other_entry = cells_to_entry(map, other.cell, other.heading, destination_of(world, j), reach)
-    if distance < 0 or not is_first_at_entry(map, world, other.cell, other.heading, distance):
+    if distance < 0:
+        return False
+    if map.are_junctions_apart != 0 and junction_ahead(map, other_entry, other.heading) != s:
+        return False
+    if not is_first_at_entry(map, world, other.cell, other.heading, distance):
         return False
     if not has_room_behind(map, world, other_entry, other.heading, destination_of(world, j), 1):
         return False
@@ -103,10 +110,12 @@ def must_give_way(map, world, k, s, entry, to_egos):
         rank = rank_of(map, world, s, k)
         if rank == 0:
             return False
+        ticks = ticks_to_pass(map, world, k, entry)
         for j in range(world.num_egos if to_egos else world.num_vehicles):
             other = world.vehicles[j]
             if j != k and other.status == DRIVING and other.may_enter == 0:
-                if map.junctions[s].ranks[other.heading] < rank and could_be_in_the_way(map, world, k, entry, j):
+                goes_first = map.junctions[s].ranks[other.heading] < rank
+                if goes_first and could_be_in_the_way(map, world, k, s, entry, ticks, j):
                     return True
     elif control == SIGNALS and world.num_egos > 0:
         across = RIGHT_SIDE if world.is_mirrored != 0 else LEFT_SIDE
@@ -157,10 +166,10 @@ def may_be_granted(map, world, k, entry, are_noted):
             continue
         if other.asked_at < 0 and (are_noted or not asks_now(map, world, j)):
             continue
-        if vehicle.asked_at >= 0 and not comes_before(map, world, s, j, k):
-            continue
         _, other_entry = entry_ahead(map, world, j)
         if other_entry < 0 or junction_ahead(map, other_entry, other.heading) != s:
+            continue
+        if vehicle.asked_at >= 0 and not comes_before(map, world, s, j, k):
             continue
         if is_open(map, world, j, s, other_entry) and has_room_behind(
             map, world, other_entry, other.heading, destination_of(world, j), 1
@@ -326,6 +335,33 @@ def note_requests(map, world):
 
 
 @kernel
+def asks_for(map, world, k):
+    """The entry at which vehicle k asks, and its junction; -1 = it does not."""
+    vehicle = world.vehicles[k]
+    if vehicle.status != DRIVING or vehicle.asked_at < 0 or vehicle.may_enter != 0:
+        return -1, -1
+    _, entry = entry_ahead(map, world, k)
+    return entry, junction_ahead(map, entry, vehicle.heading) if entry >= 0 else -1
+
+
+@kernel
+def grant(map, world, s):
+    """Let in whoever comes first of those who ask for junction s (-1 = any) and may be let in; false if nobody may."""
+    best = -1
+    best_entry = -1
+    for k in range(world.num_vehicles):
+        entry, asked = asks_for(map, world, k)
+        if asked >= 0 and (asked == s or s < 0) and may_be_granted(map, world, k, entry, True):
+            if best < 0 or comes_before(map, world, asked, k, best):
+                best = k
+                best_entry = entry
+    if best < 0:
+        return False
+    let_in(map, world, best, best_entry)
+    return True
+
+
+@kernel
 def grant_junctions(map, world, options):
     """Let reservations lapse whose light has left green, or which must give way, in time to stop; note who asks; grant.
 
@@ -339,20 +375,14 @@ def grant_junctions(map, world, options):
             hold_for_ego(map, world, k)
     let_turns_lapse(map, world)
     waiting = note_requests(map, world)
-    while waiting > 0:
-        best = -1
-        best_entry = -1
-        for k in range(world.num_vehicles):
-            vehicle = world.vehicles[k]
-            if vehicle.status == DRIVING and vehicle.asked_at >= 0 and vehicle.may_enter == 0:
-                _, entry = entry_ahead(map, world, k)
-                if entry < 0 or not may_be_granted(map, world, k, entry, True):
-                    continue
-                s = junction_ahead(map, entry, vehicle.heading)
-                if best < 0 or comes_before(map, world, s, k, best):
-                    best = k
-                    best_entry = entry
-        if best < 0:
-            return
-        let_in(map, world, best, best_entry)
-        waiting -= 1
+    if map.are_junctions_apart == 0:
+        while waiting > 0 and grant(map, world, -1):
+            waiting -= 1
+        return
+    done = 0  # junctions, a bit each
+    for k in range(world.num_vehicles if waiting > 0 else 0):
+        _, s = asks_for(map, world, k)
+        if s >= 0 and done >> s & 1 == 0:
+            done |= 1 << s
+            while grant(map, world, s):
+                pass

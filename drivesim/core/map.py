@@ -74,6 +74,7 @@ MAP = Structure(
         ("num_portals", "i4"),
         ("num_junctions", "i4"),
         ("num_slots", "i4"),  # cells that can be reserved
+        ("are_junctions_apart", "i4"),  # who passes one junction is never in the way of who passes another
         ("num_destinations", "i4"),
         ("has_goal_headings", "i4"),  # distances depend on the heading of an ego
         ("num_passing", "i4"),  # cells on which overtaking is allowed

@@ -7,18 +7,24 @@ take without that).
 
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
+    CROSSWALK,
     IS_DESTINATION,
     LANE,
     LEFT_SIDE,
+    PORTAL,
     RIGHT_SIDE,
     WAY,
     are_parallel,
     cell_beside,
+    has_several_headings,
     headings,
     junction_ahead,
+    junction_of,
+    kind,
     next_cell,
 )
 
+MOST_APART = 62  # junctions: as many as a word has bits
 LONGEST = 63  # cells that a byte can tell, beside a heading
 
 
@@ -27,7 +33,7 @@ def open_cells(map, cell, heading):
     """How many cells of open road lie in a row from a cell on, itself counted, for somebody of this heading."""
     if map.num_junctions == 0:
         return 0
-    road = int(map.open_road[cell])
+    road = map.open_road[cell] & 255  # an int64, as all sums with it must be
     return road >> 2 if road & 3 == heading else 0
 
 
@@ -52,10 +58,51 @@ def is_open(map, cell, heading):
 
 
 @kernel
+def claim(map, cell, s):
+    """Note that a cell is passed with junction s, or lies beside it; whether that can be said of no other junction."""
+    is_free = map.open_road[cell] == 0 or map.open_road[cell] == s + 1
+    map.open_road[cell] = s + 1
+    return is_free
+
+
+@kernel
+def has_portal(map, cell):
+    """Whether a portal leads from a cell, or to it."""
+    return map.num_portals > 0 and (map.ground[cell] & PORTAL != 0 or map.comes_from[cell] != 0)
+
+
+@kernel
+def are_junctions_apart(map):
+    """Whether there are several and no cell is passed with two junctions, nor passed with one and beside another.
+
+    Who passes one junction need then not be compared with who passes another. `map.open_road` is overwritten.
+    """
+    num_cells = (map.rows + 2) * map.width
+    for cell in range(num_cells):
+        map.open_road[cell] = 0
+    for begin in range(num_cells):
+        s = junction_of(map, begin)
+        if s < 0:
+            continue
+        if not claim(map, begin, s) or has_portal(map, begin):
+            return False
+        for heading in range(4):  # the crosswalks there and the first cell behind them
+            cell = begin + map.steps[heading]
+            while kind(map, cell) == CROSSWALK and map.junction[cell] == 0:
+                if not claim(map, cell, s) or has_portal(map, cell) or has_several_headings(map, cell):
+                    return False
+                cell += map.steps[heading]
+            if not claim(map, cell, s):
+                return False
+    return 1 < map.num_junctions <= MOST_APART
+
+
+@kernel
 def mark_open_road(map):
-    """Fill `map.open_road`, from all else of a map."""
+    """Fill `map.open_road` and `map.are_junctions_apart`, from all else of a map."""
     if map.num_junctions == 0:
         return
+    map.are_junctions_apart = are_junctions_apart(map)
     num_cells = (map.rows + 2) * map.width
     for cell in range(num_cells):
         map.open_road[cell] = 0

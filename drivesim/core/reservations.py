@@ -14,6 +14,7 @@ from drivesim.core.map import (
     heading_on,
     is_with_junction,
     junction_ahead,
+    junction_of,
     kind,
     next_cell,
     onward,
@@ -58,6 +59,8 @@ def entry_ahead(map, world, k):
     """
     vehicle = world.vehicles[k]
     distance = 0 if k < world.num_egos else (ENTRY_SIGHT if vehicle.may_enter != 0 else reach_of(vehicle))
+    if open_cells(map, vehicle.cell, vehicle.heading) > distance:
+        return -1, -1
     if is_with_junction(map, vehicle.cell) or (k < world.num_egos and vehicle.speed != 0):
         return -1, -1
     return cells_to_entry(map, vehicle.cell, vehicle.heading, destination_of(world, k), distance)
@@ -166,6 +169,19 @@ def is_held_by_others(map, world, k, first):
 
 
 @kernel
+def is_elsewhere(map, world, j, s):
+    """Whether vehicle j, which has been let in, passes another junction than s and can be in nobody's way there."""
+    if map.are_junctions_apart == 0:
+        return False
+    vehicle = world.vehicles[j]
+    passed = junction_of(map, vehicle.cell)
+    if passed < 0:
+        _, entry = entry_ahead(map, world, j)
+        passed = junction_ahead(map, entry, vehicle.heading) if entry >= 0 else s
+    return passed != s
+
+
+@kernel
 def is_taken(map, world, k, entry):
     """Whether somebody who has been let in, or an ego in the junction, is in the way of vehicle k behind an entry.
 
@@ -174,10 +190,11 @@ def is_taken(map, world, k, entry):
     """
     heading = world.vehicles[k].heading
     first = next_cell(map, entry, heading)
+    s = junction_ahead(map, entry, heading)
     num_ahead = 0
     for j in range(world.num_vehicles):
         other = world.vehicles[j]
-        if j == k or other.status != DRIVING or other.may_enter == 0:
+        if j == k or other.status != DRIVING or other.may_enter == 0 or is_elsewhere(map, world, j, s):
             continue
         if is_ahead_on_way(map, world, k, j):
             num_ahead += 1

@@ -29,6 +29,7 @@ from drivesim.core.map import (
     cell_at,
     col_of,
     distance_from,
+    ends_trip,
     headings,
     junction_of,
     kind,
@@ -336,7 +337,7 @@ def turns_back(map, destination, cell, heading):
         num_open = open_cells(map, cell, heading)
         if num_open > 0:  # by and by as far as the junction, or to the destination
             cell += num_open * map.steps[heading]
-        elif junction_of(map, cell) >= 0 or distance_from(map, destination, cell, heading) == 0:
+        elif junction_of(map, cell) >= 0 or ends_trip(map, destination, cell):
             break
         else:
             cell, heading = onward(map, destination, cell, heading)
