@@ -231,7 +231,7 @@ def is_ring(map):
 @kernel
 def next_cell(map, cell, heading):
     """The cell ahead of another one, for traffic: a portal leads on."""
-    if map.ground[cell] & PORTAL != 0:
+    if map.num_portals > 0 and map.ground[cell] & PORTAL != 0:
         leads_to = map.leads_to[cell]
         if leads_to & 3 == heading:
             return leads_to >> 2

@@ -146,6 +146,7 @@ def populate(map, world, options, scratch):
     for s in range(map.num_junctions):
         if map.junctions[s].control == SIGNALS:
             world.lamps[s].cycle_start = level_below(world, DRAW_SIGNALS, s, LONGEST_CYCLE)
+    place_people(map, world, options)  # which goes through the map, so that the others find it in the cache
     for k in range(options.num_egos):
         if not place_ego(map, world, options, k):
             return False
@@ -153,7 +154,6 @@ def populate(map, world, options, scratch):
     for k in range(options.num_egos, world.num_vehicles):
         if not place_car(map, world, options, k):
             return False
-    place_people(map, world, options)
     for k in range(options.num_egos, world.num_vehicles):
         world.vehicles[k].speed = fastest_start(map, world, k, world.vehicles[k].top_speed)
     return True
