@@ -335,13 +335,16 @@ def note_requests(map, world):
 
 
 @kernel
+def waits(vehicle):
+    """Whether a vehicle has asked and has not been let in."""
+    return (vehicle.status == DRIVING) & (vehicle.asked_at >= 0) & (vehicle.may_enter == 0)
+
+
+@kernel
 def asks_for(map, world, k):
-    """The entry at which vehicle k asks, and its junction; -1 = it does not."""
-    vehicle = world.vehicles[k]
-    if vehicle.status != DRIVING or vehicle.asked_at < 0 or vehicle.may_enter != 0:
-        return -1, -1
+    """The entry at which vehicle k, which waits, asks in this tick, and its junction; -1 = none is within reach."""
     _, entry = entry_ahead(map, world, k)
-    return entry, junction_ahead(map, entry, vehicle.heading) if entry >= 0 else -1
+    return entry, junction_ahead(map, entry, world.vehicles[k].heading) if entry >= 0 else -1
 
 
 @kernel
@@ -350,6 +353,8 @@ def grant(map, world, s):
     best = -1
     best_entry = -1
     for k in range(world.num_vehicles):
+        if not waits(world.vehicles[k]):
+            continue
         entry, asked = asks_for(map, world, k)
         if asked >= 0 and (asked == s or s < 0) and may_be_granted(map, world, k, entry, True):
             if best < 0 or comes_before(map, world, asked, k, best):
@@ -381,6 +386,8 @@ def grant_junctions(map, world, options):
         return
     done = 0  # junctions, a bit each
     for k in range(world.num_vehicles if waiting > 0 else 0):
+        if not waits(world.vehicles[k]):
+            continue
         _, s = asks_for(map, world, k)
         if s >= 0 and done >> s & 1 == 0:
             done |= 1 << s

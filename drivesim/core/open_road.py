@@ -21,11 +21,11 @@ from drivesim.core.map import (
     junction_ahead,
     junction_of,
     kind,
-    next_cell,
 )
 
 MOST_APART = 62  # junctions: as many as a word has bits
-LONGEST = 63  # cells that a byte can tell, beside a heading
+LONGEST = 62  # cells that a byte can tell, beside a heading
+ENTRY = 63  # instead of a number of cells: of a junction
 
 
 @kernel
@@ -34,17 +34,22 @@ def open_cells(map, cell, heading):
     if map.num_junctions == 0:
         return 0
     road = map.open_road[cell] & 255  # an int64, as all sums with it must be
-    return road >> 2 if road & 3 == heading else 0
+    return road >> 2 if road & 3 == heading and road >> 2 != ENTRY else 0
 
 
 @kernel
-def is_open(map, cell, heading):
-    """Whether a cell, driven in `heading`, is open road.
+def is_plain_entry(map, cell, heading):
+    """Whether a cell is an entry of a junction for this heading, and every way leads straight on into that."""
+    return map.num_junctions > 0 and map.open_road[cell] & 255 == ENTRY << 2 | heading
 
-    It is an ordinary cell of a lane with no lane of this heading beside it, nobody has to reserve it or asks for a
-    junction there; and it is no destination but leads to all of them, straight on.
+
+@kernel
+def leads_on(map, cell, heading):
+    """Whether a cell has this heading only, nobody has to reserve it and it is on the way to everywhere.
+
+    It is no destination, and has no lane of this heading beside it.
     """
-    if map.ground[cell] != 1 << heading | LANE << 4 or map.slots[cell] != 0 or junction_ahead(map, cell, heading) >= 0:
+    if headings(map, cell) != 1 << heading or map.ground[cell] & PORTAL != 0 or map.slots[cell] != 0:
         return False
     for side in (LEFT_SIDE, RIGHT_SIDE):
         if are_parallel(map, cell, cell_beside(map, cell, heading, side)):
@@ -108,14 +113,17 @@ def mark_open_road(map):
         map.open_road[cell] = 0
         if headings(map, cell) != 0:
             for heading in range(4):
-                if is_open(map, cell, heading):
-                    map.open_road[cell] = 1 << 2 | heading
+                if leads_on(map, cell, heading):
+                    if junction_ahead(map, cell, heading) >= 0:
+                        map.open_road[cell] = ENTRY << 2 | heading
+                    elif kind(map, cell) == LANE:
+                        map.open_road[cell] = 1 << 2 | heading
     for cell in range(num_cells):
-        if map.open_road[cell] != 0:
-            heading = int(map.open_road[cell]) & 3
+        heading = map.open_road[cell] & 3
+        if open_cells(map, cell, heading) > 0:
             length = 1
-            ahead = next_cell(map, cell, heading)
-            while length < LONGEST and map.open_road[ahead] != 0 and int(map.open_road[ahead]) & 3 == heading:
+            ahead = cell + map.steps[heading]
+            while length < LONGEST and open_cells(map, ahead, heading) > 0:
                 length += 1
-                ahead = next_cell(map, ahead, heading)
+                ahead += map.steps[heading]
             map.open_road[cell] = length << 2 | heading

@@ -19,6 +19,7 @@ from drivesim.core.map import (
     next_cell,
     next_cell_for_ego,
 )
+from drivesim.core.open_road import open_cells
 from drivesim.core.reservations import destination_of, entry_ahead, is_held_by_others
 
 TURN_SIGHT = 10  # cells within which a vehicle shows where it turns
@@ -38,8 +39,9 @@ def next_turn(map, world, k, distance):
     if map.has_ways != 0:
         vehicle = world.vehicles[k]
         destination = destination_of(world, k)
-        cell = vehicle.cell
-        for n in range(distance + 1):
+        begin = open_cells(map, vehicle.cell, vehicle.heading)
+        cell = vehicle.cell + begin * map.steps[vehicle.heading]
+        for n in range(begin, distance + 1):
             if kind(map, cell) == EDGE:
                 break
             way = heading_on(map, destination, cell, vehicle.heading)
@@ -57,8 +59,9 @@ def entry_in_sight(map, world, k):
     """
     if map.num_junctions > 0:
         heading = world.vehicles[k].heading
-        cell = world.vehicles[k].cell
-        for n in range(ENTRY_AHEAD + 1):
+        begin = open_cells(map, world.vehicles[k].cell, heading)
+        cell = world.vehicles[k].cell + begin * map.steps[heading]
+        for n in range(begin, ENTRY_AHEAD + 1):
             if not allows(map, cell, heading) or (n == 0 and is_with_junction(map, cell)):
                 break
             if heading_on(map, world.egos[k].goal, cell, heading) != heading:

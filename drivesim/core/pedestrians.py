@@ -28,6 +28,7 @@ from drivesim.core.map import (
     onward,
     turned,
 )
+from drivesim.core.open_road import open_cells
 from drivesim.core.reservations import entry_ahead
 from drivesim.core.rng import DRAW_PEDESTRIAN, below, tick_words
 from drivesim.core.world import CROSSING, DRIVING, WAITING
@@ -102,6 +103,8 @@ def traffic_is_too_near(map, vehicle, pedestrian):
     step = map.steps[pedestrian.heading]
     cell = vehicle.cell
     room = braking_distance(vehicle.speed)
+    if open_cells(map, cell, vehicle.heading) > room:
+        return False
     while not leads_over(map, pedestrian.cell, step, cell):
         if kind(map, cell) == EDGE or (room <= 0 and kind(map, cell) != CROSSWALK):
             return False

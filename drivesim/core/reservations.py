@@ -19,7 +19,7 @@ from drivesim.core.map import (
     next_cell,
     onward,
 )
-from drivesim.core.open_road import open_cells
+from drivesim.core.open_road import is_plain_entry, open_cells
 from drivesim.core.painting import give_slot
 from drivesim.core.world import DRIVING, withdraw
 
@@ -42,6 +42,8 @@ def cells_to_entry(map, cell, heading, destination, distance):
     if begin > distance:
         return -1, -1
     cell += begin * map.steps[heading]
+    if is_plain_entry(map, cell, heading):
+        return begin, cell
     for n in range(begin, distance + 1):
         if not allows(map, cell, heading) or heading_on(map, destination, cell, heading) != heading:
             return -1, -1
