@@ -113,6 +113,8 @@ def measure_distances(map, destination, num_goals, scratch):
                     continue
                 for side in (LEFT_SIDE, RIGHT_SIDE):
                     beside = cell_beside(map, origin, heading, side)
+                    if map.distances[base + beside + layer * num_cells] != UNREACHABLE:
+                        continue
                     # Where the cell beside allows the heading across, steering there means a turn.
                     if may_drive(map, beside, heading) and not allows(map, beside, turned(heading, -side)):
                         tail = reach_back(map, base, beside + layer * num_cells, distance, scratch, tail)

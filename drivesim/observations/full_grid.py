@@ -28,6 +28,7 @@ from drivesim.core.map import (
     STOP_LINE,
     cell_at,
     col_of,
+    distances_begin,
     headings,
     is_destination,
     is_ring,
@@ -70,11 +71,8 @@ def heading_of(mask):
 
 
 @kernel
-def code_of(map, world, k, cell):
-    """The code of an empty cell, as ego k sees it."""
-    if not is_ring(map) and is_destination(map, world.egos[k].goal, cell):
-        wanted = map.goals[world.egos[k].goal].heading
-        return GOAL if wanted == 0 else GOAL_IN_HEADING + wanted - 1
+def code_of(map, world, cell):
+    """The code of an empty cell which is no goal."""
     where = kind(map, cell)
     only = heading_of(headings(map, cell))
     if where == LANE and only >= 0:
@@ -84,6 +82,35 @@ def code_of(map, world, k, cell):
         if s >= 0 and colour_for(map, world, s, only) > 0:
             return 7 + colour_for(map, world, s, only)
     return where
+
+
+@kernel
+def mark_cells(map, world, options, out):
+    """Write the code of every cell, as if there were no goal; the next cell often has the same ground and code."""
+    for row in range(map.rows):
+        first = cell_at(map, row, 0)
+        last = -1
+        code = 0
+        for col in range(map.cols):
+            ground = map.ground[first + col]
+            if ground != last:
+                code = code_of(map, world, first + col)
+                last = -1 if ground >> 4 & 7 == STOP_LINE else ground
+            out[row * options.cols + col] = code
+
+
+@kernel
+def mark_goal(map, options, goal, out):
+    """Write the code of a goal to its cells."""
+    wanted = map.goals[goal].heading
+    has_headings = map.has_goal_headings != 0
+    distances = distances_begin(map, goal, 0)
+    for row in range(map.rows):
+        first = cell_at(map, row, 0)
+        for col in range(map.cols):
+            is_goal = map.distances[distances + first + col] == 0
+            if is_goal or (has_headings and is_destination(map, goal, first + col)):
+                out[row * options.cols + col] = GOAL if wanted == 0 else GOAL_IN_HEADING + wanted - 1
 
 
 @kernel
@@ -113,9 +140,9 @@ def encode(map, world, k, options, scratch, out):
     if map.rows < options.rows or map.cols < options.cols:
         for n in range(options.rows * options.cols):
             out[n] = OFF_ROAD
-    for row in range(map.rows):
-        for col in range(map.cols):
-            out[row * options.cols + col] = code_of(map, world, k, cell_at(map, row, col))
+    mark_cells(map, world, options, out)
+    if not is_ring(map):
+        mark_goal(map, options, world.egos[k].goal, out)
     for p in range(world.num_people):
         if world.people[p].status == CROSSING:
             out[index_of(map, options, world.people[p].cell)] = PEDESTRIAN
