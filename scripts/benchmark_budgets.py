@@ -12,6 +12,7 @@ from typing import Any
 from benchmark_sides import MeasurementError, Side, resolve_commit, run_peer, say, worktree
 
 HIGHWAY, SECOND = "Highway", "Intersection"  # the scenario that is looked at most, and a second one to compile after it
+VEHICLES = {HIGHWAY: 22, "City": 40}  # beside the ego, where the time of a vehicle's tick is compared
 NUM_ENVS = 1024
 FLAT_SIZES = (256, 1024, 8192, 65_536)  # envs, between which steps per second should hardly change
 PEER_SIZES = (64, 256)  # envs with which EnvPool was fastest; the better one counts
@@ -42,6 +43,7 @@ BUDGETS = {
     "highway": Budget("ratio", 2.5, True, " times"),
     "envpool": Budget("today", 40.0, True, " EnvPools"),
     "scenario": Budget("ratio", 1.5, True, " times"),
+    "city": Budget("ratio", 2.0, False, " times"),
     "single": Budget("today", 120_000.0, True, "/s"),
     "flatness": Budget("today", 1.3, False, " max/min"),
     "first": Budget("today", 10.0, False, " s"),
@@ -89,6 +91,24 @@ class Comparison:
             return compare(what, "/s", pairs, BUDGETS[key])
         except MeasurementError as error:
             return not_measured(what, error, BUDGETS[key])
+        finally:
+            self.forget()
+
+    def measure_city(self) -> dict[str, Any]:
+        """The row of the time that City takes for one vehicle in one tick, beside Highway's; both of today."""
+        what = f"ns of a vehicle's tick, {VEHICLES['City']} in City; before: Highway"
+
+        def nanoseconds(name: str) -> float:
+            options = {"observation": "grid", "num_vehicles": VEHICLES[name]}
+            rate = self.today.rate(name, NUM_ENVS, 1, self.seconds, "cpu", **options)
+            return 1e9 / (rate * (1 + VEHICLES[name]))
+
+        say(what)
+        try:
+            pairs = [(nanoseconds(HIGHWAY), nanoseconds("City")) for _ in range(MORE * self.repetitions)]
+            return compare(what, " ns", pairs, BUDGETS["city"])
+        except MeasurementError as error:
+            return not_measured(what, error, BUDGETS["city"])
         finally:
             self.forget()
 
@@ -208,6 +228,8 @@ def measure_budgets(
             for name in names:
                 if name != HIGHWAY and name in before.ids and name in today.ids:
                     rows.append(comparison.measure(f"{name}, one thread", "scenario", name))
+            if "City" in today.ids:
+                rows.append(comparison.measure_city())
             rows.append(comparison.measure("Highway, batch of one, unwrapped", "single", HIGHWAY, num_envs=1))
             rows.append(comparison.measure_flatness(FLAT_SIZES[:2] if quick else FLAT_SIZES))
             sides = {"before": str(before.file), "today": str(today.file)}

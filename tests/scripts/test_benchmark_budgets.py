@@ -44,7 +44,7 @@ class Single(gym.Env):
 class Batch(gym.vector.VectorEnv):
     metadata = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
 
-    def __init__(self, num_envs, num_threads, copy, autoreset_mode, max_episode_steps, observation="features"):
+    def __init__(self, num_envs, num_threads, copy, autoreset_mode, max_episode_steps, **options):
         assert (copy, autoreset_mode) == (False, "SameStep")
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = SPACES
@@ -59,7 +59,10 @@ class Batch(gym.vector.VectorEnv):
 for name in NAMES:
     gym.register(f"drivesim/{name}-vVERSION", Single, max_episode_steps=50, vector_entry_point=Batch)
 """
-NAMES = {0: ["Highway", "LaneKeep", "Obstacles"], 1: ["Highway", "Intersection", "LaneKeep"]}  # of version 0 and 1
+NAMES = {  # of version 0 and 1
+    0: ["Highway", "LaneKeep", "Obstacles"],
+    1: ["City", "Highway", "Intersection", "LaneKeep"],
+}
 
 
 @pytest.fixture
@@ -144,6 +147,7 @@ def test_there_is_a_row_per_budget_and_scenario_that_both_sides_have(
         ("Highway grid, two threads", None, True),
         ("the same over EnvPool 7's HighwayFast-v0", ">= 40 EnvPools", True),
         ("LaneKeep, one thread", ">= 1.5 times", True),
+        ("ns of a vehicle's tick, 40 in City; before: Highway", "<= 2 times", True),
         ("Highway, batch of one, unwrapped", ">= 120,000/s", True),
         ("Highway grid, 256 to 1,024 envs", "<= 1.3 max/min", True),
         ("first step of Highway, nothing cached", "<= 10 s", True),
@@ -223,6 +227,7 @@ def test_a_budget_is_reached_on_the_right_side_of_its_bound(budgets) -> None:
         "highway": high,
         "envpool": high,
         "scenario": high,
+        "city": low,
         "single": high,
         "flatness": low,
         "first": low,
