@@ -334,13 +334,10 @@ def lane_heading(map, cell):
 def turns_back(map, destination, cell, heading):
     """Whether the way from a lane to a destination leads back along the street, behind the first junction."""
     for _ in range(STREET):
-        num_open = open_cells(map, cell, heading)
-        if num_open > 0:  # by and by as far as the junction, or to the destination
-            cell += num_open * map.steps[heading]
-        elif junction_of(map, cell) >= 0 or ends_trip(map, destination, cell):
+        cell += open_cells(map, cell, heading) * map.steps[heading]  # up to the line, a crosswalk, a destination
+        if junction_of(map, cell) >= 0 or ends_trip(map, destination, cell):
             break
-        else:
-            cell, heading = onward(map, destination, cell, heading)
+        cell, heading = onward(map, destination, cell, heading)
     came = heading
     for _ in range(STREET):
         if junction_of(map, cell) < 0:
