@@ -25,7 +25,6 @@ import torch
 from numpy.typing import NDArray
 
 from agents.algorithms import (
-    MAX_NETWORK_BYTES,
     NotFiniteError,
     largest_checkpoint,
     make_agent,
