@@ -79,7 +79,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Highway-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(6_000_000), _PQN),
-        "ppo": Preset(_run(8_000_000, stop_at_success=0.995), replace(_PPO, lam=0.9, entropy_coefficient=0.003)),
+        "ppo": Preset(_run(4_000_000, stop_at_success=0.995), _PATIENT_PPO),
     },
     "drivesim/Intersection-v1": {
         "dqn": Preset(_run(4_000_000), _DQN),
