@@ -9,6 +9,7 @@ from best_drives import Drive, Road, best_drive, fastest, fewest_lane_changes, r
 from levels import levels
 
 from drivesim.config import RewardWeights
+from drivesim.planning import solve
 from drivesim.registry import entry_of, scenario_of
 
 SEEDS = range(8)
@@ -61,6 +62,14 @@ def test_the_environment_pays_what_the_search_says(scenario) -> None:
         assert info["episode_return"] == pytest.approx(drive.total, abs=1e-9)
         assert info["num_lane_changes"] == drive.num_lane_changes
         assert info["mean_lane_offset"] == pytest.approx(drive.mean_offset)
+
+
+@pytest.mark.parametrize("scenario", ["Obstacles", "LaneKeep"])
+def test_the_oracle_finds_what_the_search_finds(scenario) -> None:
+    env = gym.make(entry_of(scenario).id)
+    for seed, road in zip(SEEDS, roads_of(scenario, "medium"), strict=True):
+        env.reset(seed=0, options={"level_seed": seed})
+        assert solve(env).lower == pytest.approx(best(scenario, road).total, abs=1e-9)
 
 
 def test_without_a_price_on_time_the_best_drive_creeps() -> None:
