@@ -300,7 +300,7 @@ def after_episode(drawing: Drawing, env: ReplayRecorder, lines: tuple[str, ...])
             elif key is None or key in (*ENTER, pygame.K_r, pygame.K_m):
                 return key
     finally:
-        window.banner = ()
+        drawing.lines = window.banner = ()
 
 
 def save(env: ReplayRecorder) -> Path:

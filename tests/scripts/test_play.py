@@ -226,6 +226,16 @@ def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path):
     assert said[-1][0].startswith("> drivesim/")  # the menu
 
 
+@pytest.mark.parametrize("key", [pygame.K_r, ENTER])
+def test_the_score_of_a_drive_is_off_the_road_in_the_next_one(key, keys, tmp_path, monkeypatch):
+    keys(*[UP] * 12, key, *[UP] * 12, pygame.K_ESCAPE)
+    path = tmp_path / "road.txt"
+    drawn = Draws(monkeypatch, path, [(0, ROAD)])
+    run(["--levels", str(path), "--wait", *QUICK])
+    assert sum(tick == 0 for tick, _ in drawn.ticks) == 2
+    assert not any(drawn.banners), "said while the car drives"
+
+
 @pytest.mark.parametrize("env_id", IDS)
 def test_rules_drive_every_environment(env_id, keys, tmp_path):
     arguments = ["--env", env_id, "--demo", "--episodes", "2", "--save", str(tmp_path / "saved"), *QUICK]
