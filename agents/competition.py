@@ -154,12 +154,14 @@ class Competition:
     @property
     def about(self) -> str:
         """What is driven, in a sentence."""
-        without = f", without the {len(self.repeated)} that repeat a level" if self.repeated else ""
+        without = f", left out for repeating a level: {len(self.repeated)}" if self.repeated else ""
         options = self.rules.options(self.rules.split)
         shown = [f"{name} {value}" for name, value in options.items() if name not in ("levels", "observation")]
         what = ", ".join([self.rules.env, *shown])
-        levels = "1 level" if self.num_drives == 1 else f"{self.num_drives:,} distinct levels"
-        return f"{what}: {levels}, the first episodes of seeds {self.seeds[0]} to {self.seeds[-1]}{without}"
+        if self.num_drives == 1:
+            return f"{what}: 1 level, the first episode of seed {self.seeds[0]}"
+        first, last = self.seeds[0], self.seeds[-1]
+        return f"{what}: {self.num_drives:,} distinct levels, the first episodes of seeds {first} to {last}{without}"
 
     def drive(self, driver: str, policy: Policy, observation: str | None = None, *, num_replays: int = 0) -> Score:
         """Lets a policy drive the levels.

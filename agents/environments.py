@@ -72,7 +72,7 @@ class EnvChoice(LevelChoice):
     env: str = "drivesim/Obstacles-v1"
     """Environment id, or several, separated by commas, or "all": one driver for all of them."""
     among: str = ""
-    """Of a driver that was trained for several environments, their ids, separated by commas, where ``env`` is one of
+    """Of a driver that was trained for several environments, their ids, separated by commas, where env is one of
     them: observation and actions are those of all."""
     observation: str | None = None
     """Observation kind; None takes the environment's default."""

@@ -93,5 +93,6 @@ class Drawing:
     def look(self) -> bool:
         """Looks at the files; whether there is a new environment to be made."""
         self.is_new = self.files.have_changed() or self.is_new
-        self.window.banner = (*self.lines, *textwrap.wrap(self.files.fault, FAULT_WIDTH, break_on_hyphens=False))
+        fault = textwrap.wrap(self.files.fault, FAULT_WIDTH, break_on_hyphens=False)
+        self.window.banner = (*self.lines, *([""] if self.lines and fault else []), *fault)
         return self.is_new

@@ -3,8 +3,8 @@
     python scripts/evaluate.py runs/first --episodes 1000 --split test --seed 1000000 --json
     python scripts/evaluate.py runs/first --difficulty hard --level-options num_vehicles 20
 
-Counts the first episode of each of ``--episodes`` distinct envs, and prints one JSON object with
-``--json``.
+Counts the first episode of each of --episodes distinct envs; where the run has levels of its own, it drives those
+again. Prints one JSON object with --json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 import tyro
@@ -44,6 +44,20 @@ class Arguments(LevelChoice):
     """Print one JSON object and nothing else."""
 
 
+def text_of(record: dict[str, Any]) -> str:
+    """A record of one environment, or that of all, a line for each value."""
+    return "\n".join(f"{name:26s} {readable(name, value)}" for name, value in record.items())
+
+
+def readable(name: str, value: Any) -> str:
+    """A value of the record in a few characters; --json has all of it."""
+    if name == "levels":
+        return f"{len(value)} of your own"
+    if isinstance(value, list):
+        return " to ".join(readable(name, each) for each in value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -63,8 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.json:
         print(json.dumps(record, allow_nan=False))
     else:
-        for name, value in record.items():
-            print(f"{name:26s} {printable(str(value))}")
+        each = record.pop("each", [])
+        print("\n\n".join(text_of(part) for part in (record, *each)))
     return 0
 
 

@@ -2,9 +2,9 @@
 
     python scripts/export.py runs/first --int8
 
-Writes ``policy.onnx`` and ``policy.py``, with ``--int8`` also ``policy_int8.onnx`` and ``policy_int8.py``, and
+Writes policy.onnx and policy.py, with --int8 also policy_int8.onnx and policy_int8.py, and
 compares the actions of each with those of the network on observations of held-out levels. Prints size, latency
-and agreement of every form, or one JSON object with ``--json``.
+and agreement of every form, or one JSON object with --json.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ import tyro
 from agents.checkpoint import CheckpointError
 from agents.competition import Competition, Rules, Score, write_claim
 from agents.entrants import is_claim, load_entrant, named
-from agents.environments import LevelChoice, with_level_options
+from agents.environments import CUSTOM, EnvChoice, LevelChoice, with_level_options
 from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_films, write_leaderboard
 from agents.results import FINAL_SEED
 from agents.run_config import read_configs
@@ -44,7 +44,8 @@ class Arguments(LevelChoice):
     drivers: Annotated[tuple[str, ...], tyro.conf.Positional]
     """Who drives, each as SOURCE or NAME=SOURCE."""
     env: str | None = None
-    """Id of the environment; None takes that of the first run among the drivers."""
+    """Id of the environment, with --levels drivesim/Custom-v1; without either, environment and levels are those of the
+    first run among the drivers."""
     split: Literal["train", "test"] = "test"
     """Stream of levels."""
     num_levels: int | None = None
@@ -77,23 +78,25 @@ class Arguments(LevelChoice):
     @property
     def rules(self) -> Rules:
         """What is driven."""
+        env = CUSTOM if self.env is None and self.levels else self.env
+        road = self.chosen_in(trained_on(self.drivers) if env is None else EnvChoice(env=env))
         return Rules(
-            env=env_of(self.drivers) if self.env is None else self.env,
+            env=road.env,
             split=self.split,
             num_levels=self.num_levels,
             num_drives=self.num_drives,
             seed=self.seed,
-            **{choice.name: getattr(self, choice.name) for choice in fields(LevelChoice)},
+            **{choice.name: getattr(road, choice.name) for choice in fields(LevelChoice)},
         )
 
 
-def env_of(drivers: tuple[str, ...]) -> str:
-    """The environment of the first run."""
+def trained_on(drivers: tuple[str, ...]) -> EnvChoice:
+    """What the first run was trained on."""
     for source in drivers:
         folder = Path(named(source)[1])
         if folder.is_dir() and not is_claim(str(folder)):
-            return read_configs(folder)[0].env
-    raise ValueError("env must be given, as --env ID, where there is no run among the drivers")
+            return read_configs(folder)[0]
+    raise ValueError("env must be given, as --env ID, where there are neither levels nor a run among the drivers")
 
 
 def score_of(arguments: Arguments, competition: Competition, name: str, source: str) -> Score:

@@ -8,7 +8,7 @@
     python scripts/train.py --out runs/first --resume
 
 Of several environments, separated by commas, or of all that make their own levels, one driver learns all at once.
-Every field of the run's and the algorithm's configuration is a flag; ``--help`` lists them with
+Every field of the run's and the algorithm's configuration is a flag; --help lists them with
 their values for the chosen environment and algorithm.
 """
 
@@ -118,7 +118,7 @@ def run(arguments: Arguments[AgentConfig]) -> TrainResult:
     rate = f"{result.best_success:.1%}" if result.best_success is not None else "not evaluated"
     print(
         f"\nStopped by {result.reason} after {result.global_step:,} steps and "
-        f"{result.seconds:.1f} s; best held-out success while training: {rate}."
+        f"{result.seconds:.1f} s; best success in evaluations while training: {rate}."
     )
     return result
 
@@ -206,7 +206,8 @@ def finish(folder: Path, episodes: int) -> None:
     write_whole(folder / "evaluation.json", json.dumps(records, indent=2) + "\n")
     is_one = len(config.each()) == 1
     shown, road = (comparison(records), config.env) if is_one else (comparison_of_roads(records), "each environment")
-    print(f"{episodes:,} held-out levels of {road}:\n\n{shown}\n")
+    driven = "drives of the levels given to" if config.levels else "held-out levels of"
+    print(f"{episodes:,} {driven} {road}:\n\n{shown}\n")
     print(f"Everything is in {folder}/")
 
 

@@ -193,7 +193,7 @@ class Facts:
             return [self.value(name)] * count
         values: list[int] = self.value(name)
         if len(values) != count:
-            raise self.fail(name, f"has {len(values)} numbers; it needs {count}, {what}")
+            raise self.fail(name, f"has length {len(values)}; it needs {count}, {what}")
         return values
 
     def groups(self, name: str, width: int, what: str, high: tuple[int, ...]) -> list[int]:
@@ -204,7 +204,7 @@ class Facts:
         """
         values: list[int] = self.value(name) if name in self.text.head else []
         if len(values) % width:
-            raise self.fail(name, f"has {len(values)} numbers; it needs {width} for every {what}")
+            raise self.fail(name, f"has length {len(values)}; it needs {width} for every {what}")
         for n, value in enumerate(values):
             if not -8 * (n % width == 3) <= value < high[n % width]:
                 raise self.fail(name, f"has the number {value} where at most {high[n % width] - 1} is allowed")
@@ -220,7 +220,7 @@ class Facts:
         num_egos, num_portals = self.text.count(AN_EGO), int(tokens["is_portal"].sum())
         portals = self.groups("portals", 3, "portal", (4, self.rows, self.cols))
         if "portals" in self.text.head and len(portals) != 3 * num_portals:
-            raise self.fail("portals", f"has {len(portals)} numbers; it needs {3 * num_portals}, 3 for every `@`")
+            raise self.fail("portals", f"has length {len(portals)}; it needs {3 * num_portals}, 3 for every `@`")
         lanes = self.groups("lanes", 4, "cell", (self.rows, self.cols, 16, 8))
         goals = num_goals = int(np.bitwise_or.reduce(tokens["goals"])).bit_length()
         if self.value("num_destinations") != UNSAID:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from drivesim.core.map import SIGNALS
 from drivesim.core.texts import A_VEHICLE, A_WALKER, AN_EGO
 from drivesim.core.world import ABSENT, CRASHED, NOBODY
 from drivesim.levels.alphabet import aligned, word_text
@@ -120,6 +121,8 @@ def draw_text(state: State) -> str:
             shown.append([texts[at_row][col % cols] for col in columns if view.col_period or 0 <= col < cols])
     figures = f"tick {int(world['tick'])}   speed {int(vehicles['speed'][0])}   route {completion_of(world):.0%}"
     for number in range(int(state.map["num_junctions"])):
+        if state.map["junctions"]["control"][number] != SIGNALS:
+            continue
         lamp = world["lamps"][number]
         colours = (COLOURS[int(lamp[name])] for name in ("colour_0", "colour_1"))
         figures += f"   signal {number + 1} {'/'.join(colours)}"

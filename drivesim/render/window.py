@@ -220,7 +220,7 @@ class Window:
         self._screen.blit(surface, ((width - shape[0]) // 2, (height - shape[1]) // 2))
 
     def _draw_banner(self) -> None:
-        """Lines over the picture."""
+        """Lines over the lower edge of the picture, where they hide least of the drive that goes on."""
         if not self.banner:
             return
         lines = [font(22).render(line, True, panel.FOREGROUND) for line in self.banner]
@@ -231,7 +231,7 @@ class Window:
         for n, line in enumerate(lines):
             box.blit(line, ((width - line.get_width()) // 2, BANNER_MARGIN + 2 + BANNER_LINE * n))
         room_width, room_height = self._room()
-        self._screen.blit(box, ((room_width - width) // 2, (room_height - box.get_height()) // 2))
+        self._screen.blit(box, ((room_width - width) // 2, room_height - height))
 
     def _footer(self) -> list[str]:
         """The keys, and how fast time goes."""

@@ -71,7 +71,7 @@ FAULTS = [
     ("speed_limit\n\n" + ROAD, 1, 1, "a line is `key = value`"),
     ("speed_limit = 3\nspeed_limit = 3\n\n" + ROAD, 2, 1, "is there twice, first in line 1"),
     ('traffic = "polite"\n\n' + ROAD, 1, 11, 'must be one of "krauss", "nasch", "unaware", got "polite"'),
-    ("egos.speed = [1, 2]\n\n" + ROAD, 1, 14, "has 2 numbers; it needs 1, one for every ego"),
+    ("egos.speed = [1, 2]\n\n" + ROAD, 1, 14, "has length 2; it needs 1, one for every ego"),
     ("egos.speed = 3\n\n" + ROAD, 1, 14, "must be a list such as [0, 5] of whole numbers from 0 to 5"),
     ("goals.heading = [1, 2]\n\n" + ROAD, 1, 17, "it needs 1, one for every destination"),
     ("num_destinations = 1\n\n^G3\n", 1, 20, "is 1, but the words name 4"),

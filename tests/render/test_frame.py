@@ -325,6 +325,12 @@ def test_text_of_a_field():
     assert "".join(lines[:10]).count("#") == 1
 
 
+def test_text_tells_colours_of_signals_only():
+    env = gym.make("drivesim/FourWayStop-v1", render_mode="ansi")
+    env.reset(seed=0)
+    assert "signal" not in env.render()
+
+
 def test_text_shows_signals_and_route():
     env = gym.make("drivesim/Intersection-v1", render_mode="ansi", num_vehicles=0)
     env.reset(seed=0)

@@ -70,7 +70,7 @@ def test_as_many_levels_as_are_asked_for_are_distinct_however_often_the_seeds_re
     whole = Competition(Rules(LANE_KEEP, num_levels=6, num_drives=6, seed=SEED))
     assert sorted(level % 6 for level in whole.level_seeds) == list(range(6))
     assert sorted([*whole.seeds, *whole.repeated]) == list(range(SEED, max(whole.seeds) + 1))
-    assert f"without the {len(whole.repeated)} that repeat a level" in whole.about
+    assert f"left out for repeating a level: {len(whole.repeated)}" in whole.about
     env = gym.make(LANE_KEEP, split="test", num_levels=6)
     drawn = {seed: env.reset(seed=seed)[1]["level_seed"] for seed in range(SEED, max(whole.seeds) + 1)}
     assert [drawn[seed] for seed in whole.seeds] == list(whole.level_seeds)

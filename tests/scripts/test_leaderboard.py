@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -138,6 +139,23 @@ def test_without_an_environment_that_of_the_first_run_is_driven(script, run_dir,
     assert json.loads(capsys.readouterr().out)["env"] == LANE_KEEP
     assert script.main(["random"]) == 2
     assert "error: env must be given" in capsys.readouterr().err
+
+
+def test_without_a_choice_the_levels_are_those_that_the_first_run_was_trained_on(script, run_dir, tmp_path) -> None:
+    run = tmp_path / "hard"
+    shutil.copytree(run_dir, run)
+    record = json.loads((run / "config.json").read_text())
+    record["train"] |= {"difficulty": "hard", "level_options": {"length": 20}}
+    (run / "config.json").write_text(json.dumps(record))
+
+    def driven(**chosen: Any) -> tuple[str, str | None, dict[str, int]]:
+        rules = script.Arguments(("random", str(run)), **chosen).rules
+        return rules.env, rules.difficulty, rules.level_options
+
+    assert driven() == (LANE_KEEP, "hard", {"length": 20})
+    assert driven(difficulty="easy") == (LANE_KEEP, "easy", {"length": 20})
+    assert driven(env=LANE_KEEP) == (LANE_KEEP, None, {})
+    assert script.Arguments(("random",), levels=("gallery/chicane",)).rules.env == "drivesim/Custom-v1"
 
 
 def test_a_run_of_another_environment_is_refused(script, run_dir, capsys) -> None:
