@@ -28,7 +28,7 @@ from agents.evaluation import first_drives
 from agents.policy import Policy
 from agents.results import FINAL_SEED
 from agents.validation import require
-from drivesim.config import EnvConfig
+from drivesim.config import OF_OBSERVATION, EnvConfig
 from drivesim.files import printable, write_whole
 from drivesim.infos import INFO_KEYS
 from drivesim.registry import entry_of_id, ids
@@ -41,9 +41,7 @@ CLAIM_SUFFIXES = (".json", ".jsonl")
 """Of a file with one replay, and of one with a replay per line."""
 _USUAL_DRIVES = 100
 _MAX_ENVS = 4096  # whose levels are drawn together
-_VIEW = ("observation", "window", "all_planes")
-"""Options by which a driver chooses what it looks at, which is its own business."""
-_NOT_AS_THEY_ARE = ("scenario", "level", "levels", "dawdle", "is_dawdle_chosen", "reward_weights")
+_NOT_AS_THEY_ARE = ("scenario", "level", "levels", "dawdle", "is_dawdle_chosen", "reward_weights", "all_actions")
 """Options that are compared in other words."""
 
 
@@ -87,6 +85,8 @@ class Score:
     """What was claimed and does not count, and why."""
     policy: Policy | None = None
     """Who drove; nobody knows it of a claim."""
+    among: str = ""
+    """The ids that the driver was trained for, see :class:`EnvChoice`."""
 
     @property
     def success(self) -> NDArray[np.bool_]:
@@ -163,7 +163,9 @@ class Competition:
         first, last = self.seeds[0], self.seeds[-1]
         return f"{what}: {self.num_drives:,} distinct levels, the first episodes of seeds {first} to {last}{without}"
 
-    def drive(self, driver: str, policy: Policy, observation: str | None = None, *, num_replays: int = 0) -> Score:
+    def drive(
+        self, driver: str, policy: Policy, observation: str | None = None, *, num_replays: int = 0, among: str = ""
+    ) -> Score:
         """Lets a policy drive the levels.
 
         Args:
@@ -171,8 +173,9 @@ class Competition:
             policy: see :func:`agents.evaluation.first_drives`.
             observation: which it reads; None = the scenario's own.
             num_replays: of the first so many levels a replay is made.
+            among: of a driver of several environments their ids, separated by commas.
         """
-        rules = replace(self.rules, observation=observation)
+        rules = replace(self.rules, observation=observation, among=among)
         drives = first_drives(policy, rules, self.seeds, rules.split)
         made = zip(self.seeds, drives.actions, strict=True)
         options = rules.options(rules.split)
@@ -181,7 +184,7 @@ class Competition:
             for n, (seed, actions) in enumerate(made)
             if n < num_replays
         }
-        return Score(driver, drives.results, replays, policy=policy)
+        return Score(driver, drives.results, replays, policy=policy, among=among)
 
     def claim(self, driver: str, path: Path) -> Score:
         """Verifies drives that somebody sent in.
@@ -310,10 +313,10 @@ def _told(places: list[str], reason: str) -> str:
 
 def _settings(config: EnvConfig) -> dict[str, Any]:
     """All options that decide how an episode goes and what it pays, by name; what the driver sees is not among them."""
-    names = [option.name for option in fields(config) if option.name not in (*_VIEW, *_NOT_AS_THEY_ARE)]
+    names = [option.name for option in fields(config) if option.name not in (*OF_OBSERVATION, *_NOT_AS_THEY_ARE)]
     settings = {name: getattr(config, name) for name in names}
     settings["dawdle"] = config.dawdle if config.is_dawdle_chosen else None
-    settings["levels"] = config.levels
+    settings["levels"], settings["actions"] = config.levels, config.actions
     settings |= asdict(config.level_config)
     return settings | {f"reward weight {name}": weight for name, weight in asdict(config.reward_weights).items()}
 

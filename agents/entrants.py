@@ -54,6 +54,8 @@ class Entrant:
     """Maps observations (B, *obs_shape) to actions (B,)."""
     observation: str | None
     """None is the scenario's own."""
+    among: str = ""
+    """Of a driver of several environments their ids, separated by commas."""
 
 
 def named(source: str) -> tuple[str, str]:
@@ -98,9 +100,10 @@ def load_entrant(source: str, rules: Rules, observation: str | None = None) -> E
         return Entrant(_FormPolicy(form), _observation_of(form.obs_shape, rules))
     if path.is_dir():
         policy, config = load_policy(path)
-        if config.env != rules.env:
-            raise ValueError(f"it was trained on {config.env}, but the competition is on {rules.env}")
-        return Entrant(policy, config.observation)
+        for choice in config.each():
+            if choice.env == rules.env:
+                return Entrant(policy, choice.observation, choice.among)
+        raise ValueError(f"it was trained on {config.env}, but the competition is on {rules.env}")
     if ":" in source:
         function = _function_of(source)
         return Entrant(_FunctionPolicy(function), getattr(function, "observation", observation))

@@ -93,18 +93,24 @@ class EnvChoice(LevelChoice):
         bounds = level_options(self.env)
         for name, value in self.level_options.items():
             if name not in bounds:
-                there = _in_words(bounds) or "none"
-                raise ValueError(f"level_options of {self.env} must be among {there}, got {name!r} = {value!r}")
+                there = f"among {_in_words(bounds)}" if bounds else "left out, since it has none"
+                raise ValueError(f"level_options of {self.env} must be {there}, got {name!r} = {value!r}")
             whole(name, value, *bounds[name])
         if self.levels:
-            if not self.among and all(map(generates_levels, ids)):
+            if all(map(generates_levels, ids)):
                 raise ValueError(f"levels must be left out, got some: {self.env} makes its own; {CUSTOM} takes them")
             object.__setattr__(self, "levels", canonical_texts(self.levels))
 
     def each(self) -> tuple[Self, ...]:
         """Returns a choice for each of its ids, in all of which a driver sees and does the same; itself for one."""
         ids = self.env.split(",")
-        return tuple(replace(self, env=env_id, among=self.env) for env_id in ids) if len(ids) > 1 else (self,)
+        return tuple(map(self._part, ids)) if len(ids) > 1 else (self,)
+
+    def _part(self, env_id: str) -> Self:
+        """The choice for one of several ids, with what is meant for it: a difficulty or levels."""
+        if generates_levels(env_id):
+            return replace(self, env=env_id, among=self.env, levels=())
+        return replace(self, env=env_id, among=self.env, difficulty=None)
 
     def only(self, env_id: str) -> Self:
         """Returns the choice for one of its ids, that of a replay.
@@ -131,13 +137,12 @@ class EnvChoice(LevelChoice):
         Args:
             split: stream of levels; left out where levels are given, for there is but one.
         """
-        is_generated = generates_levels(self.env)
         options = {
             **self.seen(),
-            "difficulty": self.difficulty if is_generated or not self.among else None,
-            "levels": None if is_generated and self.among else list(self.levels) or None,
+            "difficulty": self.difficulty,
+            "levels": list(self.levels) or None,
         }
-        if is_generated:
+        if generates_levels(self.env):
             options["split"] = split
         return {**{name: value for name, value in options.items() if value is not None}, **self.level_options}
 

@@ -199,7 +199,7 @@ def _escaped(text: str) -> str:
 
 def _moments(score: Score, competition: Competition, replay: Replay) -> list[Any]:
     """A drive, with what a network made of it."""
-    config = replace(competition.rules, observation=replay.options.get("observation"))
+    config = replace(competition.rules, observation=replay.options.get("observation"), among=score.among)
     return think_along(score.policy or _nobody, config, replay)
 
 

@@ -67,7 +67,7 @@ class Arguments(LevelChoice):
 
     def check(self) -> None:
         """Checks what the rules do not."""
-        require("drivers", self.drivers, len(self.drivers) > 0, "at least one")
+        require("drivers", self.drivers, len(self.drivers) > 0, "at least one, before --levels and the like")
         require("num_films", self.num_films, self.num_films >= 0, "at least 0")
         names = [named(source)[0] for source in self.drivers]
         for name in names:
@@ -95,7 +95,10 @@ def trained_on(drivers: tuple[str, ...]) -> EnvChoice:
     for source in drivers:
         folder = Path(named(source)[1])
         if folder.is_dir() and not is_claim(str(folder)):
-            return read_configs(folder)[0]
+            config = read_configs(folder)[0]
+            if len(config.each()) > 1:
+                raise ValueError(f"env must be given, as --env ID, since {folder} was trained on {config.env}")
+            return config
     raise ValueError("env must be given, as --env ID, where there are neither levels nor a run among the drivers")
 
 
@@ -106,7 +109,8 @@ def score_of(arguments: Arguments, competition: Competition, name: str, source: 
     entrant = load_entrant(source, competition.rules, arguments.observation)
     films = arguments.num_films if arguments.out is not None else 0
     num_replays = competition.num_drives if arguments.save is not None else films
-    score = competition.drive(name, entrant.policy, entrant.observation, num_replays=num_replays)
+    policy, observation = entrant.policy, entrant.observation
+    score = competition.drive(name, policy, observation, num_replays=num_replays, among=entrant.among)
     if arguments.save is not None:
         write_claim(arguments.save / f"{name}.jsonl", score.replays)
     return score

@@ -109,6 +109,13 @@ def test_the_curve_tells_the_success_in_each_and_the_driver_thinks_along_in_each
         think_along(policy, replace(config, env=LANE_KEEP), replay)
 
 
+def test_each_of_several_ids_gets_the_levels_or_the_difficulty_that_are_meant_for_it() -> None:
+    both = EnvChoice(f"{LANE_KEEP},drivesim/Custom-v1", difficulty="hard", levels=("gallery/chicane",))
+    generated, drawn = (replace(choice, among="") for choice in both.each())  # each alone, as the simple drivers drive
+    assert (generated.difficulty, generated.levels) == ("hard", ())
+    assert (drawn.difficulty, drawn.levels) == (None, both.levels)
+
+
 def test_what_is_no_list_of_ids_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="env must name every id once, got 'drivesim/LaneKeep-v1, drivesim/LaneKeep"):
         EnvChoice(f"{LANE_KEEP}, {LANE_KEEP}")

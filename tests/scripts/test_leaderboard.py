@@ -158,6 +158,19 @@ def test_without_a_choice_the_levels_are_those_that_the_first_run_was_trained_on
     assert script.Arguments(("random",), levels=("gallery/chicane",)).rules.env == "drivesim/Custom-v1"
 
 
+def test_a_driver_of_several_environments_drives_each_of_them_and_its_drives_count(script, folder, capsys) -> None:
+    train = [*TRAIN, "--observation", "grid", "--env", f"{LANE_KEEP},drivesim/Autodrive-v1"]
+    assert load_script("train").main([*train, "--out", "runs/both"]) == 0
+    assert board_of(script, capsys, "runs/both", "--save", "claims", "--out", "page")[0] == 0
+    status, board = board_of(script, capsys, "mine=runs/both", "claims/both.jsonl")
+    assert status == 0, board["refused"]
+    mine, claimed = board["drivers"]
+    assert mine["successes"] == claimed["successes"]
+    assert mine["mean_return"] == claimed["mean_return"]
+    assert script.main(["runs/both"]) == 2
+    assert "env must be given, as --env ID, since runs/both was trained on" in capsys.readouterr().err
+
+
 def test_a_run_of_another_environment_is_refused(script, run_dir, capsys) -> None:
     assert script.main(["--env", "drivesim/Obstacles-v1", "--num-drives", "2", str(run_dir)]) == 2
     assert f"it was trained on {LANE_KEEP}, but the competition is on drivesim/Obstacles-v1" in capsys.readouterr().err
