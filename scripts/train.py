@@ -206,7 +206,7 @@ def finish(folder: Path, episodes: int) -> None:
     write_whole(folder / "evaluation.json", json.dumps(records, indent=2) + "\n")
     is_one = len(config.each()) == 1
     shown, road = (comparison(records), config.env) if is_one else (comparison_of_roads(records), "each environment")
-    driven = "drives of the levels given to" if config.levels else "held-out levels of"
+    driven = "drives of the levels given to" if is_one and config.levels else "held-out levels of"
     print(f"{episodes:,} {driven} {road}:\n\n{shown}\n")
     print(f"Everything is in {folder}/")
 
