@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivesim.config import EnvConfig
@@ -35,6 +36,11 @@ class LevelFiles:
         self._stamps = self._stamps_now()
         if levels:
             self.texts = self._read()
+
+    @property
+    def title(self) -> str:
+        """The name of the file if there is but one, without its ending; else nothing."""
+        return Path(self._stamps[0][0]).stem if len(self._stamps) == 1 else ""
 
     def have_changed(self) -> bool:
         """Looks at the files, and tells whether they hold other levels than before.

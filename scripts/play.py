@@ -179,7 +179,8 @@ def open_env(arguments: Arguments, config: EnvChoice, drawing: Drawing, notes: t
     drawing.is_new = False
     made = gym.make(config.env, **config.options(arguments.split))
     base: Any = made.unwrapped
-    window.begin(config.env, base.action_names, base.config.scenario_class.top_speed, notes)
+    title = drawing.files.title or config.env
+    window.begin(title, base.action_names, base.config.scenario_class.top_speed, notes)
     window.keys = []
     return ReplayRecorder(made, folder=arguments.save)
 

@@ -226,6 +226,20 @@ def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path):
     assert said[-1][0].startswith("> drivesim/")  # the menu
 
 
+def test_a_drawn_level_is_called_by_the_name_of_its_file(keys, tmp_path, monkeypatch):
+    keys()
+    path = tmp_path / "road.txt"
+    write(path, ROAD)
+    titles = []
+    begin = Window.begin
+    monkeypatch.setattr(
+        Window, "begin", lambda window, title, *rest: (titles.append(title), begin(window, title, *rest))
+    )
+    for levels in ([str(path)], ["gallery/chicane"], [str(path), str(path)]):
+        assert run(["--levels", *levels, "--demo", "--episodes", "1", *QUICK]) == 0
+    assert titles == ["road", "chicane", CUSTOM]
+
+
 @pytest.mark.parametrize("key", [pygame.K_r, ENTER])
 def test_the_score_of_a_drive_is_off_the_road_in_the_next_one(key, keys, tmp_path, monkeypatch):
     keys(*[UP] * 12, key, *[UP] * 12, pygame.K_ESCAPE)
