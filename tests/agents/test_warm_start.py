@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_training import BOTH, PPO_AGENT, RUN, SMALL, contents
+from small_runs import BOTH, PPO_AGENT, RUN, contents
+from test_training import SMALL
 
 from agents.checkpoint import CheckpointError, load_latest_checkpoint
 from agents.networks import NetworkConfig

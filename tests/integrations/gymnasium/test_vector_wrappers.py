@@ -117,7 +117,7 @@ CASES: dict[str, tuple[Wrap, tuple[AutoresetMode, ...]]] = {
     "FlattenObservation": (lambda envs: vector.FlattenObservation(in_pictures(envs)), (NEXT_STEP, DISABLED)),
     "GrayscaleObservation": (lambda envs: vector.GrayscaleObservation(in_pictures(envs)), (NEXT_STEP, DISABLED)),
     "ResizeObservation": (lambda envs: vector.ResizeObservation(in_pictures(envs), (12, 2)), (NEXT_STEP, DISABLED)),
-    "ReshapeObservation": (lambda envs: vector.ReshapeObservation(envs, (4, 25)), (NEXT_STEP, DISABLED)),
+    "ReshapeObservation": (lambda envs: vector.ReshapeObservation(envs, (4, 27)), (NEXT_STEP, DISABLED)),
     "RescaleObservation": (
         lambda envs: vector.RescaleObservation(envs, np.float32(0), np.float32(10)),
         (NEXT_STEP, DISABLED),

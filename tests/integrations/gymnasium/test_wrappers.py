@@ -149,7 +149,7 @@ CASES: dict[str, Case] = {
         tolerance=1e-5,
     ),
     "ReshapeObservation": Case(
-        lambda env: wrappers.ReshapeObservation(env, (4, 25)), obs=each(lambda row: row.obs.reshape(4, 25))
+        lambda env: wrappers.ReshapeObservation(env, (4, 27)), obs=each(lambda row: row.obs.reshape(4, 27))
     ),
     "ResizeObservation": Case(
         lambda env: wrappers.ResizeObservation(pictures(env), (36, 24)), obs=each(resized), options=FRAMES
