@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,8 +168,8 @@ def markdown(records: list[dict[str, Any]]) -> str:
         )
     there = [place(record) for record in records]
     missing = [f"`{row.env_id}`" for n, row in enumerate(ROWS) if n not in there]
-    note = f"\n\nNot measured by this command yet: {', '.join(dict.fromkeys(missing))}." if missing else ""
-    return table(rows) + note
+    note = f"Not measured by this command yet: {', '.join(dict.fromkeys(missing))}."
+    return table(rows) + (f"\n\n{textwrap.fill(note, 120)}" if missing else "")
 
 
 def place(record: dict[str, Any]) -> int:
