@@ -115,7 +115,7 @@ def regret(
             "agent": agent,
             "split": split,
             "seed": seed,
-            "levels": levels,
+            "episodes": levels,
             "budget": budget,
             **condensed(compare(policy, choice, range(seed, seed + levels), split, budget, num_threads)),
             **choice.options(),
@@ -201,7 +201,7 @@ def in_words(record: dict[str, Any]) -> str:
     share = record["share_of_optimum"]
     return "\n".join(
         (
-            f"regret on {record['levels']:,} levels of {record['env']}, by the default reward, undiscounted:",
+            f"regret on {record['episodes']:,} levels of {record['env']}, by the default reward, undiscounted:",
             f"  optimum          {record['mean_optimum']:.4f}, between {record['mean_lower']:.4f} and "
             f"{record['mean_upper']:.4f}; exact on {record['exact_rate']:.1%} of the levels",
             f"  driver           {record['mean_return']:.4f}" + ("" if share is None else f", {share:.1%} of it"),

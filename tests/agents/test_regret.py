@@ -102,6 +102,14 @@ def test_the_optimum_is_the_middle_of_its_interval() -> None:
     assert condensed([Compared(n, poor, poor, -1.0, 0.0) for n in range(2)])["share_of_optimum"] is None
 
 
+def test_levels_of_ones_own_are_planned_in_and_told() -> None:
+    choice = EnvChoice("drivesim/Custom-v1", levels=("gallery/chicane",))
+    (record,) = regret(Replaying([(4, 4)] * 2), choice, levels=2, seed=0)
+    assert (record["episodes"], record["levels"]) == (2, list(choice.levels))
+    assert record["mean_regret"] > 0.1
+    assert in_words(record).startswith("regret on 2 levels of drivesim/Custom-v1")
+
+
 def test_a_driver_of_several_environments_has_a_regret_in_each() -> None:
     choice = EnvChoice(f"drivesim/LaneKeep-v1,{OVERTAKE}")
     records = regret(Replaying([(4, 4, 1), (1,)]), choice, levels=2, seed=7)
