@@ -18,12 +18,11 @@ from typing import Any
 
 import torch
 
-from agents import scripted
+from agents.baselines import make_baseline
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
-from agents.environments import EnvChoice, make_envs, registered_ids
-from agents.evaluation import Policy, evaluate
+from agents.environments import EnvChoice, registered_ids
+from agents.evaluation import evaluate
 from agents.presets import preset_for
-from agents.random_agent import make_random
 from agents.results import BASELINES, FINAL_SEED, THRESHOLDS, seconds_to, summarise
 from agents.run_config import RESUMABLE, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.run_folder import locked
@@ -185,20 +184,13 @@ def is_changed(race: RaceConfig, run: Run) -> bool:
 def make_baselines(race: RaceConfig, env_id: str) -> None:
     """Measures the drivers that learn nothing, once; this also loads the kernels before a clock runs."""
     config: EnvChoice = preset_for(env_id).train
-    with contextlib.closing(make_envs(config, 1, "test")) as envs:
-        num_actions = int(getattr(envs.single_action_space, "n", 0))
-    drivers: dict[str, tuple[Policy, EnvChoice]] = {"random": (make_random(num_actions, 0), config)}
-    if env_id in registered_ids():
-        for name, make in scripted.BASELINES.items():
-            driver = make(env_id)
-            drivers[name] = driver, replace(config, observation=driver.observation)
     race.folder.mkdir(parents=True, exist_ok=True)
-    for name in BASELINES:
+    for name in BASELINES if env_id in registered_ids() else ("random",):
         path = race.folder / f"{_short(env_id)}__{name.replace(' ', '-')}"
         found = read_record(path)
-        if name in drivers and (found is None or found["episodes"] != race.num_episodes):
-            policy, driver_config = drivers[name]
-            result = evaluate(policy, driver_config, episodes=race.num_episodes, seed=FINAL_SEED, agent=name)
+        policy, choice = make_baseline(name, config)
+        if found is None or found["episodes"] != race.num_episodes:
+            result = evaluate(policy, choice, episodes=race.num_episodes, seed=FINAL_SEED, agent=name)
             _write_record(path, _shortened(result))
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import optimum
 import tyro
 from difficulty import markdown
 from readme_tables import table
@@ -316,6 +317,7 @@ def pages(docs: Path) -> dict[Path, str | None]:
         "entities": docstring_table(entities),
         "rgb": docstring_table(rgb),
         "difficulty": markdown(read_summary(docs / "difficulty.json")["records"]),
+        "optimum": optimum.markdown(read_summary(docs / "optimum.json")["records"]),
     }
     for path in sorted(docs.glob("*.md")):
         fresh[path] = filled_in(path.read_text(encoding="utf-8"), tables)

@@ -9,21 +9,19 @@ one drive the first episodes of the same held-out levels. The table is printed.
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 from readme_tables import table
 
-from agents import scripted
-from agents.environments import EnvChoice, generates_levels, make_envs, require_registered
+from agents.baselines import make_baseline
+from agents.environments import EnvChoice, generates_levels, require_registered
 from agents.evaluation import evaluate
-from agents.random_agent import make_random
 from agents.results import BASELINES, FINAL_SEED, read_summary, write_summary
-from agents.validation import check_at_least, count_actions
+from agents.validation import check_at_least
 from drivesim.config import DIFFICULTIES
 from drivesim.registry import IDS
 
@@ -50,15 +48,10 @@ class Arguments:
 
 def measured(env_id: str, difficulty: str, episodes: int) -> list[dict[str, Any]]:
     """A record of every driver."""
-    choice = EnvChoice(env_id, difficulty=difficulty)
-    with contextlib.closing(make_envs(choice, 1, "test")) as envs:
-        policies = {"random": (make_random(count_actions(envs.single_action_space), 0), choice)}
-    for name, make in scripted.BASELINES.items():
-        driver = make(env_id)
-        policies[name] = driver, replace(choice, observation=driver.observation)
+    drivers = {name: make_baseline(name, EnvChoice(env_id, difficulty=difficulty)) for name in BASELINES}
     return [
-        evaluate(policies[name][0], policies[name][1], episodes=episodes, seed=FINAL_SEED, agent=name)
-        for name in BASELINES
+        evaluate(policy, choice, episodes=episodes, seed=FINAL_SEED, agent=name)
+        for name, (policy, choice) in drivers.items()
     ]
 
 

@@ -1,10 +1,13 @@
-"""Evaluates the driver of a run on levels it has never seen.
+"""Evaluates a driver on levels it has never seen: that of a run, or one that learns nothing.
 
     python scripts/evaluate.py runs/first --episodes 1000 --split test --seed 1000000 --json
     python scripts/evaluate.py runs/first --difficulty hard --level-options num_vehicles 20
+    python scripts/evaluate.py --baseline rule-based --env drivesim/Highway-v1 --regret
 
 Counts the first episode of each of --episodes distinct envs; where the run has levels of its own, it drives those
-again. Prints one JSON object with --json.
+again. Prints one JSON object with --json. With --regret the first of these episodes are also compared with the best
+drives there are: what the driver earns less, and how many more ticks and changes of lane it takes. Rewards are the
+environment's own default ones, whatever weights the driver was trained with.
 """
 
 from __future__ import annotations
@@ -18,11 +21,15 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import tyro
 
+from agents.baselines import make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
-from agents.environments import LevelChoice, with_level_options
+from agents.environments import EnvChoice, LevelChoice, with_level_options
 from agents.evaluation import evaluate
+from agents.policy import Policy
+from agents.regret import BUDGET, in_words, regret
 from agents.training import load_policy
+from agents.validation import check_at_least, require
 from drivesim.files import printable
 
 
@@ -30,8 +37,12 @@ from drivesim.files import printable
 class Arguments(LevelChoice):
     """Arguments of the command line; without a choice of levels, they are as in the run."""
 
-    run_dir: Annotated[Path, tyro.conf.Positional]
-    """Run folder."""
+    run_dir: Annotated[Path | None, tyro.conf.Positional] = None
+    """Run folder; none for a baseline."""
+    baseline: str | None = None
+    """Instead of a run, a driver that learns nothing: random, "never steers", "ignores others" or rule-based."""
+    env: str = EnvChoice.env
+    """Environment id of a baseline."""
     episodes: int = 1000
     """Number of envs, and hence of episodes."""
     split: Literal["train", "test"] = "test"
@@ -40,8 +51,34 @@ class Arguments(LevelChoice):
     """Seed of the first env; the others follow one by one."""
     checkpoint: Literal["best", "last"] = "best"
     """Which driver of the run."""
+    regret: bool = False
+    """Also compare the first drives with the best ones."""
+    regret_levels: int = 40
+    """On how many levels, of each environment."""
+    regret_budget: int = BUDGET
+    """Ticks of forked worlds that the search for the best drive may take on a level."""
     json: bool = False
     """Print one JSON object and nothing else."""
+
+    def __post_init__(self) -> None:
+        """Checks that there is one driver, and the numbers."""
+        if (self.run_dir is None) == (self.baseline is None):
+            raise ValueError("give either a run folder or --baseline")
+        require("regret_levels", self.regret_levels, self.regret_levels >= 2, "at least 2")
+        check_at_least(self, 0, "regret_budget")
+
+    def driver(self) -> tuple[Policy, EnvChoice, str]:
+        """The driver, where it drives, and its name.
+
+        Raises:
+            ValueError, OSError, CheckpointError: there is no such driver, or it cannot be read.
+        """
+        if self.baseline is not None:
+            policy, choice = make_baseline(self.baseline, self.chosen_in(EnvChoice(self.env)))
+            return policy, choice, self.baseline
+        assert self.run_dir is not None
+        network, config = load_policy(self.run_dir, self.checkpoint)
+        return network, self.chosen_in(config), config.agent
 
 
 def text_of(record: dict[str, Any]) -> str:
@@ -63,22 +100,25 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     parsed = tyro.cli(Arguments, args=given, description=with_level_options(__doc__ or "", given))
     try:
-        policy, config = load_policy(parsed.run_dir, parsed.checkpoint)
-        record = evaluate(
-            policy,
-            parsed.chosen_in(config),
-            episodes=parsed.episodes,
-            seed=parsed.seed,
-            split=parsed.split,
-            agent=config.agent,
-        )
+        policy, config, agent = parsed.driver()
+        record = evaluate(policy, config, episodes=parsed.episodes, seed=parsed.seed, split=parsed.split, agent=agent)
+        if parsed.regret:
+            record["regret"] = regret(
+                policy,
+                config,
+                levels=parsed.regret_levels,
+                seed=parsed.seed,
+                split=parsed.split,
+                agent=agent,
+                budget=parsed.regret_budget,
+            )
     except (ValueError, OSError, CheckpointError, gym.error.Error) as error:
         return refuse(error)
     if parsed.json:
         print(json.dumps(record, allow_nan=False))
     else:
-        each = record.pop("each", [])
-        print("\n\n".join(text_of(part) for part in (record, *each)))
+        regrets, each = record.pop("regret", []), record.pop("each", [])
+        print("\n\n".join([*(text_of(part) for part in (record, *each)), *map(in_words, regrets)]))
     return 0
 
 

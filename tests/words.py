@@ -30,6 +30,7 @@ NEVER = ("docs/_build", "tests/test_vocabulary.py", "tests/words.py")
 ROADS = (
     "README.md",
     "agents/plots/traffic.py",
+    "agents/regret.py",
     "agents/scripted/",
     "docs/environments/",
     "docs/extending.md",
@@ -47,8 +48,11 @@ ROADS = (
     "drivesim/planning/",
     "drivesim/render/",
     "drivesim/scenarios/",
+    "scripts/evaluate.py",
+    "scripts/optimum.py",
     "scripts/examples/sb3_contrib_maskable_ppo.py",  # learns to keep the lane
     "tests/agents/test_plots_traffic.py",
+    "tests/agents/test_regret.py",
     "tests/agents/test_watching.py",
     "tests/core/",
     "tests/envs/observed.py",

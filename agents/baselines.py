@@ -1,0 +1,33 @@
+"""Drivers that learn nothing, by name."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from agents import scripted
+from agents.environments import EnvChoice, make_envs
+from agents.policy import Policy
+from agents.random_agent import make_random
+from agents.results import BASELINES
+from agents.validation import count_actions, require
+
+__all__ = ["make_baseline"]
+
+
+def make_baseline(name: str, choice: EnvChoice) -> tuple[Policy, EnvChoice]:
+    """Returns a driver that learns nothing, and the choice with the observation that it reads.
+
+    Args:
+        name: one of :data:`agents.results.BASELINES`.
+        choice: one environment and its options.
+
+    Raises:
+        ValueError: there is no such driver, or none for this environment.
+    """
+    require("baseline", name, name in BASELINES, f"one of {list(BASELINES)}")
+    if name in scripted.BASELINES:
+        driver = scripted.BASELINES[name](choice.env)
+        return driver, replace(choice, observation=driver.observation)
+    with contextlib.closing(make_envs(choice, 1, "test")) as envs:
+        return make_random(count_actions(envs.single_action_space), 0), choice
