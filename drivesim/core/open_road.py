@@ -33,14 +33,14 @@ def open_cells(map, cell, heading):
     """How many cells of open road lie in a row from a cell on, itself counted, for somebody of this heading."""
     if map.num_junctions == 0:
         return 0
-    road = map.open_road[cell] & 255  # an int64, as all sums with it must be
+    road = int(map.open_road[cell]) & 255  # an int64, as all sums with it must be
     return road >> 2 if road & 3 == heading and road >> 2 != ENTRY else 0
 
 
 @kernel
 def is_plain_entry(map, cell, heading):
     """Whether a cell is an entry of a junction for this heading, and every way leads straight on into that."""
-    return map.num_junctions > 0 and map.open_road[cell] & 255 == ENTRY << 2 | heading
+    return map.num_junctions > 0 and int(map.open_road[cell]) & 255 == ENTRY << 2 | heading
 
 
 @kernel
