@@ -98,11 +98,15 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         for name, steps in (
             ("Merge", 5_000_000),
             ("Exit", 5_000_000),
-            ("Overtake", 5_000_000),
             ("FourWayStop", 4_000_000),
             ("Crosswalk", 4_000_000),
             ("City", 8_000_000),
         )
+    },
+    "drivesim/Overtake-v1": {
+        "dqn": Preset(_run(5_000_000), _DQN),
+        "pqn": Preset(_run(5_000_000), _PQN),
+        "ppo": Preset(_run(4_000_000), _PATIENT_PPO),
     },
     "drivesim/Roundabout-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),
