@@ -130,7 +130,7 @@ def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
     num_actions = int(getattr(envs.single_action_space, "n", 0))
     envs.close()
     drivers: list[tuple[str, Policy, EnvChoice]] = []
-    for choice in config.each():
+    for choice in replace(config, env_shares={}).each():  # shares are of several ids, and simple drivers see but one
         drivers += [(config.agent, trained, choice), ("random", make_random(num_actions, 0), choice)]
         if choice.env in [entry.id for entry in entries() if entry.name in SCENARIOS]:
             for name, make in BASELINES.items():

@@ -69,6 +69,7 @@ def test_an_environment_that_is_given_a_larger_share_has_more_of_the_training_en
     assert make_envs(run, 10, "train", env_shares=run.env_shares).env_index.tolist() == [0] * 3 + [1] * 7
     train(replace(run, total_steps=72), AGENT, tmp_path)
     assert load_policy(tmp_path)[1].env_shares == {AUTODRIVE: 3}
+    assert {record["env"] for record in load_script("train").compare(tmp_path, 2)} == {LANE_KEEP, AUTODRIVE}
     saved = load_latest_checkpoint(tmp_path / "checkpoints", "last").arrays["worlds"]
     evenly = Stepper(make_envs(RUN, AGENT.num_envs, "train"))
     evenly.begin(list(range(9)))
