@@ -108,9 +108,10 @@ class Engine:
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         self._flattened = self._no_final_obs, self._no_final_obs
-        num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
-        self._scratch = np.zeros((len(self._ranges), 4 * num_cells), np.int32)
         self._take_pool()
+        num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
+        num_numbers = max(4 * num_cells, len(self.maps) if self._pool_of_maps is not None else 0)
+        self._scratch = np.zeros((len(self._ranges), num_numbers), np.int32)
         self._frame = Frame(batch.FRAME)
         self._frame.set(
             worlds=self.worlds,

@@ -73,7 +73,7 @@ FRAME = FrameType(
     details_out=BlockType(DETAIL),  # (N * E,)
     final_obs_out=RowsType("u1"),  # (N * E, size), written under SAME_STEP where an episode ends
     order=BlockType("i4"),  # (N,): the worlds, in the order in which they are stepped; of each range those of the range
-    scratch=RowsType("i4"),  # (number of ranges, 4 * cells), for each range its own
+    scratch=RowsType("i4"),  # (number of ranges, 4 * cells or maps of the pool if more), for each range its own
 )
 open_frame = opener(FRAME)
 call_lay, call_populate, call_encode = LAY.call, POPULATE.call, ENCODE.call

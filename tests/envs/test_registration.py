@@ -12,7 +12,7 @@ from env_tools import LANE_KEEP, assert_refused, assert_same
 
 import drivesim
 from drivesim import registry
-from drivesim.core.batch import BY_LIBRARY
+from drivesim.core.batch import BY_LIBRARY, BY_POOL
 from drivesim.scenarios.lane_keep import LaneKeep, LaneKeepConfig
 from drivesim.scenarios.scenario import ACTIONS, LevelConfig, Scenario, option_indices, within
 
@@ -43,6 +43,18 @@ def test_a_registered_scenario_is_driven_under_its_own_id() -> None:
     assert_same(ours.step(3), theirs.step(3))
     with pytest.raises(ValueError, match="scenario"):
         ours.unwrapped.set_state(theirs.unwrapped.get_state())
+
+
+def test_a_pool_may_have_more_maps_than_a_map_has_cells() -> None:
+    num_maps = 2000
+    pool = {"maps_by": BY_POOL, "num_maps": classmethod(lambda cls, level: num_maps)}
+    env_id = drivesim.register_scenario(lane_keep(**pool), **FACTS)
+    envs = gym.make_vec(env_id, num_envs=3, length=16)
+    scratch = envs.unwrapped._engine._scratch  # in which a step counts the worlds of every map
+    assert 4 * envs.unwrapped._engine.worlds.dtype["occupants"].shape[0] < 2 * num_maps <= scratch.shape[1]
+    envs.reset(seed=0)
+    for _ in range(40):
+        envs.step(envs.action_space.sample())
 
 
 def test_the_same_class_may_be_registered_again_and_takes_its_own_place() -> None:
