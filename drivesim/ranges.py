@@ -14,7 +14,6 @@ import numpy as np
 
 __all__ = ["Ranges"]
 
-MIN_WORLDS_PER_THREAD = 256  # below, handing work to another thread costs more than it saves
 PIECE_SECONDS = 0.05
 Loop = Callable[[Any, int, int, int], int]
 
@@ -27,10 +26,11 @@ class Ranges:
     Args:
         num_worlds: worlds, numbered from 0.
         num_threads: threads at most; few worlds get fewer.
+        min_worlds: for a thread; below, handing work to another one costs more than it saves.
     """
 
-    def __init__(self, num_worlds: int, num_threads: int) -> None:
-        num_threads = max(1, min(num_threads, num_worlds // MIN_WORLDS_PER_THREAD))
+    def __init__(self, num_worlds: int, num_threads: int, min_worlds: int = 256) -> None:
+        num_threads = max(1, min(num_threads, num_worlds // min_worlds))
         self._bounds = list(pairwise(np.linspace(0, num_worlds, num_threads + 1).astype(int).tolist()))
         self._threads: ThreadPoolExecutor | None = None
         self._process = 0

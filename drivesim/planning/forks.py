@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,11 @@ from drivesim.core.world import ACTION_IDLE
 from drivesim.planning import loops
 from drivesim.planning.loops import AS_THEY_ARE
 from drivesim.planning.words import Words
+from drivesim.ranges import Ranges
 
 Array = np.ndarray[Any, Any]
 
-MIN_EDGES_PER_THREAD = 512  # below, handing work to another thread costs more than it saves
+MIN_EDGES_PER_THREAD = 512
 
 
 @dataclass(frozen=True)
@@ -128,15 +127,16 @@ class Forks:
             remaining_out=outcomes.remaining,
         )
         self.num_driven += count
-        num_ranges = max(1, min(self._num_threads, count // MIN_EDGES_PER_THREAD))
-        self._in_ranges(loops.drive_edges, count, num_ranges)
+        ranges = Ranges(count, self._num_threads, MIN_EDGES_PER_THREAD)
+        ranges.call(loops.drive_edges, self._frame.argument)
+        ranges.close()
         return outcomes
 
     def open_actions(self, nodes: Array, tick: int) -> Array:
         """Bool (N, A): which actions do what no other one does; of those that do the same, one is open."""
         details = np.zeros(max(1, len(nodes)), DETAIL)
         self._frame.set(nodes=nodes, tick=tick, red_lamps=0, details=details)
-        self._in_ranges(loops.describe_nodes, len(nodes), 1)
+        loops.describe_nodes(self._frame.argument, 0, len(nodes), 0)
         is_open: Array = details["mask"][: len(nodes), : self.num_actions].astype(np.bool_)
         if self.num_actions == 5:  # masked or not, IDLE can be taken
             is_open[:, ACTION_IDLE] = True
@@ -152,17 +152,3 @@ class Forks:
         """(T,) int64: which lamps show red at each tick, as in `loops.FRAME`."""
         self._worlds[0] = self._template[0]
         return np.array([loops.lamps_at(self._frame.argument, tick) for tick in ticks], np.int64)
-
-    def _in_ranges(self, loop: Any, count: int, num_ranges: int) -> None:
-        """Call a loop on ranges of rows, each on a thread."""
-        argument = self._frame.argument
-        if num_ranges == 1:
-            loop(argument, 0, count, 0)
-            return
-        bounds = np.linspace(0, count, num_ranges + 1).astype(int).tolist()
-        with ThreadPoolExecutor(num_ranges - 1) as pool:
-            ranges = [(begin, end, slot) for slot, (begin, end) in enumerate(pairwise(bounds))]
-            futures = [pool.submit(loop, argument, *one) for one in ranges[1:]]
-            loop(argument, *ranges[0])
-            for future in futures:
-                future.result()

@@ -140,6 +140,7 @@ def drive_edges(argument, begin, end, slot):
         frame.ended_out[e] = ego.drive != GOING
         if ego.drive == GOING:
             save(frame, slot, frame.nodes_out[e])
+    return 0
 
 
 @kernel
