@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[2/3] installing packages into $(VENV); two to three minutes, most of them for PyTorch"
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,docs,test]'
-	@echo "[3/3] compiling the kernels, so that what comes next begins at once; less than half a minute"
+	@echo "[3/3] compiling the kernels, so that what comes next begins at once; about half a minute"
 	@$(BIN)/python -m drivesim warm || echo "The kernels could not be compiled now; each will be when it is first needed."
 	@touch $@
 	@echo "installed"

@@ -81,11 +81,6 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         "pqn": Preset(_run(6_000_000), _PQN),
         "ppo": Preset(_run(4_000_000, stop_at_success=0.995), _PATIENT_PPO),
     },
-    "drivesim/Intersection-v1": {
-        "dqn": Preset(_run(4_000_000), _DQN),
-        "pqn": Preset(_run(4_000_000), _PQN),
-        "ppo": Preset(_run(3_000_000), _PATIENT_PPO),
-    },
     "drivesim/Custom-v1": {
         "ppo": Preset(_run(2_000_000), _PPO),
     },
@@ -93,30 +88,19 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         f"drivesim/{name}-v1": {
             "dqn": Preset(_run(steps), _DQN),
             "pqn": Preset(_run(steps), _PQN),
-            "ppo": Preset(_run(steps), _PPO),
+            "ppo": Preset(_run(ppo_steps), ppo),
         }
-        for name, steps in (
-            ("Merge", 5_000_000),
-            ("Exit", 5_000_000),
-            ("FourWayStop", 4_000_000),
-            ("Crosswalk", 4_000_000),
-            ("City", 8_000_000),
+        for name, steps, ppo_steps, ppo in (
+            ("Intersection", 4_000_000, 3_000_000, _PATIENT_PPO),
+            ("Merge", 5_000_000, 5_000_000, _PPO),
+            ("Exit", 5_000_000, 5_000_000, _PPO),
+            ("Overtake", 5_000_000, 4_000_000, _PATIENT_PPO),
+            ("FourWayStop", 4_000_000, 4_000_000, _PPO),
+            ("Roundabout", 5_000_000, 3_000_000, _PATIENT_PPO),
+            ("Crosswalk", 4_000_000, 4_000_000, _PPO),
+            ("Parking", 6_000_000, 4_000_000, _SHORT_PPO),
+            ("City", 8_000_000, 8_000_000, _PPO),
         )
-    },
-    "drivesim/Overtake-v1": {
-        "dqn": Preset(_run(5_000_000), _DQN),
-        "pqn": Preset(_run(5_000_000), _PQN),
-        "ppo": Preset(_run(4_000_000), _PATIENT_PPO),
-    },
-    "drivesim/Roundabout-v1": {
-        "dqn": Preset(_run(5_000_000), _DQN),
-        "pqn": Preset(_run(5_000_000), _PQN),
-        "ppo": Preset(_run(3_000_000), _PATIENT_PPO),
-    },
-    "drivesim/Parking-v1": {
-        "dqn": Preset(_run(6_000_000), _DQN),
-        "pqn": Preset(_run(6_000_000), _PQN),
-        "ppo": Preset(_run(4_000_000), _SHORT_PPO),
     },
 }
 
