@@ -285,7 +285,7 @@ def sort_by_map(frame, begin, end, scratch, stage):
 def step_worlds(argument, begin, end, slot):
     """Step the worlds begin … end - 1; the number of those for which no level could be certified.
 
-    With maps of a pool, 1,024 worlds of City make a sixth more steps map by map, first the steps, then the resets.
+    With maps of a pool they are stepped map by map, first all steps, then the resets: see `sort_by_map`.
 
     Args:
         argument: of a frame.

@@ -82,10 +82,7 @@ def kernel(function: F) -> F:
 
 
 def inlined_kernel(function: F) -> F:
-    """A kernel that becomes part of each that calls it: for what every vehicle does in every tick.
-
-    With the few that are so marked, and those that are the contrary, a step of Highway takes a tenth less.
-    """
+    """A kernel that becomes part of each that calls it: for what every vehicle does in every tick."""
     return _compiled(function, "inlined")
 
 

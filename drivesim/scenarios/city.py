@@ -116,7 +116,7 @@ def no_crosswalks(map, cell):
 def place_people(map, world, options):
     """Put people at some of the ends of the crosswalks, in reading order.
 
-    Eight cells are seen in one look to lie beside no crosswalk, which else took a third of a reset.
+    Eight cells are seen in one look to lie beside no crosswalk.
     """
     missing = options.level[AT.num_people]
     ends = 2 * options.level[AT.num_crosswalks]  # that are still to come
