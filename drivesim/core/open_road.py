@@ -1,8 +1,8 @@
 """Open road: cells of a street on which nothing depends on junctions, crosswalks, ways or other lanes.
 
 Most traffic of a town is on it most of the time, and has nothing to look for there but whoever drives ahead. So a map
-with junctions tells of every cell how far the open road goes on, and whether its junctions lie apart. Without that, steps
-take longer and nothing else is different.
+with junctions tells of every cell how far the open road goes on, and whether its junctions lie apart. Without that,
+steps take longer and nothing else is different.
 """
 
 from drivesim.core.jit import kernel
