@@ -24,13 +24,13 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 import gymnasium as gym
 import tyro
 
+from agents.baselines import make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import PAIRS, refuse
 from agents.environments import (
     CUSTOM,
     EnvChoice,
     ids_of,
-    make_envs,
     require_registered,
     with_level_options,
 )
@@ -38,11 +38,10 @@ from agents.evaluation import Policy, evaluate
 from agents.interrupts import ends_at_once
 from agents.plots import plot_learning_curve
 from agents.presets import preset_for
-from agents.random_agent import make_random
-from agents.results import FINAL_SEED
+from agents.results import BASELINES, FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs, require_resumable
 from agents.run_folder import default_folder
-from agents.scripted import BASELINES, SCENARIOS
+from agents.scripted import SCENARIOS
 from agents.training import NotFiniteError, TrainResult, load_policy, resume, train
 from agents.validation import check_at_least
 from agents.videos import record_episode
@@ -126,16 +125,12 @@ def run(arguments: Arguments[AgentConfig]) -> TrainResult:
 def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
     """Drives the same held-out levels with the trained and the simple drivers, in every environment of the run."""
     trained, config = load_policy(folder)
-    envs = make_envs(config, 1, "test")
-    num_actions = int(getattr(envs.single_action_space, "n", 0))
-    envs.close()
+    have_rules = {entry.id for entry in entries() if entry.name in SCENARIOS}
     drivers: list[tuple[str, Policy, EnvChoice]] = []
     for choice in replace(config, env_shares={}).each():  # shares are of several ids, and simple drivers see but one
-        drivers += [(config.agent, trained, choice), ("random", make_random(num_actions, 0), choice)]
-        if choice.env in [entry.id for entry in entries() if entry.name in SCENARIOS]:
-            for name, make in BASELINES.items():
-                driver = make(choice.env)
-                drivers.append((name, driver, replace(choice, observation=driver.observation, among="")))
+        alone = replace(choice, among="")
+        names = BASELINES if choice.env in have_rules else ("random",)
+        drivers += [(config.agent, trained, choice), *((name, *make_baseline(name, alone)) for name in names)]
     return [
         evaluate(policy, env_config, episodes=episodes, seed=FINAL_SEED, agent=name)
         for name, policy, env_config in drivers
