@@ -1,9 +1,8 @@
-"""Proximal policy optimisation and its one-epoch case A2C: config, policy, advantages, loss and update."""
+"""Proximal policy optimisation and its one-epoch case A2C: policy, advantages, loss and update."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -12,111 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agents.averaging import WeightAverage
 from agents.checkpoint import Checkpoint, fitting
 from agents.metrics import explained_variance
-from agents.networks import ActorCritic, NetworkConfig
-from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
+from agents.networks import ActorCritic
+from agents.optimizers import load_optimizer_tensors, make_optimizer, optimizer_tensors
 from agents.policy import NetworkPolicy, as_tensor
+from agents.ppo_config import A2CConfig, PPOConfig
 from agents.rollout import Rollout
 from agents.sampling import draw_actions, log_policy
 from agents.schedules import linear
 from agents.stepping import Step
 from agents.targets import gae, vtrace
-from agents.validation import check_at_least, check_choice, check_positive, check_unit_interval, count_actions, require
+from agents.validation import count_actions
 
 __all__ = ["PPO", "A2CConfig", "PPOConfig"]
-
-
-@dataclass(frozen=True)
-class PPOConfig:
-    """Proximal policy optimisation (Schulman et al. 2017) with generalised advantages, on many envs."""
-
-    num_envs: int = 1024
-    """Envs stepped together (paper: 8 on Atari)."""
-    num_steps: int = 16
-    """Steps of every env per update (paper: 128)."""
-    gamma: float = 0.99
-    """Discount per step."""
-    lam: float = 0.95
-    """Mixing of one-step (0) and Monte Carlo (1) advantages."""
-    epochs: int = 2
-    """Passes over a rollout (paper: 3)."""
-    minibatches: int = 8
-    """Gradient updates per pass; with a memory they split the envs, else the steps."""
-    clip: float = 0.2
-    """Policy ratios beyond 1 +- clip earn nothing more (paper: 0.1 on Atari)."""
-    value_clip: float | None = None
-    """Bound of a value's move away from the acting network's; None has none (paper: none)."""
-    target_kl: float | None = None
-    """End a rollout's updates when the policy has moved by this much (nats); None never does."""
-    normalise_advantages: bool = True
-    """Bring each minibatch's advantages to mean 0 and deviation 1."""
-    vtrace: bool = False
-    """Compute advantages anew before every pass but the first, by V-trace with the ratios that the
-    policy has moved since (Espeholt et al. 2018), instead of keeping the stale ones."""
-    value_coefficient: float = 0.5
-    """Weight of the value's squared error, of which half is taken."""
-    entropy_coefficient: float = 0.01
-    """Weight of the policy's entropy at the start."""
-    entropy_coefficient_end: float = 0.0
-    """The same at the run's last step; linear in between."""
-    optimizer: OptimizerName = "adam"
-    """Optimizer, one of torch's."""
-    learning_rate: float = 1e-3
-    """Step size (paper: 2.5e-4)."""
-    anneal_learning_rate: bool = True
-    """Lower the step size linearly to 0 at the run's last step."""
-    max_grad_norm: float = 0.5
-    """Upper bound of the gradient's norm."""
-    mask_actions: bool = False
-    """Never choose actions that the environment's masks call void (Huang & Ontanon 2022)."""
-    separate_critic: bool = False
-    """Give the value a network of its own."""
-    memory_size: int = 0
-    """Units of a recurrent memory between network and heads; 0 has none."""
-    network: NetworkConfig = field(default_factory=lambda: NetworkConfig(layer_norm=False))
-    """Widths of the network."""
-
-    def __post_init__(self) -> None:
-        """Checks every field."""
-        check_at_least(self, 1, "num_envs", "num_steps", "epochs", "minibatches")
-        check_at_least(self, 0, "value_coefficient", "entropy_coefficient", "entropy_coefficient_end", "memory_size")
-        check_unit_interval(self, "gamma", "lam")
-        check_positive(self, "clip", "learning_rate", "max_grad_norm")
-        check_choice(self, "optimizer")
-        for name in ("value_clip", "target_kl"):
-            value = getattr(self, name)
-            require(name, value, value is None or value > 0, "positive or None")
-        units = self.num_envs if self.memory_size else self.num_envs * self.num_steps
-        require("minibatches", self.minibatches, self.minibatches <= units, f"at most {units}")
-
-
-@dataclass(frozen=True)
-class A2CConfig(PPOConfig):
-    """Advantage actor-critic (Mnih et al. 2016), synchronous: PPO with one pass in one batch.
-
-    The first update after acting has a policy ratio of 1, so that clipping never binds and PPO's
-    gradient is A2C's (Huang et al. 2022, *A2C is a special case of PPO*).
-    """
-
-    num_steps: int = 8
-    """Steps of every env per update (paper: 5)."""
-    lam: float = 1.0
-    """Mixing of one-step (0) and Monte Carlo (1) advantages (paper: 1)."""
-    epochs: int = 1
-    """One pass."""
-    minibatches: int = 1
-    """In one batch."""
-    normalise_advantages: bool = False
-    """Bring the advantages to mean 0 and deviation 1 (paper: no)."""
-    optimizer: OptimizerName = "rmsprop"
-    """Optimizer, one of torch's (paper: RMSProp)."""
-
-    def __post_init__(self) -> None:
-        """Checks every field."""
-        super().__post_init__()
-        require("epochs", self.epochs, self.epochs == 1, "1")
-        require("minibatches", self.minibatches, self.minibatches == 1, "1")
 
 
 class PPO:
@@ -131,7 +40,8 @@ class PPO:
 
     Shapes: obs (T, N, *obs_shape), logits (B, num_actions), values (T, N).
     Differences from the paper: 1. advantages normalised per minibatch. 2. gradient clipping. 3. entropy and
-    step size fall linearly. 4. as options: value clipping, a stop at a KL divergence, V-trace, masks, a memory.
+    step size fall linearly. 4. as options: value clipping, a stop at a KL divergence, V-trace, masks, a memory, an
+    average of the weights that drives.
     Logged: loss/policy, loss/value, policy/entropy, policy/kl, policy/clip_fraction,
     value/explained_variance, schedule/learning_rate, schedule/entropy_coefficient.
     """
@@ -165,6 +75,7 @@ class PPO:
             torch.manual_seed(int(weight_seed.generate_state(1)[0]))
             self.network = self.make_network(observation_space, self.num_actions, config)
         self.parameters: list[Tensor] = list(self.network.parameters())
+        self.average = WeightAverage(self.network, config.average_weights) if config.average_weights else None
         self.optimizer = make_optimizer(config.optimizer, self.parameters, config.learning_rate)
         self.rollout = Rollout(
             observation_space,
@@ -211,7 +122,8 @@ class PPO:
 
     def policy(self) -> NetworkPolicy:
         """Returns the driver that takes the likeliest action."""
-        return NetworkPolicy(self.network, uses_action_masks=self.config.mask_actions)
+        network = self.network if self.average is None else self.average.network
+        return NetworkPolicy(network, uses_action_masks=self.config.mask_actions)
 
     def record(self, step: Step) -> None:
         """Keeps one step of all envs; the memory of an env that begins an episode is emptied."""
@@ -254,6 +166,8 @@ class PPO:
                 continue
             break
         self.num_updates += len(logged)
+        if self.average is not None:
+            self.average.update(self.network, self.global_step // (config.num_envs * config.num_steps))
         names = ("loss/policy", "loss/value", "policy/entropy", "policy/kl", "policy/clip_fraction")
         self.last_metrics |= dict(zip(names, torch.stack(logged).mean(dim=0).tolist(), strict=True))
 
@@ -369,6 +283,7 @@ class PPO:
         """Returns everything that a continuation needs; tensors are not copied."""
         rollout, counters = self.rollout.state()
         rollout |= {} if self.memory is None else {"lanes_memory": self.memory}
+        average = {} if self.average is None else {"average_network": self.average.state()}
         return Checkpoint(
             values={
                 "global_step": self.global_step,
@@ -379,6 +294,7 @@ class PPO:
             },
             tensors={
                 "network": self.network.state_dict(),
+                **average,
                 "optimizer": optimizer_tensors(self.optimizer),
                 "rollout": rollout,
             },
@@ -392,6 +308,8 @@ class PPO:
         self.rng.bit_generator.state = checkpoint.values["generator"]
         self.last_metrics = {name: float(value) for name, value in checkpoint.values["metrics"].items()}
         self.network.load_state_dict(checkpoint.tensors["network"])
+        if self.average is not None:
+            self.average.load_state(checkpoint.tensors["average_network"])
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         self.rollout.load_state(checkpoint.tensors["rollout"], checkpoint.values["rollout"])
         self._starts = fitting("starts", checkpoint.arrays["starts"], self._starts)

@@ -22,7 +22,9 @@ from agents.baselines import make_baseline
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
 from agents.environments import EnvChoice, registered_ids
 from agents.evaluation import evaluate
+from agents.policy import Policy
 from agents.presets import preset_for
+from agents.regret import compare, compare_with, condensed, read_compared
 from agents.results import BASELINES, FINAL_SEED, THRESHOLDS, seconds_to, summarise
 from agents.run_config import RESUMABLE, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.run_folder import locked
@@ -41,6 +43,20 @@ __all__ = [
     "summary_of",
 ]
 
+_BUDGET, _QUICK_BUDGET = 500_000, 10_000  # of the planner, a level: the budget decides how often it proves its plan
+_REGRET = (
+    "mean_optimum",
+    "mean_return",
+    "mean_regret",
+    "regret_ci95",
+    "share_of_optimum",
+    "exact_rate",
+    "mean_length",
+    "plan_mean_length",
+    "mean_lane_changes",
+    "plan_mean_lane_changes",
+)
+
 
 @dataclass(frozen=True)
 class RaceConfig:
@@ -54,6 +70,8 @@ class RaceConfig:
     """End a run when a periodic evaluation reaches this share of held-out episodes; None takes the preset's."""
     episodes: int = 1000
     """Held-out levels on which every driver is measured in the end."""
+    regret_levels: int = 40
+    """The first of these levels, in which every driver is also measured against the best drive; 0 = none."""
     num_threads: int = 1
     """Threads of torch in every run."""
     workers: int = 1
@@ -64,6 +82,8 @@ class RaceConfig:
     def __post_init__(self) -> None:
         """Checks every field."""
         check_at_least(self, 1, "episodes", "num_threads", "workers")
+        regret_levels = self.regret_levels
+        require("regret_levels", regret_levels, regret_levels == 0 or regret_levels >= 2, "at least 2, or 0")
         require("max_seconds", self.max_seconds, self.max_seconds > 0, "positive")
         is_alone = self.workers == 1 or self.num_threads == 1
         require("num_threads", self.num_threads, is_alone, "1 where several workers share the machine")
@@ -78,6 +98,11 @@ class RaceConfig:
     def num_episodes(self) -> int:
         """Held-out levels of the final measurement."""
         return min(self.episodes, 100) if self.quick else self.episodes
+
+    @property
+    def num_regret_levels(self) -> int:
+        """Levels of which the best drives are looked for."""
+        return min(self.regret_levels, 4) if self.quick else self.regret_levels
 
 
 @dataclass(frozen=True)
@@ -172,7 +197,7 @@ def is_changed(race: RaceConfig, run: Run) -> bool:
     folder = race.folder / run.name
     record = read_record(folder)
     if record is not None:
-        return bool(record["settings"] != wanted or record["episodes"] != race.num_episodes)
+        return bool(record["settings"] != wanted or not _measured_as(race, record))
     try:
         return _settings(*read_configs(folder)) != wanted
     except FileNotFoundError:
@@ -182,16 +207,20 @@ def is_changed(race: RaceConfig, run: Run) -> bool:
 
 
 def make_baselines(race: RaceConfig, env_id: str) -> None:
-    """Measures the drivers that learn nothing, once; this also loads the kernels before a clock runs."""
+    """Measures the drivers that learn nothing, once; this also loads the kernels before a clock runs.
+
+    Before that the best drives are looked for with which everybody is compared.
+    """
     config: EnvChoice = preset_for(env_id).train
     race.folder.mkdir(parents=True, exist_ok=True)
+    _make_best_drives(race, env_id)
     for name in BASELINES if env_id in registered_ids() else ("random",):
         path = race.folder / f"{_short(env_id)}__{name.replace(' ', '-')}"
         found = read_record(path)
         policy, choice = make_baseline(name, config)
-        if found is None or found["episodes"] != race.num_episodes:
+        if found is None or not _measured_as(race, found):
             result = evaluate(policy, choice, episodes=race.num_episodes, seed=FINAL_SEED, agent=name)
-            _write_record(path, _shortened(result))
+            _write_record(path, {**_shortened(result), **_against_the_best(race, policy, choice)})
 
 
 def _configs(race: RaceConfig, run: Run) -> tuple[TrainConfig, AgentConfig]:
@@ -215,7 +244,7 @@ def _configs(race: RaceConfig, run: Run) -> tuple[TrainConfig, AgentConfig]:
 def _settings(config: TrainConfig, agent_config: AgentConfig) -> dict[str, Any]:
     """What decides a run's result, as JSON gives it back."""
     train_config = asdict(config)
-    for name in RESUMABLE - {"max_seconds", "stop_at_success", "total_steps"}:
+    for name in RESUMABLE - {"max_seconds", "stop_at_return", "stop_at_success", "total_steps"}:
         del train_config[name]
     settings: dict[str, Any] = json.loads(json.dumps({"train": train_config, "agent": asdict(agent_config)}))
     return settings
@@ -228,7 +257,7 @@ def _progress_of(folder: Path, config: TrainConfig) -> _Progress | None:
     values = load_latest_checkpoint(folder / "checkpoints", "last", only="network").values
     global_step, best, seconds = values["global_step"], values["training"]["best"], values["training"]["seconds"]
     reason = None
-    if config.stop_at_success is not None and best is not None and best[0] >= config.stop_at_success:
+    if best is not None and config.is_reached(*best):
         reason = "success"
     elif global_step >= config.total_steps:
         reason = "total_steps"
@@ -245,6 +274,7 @@ def _measure(race: RaceConfig, run: Run, progress: _Progress) -> dict[str, Any]:
     metrics = folder / "metrics.csv"
     return {
         **_shortened(result),
+        **_against_the_best(race, policy, config),
         "seed": run.seed,
         "steps": progress.global_step,
         "seconds": progress.seconds,
@@ -263,6 +293,39 @@ def _shortened(result: dict[str, Any]) -> dict[str, Any]:
     """The part of an evaluation's record that a table needs."""
     rates = ("success_rate", "success_ci95", "collision_rate", "off_road_rate", "timeout_rate")
     return {name: result[name] for name in ("env", "agent", "episodes", *rates, "mean_length_of_successes")}
+
+
+def _measured_as(race: RaceConfig, record: dict[str, Any]) -> bool:
+    """Whether a record tells of as many levels as this race."""
+    return (record["episodes"], record["regret_levels"]) == (race.num_episodes, race.num_regret_levels)
+
+
+def _make_best_drives(race: RaceConfig, env_id: str) -> None:
+    """Looks for the best drive of each of the levels that regret is measured in, once for all drivers."""
+    path = _best_drives_of(race, env_id)
+    if race.num_regret_levels == 0 or env_id not in registered_ids() or path.exists():
+        return
+    config: EnvChoice = preset_for(env_id).train
+    policy, choice = make_baseline("rule-based", config)
+    seeds = range(FINAL_SEED, FINAL_SEED + race.num_regret_levels)
+    levels = compare(policy, choice, seeds, "test", _QUICK_BUDGET if race.quick else _BUDGET, race.workers)
+    write_whole(path, json.dumps([asdict(level) for level in levels], indent=1) + "\n")
+
+
+def _best_drives_of(race: RaceConfig, env_id: str) -> Path:
+    """The file of an environment's best drives, which is no record and has another kind of name."""
+    return race.folder / f"{_short(env_id)}.{race.num_regret_levels}-best-drives.json"
+
+
+def _against_the_best(race: RaceConfig, policy: Policy, config: EnvChoice) -> dict[str, Any]:
+    """What a record tells of a driver's regret: the fields of :func:`agents.regret.condensed` that a table needs."""
+    path = _best_drives_of(race, config.env)
+    found: dict[str, Any] = {"regret_levels": race.num_regret_levels}
+    if path.exists():
+        levels = [read_compared(level) for level in json.loads(path.read_text())]
+        record = condensed(compare_with(levels, policy, config, "test"))
+        found |= {name: record[name] for name in _REGRET}
+    return found
 
 
 def _machine() -> dict[str, Any]:
@@ -298,7 +361,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
     if not runs:
         raise ValueError(f"{folder} holds no finished run")
     conditions: dict[str, Any] = {"first_seed": FINAL_SEED, "workers": max(run["workers"] for run in runs)}
-    for name in ("episodes", "max_seconds", "num_threads", "processor", "num_processors"):
+    for name in ("episodes", "regret_levels", "max_seconds", "num_threads", "processor", "num_processors"):
         values = {run[name] for run in runs}
         if len(values) > 1:
             raise ValueError(f"the runs in {folder} cannot be compared: their {name} are {sorted(values)}")

@@ -13,7 +13,7 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium as gym
@@ -25,7 +25,17 @@ from agents.results import mean_interval
 from agents.validation import require
 from drivesim.planning import Plan, solve
 
-__all__ = ["BUDGET", "TOLERANCE", "Compared", "compare", "condensed", "in_words", "regret"]
+__all__ = [
+    "BUDGET",
+    "TOLERANCE",
+    "Compared",
+    "compare",
+    "compare_with",
+    "condensed",
+    "in_words",
+    "read_compared",
+    "regret",
+]
 
 BUDGET = 2_000_000
 """Ticks of forked worlds for every level, see :func:`drivesim.planning.solve`."""
@@ -140,25 +150,51 @@ def compare(
     Raises:
         ValueError, AssertionError: as :func:`regret`.
     """
-    require("env", config.env, config.env in registered_ids(), "of the suite, which alone can be planned in,")
-    drives = first_drives(policy, config, seeds, split)
     compared = []
-    with contextlib.closing(gym.make(config.env, disable_env_checker=True, **config.options(split))) as env:
+    with contextlib.closing(_env_of(config, split)) as env:
+        drives = _drives(policy, config, env, seeds, split)
         env.reset(seed=seeds[0])
         solve(env, budget=0, num_threads=num_threads)  # compiled before a clock starts
-        for n, seed in enumerate(seeds):
-            driver = _driven(env, seed, drives.actions[n])
-            if driver.total_reward != drives.results["episode_return"][n]:
-                raise AssertionError(f"{config.env}, seed {seed}: the driver's drive is not paid the same twice")
+        for seed, (actions, driver) in zip(seeds, drives, strict=True):
             env.reset(seed=seed)
             start = time.process_time()
-            plan, upper = _best(env, drives.actions[n], driver.total_reward, budget, num_threads)
+            plan, upper = _best(env, actions, driver.total_reward, budget, num_threads)
             seconds = time.process_time() - start
             best = _driven(env, seed, plan.actions)
             if best.total_reward != plan.total_reward:
                 raise AssertionError(f"{config.env}, seed {seed}: the plan is not paid what it says")
             compared.append(Compared(seed, driver, best, upper, seconds))
     return compared
+
+
+def compare_with(levels: Sequence[Compared], policy: Policy, config: EnvChoice, split: str) -> list[Compared]:
+    """Puts another driver in the place of one that was compared, without planning again.
+
+    Args:
+        levels: of :func:`compare`, of the same environment, level options and stream.
+        policy: as for ``evaluate``.
+        config: one environment and its options.
+        split: stream of levels.
+
+    Raises:
+        ValueError, AssertionError: as :func:`regret`.
+    """
+    with contextlib.closing(_env_of(config, split)) as env:
+        drives = _drives(policy, config, env, [level.seed for level in levels], split)
+    compared = []
+    for level, (_, driver) in zip(levels, drives, strict=True):
+        if driver.total_reward > level.upper + TOLERANCE:
+            raise AssertionError(
+                f"{config.env}, seed {level.seed}: the driver earns {driver.total_reward}, the bound is {level.upper}"
+            )
+        best = max(level.plan, driver, key=lambda drive: drive.total_reward)
+        compared.append(replace(level, driver=driver, plan=best))
+    return compared
+
+
+def read_compared(level: dict[str, Any]) -> Compared:
+    """The inverse of :func:`dataclasses.asdict`, after a level has been in a file."""
+    return Compared(**{**level, "driver": Drive(**level["driver"]), "plan": Drive(**level["plan"])})
 
 
 def condensed(levels: Sequence[Compared]) -> dict[str, Any]:
@@ -227,6 +263,23 @@ def _best(
     if max(earned, plan.lower) > upper + TOLERANCE:
         raise AssertionError(f"the driver earns {earned} and the plan {plan.lower}, where the bound is {upper}")
     return plan, max(upper, plan.lower)
+
+
+def _env_of(config: EnvChoice, split: str) -> gym.Env[Any, Any]:
+    require("env", config.env, config.env in registered_ids(), "of the suite, which alone can be planned in,")
+    return gym.make(config.env, disable_env_checker=True, **config.options(split))
+
+
+def _drives(
+    policy: Policy, config: EnvChoice, env: gym.Env[Any, Any], seeds: Sequence[int], split: str
+) -> list[tuple[bytes, Drive]]:
+    """A driver's actions in the first episodes of some envs, and what they come to."""
+    drives = first_drives(policy, config, seeds, split)
+    driven = [(actions, _driven(env, seed, actions)) for seed, actions in zip(seeds, drives.actions, strict=True)]
+    for seed, (_, drive), total_reward in zip(seeds, driven, drives.results["episode_return"], strict=True):
+        if drive.total_reward != total_reward:
+            raise AssertionError(f"{config.env}, seed {seed}: the driver's drive is not paid the same twice")
+    return driven
 
 
 def _driven(env: gym.Env[Any, Any], seed: int, actions: Sequence[int]) -> Drive:

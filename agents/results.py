@@ -45,7 +45,16 @@ BASELINES = ("random", *scripted.BASELINES)
 
 _CONFIDENCE = 0.95
 _DASH = "\N{EN DASH}"
+_SHARE = "of the optimum"
 _MEANS = ("collision_rate", "off_road_rate", "timeout_rate", "mean_length_of_successes", "steps", "seconds")
+_REGRET = (
+    "mean_regret",
+    "share_of_optimum",
+    "mean_length",
+    "plan_mean_length",
+    "mean_lane_changes",
+    "plan_mean_lane_changes",
+)
 
 
 def seconds_to(path: Path, threshold: float) -> float | None:
@@ -138,17 +147,19 @@ def markdown(summary: dict[str, Any]) -> str:
         raise ValueError("a table of results needs at least one run")
     agents = sorted({row["agent"] for row in rows}, key=_agent_place)
     goals = " / ".join(f"{100 * threshold:.0f}" for threshold in THRESHOLDS)
-    header = ["id", *BASELINES]
+    header = ["id", *BASELINES, _SHARE]
     for agent in agents:
-        header += [f"{agent.upper()} (95 %)", f"s to {goals} %, in all"]
+        header += [f"{agent.upper()} (95 %)", _SHARE, f"s to {goals} %, in all"]
     lines = [header, ["---"] * len(header)]
-    baselines = {(record["env"], record["agent"]): record["success_rate"] for record in summary["baselines"]}
+    baselines = {(record["env"], record["agent"]): record for record in summary["baselines"]}
     for env_id in dict.fromkeys(row["env"] for row in rows):
         cells = {row["agent"]: row for row in rows if row["env"] == env_id}
         best = max(row["success_mean"] for row in cells.values())
-        line = [f"`{env_id}`", *(_percent(baselines.get((env_id, name))) for name in BASELINES)]
+        beside = [baselines.get((env_id, name), {}) for name in BASELINES]
+        line = [f"`{env_id}`", *(_percent(record.get("success_rate")) for record in beside)]
+        line.append(_percent(beside[-1].get("share_of_optimum")))
         for agent in agents:
-            line += _cells(cells[agent], best) if agent in cells else [_DASH, _DASH]
+            line += _cells(cells[agent], best) if agent in cells else 3 * [_DASH]
         lines.append(line)
     table = (
         "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("| --- ", "|---").replace("--- |", "---|")
@@ -233,6 +244,8 @@ def _row(env_id: str, agent: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
     for name in _MEANS:
         row[name] = _mean([run[name] for run in runs if run[name] is not None])
+    for name in _REGRET:
+        row[name] = _mean([run[name] for run in runs if run.get(name) is not None])
     row["steps_per_second"] = row["steps"] / row["seconds"]
     for threshold in THRESHOLDS:
         name = f"{100 * threshold:.0f}"
@@ -251,13 +264,17 @@ def _percent(share: float | None) -> str:
 
 
 def _cells(row: dict[str, Any], best: float) -> list[str]:
-    """Success, in bold if no algorithm did better, and times."""
+    """Success, in bold if no algorithm did better, the share of the optimum, and times."""
     low, high = row["success_ci95"]
     mean = _percent(row["success_mean"])
     mark = "**" if row["success_mean"] == best else ""
     times = [row[f"seconds_to_{100 * threshold:.0f}"] for threshold in THRESHOLDS]
     shown = " / ".join(_DASH if time is None else f"{time:.0f}" for time in times)
-    return [f"{mark}{mean}{mark} ({100 * low:.1f}{_DASH}{100 * high:.1f})", f"{shown}, {row['seconds']:.0f}"]
+    return [
+        f"{mark}{mean}{mark} ({100 * low:.1f}{_DASH}{100 * high:.1f})",
+        _percent(row["share_of_optimum"]),
+        f"{shown}, {row['seconds']:.0f}",
+    ]
 
 
 def _caption(rows: list[dict[str, Any]], conditions: dict[str, Any]) -> str:
@@ -278,7 +295,8 @@ def _caption(rows: list[dict[str, Any]], conditions: dict[str, Any]) -> str:
     threads = "one thread each" if conditions["num_threads"] == 1 else f"{conditions['num_threads']} threads each"
     return (
         f"{over} Each run's best driver was measured on the first episode of each of {episodes:,} held-out envs "
-        f"(seeds {conditions['first_seed']:,} to {last_seed:,}), the other drivers on the same. Seconds of training, "
+        f"(seeds {conditions['first_seed']:,} to {last_seed:,}), the other drivers on the same; what it earns, as a "
+        f"share of what the best drives earn, on the first {conditions['regret_levels']} of them. Seconds of training, "
         f"with its evaluations: until one of them first reached 95 % and 99 % ({_DASH} where not every seed did), and "
         f"in all, {conditions['max_seconds']:.0f} at most. By `python scripts/results.py`, {at_once} with {threads}, "
         f"on {conditions['num_processors']} processors of {conditions['processor']}."

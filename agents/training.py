@@ -235,9 +235,9 @@ class _Run:
                 if _crosses(before, agent.global_step, config.log_interval):
                     self._log(bar)
                 if _crosses(before, agent.global_step, config.eval_interval):
-                    success = self._evaluate()
-                    must_stop = on_evaluation is not None and on_evaluation(agent.global_step, success)
-                    if config.stop_at_success is not None and success >= config.stop_at_success:
+                    score = self._evaluate()
+                    must_stop = on_evaluation is not None and on_evaluation(agent.global_step, score[0])
+                    if config.is_reached(*score):
                         reason = "success"
                         break
                     if must_stop:
@@ -293,8 +293,8 @@ class _Run:
         self.idle_seconds = 0.0
         bar.show(metrics)
 
-    def _evaluate(self) -> float:
-        """Evaluates on held-out levels, always the same ones, and keeps the best driver."""
+    def _evaluate(self) -> tuple[float, float]:
+        """Evaluates on held-out levels, always the same ones, keeps the best driver; success and mean return."""
         start = time.perf_counter()
         step = self.last_evaluation = self.agent.global_step
         record = evaluate(self.agent.policy(), self.config, episodes=self.config.eval_episodes, seed=0)
@@ -309,9 +309,10 @@ class _Run:
         metrics["time/seconds"] = self.earlier_seconds + time.perf_counter() - self.started
         self.writer.write(step, metrics)
         score = (float(record["success_rate"]), float(record["mean_return"]))
-        if self.best is None or score > self.best:
+        if self.best is None or self.config.rank(*score) > self.config.rank(*self.best):
             self.best = score
-            networks = {"network": self.agent.state().tensors["network"]}
+            tensors = self.agent.state().tensors
+            networks = {"network": tensors.get("average_network", tensors["network"])}
             save_checkpoint(
                 Checkpoint(values={"global_step": step, "evaluation": record}, tensors=networks),
                 self.folder / "checkpoints",
@@ -320,7 +321,7 @@ class _Run:
                 self.config.keep_checkpoints,
             )
         self.idle_seconds += time.perf_counter() - start
-        return score[0]
+        return score
 
     def _save(self) -> None:
         start = time.perf_counter()

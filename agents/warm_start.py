@@ -38,5 +38,7 @@ def begin_with(agent: Agent, folder: Path) -> None:
     driver, state = driver_of(folder), agent.state()
     with foreign(driver):
         weights = driver.tensors["network"]
-        state.tensors |= {name: weights for name in ("network", "target_network") if name in state.tensors}
+        state.tensors |= {
+            name: weights for name in ("network", "target_network", "average_network") if name in state.tensors
+        }
         agent.load_state(state)

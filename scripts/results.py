@@ -124,7 +124,7 @@ def worker_command(arguments: Arguments, run: Run) -> list[str]:
     options = [
         "--envs", run.env, "--agents", run.agent, "--seeds", str(run.seed), "--out", str(arguments.folder),
         "--max-seconds", str(arguments.max_seconds), "--episodes", str(arguments.episodes),
-        "--workers", str(arguments.workers), "--is-worker",
+        "--regret-levels", str(arguments.regret_levels), "--workers", str(arguments.workers), "--is-worker",
     ]  # fmt: skip
     if arguments.stop_at_success is not None:
         options += ["--stop-at-success", str(arguments.stop_at_success)]

@@ -23,7 +23,9 @@ AGENT = DQNConfig(
     train_frequency=8,
     network=NetworkConfig(hidden_sizes=(16,)),
 )
-PPO_AGENT = PPOConfig(num_envs=8, num_steps=7, minibatches=2, network=NetworkConfig(hidden_sizes=(16,)))
+PPO_AGENT = PPOConfig(
+    num_envs=8, num_steps=7, minibatches=2, average_weights=0.5, network=NetworkConfig(hidden_sizes=(16,))
+)
 RUN = TrainConfig(
     env="probes/Truncation-v0",
     total_steps=1600,

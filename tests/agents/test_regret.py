@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import gymnasium as gym
@@ -14,7 +14,7 @@ from loading import load_script
 import agents.regret
 from agents.environments import EnvChoice
 from agents.evaluation import first_drives
-from agents.regret import Compared, Drive, condensed, in_words, regret
+from agents.regret import BUDGET, Compared, Drive, compare, compare_with, condensed, in_words, read_compared, regret
 from agents.results import mean_interval
 from agents.scripted import make_scripted
 from drivesim.planning import Plan, solve
@@ -100,6 +100,20 @@ def test_the_optimum_is_the_middle_of_its_interval() -> None:
     assert record["share_of_optimum"] == pytest.approx(1 / 1.55)
     poor = replace(plan, total_reward=-1.0)
     assert condensed([Compared(n, poor, poor, -1.0, 0.0) for n in range(2)])["share_of_optimum"] is None
+
+
+def test_another_driver_is_put_in_the_place_of_the_first_without_planning_again(plans, monkeypatch) -> None:
+    choice = EnvChoice(OVERTAKE)
+    best, poor = Replaying([plan.actions for plan in plans]), Replaying([(2, 2)] * len(SEEDS))
+    levels = compare(poor, choice, SEEDS, "test", BUDGET)
+    read = [read_compared(json.loads(json.dumps(asdict(level)))) for level in levels]
+    assert read == levels
+    monkeypatch.setattr(agents.regret, "solve", None)
+    assert condensed(compare_with(read, poor, choice, "test")) == condensed(levels)
+    assert condensed(compare_with(read, best, choice, "test"))["mean_regret"] == 0.0
+    bound = [replace(level, upper=level.upper - 0.1) for level in levels]
+    with pytest.raises(AssertionError, match="the bound is"):
+        compare_with(bound, best, choice, "test")
 
 
 def test_levels_of_ones_own_are_planned_in_and_told() -> None:

@@ -117,6 +117,25 @@ def test_the_run_stops_when_held_out_levels_are_driven_well_enough(
     assert (result.reason, result.global_step, result.best_success) == ("success", 640, 1.0)
 
 
+def test_a_run_that_asks_for_a_return_does_not_stop_for_success_alone(tmp_path: Path) -> None:
+    config = replace(RUN, env="probes/Constant-v0", stop_at_success=0.99, total_steps=960)
+    train(config, AGENT, tmp_path / "any")
+    earned = max(float(row["eval/mean_return"]) for row in rows(tmp_path / "any") if row["eval/mean_return"])
+    reached = train(replace(config, stop_at_return=earned), AGENT, tmp_path / "reached")
+    assert (reached.reason, reached.global_step) == ("success", 640)
+    missed = train(replace(config, stop_at_return=earned + 0.01), AGENT, tmp_path / "missed")
+    assert (missed.reason, missed.best_success) == ("total_steps", 1.0)
+    with pytest.raises(ValueError, match="stop_at_return must be None without stop_at_success"):
+        replace(config, stop_at_success=None, stop_at_return=1.0)
+
+
+def test_of_two_drivers_that_arrive_often_enough_the_one_that_earns_more_is_kept() -> None:
+    config = replace(RUN, stop_at_success=0.99)
+    slow, fast, careless = (0.999, 1.6), (0.992, 1.8), (0.98, 1.9)
+    assert max(slow, fast, careless, key=lambda score: config.rank(*score)) == fast
+    assert max(slow, fast, careless, key=lambda score: RUN.rank(*score)) == slow
+
+
 @BOTH
 def test_the_run_stops_when_its_time_is_up(tmp_path: Path, run: TrainConfig, agent: AgentConfig) -> None:
     result = train(replace(run, total_steps=10**9, max_seconds=0.1), agent, tmp_path)

@@ -81,14 +81,14 @@ def run_record(env: str, agent: str, seed: int, **changes) -> dict:
         "success_rate": 0.95, "success_ci95": [0.9, 0.97],
         "collision_rate": 0.04, "off_road_rate": 0.0, "timeout_rate": 0.01, "mean_length_of_successes": 20.0,
         "steps": 1_000_000, "seconds": 100.0, "steps_per_second": 10_000.0,
-        "seconds_to_95": 20.0, "seconds_to_99": None, "stop_reason": "total_steps",
+        "seconds_to_95": 20.0, "seconds_to_99": None, "stop_reason": "total_steps", "share_of_optimum": 0.9,
     }  # fmt: skip
     return {**record, **changes}
 
 
 CONDITIONS = {
-    "first_seed": 1_000_000, "workers": 1, "episodes": 1000, "max_seconds": 180.0, "num_threads": 1,
-    "processor": "a processor", "num_processors": 2,
+    "first_seed": 1_000_000, "workers": 1, "episodes": 1000, "regret_levels": 40, "max_seconds": 180.0,
+    "num_threads": 1, "processor": "a processor", "num_processors": 2,
 }  # fmt: skip
 
 
@@ -164,25 +164,29 @@ def test_the_table_says_what_the_records_do() -> None:
         run_record(IDS[0], "dqn", 0, success_rate=0.95),
         run_record(IDS[0], "dqn", 1, success_rate=0.95, seconds=104.0),
         run_record(IDS[0], "ppo", 0, success_rate=0.99, seconds_to_99=40.0),
-        run_record(IDS[0], "ppo", 1, success_rate=1.0, seconds_to_99=50.0),
-        run_record(IDS[1], "ppo", 0, success_rate=1.0),
+        run_record(IDS[0], "ppo", 1, success_rate=1.0, seconds_to_99=50.0, share_of_optimum=0.95),
+        run_record(IDS[1], "ppo", 0, success_rate=1.0, share_of_optimum=None),
     ]
-    baselines = [{"env": IDS[0], "agent": "random", "success_rate": 0.026}]
+    baselines = [
+        {"env": IDS[0], "agent": "random", "success_rate": 0.026},
+        {"env": IDS[1], "agent": "rule-based", "success_rate": 0.75, "share_of_optimum": 0.6},
+    ]
     lines = markdown({"runs": runs, "baselines": baselines, "conditions": CONDITIONS}).splitlines()
     # PPO's interval: mean 0.995, deviation 0.01 / sqrt(2), half width 12.7062 * 0.005 = 0.0635
     dash = "\N{EN DASH}"
     assert lines[:4] == [
-        "| id | random | never steers | ignores others | rule-based | DQN (95 %) | s to 95 / 99 %, in all "
-        "| PPO (95 %) | s to 95 / 99 %, in all |",
-        "|---|---|---|---|---|---|---|---|---|",
-        f"| `{IDS[0]}` | 2.6 % | {dash} | {dash} | {dash} | 95.0 % (95.0{dash}95.0) | 20 / {dash}, 102 "
-        f"| **99.5 %** (93.1{dash}100.0) | 20 / 45, 100 |",
-        f"| `{IDS[1]}` | {dash} | {dash} | {dash} | {dash} | {dash} | {dash} "
-        f"| **100.0 %** (99.6{dash}100.0) | 20 / {dash}, 100 |",
+        "| id | random | never steers | ignores others | rule-based | of the optimum | DQN (95 %) | of the optimum "
+        "| s to 95 / 99 %, in all | PPO (95 %) | of the optimum | s to 95 / 99 %, in all |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        f"| `{IDS[0]}` | 2.6 % | {dash} | {dash} | {dash} | {dash} | 95.0 % (95.0{dash}95.0) | 90.0 % "
+        f"| 20 / {dash}, 102 | **99.5 %** (93.1{dash}100.0) | 92.5 % | 20 / 45, 100 |",
+        f"| `{IDS[1]}` | {dash} | {dash} | {dash} | 75.0 % | 60.0 % | {dash} | {dash} | {dash} "
+        f"| **100.0 %** (99.6{dash}100.0) | {dash} | 20 / {dash}, 100 |",
     ]
     caption = " ".join(lines[5:])
     assert "seeds 0, 1, success with Student's 95 % interval; of LaneKeep one seed only, with Wilson's" in caption
     assert "1,000 held-out envs (seeds 1,000,000 to 1,000,999)" in caption
+    assert "a share of what the best drives earn, on the first 40 of them" in caption
     assert "180 at most" in caption
     assert "one run at a time with one thread each, on 2 processors of a processor" in caption
 
@@ -338,5 +342,8 @@ def test_several_workers_make_all_runs(results, tmp_path, capfd) -> None:
     assert results.main([*command, "--workers", "2", "--episodes", "20", "--out", str(tmp_path)]) == 0
     found = records(tmp_path)
     assert {found[f"LaneKeep-v1__{agent}__0"]["workers"] for agent in ("dqn", "ppo")} == {2}
-    assert found["LaneKeep-v1__rule-based"]["success_rate"] > 0.9
+    rules = found["LaneKeep-v1__rule-based"]
+    assert rules["success_rate"] > 0.9
+    assert rules["mean_optimum"] == found["LaneKeep-v1__dqn__0"]["mean_optimum"] >= rules["mean_return"]
+    assert found["LaneKeep-v1__random"]["share_of_optimum"] < 0 < rules["share_of_optimum"] <= 1
     assert "2 runs at a time" in capfd.readouterr().out
