@@ -43,7 +43,7 @@ _DQN = DQNConfig(
 )
 _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
-_PPO = PPOConfig(num_steps=32, epochs=3, network=NetworkConfig())
+_PPO = PPOConfig(num_steps=32, epochs=3, average_weights=0.9, network=NetworkConfig())
 _SHORT_PPO = replace(_PPO, num_envs=512)  # twice the updates: what has to be learnt step by step is learnt sooner
 _PATIENT_PPO = replace(_SHORT_PPO, gamma=0.998)  # with 0.99 five ticks of waiting cost more than one crash in fifty
 _PLANES_PPO = replace(_PPO, network=NetworkConfig(hidden_sizes=(64, 64), first_layer="bfloat16"))
@@ -74,12 +74,15 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Obstacles-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(8_000_000), _SMALL_PQN),
-        "ppo": Preset(_run(5_000_000), replace(_PPO, epochs=2, learning_rate=1e-3)),
+        "ppo": Preset(
+            _run(5_000_000, reward_weights={**HALF, "time": -0.8}, stop_at_success=0.992, stop_at_return=1.74),
+            replace(_SHORT_PPO, gamma=0.995, entropy_coefficient_end=0.003),
+        ),
     },
     "drivesim/Highway-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(6_000_000), _PQN),
-        "ppo": Preset(_run(4_000_000, stop_at_success=0.995), _PATIENT_PPO),
+        "ppo": Preset(_run(6_000_000, stop_at_success=0.995), _PATIENT_PPO),
     },
     "drivesim/Custom-v1": {
         "ppo": Preset(_run(2_000_000), _PPO),
