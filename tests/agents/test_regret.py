@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -12,13 +13,16 @@ import pytest
 from loading import load_script
 
 import agents.regret
-from agents.environments import EnvChoice
+from agents.environments import EnvChoice, generates_levels
 from agents.evaluation import first_drives
+from agents.presets import OPTIMA
 from agents.regret import BUDGET, Compared, Drive, compare, compare_with, condensed, in_words, read_compared, regret
 from agents.results import mean_interval
 from agents.scripted import make_scripted
 from drivesim.planning import Plan, solve
+from drivesim.registry import IDS
 
+ROOT = Path(__file__).parents[2]
 OVERTAKE = "drivesim/Overtake-v1"  # with traffic, much to gain and quickly planned in
 SEEDS = range(1_000_000, 1_000_004)
 
@@ -169,3 +173,10 @@ def test_a_command_line_without_one_driver_or_with_too_few_levels_is_refused(arg
 def test_a_driver_that_is_none_and_an_environment_without_plans_are_named(arguments, message, capsys) -> None:
     assert load_script("evaluate").main([*arguments, "--episodes", "2"]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_runs_end_at_shares_of_the_optimum_that_was_measured() -> None:
+    records = json.loads((ROOT / "docs" / "optimum.json").read_text())["records"]
+    measured = {record["env"]: record["mean_optimum"] for record in records if not record["level_options"]}
+    assert {f"drivesim/{name}-v1": value for name, value in OPTIMA.items()} == pytest.approx(measured, abs=6e-4)
+    assert measured.keys() == {env_id for env_id in IDS if generates_levels(env_id)}
