@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from dataclasses import Field, asdict, astuple, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -25,6 +26,7 @@ REWARDS = {name: number for number, name in enumerate(HEADS)}
 DRIVER_MODELS = {"krauss": KRAUSS, "nasch": NASCH, "unaware": UNAWARE}
 DIFFICULTIES = ("easy", "medium", "hard")
 SPLITS = ("train", "test")
+LARGEST = sys.float_info.max
 LARGEST_WEIGHT = 1e6  # so that no sum of rewards is ever infinite, in 32 bits neither
 MAX_LEVELS = 2**31 - 1
 OF_OBSERVATION = ("observation", "window", "all_planes", "num_entities")  # options that change nothing else

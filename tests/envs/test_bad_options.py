@@ -11,6 +11,7 @@ from env_tools import AUTODRIVE, HIGHWAY, INTERSECTION, LANE_KEEP, OBSTACLES, as
 from gymnasium.vector import AutoresetMode
 
 from drivesim.config import EnvConfig, RewardWeights
+from drivesim.core.prices import PRICES
 from drivesim.env import DriveEnv
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 from drivesim.vector_env import DriveVectorEnv
@@ -72,6 +73,8 @@ BAD_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"reward_weights": {"progress": NAN}}, ("progress", "nan", "finite")),
     ({"reward_weights": {"progress": float("inf")}}, ("progress", "inf", "finite")),
     ({"reward_weights": {"progress": 10**400}}, ("progress", "finite")),
+    ({"reward_weights": {"progress": 1.7e308}}, ("progress", "1.7e+308", "at most 1e+06")),
+    ({"reward_weights": {"collision": -1.7e308}}, ("collision", "-1.7e+308", "at least -1e+06")),
     ({"reward_weights": {"progress": "1"}}, ("progress", "'1'", "number")),
     ({"reward_weights": {"progress": True}}, ("progress", "True", "number")),
     ({"reward_weights": {"progress": None}}, ("progress", "None", "number")),
@@ -177,3 +180,17 @@ def test_numbers_of_every_kind_are_options() -> None:
         assert (envs._engine.options == plain._engine.options).all()
     for mode in AutoresetMode:
         assert gym.make_vec(HIGHWAY, autoreset_mode=mode.name).unwrapped.autoreset_mode is mode
+
+
+def test_rewards_and_returns_are_finite_whatever_the_weights() -> None:
+    """In 32 bits too, in which learners keep them."""
+    most = {price.name: 1e6 if price.default > 0.0 else -1e6 for price in PRICES if price.heads}
+    envs = gym.make_vec(HIGHWAY, num_envs=64, reward="shaped", reward_weights=most, max_episode_steps=-1)
+    envs.reset(seed=0)
+    total = np.zeros(64, np.float32)
+    for _ in range(60):
+        rewards = envs.step(envs.action_space.sample())[1]
+        total += rewards.astype(np.float32)
+        assert np.isfinite(rewards).all()
+        assert np.isfinite(total).all()
+    assert np.isfinite(envs.unwrapped.get_state()["world"]["egos"]["return_sum"]).all()
