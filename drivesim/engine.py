@@ -187,9 +187,7 @@ class Engine:
     def _refuse(self, failures: int) -> None:
         """Raise if the generator gave up on some world."""
         if failures:
-            raise gym.error.Error(
-                f"{failures} envs: no level certified in {batch.MAX_ATTEMPTS} draws with {self.config.level_config}"
-            )
+            raise gym.error.Error(f"no level certified in {batch.MAX_ATTEMPTS} draws with {self.config.level_config}")
 
     def reset(self, mask: Array, level_seeds: Array, obs_out: Array) -> None:
         """Begin the next episode of the worlds in `mask` and observe all worlds.
@@ -249,16 +247,14 @@ class Engine:
 
         In an environment of one world, handing the arrays over would take as long as the step.
         """
-        self._is_settled = self.autoreset == batch.DISABLED
-        self._on_all_worlds(batch.step_worlds)
+        self._is_settled = self.autoreset == batch.DISABLED  # else until it is known that no episode begins
+        self._is_settled = self._on_all_worlds(batch.step_worlds) == 0
 
     def settle(self) -> None:
         """Begin the episodes that begin in the last step: those that an interrupt has left, too."""
         if self._is_settled:
             return
-        failures = 0
-        if self._num_beginning.any():
-            failures = self._ranges.call_in_pieces(batch.begin_worlds, self._frame.argument, self._num_beginning)
+        failures = self._ranges.call_in_pieces(batch.begin_worlds, self._frame.argument, self._num_beginning)
         self._is_settled = True
         self._refuse(failures)
 

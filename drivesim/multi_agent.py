@@ -183,6 +183,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
     @property
     def is_driving(self) -> Array:
         """Bool (W * A,): whose drive goes on."""
+        self._begin()
         driving: Array = (self._engine.worlds["egos"]["drive"][:, : self.num_agents] == GOING).reshape(-1)
         return driving
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
-from threading import Event, current_thread, main_thread
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class Ranges:
     def __init__(self, num_worlds: int, num_threads: int, min_worlds: int = 256) -> None:
         num_threads = max(1, min(num_threads, num_worlds // min_worlds))
         self._bounds = list(pairwise(np.linspace(0, num_worlds, num_threads + 1).astype(int).tolist()))
+        self._sizes = [1] * num_threads  # of pieces, worlds
         self._threads: ThreadPoolExecutor | None = None
         self._process = 0
 
@@ -69,20 +70,43 @@ class Ranges:
         Returns:
             How many have failed until it ended, which is soon after the first.
         """
-        must_end = Event()
-        futures: list[Future[int]] = []
         bounds = self._bounds
         if counts is not None:
             bounds = [(begin, begin + int(count)) for (begin, _), count in zip(bounds, counts, strict=True)]
+        failed: list[int] = []
+        if len(bounds) == 1:
+            return self._in_pieces(loop, argument, bounds[0], 0, failed)
+        futures: list[Future[int]] = []
         try:
             for slot, (begin, end) in enumerate(bounds[1:], start=1):
                 if begin < end:
-                    futures.append(self._pool().submit(_call_in_pieces, loop, argument, begin, end, slot, must_end))
-            failures = _call_in_pieces(loop, argument, *bounds[0], 0, must_end)
+                    futures.append(self._pool().submit(self._in_pieces, loop, argument, (begin, end), slot, failed))
+            failures = self._in_pieces(loop, argument, bounds[0], 0, failed)
             return failures + sum(future.result() for future in futures)
         finally:
-            must_end.set()  # else, after Ctrl-C, they would go on behind the caller's back
+            failed.append(0)  # else, after Ctrl-C, they would go on behind the caller's back
             wait(futures)
+
+    def _in_pieces(self, loop: Loop, argument: Any, bounds: tuple[int, int], slot: int, failed: list[int]) -> int:
+        """A loop on a part of a range, until there is something in `failed`, to which it adds its own failures.
+
+        Pieces are as long as those of the last time, if that was quick.
+        """
+        begin, end = bounds
+        while begin < end and not failed:
+            size = min(self._sizes[slot], end - begin)
+            started = time.perf_counter()
+            failures = int(loop(argument, begin, begin + size, slot))
+            if failures:
+                failed.append(failures)
+                return failures
+            begin += size
+            seconds = time.perf_counter() - started
+            if seconds > PIECE_SECONDS:
+                self._sizes[slot] = max(int(size * PIECE_SECONDS / seconds), 1)
+            elif size == self._sizes[slot]:
+                self._sizes[slot] = 2 * size
+        return 0
 
     def close(self) -> None:
         """Lets go of the threads."""
@@ -99,19 +123,6 @@ class Ranges:
     def __getstate__(self) -> dict[str, Any]:
         """For pickling and copying: a copy has threads of its own."""
         return {**self.__dict__, "_threads": None}
-
-
-def _call_in_pieces(loop: Loop, argument: Any, begin: int, end: int, slot: int, must_end: Event) -> int:
-    size = 1
-    while begin < end and not must_end.is_set():
-        started = time.perf_counter()
-        failures = int(loop(argument, begin, min(begin + size, end), slot))
-        if failures:
-            must_end.set()
-            return failures
-        begin += size
-        size = 2 * size if time.perf_counter() - started < PIECE_SECONDS else max(size // 2, 1)
-    return 0
 
 
 @contextlib.contextmanager

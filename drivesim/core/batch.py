@@ -306,7 +306,7 @@ def step_worlds(argument, begin, end, slot):
 
 @kernel
 def begin_worlds(argument, begin, end, slot):
-    """Begin the episodes that begin in a step, of the worlds in a range of `beginning`; the number without a level.
+    """Begin the episodes that begin in a step, of a range of `beginning`, up to the first without a level; 1 or 0 of them.
 
     Whose episode has begun already, before an interrupt, is left alone.
     """
@@ -315,25 +315,27 @@ def begin_worlds(argument, begin, end, slot):
     has_pool = frame.maps_by == BY_POOL
     if has_pool:
         sort_by_map(frame, begin, end, scratch, True)
-    failures = 0
     for n in range(begin, end):
         i = frame.order[n] if has_pool else frame.beginning[n]
         if frame.worlds[i].stage == BEGINS:
-            failures += not start_episode(frame, i, frame.worlds[i].level_seed, scratch)
+            if not start_episode(frame, i, frame.worlds[i].level_seed, scratch):
+                return 1
             observe(frame, i, frame.obs_out, scratch)
-    return failures
+    return 0
 
 
 @kernel
 def reset_worlds(argument, begin, end, slot):
-    """Begin the next episode of the masked worlds in a range, observe all; the number without a certified level."""
+    """Begin the next episode of the masked worlds in a range and observe all; 1 if one has no certified level, else 0.
+
+    Then the others behind it are left as they are: how long it takes to find out says how long they would take.
+    """
     frame = open_frame(argument)
-    failures = 0
     for i in range(begin, end):
         if frame.mask[i] and not start_episode(frame, i, frame.level_seeds[i], frame.scratch[slot]):
-            failures += 1
+            return 1
         observe(frame, i, frame.obs_out, frame.scratch[slot])
-    return failures
+    return 0
 
 
 @kernel

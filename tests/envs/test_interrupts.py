@@ -185,7 +185,7 @@ def test_a_step_that_begins_slow_levels_hears_ctrl_c_at_once(monkeypatch) -> Non
     monkeypatch.setattr(batch, "begin_worlds", slow)
     with pytest.raises(KeyboardInterrupt):
         envs.step(np.zeros(64, np.int64))
-    assert begun == [1]
+    assert len(begun) == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
