@@ -306,7 +306,7 @@ def step_worlds(argument, begin, end, slot):
 
 @kernel
 def begin_worlds(argument, begin, end, slot):
-    """Begin the episodes that begin in a step, of a range of `beginning`, up to the first without a level; 1 or 0 of them.
+    """Begin the episodes that begin in a step, of a range of `beginning`; 1 if one, the last, has no level, else 0.
 
     Whose episode has begun already, before an interrupt, is left alone.
     """

@@ -17,6 +17,7 @@ EAST_ONLY = 1 << EAST
 GOAL = 3  # cells between a destination and the map's end
 STARTS = 4  # cells at the beginning of a lane, one of which an ego starts from
 TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
+TO_SPARE = 0.85  # of the time, in which a good driver has to get through the traffic
 FAR_END, EXIT = 0, 1  # destinations
 
 
@@ -122,3 +123,25 @@ def check_traffic_options(slowest: int, fastest: int, num_vehicles: int, cells: 
         raise ValueError(f"slowest must be at most fastest = {fastest}, got {slowest}")
     if 3 * num_vehicles > cells:
         raise ValueError(f"num_vehicles must be at most a third of the {cells} cells of the lanes, got {num_vehicles}")
+
+
+def speed_among(lanes: int, density: float, slowest: int, fastest: int, dawdle: float) -> float:
+    """About how fast a good driver gets through traffic, cells per tick.
+
+    All are held up by the slowest, who dawdle, and in a jam by those who start one after the other. On several lanes
+    there are gaps to get ahead of them: the fewer, the denser the traffic and the fewer the lanes, for cars side by
+    side are a wall. How much that is was fitted to the best drives that the oracle, `drivesim.planning`, finds on
+    Highway.
+
+    Args:
+        lanes: of the road.
+        density: vehicles per cell of a lane.
+        slowest: cells per tick, the least of the limits that drivers set themselves.
+        fastest: cells per tick, of the driver.
+        dawdle: the probability with which traffic dawdles.
+    """
+    if density == 0.0:
+        return float(fastest)
+    held_up = min(slowest - dawdle, (1.0 - dawdle) * (1.0 - density) / density)
+    gaps = max(0.0, 1.0 - (2.2 + 7.0 / lanes) * density) if lanes > 1 else 0.0
+    return held_up + gaps * max(0.0, fastest - held_up)

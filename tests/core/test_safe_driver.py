@@ -91,7 +91,14 @@ def test_on_the_highway(difficulty, traffic) -> None:
 )
 def test_on_any_highway(seed, num_lanes, length, density, fastest, dawdle, traffic) -> None:
     num_vehicles = min(47, length - 2, int(num_lanes * length * density))
-    level = {"num_lanes": num_lanes, "length": length, "num_vehicles": num_vehicles, "slowest": 1, "fastest": fastest}
+    level = {
+        "num_lanes": num_lanes,
+        "length": length,
+        "distance": 20,
+        "num_vehicles": num_vehicles,
+        "slowest": 1,
+        "fastest": fastest,
+    }
     maps, worlds, options = levels("Highway", [seed], dawdle=dawdle, traffic=traffic, **level)
     worlds["egos"]["remaining"] = 1_000_000
     random = np.random.default_rng(seed)

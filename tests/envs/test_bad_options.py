@@ -67,6 +67,8 @@ BAD_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"slowest": 4, "fastest": 2}, ("slowest", "4", "2")),
     ({"distance": 1000}, ("distance", "1000")),
     ({"length": 40, "num_lanes": 1, "num_vehicles": 11}, ("num_vehicles", "11", "40")),
+    ({"num_lanes": 1, "num_vehicles": 20}, ("distance", "at most 34", "20 vehicles in 1 lane of 100 cells", "130")),
+    ({"num_lanes": 2, "num_vehicles": 47, "fastest": 1}, ("distance", "at most 34", "47 vehicles in 2 lanes", "130")),
     ({"reward_weights": {"colision": -2.0}}, ("'colision'", "'collision'", "'offset_factor'")),
     ({"reward_weights": {"collision": 1.0}}, ("collision", "1.0", "at most 0")),
     ({"reward_weights": {"arrived": -1.0}}, ("arrived", "-1.0", "at least 0")),
