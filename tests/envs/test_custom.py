@@ -275,8 +275,9 @@ def test_traffic_that_looks_for_nobody_is_refused_where_people_walk() -> None:
 
 def test_a_driver_model_that_replaces_that_of_the_levels_has_to_keep_to_the_rules_too() -> None:
     """Who is unaware crosses nobody's way; who follows Krauss begins slow enough to stop."""
-    head = "portals = [0, 3, 2, 1, 1, 0]\na.top_speed = 1\nb.top_speed = 1\n\n"
-    crossing = head + ". . @^ . .\n> >a1 *^> > @>\n. . ^ . .\n. . ^b1 . .\n>E > > >G .\n"
+    head = "portals = [0, 5, 2, 1, 1, 0]\na.top_speed = 1\nb.top_speed = 1\n\n"
+    street = ". . ^ . .\n" * 3
+    crossing = head + f". . @^ . .\n> >a1 *^> > @>\n{street}. . ^b1 . .\n>E > > >G .\n"
     gym.make(CUSTOM, levels=crossing)
     assert_refused(lambda: gym.make(CUSTOM, levels=crossing, traffic="unaware"), "levels[0]", "unaware traffic cross")
     fast = 'traffic = "nasch"\n\n>a5 >a0 > @>\n>E > > >G\n'
