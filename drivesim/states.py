@@ -64,6 +64,7 @@ LARGEST = 2**31 - 1
 HEAD_RANGES = {
     "stage": (NOT_STARTED, ENDED),  # between two steps no episode is about to begin
     "episode": (0, 2**62),
+    "level_seed": (0, 2**63 - 1),
     "tick": (0, 2**30),
     "attempt": (0, LARGEST),
     "is_mirrored": (0, 1),

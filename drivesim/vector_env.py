@@ -129,12 +129,10 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._has_cost = self.config.reward == "cost"
         self._actions = np.zeros(self.num_envs, np.int64)
         self._obs = np.zeros((self.num_envs, *self._engine.obs_shape), self._engine.obs_dtype)
-        has_final_obs = self.autoreset_mode is AutoresetMode.SAME_STEP
-        self._final_obs = np.zeros_like(self._obs) if has_final_obs else None
+        self._final_obs = np.zeros_like(self._obs) if self.autoreset_mode is AutoresetMode.SAME_STEP else None
         self._rewards = np.zeros(self.num_envs, np.float64)
         self._terminations, self._truncations, self._ended, self._has_final_obs = np.zeros((4, self.num_envs), np.bool_)
-        self._is_started = False
-        self._is_stepping = False
+        self._is_started = self._is_stepping = False
         self._spec: EnvSpec | None = None
 
     @property
@@ -223,7 +221,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         """The answer of a step, once the episodes that begin in it have begun."""
         self._begin()
         np.logical_or(*answer[2:], out=self._ended)
-        infos = self._infos()
+        infos = infos_of(self._engine, self._ended.copy(), self._shown_final_obs(), self._has_cost)
         self._is_stepping = False
         if self._renderer.is_human:
             self._renderer.show_worlds()
@@ -244,10 +242,6 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
             self._ended = self._engine.worlds["stage"] == ENDED
             self._has_final_obs[:] = True
             self._is_stepping = False
-
-    def _infos(self) -> dict[str, Any]:
-        """The `infos` of a step."""
-        return infos_of(self._engine, self._ended.copy(), self._shown_final_obs(), self._has_cost)
 
     def _shown_final_obs(self) -> Array | None:
         """Under SAME_STEP the last observations (N, *obs_shape) of the episodes that have ended, 0 elsewhere."""

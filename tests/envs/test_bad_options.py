@@ -122,6 +122,18 @@ def test_a_wrong_option_of_a_batch_is_refused_with_its_name_and_its_value(option
     assert_refused(lambda: DriveVectorEnv("Highway", **options), *parts)
 
 
+@pytest.mark.parametrize(
+    ("env_id", "options"),
+    [
+        ("drivesim/Merge-v1", {"num_lanes": 1, "num_vehicles": 20, "slowest": 1, "fastest": 1}),
+        ("drivesim/Merge-v1", {"num_lanes": 2, "num_vehicles": 28, "slowest": 1, "fastest": 5}),
+        ("drivesim/Exit-v1", {"num_lanes": 2, "num_vehicles": 40, "slowest": 2, "fastest": 2}),
+    ],
+)
+def test_traffic_behind_which_nobody_arrives_in_time_is_refused(env_id, options) -> None:
+    assert_refused(lambda: gym.make(env_id, **options), "slowest", str(options["num_vehicles"]), "60 steps")
+
+
 @pytest.mark.parametrize("scenario", ["Motorway", "highway", None, 4, "drivesim/Highway-v1", ["Highway"]])
 def test_an_unknown_scenario_is_refused_with_those_there_are(scenario) -> None:
     for make in (DriveEnv, DriveVectorEnv, EnvConfig, entry_of, scenario_of):
