@@ -140,7 +140,7 @@ def check_traffic_options(scenario: type[Scenario], level: Any, length: int, max
     if TO_SPARE * max_episode_steps * speed < length:
         raise ValueError(
             f"slowest must be more among {level.num_vehicles} vehicles in {cells} cells, or these fewer, got "
-            f"{level.slowest}: {length} cells behind whoever drives at {slowest} leave no time of {max_episode_steps} steps"
+            f"{level.slowest}: behind whoever drives at {slowest}, {max_episode_steps} steps are too few"
         )
 
 
