@@ -173,7 +173,7 @@ def start_episode(frame, i, level_seed, scratch):
     return False
 
 
-@kernel
+@seldom_kernel
 def mark_beginning(world, options):
     """Note that the next episode of a world, which has ended, begins in this step, and draw its level.
 
