@@ -15,7 +15,7 @@ from drivesim.core.options import OPTIONS
 from drivesim.core.prices import FACTORS, PRICES, TERMS
 from drivesim.core.styles import DAWDLES
 from drivesim.core.world import HAS_IDLE, KRAUSS, MASKED_IDLE, NASCH, NO_IDLE, UNAWARE
-from drivesim.levels.library import Library, canonical_texts, library_of
+from drivesim.levels.library import Library, canonical_texts, certify_for, library_of
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import MAX_ENTITIES, MIN_ENTITIES, Encoder, Window
 from drivesim.observations.grid import places_of_planes
@@ -27,6 +27,7 @@ DRIVER_MODELS = {"krauss": KRAUSS, "nasch": NASCH, "unaware": UNAWARE}
 DIFFICULTIES = ("easy", "medium", "hard")
 SPLITS = ("train", "test")
 LARGEST = sys.float_info.max
+LARGEST_WEIGHT = 1e6  # so that no sum of rewards is ever infinite, in 32 bits neither
 MAX_LEVELS = 2**31 - 1
 OF_OBSERVATION = ("observation", "window", "all_planes", "num_entities")  # options that change nothing else
 MAX_REACH = 64  # cells that a window may show to each side
@@ -62,15 +63,15 @@ class RewardWeights:
         def __getattr__(self, name: str) -> float: ...
 
     def __post_init__(self) -> None:
-        """Check that every weight is finite and has its sign."""
+        """Check that every weight has its sign and is no larger than what keeps rewards finite."""
         for price in PRICES:
             value = getattr(self, price.name)
             if not price.heads:
                 low, high, allowed = 0.0, 1.0, "in (0, 1]"
             elif price.default > 0.0:
-                low, high, allowed = 0.0, LARGEST, "finite and at least 0"
+                low, high, allowed = 0.0, LARGEST_WEIGHT, f"finite, at least 0 and at most {LARGEST_WEIGHT:g}"
             else:
-                low, high, allowed = -LARGEST, 0.0, "finite and at most 0"
+                low, high, allowed = -LARGEST_WEIGHT, 0.0, f"finite, at most 0 and at least {-LARGEST_WEIGHT:g}"
             number = real(f"reward weight {price.name}", value, low, high, allowed)
             if number == 0.0 and not price.heads:
                 raise ValueError(f"reward weight {price.name} must be {allowed}, got {value}")
@@ -148,6 +149,8 @@ class EnvConfig:
         chosen(
             "traffic", self.traffic, [name for name in DRIVER_MODELS if DRIVER_MODELS[name] in scenario.driver_models]
         )
+        if self.levels and DRIVER_MODELS[str(self.traffic)] != self.head.get("traffic", scenario.driver_model):
+            certify_for(self.levels, DRIVER_MODELS[str(self.traffic)])
         is_chosen = self.dawdle is not None or self.head.get("is_dawdle_chosen") == 1
         object.__setattr__(self, "is_dawdle_chosen", is_chosen)
         if self.dawdle is None:

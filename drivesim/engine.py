@@ -14,12 +14,13 @@ from gymnasium.spaces import Box
 
 from drivesim.bindings import Bindings, bindings_of
 from drivesim.config import EnvConfig
-from drivesim.core import batch, episode
+from drivesim.core import batch, episode, laying
 from drivesim.core.memory import Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
+from drivesim.models import model_of
 from drivesim.pools import Pool, pool_of, require_room
-from drivesim.ranges import Ranges
+from drivesim.ranges import Ranges, uninterrupted
 from drivesim.registry import entry_of
 from drivesim.states import StateError, check_state, check_states, occupants_of
 
@@ -73,7 +74,8 @@ class Engine:
             self.maps = np.zeros(num_worlds if self.has_own_maps else 1, map_dtype)
         self.details = np.zeros(self.num_rows, episode.DETAIL)
         self._ranges = Ranges(num_worlds, num_threads)
-        self._models: dict[int, tuple[Array, Array]] = {}
+        self._beginning, self._num_beginning = (np.zeros(n, np.int32) for n in (num_worlds, len(self._ranges)))
+        self._is_settled = True
         self._bind()
         if self.maps_by == batch.BY_OPTIONS:
             self._lay_shared_map()
@@ -82,7 +84,7 @@ class Engine:
     def _lay_shared_map(self) -> None:
         """Lay the one map of all worlds."""
         self._frame.set(maps=self.maps)
-        if not batch.lay_map(self._frame.argument):
+        if not laying.lay_map(self._frame.argument):
             raise gym.error.Error(f"no road can be laid with {self.config.level_config}")
         require_room(self.config.scenario, self.maps)
         self._frame.set(maps=np.broadcast_to(self.maps, self.num_worlds))
@@ -112,6 +114,7 @@ class Engine:
         num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
         num_numbers = max(4 * num_cells, len(self.maps) if self._pool_of_maps is not None else 0)
         self._scratch = np.zeros((len(self._ranges), num_numbers), np.int32)
+        self.has_arrays = False  # whether arrays have been handed over to `step`
         self._frame = Frame(batch.FRAME)
         self._frame.set(
             worlds=self.worlds,
@@ -126,6 +129,8 @@ class Engine:
             is_detailed=0,
             details_out=self.details,
             order=np.arange(self.num_worlds, dtype=np.int32),
+            beginning=self._beginning,
+            num_beginning=self._num_beginning,
             scratch=self._scratch,
         )
         library = self.config.library
@@ -182,9 +187,7 @@ class Engine:
     def _refuse(self, failures: int) -> None:
         """Raise if the generator gave up on some world."""
         if failures:
-            raise gym.error.Error(
-                f"{failures} envs: no level certified in {batch.MAX_ATTEMPTS} draws with {self.config.level_config}"
-            )
+            raise gym.error.Error(f"no level certified in {batch.MAX_ATTEMPTS} draws with {self.config.level_config}")
 
     def reset(self, mask: Array, level_seeds: Array, obs_out: Array) -> None:
         """Begin the next episode of the worlds in `mask` and observe all worlds.
@@ -198,7 +201,12 @@ class Engine:
         self._frame.set(mask=mask, level_seeds=level_seeds, obs_out=self._flat(obs_out))
         self._refuse(self._ranges.call_in_pieces(batch.reset_worlds, self._frame.argument))
 
-    def step(
+    def step(self, *arrays: Any, **options: Any) -> None:
+        """Step every world, all of it: `advance`, then `settle`."""
+        self.advance(*arrays, **options)
+        self.settle()
+
+    def advance(
         self,
         actions: Array,
         obs_out: Array,
@@ -209,10 +217,12 @@ class Engine:
         is_detailed: bool = False,
         worlds: Array | None = None,
     ) -> None:
-        """Step every world; arguments as in `core.batch.FRAME`.
+        """Step every world, but for the episodes that begin in this step; arguments as in `core.batch.FRAME`.
 
-        With `worlds` (N,) bool only those: the others, and their rows of the arrays, stay as they are.
+        With `worlds` (N,) bool only those: the others, and their rows of the arrays, stay as they are; it is for worlds
+        that are not reset by themselves. An interrupt comes before or afterwards: all worlds have moved, or none has.
         """
+        self.has_arrays = False
         self._frame.set(
             actions=np.ascontiguousarray(actions, np.int64),
             obs_out=self._flat(obs_out),
@@ -222,24 +232,31 @@ class Engine:
             final_obs_out=self._no_final_obs if final_obs_out is None else self._flat(final_obs_out),
             is_detailed=int(is_detailed),
         )
+        self.has_arrays = True
         if worlds is None:
-            self.step_again()
+            self.advance_again()
             return
         edges = np.flatnonzero(np.diff(worlds, prepend=False, append=False)).tolist()
         runs = zip(edges[::2], edges[1::2], strict=True)  # of neighbours: [begin, end)
-        self._refuse(sum(batch.step_worlds(self._frame.argument, begin, end, 0) for begin, end in runs))
+        with uninterrupted():
+            for begin, end in runs:
+                batch.step_worlds(self._frame.argument, begin, end, 0)
 
-    @property
-    def has_arrays(self) -> bool:
-        """Whether arrays have been handed over to `step`; a copy of an engine has none."""
-        return hasattr(self._frame, "actions")
-
-    def step_again(self) -> None:
-        """Step every world with the arrays of the last step, whose actions have been overwritten.
+    def advance_again(self) -> None:
+        """`advance` with the arrays of the last step, whose actions have been overwritten.
 
         In an environment of one world, handing the arrays over would take as long as the step.
         """
-        self._refuse(self._on_all_worlds(batch.step_worlds))
+        self._is_settled = self.autoreset == batch.DISABLED  # else until it is known that no episode begins
+        self._is_settled = self._on_all_worlds(batch.step_worlds) == 0
+
+    def settle(self) -> None:
+        """Begin the episodes that begin in the last step: those that an interrupt has left, too."""
+        if self._is_settled:
+            return
+        failures = self._ranges.call_in_pieces(batch.begin_worlds, self._frame.argument, self._num_beginning)
+        self._is_settled = True
+        self._refuse(failures)
 
     def observe(self, obs_out: Array) -> None:
         """Observe every world without a step."""
@@ -289,12 +306,6 @@ class Engine:
         other.reset(np.ones(1, np.bool_), np.array([level_seed], np.int64), other.empty_obs())
         return other.maps[other.map_number(0) :][:1], other.worlds
 
-    def _model(self, number: int) -> tuple[Array, Array]:
-        """Map and world (1,) of a level with these options, to compare others with."""
-        if number not in self._models:
-            self._models[number] = self._level(number)
-        return self._models[number]
-
     def level_text(self, index: int) -> str:
         """The level of world `index` at tick 0 as a text."""
         maps, worlds = self._level(int(self.worlds["level_seed"][index]))
@@ -302,6 +313,7 @@ class Engine:
 
     def get_state(self) -> Array:
         """A copy of all worlds, (N,) records with the field `world` and, where each level has its own map, `map`."""
+        self.settle()
         state = np.zeros(self.num_worlds, self.state_dtype)
         state["world"] = self.worlds
         if self.has_own_maps:
@@ -327,13 +339,13 @@ class Engine:
         level_seeds, library, pool = chosen["world"]["level_seed"], self.config.library, self._pool_of_maps
         numbers = level_seeds % (1 if library is None else len(library.texts))
         if pool is not None:
-            pool.lay(pool.numbers(level_seeds))
-            numbers = pool.first_levels(level_seeds)
+            numbers = pool.numbers(level_seeds)
+            pool.lay(numbers)
         for number in np.unique(numbers).tolist():
             rows = np.flatnonzero(numbers == number)
-            maps, worlds = self._model(number)
+            model = model_of(self.config, self.options, self.num_egos, self.maps, number)
             try:
-                check_states(chosen[rows], worlds, maps, self.config.scenario, int(self.options["driver_model"][0]))
+                check_states(chosen[rows], *model, self.config.scenario, int(self.options["driver_model"][0]))
             except StateError as error:
                 raise error.of(rows) from None
         if self.autoreset == batch.SAME_STEP and (chosen["world"]["stage"] == ENDED).any():
@@ -343,7 +355,7 @@ class Engine:
         if self.has_own_maps:
             self.maps[mask] = chosen["map"]
             if self.maps["num_junctions"].any():
-                self._on_all_worlds(batch.mark_open_roads)
+                self._on_all_worlds(laying.mark_open_roads)
 
     def fork(self, index: int, num: int, rekey: bool) -> Array:
         """`num` copies of world `index`; with `rekey` each draws its own future."""
@@ -361,6 +373,7 @@ class Engine:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickling and copying: addresses, views and threads are found again."""
+        self.settle()
         state = dict(self.__dict__)
         for name in (
             "_frame",

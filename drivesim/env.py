@@ -180,10 +180,12 @@ class DriveEnv(gym.Env[Array, int]):
             action = whole("action", action, 0, self._num_actions - 1)
         if self._needs_reset:
             self._check_open()
-            raise gym.error.ResetNeeded("call reset() before step(): there is no episode or it has terminated")
+            if not self._is_running():
+                raise gym.error.ResetNeeded("call reset() before step(): there is no episode or it has terminated")
+        self._needs_reset = True  # if an interrupt comes before this is known, the next step asks the world
         self._actions[0] = action
         if self._engine.has_arrays:
-            self._engine.step_again()
+            self._engine.advance_again()
         else:
             ends = self._terminations, self._truncations
             self._engine.step(self._actions, self._obs, self._rewards, *ends, is_detailed=True)
@@ -192,6 +194,11 @@ class DriveEnv(gym.Env[Array, int]):
         if self._is_human:
             self._renderer.show(action, self._rewards.item())
         return self._obs[0].copy(), self._rewards.item(), terminated, self._truncations.item(), self._info()
+
+    def _is_running(self) -> bool:
+        """Whether there is a running episode, by the world itself; one that was keyed anew has none."""
+        world = self._engine.worlds[0]
+        return bool(world["stage"] == RUNNING and world["episode"] >= 0)
 
     def _info(self) -> dict[str, Any]:
         """The `info` of a reset or step."""
@@ -224,7 +231,7 @@ class DriveEnv(gym.Env[Array, int]):
         """
         self._check_open()
         self._engine.set_state(state, mask)
-        self._needs_reset = self._engine.worlds["stage"][0] != RUNNING
+        self._needs_reset = not self._is_running()
 
     def level_text(self) -> str:
         """The running episode's level as it was at tick 0, as a text that `drivesim/Custom-v1` plays.

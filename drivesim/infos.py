@@ -44,6 +44,30 @@ def summary_of(episodes: Array, ended: Array) -> Infos:
     return summary
 
 
+def infos_of(engine: Engine, ended: Array, final_obs: Array | None, has_cost: bool) -> Infos:
+    """The `infos` of a step of envs with one ego.
+
+    Args:
+        engine: theirs.
+        ended: (N,) whose episodes have ended in this step.
+        final_obs: what those saw last, where others have begun since; else None.
+        has_cost: whether every step tells the cost.
+    """
+    infos: Infos = {}
+    if has_cost:
+        infos["cost"] = engine.costs.copy()
+        infos["_cost"] = np.ones(len(ended), np.bool_)
+    if not ended.any():
+        return infos
+    summary = summary_of(engine.episodes, ended)
+    if final_obs is None:
+        return infos | summary
+    if has_cost:
+        summary["cost"] = np.where(ended, infos["cost"], 0.0)
+        summary["_cost"] = ended
+    return infos | {"final_obs": final_obs, "_final_obs": ended, "final_info": summary, "_final_info": ended}
+
+
 def levels_of(worlds: Array, begun: Array) -> Infos:
     """The level seeds of the episodes that have `begun` (N,) in worlds (N,), and 0 of the others."""
     return {"level_seed": np.where(begun, worlds["level_seed"], 0), "_level_seed": begun}

@@ -9,7 +9,7 @@ It is composed of the vector environments of its ids, one after the other in the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -28,11 +28,11 @@ from drivesim.checks import (
     integer,
     whole,
 )
-from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.engine import Array
 from drivesim.env import MAX_LEVEL_SEED
 from drivesim.infos import merged
 from drivesim.observations import ENCODERS
+from drivesim.ranges import uninterrupted
 from drivesim.registry import entry_of_id, ids, is_registered, scenario_of
 from drivesim.rendering import RENDER_FPS
 from drivesim.vector_env import MAX_NUM_ENVS, DriveVectorEnv
@@ -184,6 +184,7 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
         self._truncations = np.zeros(self.num_envs, np.bool_)
         self._ended = np.zeros(self.num_envs, np.bool_)
         self._is_started = False
+        self._is_stepping = False
 
     def _ranges(self) -> Iterator[tuple[DriveVectorEnv, slice]]:
         """Every id's vector environment and which envs it has."""
@@ -236,14 +237,18 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
         if self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any():
             i = int(np.flatnonzero(self._ended)[0])
             raise gym.error.ResetNeeded(f"env {i} has ended: reset it with options={{'reset_mask': ...}}")
-        self._is_started = False  # until every id has been stepped
+        self._is_stepping = True
+        with uninterrupted():  # all have moved, or none has
+            for part, envs in self._ranges():
+                part._actions[:] = self._actions[envs]
+            answers = [part._advance() for part in self.parts]
         infos = []
-        for part, envs in self._ranges():
-            answer = part.step(self._actions[envs])
+        for (part, envs), moved in zip(self._ranges(), answers, strict=True):
+            answer = self._begun(part._told, moved)
             self._obs[envs], self._rewards[envs] = answer[:2]
             self._terminations[envs], self._truncations[envs] = answer[2:4]
             infos.append(answer[4])
-        self._is_started = True
+        self._is_stepping = False
         np.logical_or(self._terminations, self._truncations, out=self._ended)
         told = (self._told(array) for array in (self._obs, self._rewards, self._terminations, self._truncations))
         return *told, merged(infos, self._sizes)  # type: ignore[return-value]
@@ -270,6 +275,7 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
 
     def get_state(self) -> tuple[Array, ...]:
         """A copy of the worlds, one array of records per id, with all that a continuation needs."""
+        self._settle()
         return tuple(part.get_state() for part in self.parts)
 
     def set_state(self, state: tuple[Array, ...], mask: Array | None = None) -> None:
@@ -296,9 +302,8 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
                     changed.set_state(earlier)
                 kind = TypeError if isinstance(error, TypeError) else ValueError
                 raise kind(f"{self.env_ids[n]}: {error}") from error
-        stages = np.concatenate([own["world"]["stage"] for own in self.get_state()])
-        self._ended = stages == ENDED
-        self._is_started = bool((stages != NOT_STARTED).all())
+        self._ended = np.concatenate([part._ended for part in self.parts])
+        self._is_started = all(part._is_started for part in self.parts)
 
     def level_text(self) -> tuple[str, ...]:
         """The levels of the running episodes as texts, one per env; as `drivesim.env.DriveEnv.level_text`."""
@@ -348,6 +353,23 @@ class MixedVectorEnv(VectorEnv[Array, Array, Array]):
     def _check_open(self) -> None:
         if self.closed:
             raise gym.error.ClosedEnvironmentError("this environment was closed")
+        self._settle()
+
+    def _begun(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What a part answers; where one of its envs has ended and cannot begin anew, all have to be reset."""
+        try:
+            return call(*arguments)
+        except gym.error.Error:
+            self._is_started = self._is_stepping = False
+            raise
+
+    def _settle(self) -> None:
+        """Make good what an interrupt has kept a step from, as the parts do."""
+        if self._is_stepping:
+            for part in self.parts:
+                self._begun(part._settle)
+            self._ended = np.concatenate([part._ended for part in self.parts])
+            self._is_stepping = False
 
     def _check_started(self, method: str) -> None:
         self._check_open()

@@ -124,7 +124,9 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         if options:
             raise ValueError(f"options must be empty, got {options!r}")
         seeds = checked_seeds(seed, self.num_worlds)
@@ -150,7 +152,9 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         Raises:
             TypeError, ValueError: for bad actions; nothing has moved.
             gymnasium.error.ResetNeeded: before the first reset.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         checked_actions(actions, self._engine.num_actions, self._actions)
         if not self._is_started:
             raise gym.error.ResetNeeded("call reset() before step()")
@@ -160,11 +164,8 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         final_obs = np.zeros(obs.shape, obs.dtype)
         rewards = np.empty(self.num_envs, np.float64)
         terminations, truncations = np.empty(self.num_envs, np.bool_), np.empty(self.num_envs, np.bool_)
-        try:
-            self._engine.step(self._actions, obs, rewards, terminations, truncations, final_obs)
-        except gym.error.Error:
-            self._is_started = False  # some world has ended and could not begin anew
-            raise
+        self._engine.advance(self._actions, obs, rewards, terminations, truncations, final_obs)
+        self._begin()
         ended = terminations | truncations
         infos: dict[str, Any] = {
             "is_real": is_real,
@@ -182,15 +183,18 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
     @property
     def is_driving(self) -> Array:
         """Bool (W * A,): whose drive goes on."""
+        self._begin()
         driving: Array = (self._engine.worlds["egos"]["drive"][:, : self.num_agents] == GOING).reshape(-1)
         return driving
 
     def get_state(self) -> Array:
         """A copy of the worlds (W,), with all that a continuation needs."""
+        self._begin()
         return self._engine.get_state()
 
     def set_state(self, state: Array, mask: Array | None = None) -> None:
         """Restore the worlds in `mask` (W,) (all, if None), exactly; as in `DriveVectorEnv.set_state`."""
+        self._check_open()
         self._engine.set_state(state, mask)
         self._is_started = self._engine.is_started
 
@@ -200,8 +204,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        if not self._is_started:
-            raise gym.error.ResetNeeded("call reset() before level_text()")
+        self._check_started("level_text")
         return tuple(self._engine.level_text(world) for world in range(self.num_worlds))
 
     def observe(self) -> Array:
@@ -210,8 +213,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        if not self._is_started:
-            raise gym.error.ResetNeeded("call reset() before observe()")
+        self._check_started("observe")
         obs = self._engine.empty_obs()
         self._engine.observe(obs)
         return obs
@@ -222,8 +224,7 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
-        if not self._is_started:
-            raise gym.error.ResetNeeded("call reset() before action_masks()")
+        self._check_started("action_masks")
         return self._engine.action_masks()
 
     def render(self) -> tuple[Any, ...] | None:
@@ -232,8 +233,27 @@ class MultiAgentVectorEnv(VectorEnv[Array, Array, Array]):
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
+        self._check_open()
         frames = tuple(self._renderer.render(world) for world in range(self.num_worlds if self.render_mode else 1))
         return None if frames[0] is None else frames
+
+    def _begin(self) -> None:
+        """Begin the episodes that begin in a step: those that an interrupt has left, too."""
+        try:
+            self._engine.settle()
+        except gym.error.Error:
+            self._is_started = False  # some world has ended and could not begin anew
+            raise
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise gym.error.ClosedEnvironmentError("this environment was closed")
+        self._begin()
+
+    def _check_started(self, method: str) -> None:
+        self._check_open()
+        if not self._is_started:
+            raise gym.error.ResetNeeded(f"call reset() before {method}()")
 
     def close_extras(self, **kwargs: Any) -> None:
         """Let go of the threads and close the window."""

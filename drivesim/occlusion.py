@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from drivesim.core import batch
+from drivesim.core import batch, laying
 from drivesim.core.map import CROSSWALK, LANE, OBSTACLE, PORTAL, STOP_LINE
 from drivesim.core.memory import Frame
 from drivesim.core.world import ABSENT, DRIVING, NOBODY, NOT_STARTED
@@ -158,4 +158,4 @@ def measure_distances(maps: Array, destination: int, goals: Array) -> None:
     scratch[0, : len(goals)] = goals
     frame = Frame(batch.FRAME)
     frame.set(maps=maps, scratch=scratch)
-    batch.measure_map(frame.argument, destination, len(goals))
+    laying.measure_map(frame.argument, destination, len(goals))

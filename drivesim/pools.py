@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from drivesim.core import batch
+from drivesim.core import batch, laying
 from drivesim.core.memory import Frame
 from drivesim.core.options import OPTIONS
 from drivesim.core.rng import TEST_SPLIT
@@ -54,10 +54,6 @@ class Pool:
         """Which maps levels have, as `core.batch.map_number` finds them."""
         return np.asarray(level_seeds % TEST_SPLIT % self.num_maps + self.num_maps * (level_seeds >= TEST_SPLIT))
 
-    def first_levels(self, level_seeds: Array) -> Array:
-        """The first level of its split that has the same map, for each level."""
-        return level_seeds % TEST_SPLIT % self.num_maps + np.where(level_seeds >= TEST_SPLIT, TEST_SPLIT, 0)
-
     def lay_drawn(self, split: str, num_levels: int | None) -> None:
         """Lay all that levels of a split may have, if only the first `num_levels` are drawn."""
         drawn = np.arange(min(num_levels or self.num_maps, self.num_maps))
@@ -69,7 +65,7 @@ class Pool:
             for number in np.unique(numbers[self.maps["rows"][numbers] == 0]).tolist():
                 is_whole = False
                 try:
-                    if not batch.lay_pool(self._frame.argument, number):
+                    if not laying.lay_pool(self._frame.argument, number):
                         raise gym.error.Error(f"no road can be laid with {self._level}")
                     require_room(self._scenario, self.maps[number : number + 1])
                     is_whole = True

@@ -62,8 +62,9 @@ FIXED_MAP = (
 """The same of a map."""
 LARGEST = 2**31 - 1
 HEAD_RANGES = {
-    "stage": (NOT_STARTED, ENDED),
+    "stage": (NOT_STARTED, ENDED),  # between two steps no episode is about to begin
     "episode": (0, 2**62),
+    "level_seed": (0, 2**63 - 1),
     "tick": (0, 2**30),
     "attempt": (0, LARGEST),
     "is_mirrored": (0, 1),
@@ -132,8 +133,8 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str, d
 
     Args:
         states: (M,) of the environment's type.
-        model: (1,) the world of a level with the environment's options.
-        model_map: (1,) its map.
+        model: (1,) a world with the numbers that the environment's options fix.
+        model_map: (1,) the map, or one with all that options fix.
         scenario: its name, for the message.
         driver_model: KRAUSS, NASCH or UNAWARE.
 
@@ -142,14 +143,18 @@ def check_states(states: Array, model: Array, model_map: Array, scenario: str, d
     """
     require_ranges(states["world"], {"stage": HEAD_RANGES["stage"]})
     require(states["world"]["scenario"] == model["scenario"], "scenario", scenario)
-    is_blank = states["world"]["stage"] == NOT_STARTED  # nothing of it is ever read
-    worlds = np.where(is_blank, model, states["world"])
-    maps = model_map
-    if "map" in (states.dtype.names or ()):
-        maps = np.where(is_blank, model_map, states["map"])
-        check_maps(maps, model_map)
-    check_worlds(worlds, model, model_map)
-    check_ways(worlds, maps, border_of(model_map), driver_model)
+    rows = np.flatnonzero(states["world"]["stage"] != NOT_STARTED)  # of the others, nothing is ever read
+    if len(rows) == 0:
+        return
+    worlds, maps = states["world"][rows], model_map
+    try:
+        if "map" in (states.dtype.names or ()):
+            maps = states["map"][rows]
+            check_maps(maps, model_map)
+        check_worlds(worlds, model, model_map)
+        check_ways(worlds, maps, border_of(model_map), driver_model)
+    except StateError as error:
+        raise error.of(rows) from None
 
 
 def check_worlds(worlds: Array, model: Array, model_map: Array) -> None:

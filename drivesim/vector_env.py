@@ -28,7 +28,7 @@ from drivesim.config import EnvConfig, RewardWeights
 from drivesim.core.world import ENDED
 from drivesim.engine import Array, Engine
 from drivesim.env import MAX_LEVEL_SEED
-from drivesim.infos import levels_of, summary_of
+from drivesim.infos import infos_of, levels_of
 from drivesim.registry import entry_of
 from drivesim.render.view import DEFAULT_SIZE
 from drivesim.rendering import RENDER_FPS, Renderer
@@ -125,18 +125,14 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self.single_action_space = gym.spaces.Discrete(self._engine.num_actions)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._is_same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
         self._is_disabled = self.autoreset_mode is AutoresetMode.DISABLED
         self._has_cost = self.config.reward == "cost"
         self._actions = np.zeros(self.num_envs, np.int64)
         self._obs = np.zeros((self.num_envs, *self._engine.obs_shape), self._engine.obs_dtype)
-        self._final_obs = np.zeros_like(self._obs) if self._is_same_step else None
+        self._final_obs = np.zeros_like(self._obs) if self.autoreset_mode is AutoresetMode.SAME_STEP else None
         self._rewards = np.zeros(self.num_envs, np.float64)
-        self._terminations = np.zeros(self.num_envs, np.bool_)
-        self._truncations = np.zeros(self.num_envs, np.bool_)
-        self._ended = np.zeros(self.num_envs, np.bool_)
-        self._has_final_obs = np.zeros(self.num_envs, np.bool_)
-        self._is_started = False
+        self._terminations, self._truncations, self._ended, self._has_final_obs = np.zeros((4, self.num_envs), np.bool_)
+        self._is_started = self._is_stepping = False
         self._spec: EnvSpec | None = None
 
     @property
@@ -210,53 +206,54 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         if self._is_disabled and self._ended.any():
             i = int(np.flatnonzero(self._ended)[0])
             raise gym.error.ResetNeeded(f"env {i} has ended: reset it with options={{'reset_mask': ...}}")
+        return self._told(self._advance())
+
+    def _advance(self) -> tuple[Array, Array, Array, Array]:
+        """Step every env with the actions at hand, but for the episodes that begin: obs, rewards and ends."""
+        answer = self._obs, self._rewards, self._terminations, self._truncations
         if self._copies:
-            obs = self._engine.empty_obs()
-            rewards = np.empty(self.num_envs, np.float64)
-            terminations = np.empty(self.num_envs, np.bool_)
-            truncations = np.empty(self.num_envs, np.bool_)
-        else:
-            obs, rewards = self._obs, self._rewards
-            terminations, truncations = self._terminations, self._truncations
-        try:
-            self._engine.step(self._actions, obs, rewards, terminations, truncations, self._final_obs)
-        except gym.error.Error:
-            self._is_started = False  # some env has ended and could not begin anew
-            raise
-        np.logical_or(terminations, truncations, out=self._ended)
+            answer = tuple(np.empty_like(array) for array in answer)  # type: ignore[assignment]
+        self._is_stepping = True
+        self._engine.advance(self._actions, *answer, self._final_obs)
+        return answer
+
+    def _told(self, answer: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """The answer of a step, once the episodes that begin in it have begun."""
+        self._begin()
+        np.logical_or(*answer[2:], out=self._ended)
+        infos = infos_of(self._engine, self._ended.copy(), self._shown_final_obs(), self._has_cost)
+        self._is_stepping = False
         if self._renderer.is_human:
             self._renderer.show_worlds()
-        return obs, rewards, terminations, truncations, self._infos()
+        return *answer, infos
 
-    def _infos(self) -> dict[str, Any]:
-        """The `infos` of a step; empty unless an episode has ended."""
-        infos: dict[str, Any] = {}
-        if self._has_cost:
-            infos["cost"] = self._engine.costs.copy()
-            infos["_cost"] = np.ones(self.num_envs, np.bool_)
-        if not self._ended.any():
-            return infos
-        ended = self._ended.copy()
-        summary = summary_of(self._engine.episodes, ended)
-        if not self._is_same_step:
-            infos.update(summary)
-            return infos
-        assert self._final_obs is not None
-        if self._has_cost:
-            summary["cost"] = np.where(ended, infos["cost"], 0.0)
-            summary["_cost"] = ended
+    def _begin(self) -> None:
+        """Begin the episodes that begin in a step."""
+        try:
+            self._engine.settle()
+        except gym.error.Error:  # some env has ended and could not begin anew
+            self._is_started = self._is_stepping = False
+            raise
+
+    def _settle(self) -> None:
+        """Make good what an interrupt has kept a step from: episodes begin, and ends are noticed."""
+        if self._is_stepping:
+            self._begin()
+            self._ended = self._engine.worlds["stage"] == ENDED
+            self._has_final_obs[:] = True
+            self._is_stepping = False
+
+    def _shown_final_obs(self) -> Array | None:
+        """Under SAME_STEP the last observations (N, *obs_shape) of the episodes that have ended, 0 elsewhere."""
+        if self._final_obs is None or not self._ended.any():
+            return None
         if self._copies:
             final_obs = np.zeros_like(self._final_obs)
-            final_obs[ended] = self._final_obs[ended]
-        else:
-            final_obs = self._final_obs
-            final_obs[self._has_final_obs & ~ended] = 0
-            self._has_final_obs = self._ended.copy()
-        infos["final_obs"] = final_obs
-        infos["_final_obs"] = ended
-        infos["final_info"] = summary
-        infos["_final_info"] = ended
-        return infos
+            final_obs[self._ended] = self._final_obs[self._ended]
+            return final_obs
+        self._final_obs[self._has_final_obs & ~self._ended] = 0
+        self._has_final_obs = self._ended.copy()
+        return self._final_obs
 
     # --- states ------------------------------------------------------------------------------------------------------
 
@@ -265,6 +262,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
 
         That is key, episode, tick and pending autoreset; the options are not part of it.
         """
+        self._settle()
         return self._engine.get_state()
 
     def set_state(self, state: Array, mask: Array | None = None) -> None:
@@ -325,6 +323,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
     def _check_open(self) -> None:
         if self.closed:
             raise gym.error.ClosedEnvironmentError("this environment was closed")
+        self._settle()
 
     def _check_started(self, method: str) -> None:
         self._check_open()

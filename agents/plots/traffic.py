@@ -38,6 +38,7 @@ __all__ = ["LENGTH", "MAX_VEHICLES", "Ring", "drive", "exact_flow", "measure_flo
 LENGTH = 140  # cells: the longest ring that Highway allows
 MAX_VEHICLES = LENGTH // 4 + 1  # traffic on a quarter of the cells, and the ego
 LIMIT = 5  # cells per tick
+DISTANCE = 20  # cells that the ego would have to cover: as few as there may be, for in a jam it does not get far
 
 _ENV = "drivesim/Highway-v1"
 _FAR = 2**30  # cells to the ego's goal, which it never reaches
@@ -198,6 +199,7 @@ def _make_rings(ring: Ring, worlds: int) -> gym.vector.VectorEnv[Any, Any, Any]:
         traffic=ring.traffic,
         dawdle=ring.dawdle,
         length=LENGTH,
+        distance=DISTANCE,
         num_lanes=1,
         num_vehicles=ring.num_vehicles - 1,
         slowest=LIMIT,

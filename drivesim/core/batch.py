@@ -20,8 +20,8 @@ from drivesim.core.reward import cost, price
 from drivesim.core.rng import TEST_SPLIT, draw_level_seed
 from drivesim.core.signals import update_signals
 from drivesim.core.tick import is_over, tick
-from drivesim.core.ways import measure_distances
 from drivesim.core.world import (
+    BEGINS,
     ENDED,
     HAS_ENDED,
     NEVER,
@@ -73,6 +73,8 @@ FRAME = FrameType(
     details_out=BlockType(DETAIL),  # (N * E,)
     final_obs_out=RowsType("u1"),  # (N * E, size), written under SAME_STEP where an episode ends
     order=BlockType("i4"),  # (N,): the worlds, in the order in which they are stepped; of each range those of the range
+    beginning=BlockType("i4"),  # (N,): from where each range begins on, its worlds in which an episode begins in a step
+    num_beginning=BlockType("i4"),  # (number of ranges,): how many they are
     scratch=RowsType("i4"),  # (number of ranges, 4 * cells or maps of the pool if more), for each range its own
 )
 open_frame = opener(FRAME)
@@ -171,14 +173,17 @@ def start_episode(frame, i, level_seed, scratch):
     return False
 
 
-@kernel
-def next_level_seed(world, options):
-    """The level seed that a world, which has ended, will draw for its next episode; its tick is lost."""
+@seldom_kernel
+def mark_beginning(world, options):
+    """Note that the next episode of a world, which has ended, begins in this step, and draw its level.
+
+    In a pool, the level says which map the world will be on.
+    """
+    world.stage = BEGINS
     world.tick = 0
     world.episode += 1
-    level_seed = draw_level_seed(world, options)
+    world.level_seed = draw_level_seed(world, options)
     world.episode -= 1
-    return level_seed
 
 
 @kernel
@@ -207,7 +212,7 @@ def observe(frame, i, obs_out, scratch):
 
 @kernel
 def step_world(frame, i, scratch):
-    """Step world i; 1 if no level could be certified for its next episode, else 0.
+    """Step world i; 1 if its next episode begins in this step, which `begin_worlds` does afterwards, else 0.
 
     An ego's end is told once, in the tick in which its drive ends. The episode goes on until all have ended; who has
     ended before earns nothing.
@@ -218,14 +223,13 @@ def step_world(frame, i, scratch):
     num_egos = options.num_egos
     first = i * num_egos
     if world.stage == ENDED and frame.autoreset == NEXT_STEP:
-        is_refused = not start_episode(frame, i, -1, scratch)
         for row in range(first, first + num_egos):
             frame.rewards_out[row] = 0.0
             frame.terminations_out[row] = False
             frame.truncations_out[row] = False
             frame.details_out[row].cost = 0.0
-        observe(frame, i, frame.obs_out, scratch)
-        return 1 if is_refused else 0
+        mark_beginning(world, options)
+        return 1
     tick(map, world, options, frame.actions, first)
     is_late = options.max_steps > 0 and world.tick >= options.max_steps
     for k in range(num_egos):
@@ -245,47 +249,41 @@ def step_world(frame, i, scratch):
             describe_actions(map, world, k, options, detail.mask)
         if has_ended and frame.autoreset == SAME_STEP:
             call_encode(frame.encode, map, world, k, options, scratch, frame.final_obs_out[first + k])
-    failures = 0
     if is_over(world) or is_late:
         world.stage = ENDED
-        if frame.autoreset == SAME_STEP and frame.maps_by == BY_POOL:
-            world.level_seed = next_level_seed(world, options)  # whose map says when `step_worlds` begins the episode
-            return 0
-        if frame.autoreset == SAME_STEP and not start_episode(frame, i, -1, scratch):
-            failures = 1
+        if frame.autoreset == SAME_STEP:
+            mark_beginning(world, options)
+            return 1
     observe(frame, i, frame.obs_out, scratch)
-    return failures
+    return 0
 
 
 @kernel
-def sort_by_map(frame, begin, end, scratch, stage):
-    """Write those of a range of worlds that are in a stage, or all (-1), to the frame's order; where that ends.
+def sort_by_map(frame, begin, end, scratch, are_beginning):
+    """Write worlds to `begin` … `end` - 1 of the frame's order map by map: a map is then read from the cache.
 
-    Map by map, so that a map of a pool is read from the processor's cache.
+    They are those with these numbers, or those that stand there in `beginning`.
     """
     for m in range(2 * frame.num_maps):
         scratch[m] = 0
-    for i in range(begin, end):
-        if stage < 0 or frame.worlds[i].stage == stage:
-            scratch[map_number(frame, i)] += 1
+    for n in range(begin, end):
+        i = frame.beginning[n] if are_beginning else n
+        scratch[map_number(frame, i)] += 1
     last = begin
     for m in range(2 * frame.num_maps):
         count = int(scratch[m])
         scratch[m] = last
         last += count
-    for i in range(begin, end):
-        if stage < 0 or frame.worlds[i].stage == stage:
-            m = map_number(frame, i)
-            frame.order[scratch[m]] = i
-            scratch[m] += 1
-    return last
+    for n in range(begin, end):
+        i = frame.beginning[n] if are_beginning else n
+        m = map_number(frame, i)
+        frame.order[scratch[m]] = i
+        scratch[m] += 1
 
 
 @kernel
 def step_worlds(argument, begin, end, slot):
-    """Step the worlds begin … end - 1; the number of those for which no level could be certified.
-
-    With maps of a pool they are stepped map by map, first all steps, then the resets: see `sort_by_map`.
+    """Step the worlds begin … end - 1; the number of those in which an episode begins.
 
     Args:
         argument: of a frame.
@@ -294,30 +292,50 @@ def step_worlds(argument, begin, end, slot):
     """
     frame = open_frame(argument)
     scratch = frame.scratch[slot]
+    if frame.maps_by == BY_POOL:
+        sort_by_map(frame, begin, end, scratch, False)
+    count = 0
+    for n in range(begin, end):
+        i = frame.order[n]
+        if step_world(frame, i, scratch) != 0:
+            frame.beginning[begin + count] = i
+            count += 1
+    frame.num_beginning[slot] = count
+    return count
+
+
+@kernel
+def begin_worlds(argument, begin, end, slot):
+    """Begin the episodes that begin in a step, of a range of `beginning`; 1 if one, the last, has no level, else 0.
+
+    Whose episode has begun already, before an interrupt, is left alone.
+    """
+    frame = open_frame(argument)
+    scratch = frame.scratch[slot]
     has_pool = frame.maps_by == BY_POOL
     if has_pool:
-        sort_by_map(frame, begin, end, scratch, -1)
-    failures = 0
+        sort_by_map(frame, begin, end, scratch, True)
     for n in range(begin, end):
-        failures += step_world(frame, frame.order[n], scratch)
-    if has_pool and frame.autoreset == SAME_STEP:
-        for n in range(begin, sort_by_map(frame, begin, end, scratch, ENDED)):
-            i = frame.order[n]
-            failures += not start_episode(frame, i, frame.worlds[i].level_seed, scratch)
+        i = frame.order[n] if has_pool else frame.beginning[n]
+        if frame.worlds[i].stage == BEGINS:
+            if not start_episode(frame, i, frame.worlds[i].level_seed, scratch):
+                return 1
             observe(frame, i, frame.obs_out, scratch)
-    return failures
+    return 0
 
 
 @kernel
 def reset_worlds(argument, begin, end, slot):
-    """Begin the next episode of the masked worlds in a range, observe all; the number without a certified level."""
+    """Begin the next episode of the masked worlds in a range and observe all; 1 if one has no certified level, else 0.
+
+    Then the others behind it are left as they are: how long it takes to find out says how long they would take.
+    """
     frame = open_frame(argument)
-    failures = 0
     for i in range(begin, end):
         if frame.mask[i] and not start_episode(frame, i, frame.level_seeds[i], frame.scratch[slot]):
-            failures += 1
+            return 1
         observe(frame, i, frame.obs_out, frame.scratch[slot])
-    return failures
+    return 0
 
 
 @kernel
@@ -354,46 +372,4 @@ def mask_worlds(argument, begin, end, slot):
         for k in range(num_egos):
             detail = frame.details_out[i * num_egos + k]
             describe_actions(map, frame.worlds[i], k, frame.options[0], detail.mask)
-    return 0
-
-
-@kernel
-def lay_map(argument):
-    """Lay map 0 with world 0, which is blank; whether it was certified."""
-    frame = open_frame(argument)
-    if not call_lay(frame.lay, frame.maps[0], frame.worlds[0], frame.options[0], frame.scratch[0]):
-        return False
-    mark_open_road(frame.maps[0])
-    return True
-
-
-@kernel
-def lay_pool(argument, n):
-    """Lay map n of a pool with world 0, drawn until it is certified; whether it was."""
-    frame = open_frame(argument)
-    world = frame.worlds[0]
-    world.level_seed = n if n < frame.num_maps else TEST_SPLIT + n - frame.num_maps
-    for attempt in range(MAX_ATTEMPTS):
-        erase(frame.maps, n)
-        world.attempt = attempt
-        if call_lay(frame.lay, frame.maps[n], world, frame.options[0], frame.scratch[0]):
-            mark_open_road(frame.maps[n])
-            return True
-    return False
-
-
-@kernel
-def mark_open_roads(argument, begin, end, slot):
-    """Tell anew, for a range of maps that are the worlds' own, where they have open road."""
-    frame = open_frame(argument)
-    for i in range(begin, end):
-        mark_open_road(frame.maps[i])
-    return 0
-
-
-@kernel
-def measure_map(argument, destination, num_goals):
-    """Measure map 0's distances to a destination, whose cells are the first ones of scratch memory 0."""
-    frame = open_frame(argument)
-    measure_distances(frame.maps[0], destination, num_goals, frame.scratch[0])
     return 0

@@ -9,9 +9,9 @@ have, straight on without one, and into the lanes beside. What must hold, each w
 - From wherever traffic comes, its way leads on to every destination that it may have, if need be by a change of lane,
   and never turns back on the spot. Ways through junctions and crosswalks lead out of them.
 - Outside junctions every cell has at most one predecessor over all ways; lane changes apart, for they keep (I).
-- Who is unaware never looks, so nobody's way may cross his, in junctions neither, and all in one lane drive at one
-  speed. On open ground no more is asked: Autodrive's stream drives straight on along one row, whatever the headings
-  that the ground allows beside it.
+- Who is unaware never looks, so nobody may walk and nobody's way may cross his, in junctions neither, and all in one
+  lane drive at one speed. On open ground no more is asked: Autodrive's stream drives straight on along one row,
+  whatever the headings that the ground allows beside it.
 - The *cycle rule*: vehicles, egos included, are fewer than the storage of the smallest directed cycle. Its storage are
   its cells on which traffic may stand: all but junctions and crosswalks. From one to the next leads the way to some
   destination, or a change of lane, which leads one cell ahead.
@@ -67,6 +67,7 @@ REASONS = (
     "the ways of unaware traffic cross at {cell}",
     "unaware traffic of different speeds drives in the lane of {cell}",
     "somebody is parked at {cell}, in the way of traffic",
+    "somebody walks at {cell}, and unaware traffic waits for nobody",
     "vehicles, egos included, must be fewer than the {storage} cells of the cycle {cycle}",
 )
 """Why a level is refused, by number; 0 = it is not."""
@@ -84,6 +85,7 @@ REASONS = (
     UNAWARE_CROSSES,
     UNAWARE_SPEEDS,
     IS_IN_THE_WAY,
+    UNAWARE_OF_WALKERS,
     CYCLE_IS_FULL,
 ) = range(len(REASONS))
 
@@ -338,6 +340,8 @@ def certify(map, world, options, scratch):
                 first = k
     if first < 0:
         return FINE, 0
+    if options.driver_model == UNAWARE and world.num_people > 0:
+        return UNAWARE_OF_WALKERS, world.people[0].cell
     drawn = reachable_aims(map) if world.vehicles[first].destination >= 0 else 0
     for k in range(first, world.num_vehicles):
         if is_traffic(world.vehicles[k]):

@@ -28,7 +28,9 @@ from drivesim.core.texts import (
     A_WALKER,
     EGO_IS_NOT_NEXT,
     EGO_TWICE,
+    ENDS_ON_THE_ROAD,
     FINE,
+    GOAL_OFF_THE_ROAD,
     NO_GOAL,
     NO_GOAL_IN_ITS_HEADING,
     NO_HEADING,
@@ -38,7 +40,9 @@ from drivesim.core.texts import (
     NOTHING,
     TEXT,
     UNSAID,
+    WALKS_NOWHERE,
     WALKS_OFF_THE_MAP,
+    WALKS_ON_THE_ROAD,
 )
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import CROSSING, DRIVING, WAITING, WORLD, place
@@ -75,8 +79,10 @@ def measure(text, map, scratch):
 
 @kernel
 def check_goals(text, map):
-    """Refuse a cell of a destination that is none, as nobody can be there in its heading; (fault, token)."""
+    """Refuse a cell of a destination that is none, as nobody can be there, or not in its heading; (fault, token)."""
     for n in range(map.rows * map.cols):
+        if text.tokens[n].goals != 0 and text.tokens[n].headings == 0:
+            return GOAL_OFF_THE_ROAD, n
         for destination in range(map.num_destinations):
             is_marked = text.tokens[n].goals >> destination & 1 != 0
             if is_marked and not is_destination(map, destination, cell_of_token(map, n)):
@@ -139,20 +145,28 @@ def place_vehicle(text, map, world, token, cell):
 
 
 @kernel
-def walks_off(map, cell, heading):
-    """Whether the next cell from here that belongs to no crosswalk is beyond the map."""
+def where_it_ends(map, cell, heading):
+    """The kind of the next cell from here that belongs to no crosswalk."""
     reached = cell + map.steps[heading]
     while kind(map, reached) == CROSSWALK:
         reached += map.steps[heading]
-    return kind(map, reached) == EDGE
+    return kind(map, reached)
 
 
 @kernel
 def place_walker(text, map, world, token, cell):
     """Put the next walker on its cell; what is wrong with it."""
     is_crossing = token.kind == CROSSWALK
-    if walks_off(map, cell, token.pace) or (is_crossing and walks_off(map, cell, (token.pace + 2) & 3)):
-        return WALKS_OFF_THE_MAP
+    if not is_crossing and token.kind != OFF_ROAD:
+        return WALKS_ON_THE_ROAD
+    for back in range(1 + int(is_crossing)):
+        end = where_it_ends(map, cell, (token.pace + 2 * back) & 3)
+        if end == EDGE:
+            return WALKS_OFF_THE_MAP
+        if end != OFF_ROAD:
+            return ENDS_ON_THE_ROAD
+    if not is_crossing and kind(map, cell + map.steps[token.pace]) != CROSSWALK:
+        return WALKS_NOWHERE
     facts = text.walkers[world.num_people]
     status = CROSSING if is_crossing else WAITING
     place_pedestrian(world, cell, token.pace, status, facts.patience, facts.hesitates)

@@ -95,6 +95,7 @@ class Frame:
         for name, value in values.items():
             if getattr(self, name, None) is value and not isinstance(value, int):
                 continue
+            self.__dict__.pop(name, None)  # an interrupt leaves nothing half set
             self._type.write(self._table, name, value)
             setattr(self, name, value)
 

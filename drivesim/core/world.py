@@ -29,6 +29,7 @@ NEVER = -1_000_000  # ticks
 
 # --- an episode's stage ------------------------------------------------------------------------------------------
 NOT_STARTED, RUNNING, ENDED = 0, 1, 2
+BEGINS = 3  # has ended, and the next one begins in this step: never seen between two steps
 
 # --- driver models of the traffic --------------------------------------------------------------------------------
 KRAUSS, NASCH, UNAWARE = 0, 1, 2
@@ -138,7 +139,7 @@ WORLD = Structure(
         ("tick", "i4"),  # ticks since the reset; its parity says to which side traffic changes lane
         ("is_mirrored", "i4"),  # traffic keeps left, and the parity is the other one
         ("attempt", "i4"),  # how often the generator drew before its level was certified
-        ("stage", "i4"),  # NOT_STARTED, RUNNING, ENDED
+        ("stage", "i4"),  # NOT_STARTED … BEGINS
         ("scenario", "i4"),  # number of the environment in the registry
         ("num_egos", "i4"),  # the first vehicles are the egos
         ("num_vehicles", "i4"),

@@ -73,6 +73,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         }
         self.possible_agents = [f"car_{n}" for n in range(num_egos)]
         self.agents: list[str] = []
+        self._is_closed = False
         # One space each, and always the same one: spaces that are sampled have generators of their own.
         self.observation_spaces = {agent: self._engine.observation_space for agent in self.possible_agents}
         self.action_spaces = {agent: gym.spaces.Discrete(self._engine.num_actions) for agent in self.possible_agents}
@@ -101,7 +102,9 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
 
         Raises:
             TypeError, ValueError: for a bad seed or option; nothing has changed.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         seed = checked_seed(seed)
         level_seed = -1
         if options is not None and "level_seed" in options:
@@ -117,7 +120,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         self._engine.costs[:] = 0.0
         if self._renderer.is_human:
             self._renderer.show()
-        return self._by_agent(obs), self._infos()
+        return self._by_agent(self.agents, obs), self._infos(self.agents)
 
     def step(self, actions: dict[str, int]) -> tuple[Answers, Answers, Answers, Answers, Answers]:
         """Advance the world by one tick.
@@ -131,7 +134,9 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         Raises:
             TypeError, ValueError: for a missing agent, an unknown one or a bad action; nothing has moved.
             gymnasium.error.ResetNeeded: when no ego drives.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         if not self.agents:
             raise gym.error.ResetNeeded("call reset() before step(): no ego drives")
         if not isinstance(actions, dict) or set(actions) != set(self.agents):
@@ -141,29 +146,38 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         for agent, action in chosen.items():
             self._actions[self.possible_agents.index(agent)] = action
         obs = self._engine.empty_obs()
-        self._engine.step(self._actions, obs, self._rewards, self._terminations, self._truncations, is_detailed=True)
+        try:
+            self._engine.step(
+                self._actions, obs, self._rewards, self._terminations, self._truncations, is_detailed=True
+            )
+        finally:
+            driving, self.agents = self.agents, self._driving()
         if self._renderer.is_human:
             self._renderer.show(chosen.get(self.possible_agents[0]), self._rewards[0].item())
         answers = (
-            self._by_agent(obs),
-            self._by_agent(self._rewards.tolist()),
-            self._by_agent(self._terminations.tolist()),
-            self._by_agent(self._truncations.tolist()),
-            self._infos(),
+            self._by_agent(driving, obs),
+            self._by_agent(driving, self._rewards.tolist()),
+            self._by_agent(driving, self._terminations.tolist()),
+            self._by_agent(driving, self._truncations.tolist()),
+            self._infos(driving),
         )
-        ended = self._terminations | self._truncations
-        self.agents = [agent for agent in self.agents if not ended[self.possible_agents.index(agent)]]
         return answers
 
-    def _by_agent(self, values: Any) -> Answers:
-        """The values (A, …) of the egos that drive."""
-        return {agent: values[self.possible_agents.index(agent)] for agent in self.agents}
+    def _driving(self) -> list[str]:
+        """The egos whose drives go on, by the world itself."""
+        world = self._engine.worlds[0]
+        drives = (world["egos"]["drive"] == GOING) & (world["stage"] == RUNNING)
+        return [agent for k, agent in enumerate(self.possible_agents) if drives[k]]
 
-    def _infos(self) -> Answers:
+    def _by_agent(self, agents: list[str], values: Any) -> Answers:
+        """The values (A, …) of some egos."""
+        return {agent: values[self.possible_agents.index(agent)] for agent in agents}
+
+    def _infos(self, agents: list[str]) -> Answers:
         """The `infos` of a reset or step."""
         engine = self._engine
         infos = {}
-        for agent in self.agents:
+        for agent in agents:
             k = self.possible_agents.index(agent)
             infos[agent] = info_of(engine, k, self.config.reward == "cost")
             infos[agent]["action_mask"] = engine.masks[k].astype(np.int8)
@@ -175,6 +189,7 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
+        self._check_open()
         if not self._engine.is_started:
             raise gym.error.ResetNeeded("call reset() before level_text()")
         return self._engine.level_text(0)
@@ -188,22 +203,30 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
 
         Raises:
             TypeError, ValueError: if it is no such state; nothing has changed.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         self._engine.set_state(state, None)
-        world = self._engine.worlds[0]
-        drives = (world["egos"]["drive"] == GOING) & (world["stage"] == RUNNING)
-        self.agents = [agent for k, agent in enumerate(self.possible_agents) if drives[k]]
+        self.agents = self._driving()
 
     def render(self) -> Any:
         """The world as a picture or as text; None under `"human"`, whose window is up to date.
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
+            gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
+        self._check_open()
         return self._renderer.render(0)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise gym.error.ClosedEnvironmentError("this environment was closed")
 
     def close(self) -> None:
         """Free what the environment holds; may be called again."""
+        self._is_closed = True
+        self.agents = []
         self._renderer.close()
         self._engine.close()
 

@@ -51,8 +51,10 @@ class PartialVectorEnv(DriveVectorEnv):
             moves[ids] = True
         obs = self._engine.empty_obs()
         rewards, terminations, truncations = self._rewards, self._terminations, self._truncations
+        self._is_stepping = True  # if an interrupt comes, the worlds are asked which have ended
         self._engine.step(self._actions, obs, rewards, terminations, truncations, worlds=moves)
         self._ended[ids] = terminations[ids] | truncations[ids]
+        self._is_stepping = False
         if self._renderer.is_human:
             self._renderer.show_worlds()
         return obs[ids], rewards[ids], terminations[ids], truncations[ids], self._infos_of(ids)

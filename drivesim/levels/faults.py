@@ -25,6 +25,19 @@ FAULTS = {
         "`{word}` goes to a destination that is not there; it is one of those that `G` marks, to which there are ways"
     ),
     texts.NO_GOAL_IN_ITS_HEADING: "`{word}` may not be driven in the heading that `goals.heading` asks for",
+    texts.GOAL_OFF_THE_ROAD: "`{word}` is a goal where nobody can drive; goals are marked on cells with a heading",
+    texts.LINE_WITHOUT_JUNCTION: (
+        "`{word}` is a line before nothing; lines stand right before a cell of a junction, such as `*+`"
+    ),
+    texts.NO_STOP_LINE: (
+        "`{word}` leads into an all-way stop without a line; either all approaches have `!`, or those that give way "
+        "have `?`"
+    ),
+    texts.WALKS_ON_THE_ROAD: "`{word}`: nobody walks there; walkers wait on the verge, `.`, or cross a crosswalk, `=`",
+    texts.WALKS_NOWHERE: "`{word}` looks at no crosswalk; who waits has one, such as `=^`, right ahead",
+    texts.ENDS_ON_THE_ROAD: (
+        "`{word}` is on a crosswalk that ends on the road; it leads from verge to verge, `.`, across all lanes"
+    ),
     texts.WALKS_OFF_THE_MAP: "`{word}` walks off the map; at either end of a crosswalk is a cell to wait on",
 }
 """By the fault of `core.levels.build`, with the `{word}` that has it."""

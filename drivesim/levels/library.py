@@ -111,6 +111,18 @@ def library_of(texts: tuple[str, ...]) -> Library:
     return Library(texts, maps, worlds, dict(found[0].options), found[0].num_egos)
 
 
+@lru_cache(maxsize=16)
+def certify_for(texts: tuple[str, ...], driver_model: int) -> None:
+    """Refuse canonical texts whose levels may not be driven by traffic of a driver model.
+
+    Raises:
+        LevelError: for the first.
+    """
+    for n, text in enumerate(texts):
+        name = f"levels[{n}]"
+        certify(read(text, name), text, name, driver_model)
+
+
 def gathered(structure: Structure, parts: list[Array]) -> Array:
     """Structures (1,) of different lengths as a batch (L,) whose blocks are as long as the longest; read-only."""
     lengths = {name: max(part[name].shape[1] for part in parts) for name, _ in structure.blocks}

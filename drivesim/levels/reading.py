@@ -24,7 +24,7 @@ from drivesim.core.texts import (
 from drivesim.core.world import MAX_VEHICLES
 from drivesim.levels import head as keys
 from drivesim.levels.alphabet import WordError, read_word
-from drivesim.levels.faults import LevelError
+from drivesim.levels.faults import LevelError, shown
 from drivesim.levels.head import Entry, HeadError, read_line
 
 MAX_CHARACTERS = 4_000_000
@@ -260,6 +260,7 @@ class Facts:
         for letters, number in self.text.classes.items():
             for name in keys.CLASS:
                 text["classes"][name][0, number] = self.value(f"{letters}.{name}")
+        self.check_speeds(text)
         self.fill_junctions(text["junctions"])
         destinations = text["classes"]["destination"][0, : len(self.text.classes)]
         implied = {
@@ -293,6 +294,26 @@ class Facts:
                 junctions["ranks"][0, number - 1] = self.numbers(name, 4, "one for every heading")
             else:
                 junctions[fact][0, number - 1] = entry.value
+
+    def check_speeds(self, text: Array) -> None:
+        """Refuse who would begin faster than it can drive.
+
+        Raises:
+            LevelError: for the first.
+        """
+        most = self.value("top_speed")
+        for k, facts in enumerate(text["egos"][0, : self.text.count(AN_EGO)]):
+            top_speed = int(facts["top_speed"]) if most == UNSAID else min(int(facts["top_speed"]), most)
+            if facts["speed"] > top_speed:
+                message = f"has the speed {facts['speed']} for ego {k}, whose top speed is {top_speed}"
+                raise self.fail("egos.speed", message)
+        tokens = self.text.tokens.reshape(-1)
+        for n in np.flatnonzero(tokens["who"] == A_VEHICLE).tolist():
+            pace, top_speed = tokens["pace"][n], text["classes"]["top_speed"][0, tokens["number"][n]]
+            if pace > top_speed:
+                word = shown(self.text.words[n // self.cols][n % self.cols])
+                message = f"`{word}` has the speed {pace}; the top speed of its class is {top_speed}"
+                raise LevelError(message, int(tokens["line"][n]), int(tokens["column"][n]))
 
     def check_classes(self) -> None:
         """Refuse facts of classes that nobody is of.

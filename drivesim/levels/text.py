@@ -53,7 +53,7 @@ def read(text: str, name: str = "text") -> Level:
         raise LevelError(error.message, error.line, error.column, name) from None
 
 
-def certify(level: Level, text: str, name: str = "text") -> None:
+def certify(level: Level, text: str, name: str = "text", driver_model: int | None = None) -> None:
     """Refuse a level that may not be driven.
 
     That is one in which traffic could collide or stand for ever, by `drivesim.core.certificate`, or an ego not arrive.
@@ -62,12 +62,15 @@ def certify(level: Level, text: str, name: str = "text") -> None:
         level: that of the text.
         text: for the place of what is wrong.
         name: of the text, for messages.
+        driver_model: of the traffic; None = that of the head.
 
     Raises:
         LevelError: with a cell at which it shows.
     """
     options = np.zeros(1, RECORD)
-    options["driver_model"], options["num_egos"] = level.options.get("traffic", KRAUSS), level.num_egos
+    own_model = level.options.get("traffic", KRAUSS)
+    options["driver_model"] = own_model if driver_model is None else driver_model
+    options["num_egos"] = level.num_egos
     maps, worlds = begun(level)
     ((reason, place),) = refusals(maps, worlds, options)
     lost = lost_egos(maps, worlds)

@@ -10,7 +10,7 @@ from drivesim.core.pedestrians import place_pedestrian
 from drivesim.core.rng import DRAW_EGO, DRAW_PEDESTRIAN, DRAW_TRAFFIC, below, level_below, level_words
 from drivesim.core.styles import draw_style
 from drivesim.core.ways import measure_distances
-from drivesim.core.world import WAITING, place
+from drivesim.core.world import KRAUSS, NASCH, WAITING, place
 from drivesim.observations.encoder import Window
 from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
 
@@ -188,6 +188,7 @@ class Crosswalk(Scenario):
         planes=("road", "other_road", "vehicle", "vehicle_heading", "pedestrian", "signal", "route", "own_speed"),
     )
     speed_limit = 3
+    driver_models = (KRAUSS, NASCH)
     dawdle = 0.1
     has_portals = True
     max_people = ENDS

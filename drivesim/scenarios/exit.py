@@ -184,7 +184,7 @@ class Exit(Scenario):
 
     @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
-        """Beside map and vehicles: the limits must be in order, and there must be room."""
+        """Beside map and vehicles: the limits must be in order, and there must be room and time."""
         super().check_fit(level, max_episode_steps)
         assert isinstance(level, ExitConfig)
-        check_traffic_options(level.slowest, level.fastest, level.num_vehicles, level.num_lanes * LENGTH)
+        check_traffic_options(cls, level, LENGTH, max_episode_steps)

@@ -10,6 +10,7 @@ from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_
 from drivesim.core.styles import draw_style
 from drivesim.core.world import place
 from drivesim.observations.encoder import Window
+from drivesim.scenarios.motorway import TO_SPARE, speed_among
 from drivesim.scenarios.scenario import LevelConfig, Scenario, option_indices, within
 
 EAST_ONLY = 1 << EAST
@@ -60,7 +61,7 @@ def populate(map, world, options, scratch):
     Further egos are spread evenly over the ring.
 
     Certificate: the road itself is free of obstacles, and `Highway.check_fit` refuses options whose distance, driven
-    at the limit after speeding up, takes more than two thirds of the time.
+    at the limit after speeding up, takes more than two thirds of the time, or among the traffic more than four fifths.
     """
     lanes = options.level[AT.num_lanes]
     egos = options.num_egos
@@ -213,6 +214,15 @@ class Highway(Scenario):
             raise ValueError(
                 f"num_vehicles must be at most a quarter of the {level.num_lanes * level.length} cells, "
                 f"got {level.num_vehicles}"
+            )
+        density = level.num_vehicles / (level.num_lanes * level.length)
+        speed = speed_among(level.num_lanes, density, level.slowest, cls.speed_limit, cls.dawdle)
+        farthest = int(TO_SPARE * max_episode_steps * speed)
+        if level.distance > farthest and level.num_vehicles > 0:
+            raise ValueError(
+                f"distance must be at most {farthest} among {level.num_vehicles} vehicles in {level.num_lanes} "
+                f"lane{'s' * (level.num_lanes > 1)} of {level.length} cells, of whom some drive at {level.slowest}: "
+                f"there is no time for more, got {level.distance}"
             )
         needed = (
             level.distance + 2 * cls.speed_limit

@@ -4,6 +4,8 @@ Traffic leaves the map at the far end and comes back at the near one in the same
 comes back on the ramp, which has to be left in time again. Destination 0 is the far end, 1 the end of the exit lane.
 """
 
+from typing import Any
+
 from drivesim.core.following import fastest_start
 from drivesim.core.jit import kernel
 from drivesim.core.map import EAST, LANE, cell_at, next_cell
@@ -12,11 +14,13 @@ from drivesim.core.rng import DRAW_EGO, DRAW_TRAFFIC, below, level_below, level_
 from drivesim.core.styles import draw_style
 from drivesim.core.ways import measure_distances, measure_ways
 from drivesim.core.world import place
+from drivesim.scenarios.scenario import Scenario
 
 EAST_ONLY = 1 << EAST
 GOAL = 3  # cells between a destination and the map's end
 STARTS = 4  # cells at the beginning of a lane, one of which an ego starts from
 TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
+TO_SPARE = 0.85  # of the time, in which a good driver has to get through the traffic
 FAR_END, EXIT = 0, 1  # destinations
 
 
@@ -112,13 +116,51 @@ def place_traffic(map, world, options, length, lanes, ramp, count, leaving, slow
     return True
 
 
-def check_traffic_options(slowest: int, fastest: int, num_vehicles: int, cells: int) -> None:
-    """Refuse limits that are not in order, and more traffic than a third of the lanes' cells.
+def check_traffic_options(scenario: type[Scenario], level: Any, length: int, max_episode_steps: int) -> None:
+    """Refuse limits that are not in order, and traffic that is too dense, or too slow to get to the far end in time.
+
+    Args:
+        scenario: with calm drivers, who drive one cell per tick slower than the others.
+        level: level options, with `num_lanes`, `num_vehicles`, `slowest` and `fastest`.
+        length: columns.
+        max_episode_steps: time limit.
 
     Raises:
         ValueError: naming the option.
     """
-    if slowest > fastest:
-        raise ValueError(f"slowest must be at most fastest = {fastest}, got {slowest}")
-    if 3 * num_vehicles > cells:
-        raise ValueError(f"num_vehicles must be at most a third of the {cells} cells of the lanes, got {num_vehicles}")
+    if level.slowest > level.fastest:
+        raise ValueError(f"slowest must be at most fastest = {level.fastest}, got {level.slowest}")
+    cells = level.num_lanes * length
+    if 3 * level.num_vehicles > cells:
+        raise ValueError(
+            f"num_vehicles must be at most a third of the {cells} cells of the lanes, got {level.num_vehicles}"
+        )
+    slowest = max(1, level.slowest - 1)
+    speed = speed_among(level.num_lanes, level.num_vehicles / cells, slowest, scenario.speed_limit, scenario.dawdle)
+    if TO_SPARE * max_episode_steps * speed < length:
+        raise ValueError(
+            f"slowest must be more among {level.num_vehicles} vehicles in {cells} cells, or these fewer, got "
+            f"{level.slowest}: behind whoever drives at {slowest}, {max_episode_steps} steps are too few"
+        )
+
+
+def speed_among(lanes: int, density: float, slowest: int, fastest: int, dawdle: float) -> float:
+    """About how fast a good driver gets through traffic, cells per tick.
+
+    All are held up by the slowest, who dawdle, and in a jam by those who start one after the other. On several lanes
+    there are gaps to get ahead of them: the fewer, the denser the traffic and the fewer the lanes, for cars side by
+    side are a wall. How much that is was fitted to the best drives that the oracle, `drivesim.planning`, finds on
+    Highway.
+
+    Args:
+        lanes: of the road.
+        density: vehicles per cell of a lane.
+        slowest: cells per tick, the least of the limits that drivers set themselves.
+        fastest: cells per tick, of the driver.
+        dawdle: the probability with which traffic dawdles.
+    """
+    if density == 0.0:
+        return float(fastest)
+    held_up = min(slowest - dawdle, (1.0 - dawdle) * (1.0 - density) / density)
+    gaps = max(0.0, 1.0 - (2.2 + 7.0 / lanes) * density) if lanes > 1 else 0.0
+    return held_up + gaps * max(0.0, fastest - held_up)

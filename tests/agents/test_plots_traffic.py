@@ -39,7 +39,7 @@ def test_traffic_at_low_density_dawdles_in_a_share_of_all_ticks(traffic: Any) ->
 def test_traffic_drives_as_if_the_ego_were_one_of_them(traffic: Any, dawdle: float) -> None:
     """Without chance the ring goes exactly as one without an ego, in which the traffic's rules drive everybody."""
     ring = Ring(traffic, dawdle, 30)
-    level = {"length": LENGTH, "num_lanes": 1, "num_vehicles": 29, "slowest": 5, "fastest": 5}
+    level = {"length": LENGTH, "distance": 20, "num_lanes": 1, "num_vehicles": 29, "slowest": 5, "fastest": 5}
     config = EnvConfig("Highway", traffic=traffic, dawdle=dawdle, level=level)
     options = config.to_options(0, num_egos=0)
     states = drive(ring, worlds=2, seed=3)

@@ -6,7 +6,7 @@ import numpy as np
 from records import ROOMY_MAP, ROOMY_WORLD
 
 from drivesim.config import EnvConfig
-from drivesim.core import batch
+from drivesim.core import batch, laying
 from drivesim.core.jit import kernel
 from drivesim.core.memory import Frame
 from drivesim.core.world import ABSENT, leave
@@ -71,7 +71,7 @@ def levels(
     frame = generator_frame(scenario, maps, worlds, record)
     frame.set(level_seeds=level_seeds)
     if scenario_of(scenario).maps_by == batch.BY_OPTIONS:
-        batch.lay_map(frame.argument)
+        laying.lay_map(frame.argument)
         maps[1:] = maps[0]
     if pool is not None:
         pool.lay(pool.numbers(level_seeds))

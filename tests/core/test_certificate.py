@@ -311,7 +311,10 @@ def test_every_generated_level_may_be_driven(scenario, difficulty) -> None:
 
 @pytest.mark.parametrize(
     ("scenario", "options"),
-    [("Highway", {"length": 40, "num_lanes": 5, "num_vehicles": 38}), ("Intersection", {"num_vehicles": 20})],
+    [
+        ("Highway", {"length": 40, "distance": 30, "num_lanes": 5, "num_vehicles": 38}),
+        ("Intersection", {"num_vehicles": 20}),
+    ],
 )
 def test_a_scenario_states_the_storage_of_its_smallest_cycle(scenario, options) -> None:
     maps, worlds, record = levels(scenario, [0], **options)
@@ -323,9 +326,9 @@ def test_a_scenario_states_the_storage_of_its_smallest_cycle(scenario, options) 
 
 
 def test_options_that_could_fill_a_cycle_are_refused() -> None:
-    EnvConfig("Highway", level={"length": 40, "num_lanes": 5, "num_vehicles": 38})
+    EnvConfig("Highway", level={"length": 40, "distance": 30, "num_lanes": 5, "num_vehicles": 38})
     with pytest.raises(ValueError, match=r"num_vehicles .* has 40, but there are 40 with the ego"):
-        EnvConfig("Highway", level={"length": 40, "num_lanes": 5, "num_vehicles": 39})
+        EnvConfig("Highway", level={"length": 40, "distance": 30, "num_lanes": 5, "num_vehicles": 39})
     drivesim.parallel_env("drivesim/Intersection-v1", num_agents=8, num_vehicles=19)
     with pytest.raises(ValueError, match=r"has 28, but there are 28 with the 8 egos"):
         drivesim.parallel_env("drivesim/Intersection-v1", num_agents=8, num_vehicles=20)

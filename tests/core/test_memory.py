@@ -29,7 +29,7 @@ from drivesim.config import EnvConfig
 from drivesim.core import batch
 from drivesim.engine import Engine
 
-LOOPS = (batch.step_worlds, batch.reset_worlds, batch.observe_worlds, batch.describe_worlds, batch.mask_worlds)
+LOOPS = [getattr(batch, f"{name}_worlds") for name in ("step", "begin", "reset", "observe", "describe", "mask")]
 
 def drive(scenario, num_egos=1, **level):
     engine = Engine(EnvConfig(scenario, level=level), 3, batch.SAME_STEP, max_steps=20, num_egos=num_egos)

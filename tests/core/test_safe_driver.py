@@ -1,6 +1,7 @@
 """Whoever drives by the rule of car following is never in a collision, whatever traffic that keeps the rule does.
 
-Traffic of the model `nasch` brakes as hard as it takes: nobody behind it is safe by that rule.
+Traffic of the model `nasch` stops at once: who could stop behind where it is now is safe, and before it whoever is out
+of its reach in this tick.
 """
 
 import numpy as np
@@ -35,32 +36,44 @@ def neighbours(map, world, row):
     return *ahead, *behind
 
 
-def safe_action(map, world, random):
-    """FASTER, IDLE or SLOWER as the rule says; sometimes a change of lane that leaves both new pairs safe."""
+def safe_action(map, world, random, stops_at_once=False):
+    """FASTER, IDLE or SLOWER as the rule says; sometimes a change of lane that leaves both new pairs safe.
+
+    `stops_at_once`: whether traffic may stop from any speed, and will.
+    """
     ego = world["vehicles"][0]
     speed, row = int(ego["speed"]), int(rows_and_cols(map, ego["cell"])[0])
     for side, action in ((-1, LEFT), (1, RIGHT)):
         beside = row + side
         if random.random() < 0.3 and speed > 0 and 1 <= beside < int(map["rows"]) - 1:
             gap, leader, gap_behind, follower = neighbours(map, world, beside)
+            if stops_at_once:
+                leader = 0
             is_safe_ahead = gap >= 0 and stopping(speed + 1) <= gap + stopping(leader)
-            if is_safe_ahead and gap_behind >= 0 and stopping(follower) <= gap_behind + stopping(speed):
+            is_safe_behind = gap_behind >= 0 and stopping(follower) <= gap_behind + stopping(speed)
+            if stops_at_once:
+                is_safe_behind = gap_behind > follower
+            if is_safe_ahead and is_safe_behind:
                 return action
     gap, leader, _, _ = neighbours(map, world, row)
+    if stops_at_once:
+        leader = 0
     room = gap + stopping(leader)
     if speed < 5 and stopping(speed + 2) <= room:
         return FASTER
     return IDLE if stopping(speed + 1) <= room else SLOWER
 
 
+@pytest.mark.parametrize("traffic", ["krauss", "nasch"])
 @pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
-def test_on_the_highway(difficulty) -> None:
-    maps, worlds, options = levels("Highway", range(25), difficulty=difficulty)
+def test_on_the_highway(difficulty, traffic) -> None:
+    maps, worlds, options = levels("Highway", range(25), difficulty=difficulty, traffic=traffic)
     worlds["egos"]["remaining"] = 1_000_000
     random = np.random.default_rng(3)
     changes = 0
     for _ in range(120):
-        actions = np.array([safe_action(map, world, random) for map, world in zip(maps, worlds, strict=True)])
+        pairs = zip(maps, worlds, strict=True)
+        actions = np.array([safe_action(map, world, random, traffic == "nasch") for map, world in pairs])
         changes += int(((actions == LEFT) | (actions == RIGHT)).sum())
         tick_all(maps, worlds, options, actions)
         assert not (worlds["egos"]["events"][:, 0] & (EVENT_COLLISION | EVENT_AT_FAULT)).any()
@@ -74,13 +87,21 @@ def test_on_the_highway(difficulty) -> None:
     density=st.floats(0.05, 0.25),
     fastest=st.integers(1, 5),
     dawdle=st.sampled_from([0.0, 0.2, 0.5]),
+    traffic=st.sampled_from(["krauss", "nasch"]),
 )
-def test_on_any_highway(seed, num_lanes, length, density, fastest, dawdle) -> None:
+def test_on_any_highway(seed, num_lanes, length, density, fastest, dawdle, traffic) -> None:
     num_vehicles = min(47, length - 2, int(num_lanes * length * density))
-    level = {"num_lanes": num_lanes, "length": length, "num_vehicles": num_vehicles, "slowest": 1, "fastest": fastest}
-    maps, worlds, options = levels("Highway", [seed], dawdle=dawdle, **level)
+    level = {
+        "num_lanes": num_lanes,
+        "length": length,
+        "distance": 20,
+        "num_vehicles": num_vehicles,
+        "slowest": 1,
+        "fastest": fastest,
+    }
+    maps, worlds, options = levels("Highway", [seed], dawdle=dawdle, traffic=traffic, **level)
     worlds["egos"]["remaining"] = 1_000_000
     random = np.random.default_rng(seed)
     for _ in range(60):
-        tick_all(maps, worlds, options, [safe_action(maps[0], worlds[0], random)])
+        tick_all(maps, worlds, options, [safe_action(maps[0], worlds[0], random, traffic == "nasch")])
         assert not worlds["egos"]["events"][0, 0] & EVENT_COLLISION

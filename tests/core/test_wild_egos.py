@@ -23,7 +23,7 @@ def wild(scenario, num_egos, vehicle_ticks, **options):
 ROADS = {
     "Highway": {"difficulty": "medium"},
     "fast Highway": {"difficulty": "hard", "fastest": 5},
-    "narrow Highway": {"num_lanes": 2, "length": 60, "num_vehicles": 30, "fastest": 5, "dawdle": 0.0},
+    "narrow Highway": {"num_lanes": 2, "length": 60, "distance": 30, "num_vehicles": 30, "fastest": 5, "dawdle": 0.0},
     "nasch Highway": {"difficulty": "hard", "fastest": 5, "traffic": "nasch"},
     "Intersection": {"difficulty": "medium"},
     "hard Intersection": {"difficulty": "hard"},

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from env_tools import AUTODRIVE, HIGHWAY, OBSTACLES, assert_refused, assert_same, assert_same_future
 
+import drivesim
 from drivesim.core import batch
+from drivesim.core.world import NOT_STARTED
 
 NAN = float("nan")
 BAD_ACTIONS = [
@@ -258,11 +260,16 @@ def test_stepping_an_env_that_has_ended_is_an_error_where_nobody_resets_it() -> 
 def fail_once(env: Any, name: str, action: Any) -> None:
     """Let the loop `name` report an env whose level could not be certified; only a reset goes on from there."""
     env.reset(seed=1)
-    loop = getattr(batch, f"{name}_worlds")
+
+    def fail(*arguments: Any) -> int:
+        if name == "reset":  # what the generator leaves
+            env._engine.worlds["stage"] = NOT_STARTED
+        return 1
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, f"{name}_worlds", lambda *arguments: loop(*arguments) + 1)
-        with pytest.raises(gym.error.Error, match=r"1 \w+: no level certified.*num_vehicles=22"):
-            env.step(action) if name == "step" else env.reset(seed=0)
+        patch.setattr(batch, f"{name}_worlds", fail)
+        with pytest.raises(gym.error.Error, match=r"no level certified.*num_vehicles=22"):
+            env.step(action) if name == "begin" else env.reset(seed=0)
     with pytest.raises(gym.error.ResetNeeded):
         env.step(action)
     env.reset()
@@ -272,4 +279,7 @@ def fail_once(env: Any, name: str, action: Any) -> None:
 def test_options_for_which_no_level_can_be_certified_are_an_error_and_leave_nothing_half_done() -> None:
     fail_once(gym.make(HIGHWAY).unwrapped, "reset", 1)
     fail_once(gym.make_vec(HIGHWAY, num_envs=2).unwrapped, "reset", np.array([1, 1]))
-    fail_once(gym.make_vec(HIGHWAY, num_envs=2).unwrapped, "step", np.array([1, 1]))
+    options = {"autoreset_mode": "SameStep", "max_episode_steps": 1}
+    fail_once(gym.make_vec(HIGHWAY, num_envs=2, **options).unwrapped, "begin", np.array([1, 1]))
+    fail_once(drivesim.make_mixed_vec({HIGHWAY: 2}, **options), "begin", np.array([1, 1]))
+    fail_once(drivesim.parallel_vec_env(HIGHWAY, 1, 2, max_episode_steps=1), "begin", np.array([1, 1]))

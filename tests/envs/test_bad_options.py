@@ -11,6 +11,7 @@ from env_tools import AUTODRIVE, HIGHWAY, INTERSECTION, LANE_KEEP, OBSTACLES, as
 from gymnasium.vector import AutoresetMode
 
 from drivesim.config import EnvConfig, RewardWeights
+from drivesim.core.prices import PRICES
 from drivesim.env import DriveEnv
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 from drivesim.vector_env import DriveVectorEnv
@@ -66,12 +67,16 @@ BAD_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"slowest": 4, "fastest": 2}, ("slowest", "4", "2")),
     ({"distance": 1000}, ("distance", "1000")),
     ({"length": 40, "num_lanes": 1, "num_vehicles": 11}, ("num_vehicles", "11", "40")),
+    ({"num_lanes": 1, "num_vehicles": 20}, ("distance", "at most 34", "20 vehicles in 1 lane of 100 cells", "130")),
+    ({"num_lanes": 2, "num_vehicles": 47, "fastest": 1}, ("distance", "at most 34", "47 vehicles in 2 lanes", "130")),
     ({"reward_weights": {"colision": -2.0}}, ("'colision'", "'collision'", "'offset_factor'")),
     ({"reward_weights": {"collision": 1.0}}, ("collision", "1.0", "at most 0")),
     ({"reward_weights": {"arrived": -1.0}}, ("arrived", "-1.0", "at least 0")),
     ({"reward_weights": {"progress": NAN}}, ("progress", "nan", "finite")),
     ({"reward_weights": {"progress": float("inf")}}, ("progress", "inf", "finite")),
     ({"reward_weights": {"progress": 10**400}}, ("progress", "finite")),
+    ({"reward_weights": {"progress": 1.7e308}}, ("progress", "1.7e+308", "at most 1e+06")),
+    ({"reward_weights": {"collision": -1.7e308}}, ("collision", "-1.7e+308", "at least -1e+06")),
     ({"reward_weights": {"progress": "1"}}, ("progress", "'1'", "number")),
     ({"reward_weights": {"progress": True}}, ("progress", "True", "number")),
     ({"reward_weights": {"progress": None}}, ("progress", "None", "number")),
@@ -115,6 +120,18 @@ def test_a_wrong_option_is_refused_with_its_name_its_value_and_what_is_allowed(o
 def test_a_wrong_option_of_a_batch_is_refused_with_its_name_and_its_value(options, parts) -> None:
     assert_refused(lambda: gym.make_vec(HIGHWAY, **{"num_envs": 2, **options}), *parts)
     assert_refused(lambda: DriveVectorEnv("Highway", **options), *parts)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "options"),
+    [
+        ("drivesim/Merge-v1", {"num_lanes": 1, "num_vehicles": 20, "slowest": 1, "fastest": 1}),
+        ("drivesim/Merge-v1", {"num_lanes": 2, "num_vehicles": 28, "slowest": 1, "fastest": 5}),
+        ("drivesim/Exit-v1", {"num_lanes": 2, "num_vehicles": 40, "slowest": 2, "fastest": 2}),
+    ],
+)
+def test_traffic_behind_which_nobody_arrives_in_time_is_refused(env_id, options) -> None:
+    assert_refused(lambda: gym.make(env_id, **options), "slowest", str(options["num_vehicles"]), "60 steps")
 
 
 @pytest.mark.parametrize("scenario", ["Motorway", "highway", None, 4, "drivesim/Highway-v1", ["Highway"]])
@@ -177,3 +194,17 @@ def test_numbers_of_every_kind_are_options() -> None:
         assert (envs._engine.options == plain._engine.options).all()
     for mode in AutoresetMode:
         assert gym.make_vec(HIGHWAY, autoreset_mode=mode.name).unwrapped.autoreset_mode is mode
+
+
+def test_rewards_and_returns_are_finite_whatever_the_weights() -> None:
+    """In 32 bits too, in which learners keep them."""
+    most = {price.name: 1e6 if price.default > 0.0 else -1e6 for price in PRICES if price.heads}
+    envs = gym.make_vec(HIGHWAY, num_envs=64, reward="shaped", reward_weights=most, max_episode_steps=-1)
+    envs.reset(seed=0)
+    total = np.zeros(64, np.float32)
+    for _ in range(60):
+        rewards = envs.step(envs.action_space.sample())[1]
+        total += rewards.astype(np.float32)
+        assert np.isfinite(rewards).all()
+        assert np.isfinite(total).all()
+    assert np.isfinite(envs.unwrapped.get_state()["world"]["egos"]["return_sum"]).all()

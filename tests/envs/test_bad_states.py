@@ -120,7 +120,15 @@ def test_states_put_together_anew_are_taken_although_numpy_closes_their_gaps() -
 MOST = 2**31 - 1
 CORRUPTIONS = [
     *(("stage", 3), ("stage", -1), ("tick", -1), ("tick", MOST), ("episode", -5), ("episode", 2**62 + 1)),
-    *(("attempt", -1), ("is_mirrored", 2), ("num_vehicles", 22), ("num_vehicles", 200), ("num_vehicles", -1)),
+    *(
+        ("level_seed", -1),
+        ("level_seed", -(2**63)),
+        ("attempt", -1),
+        ("is_mirrored", 2),
+        ("num_vehicles", 22),
+        ("num_vehicles", 200),
+        ("num_vehicles", -1),
+    ),
     *(("num_people", 9), ("num_people", -1), ("num_egos", 0), ("num_egos", 2)),
     *(("vehicles.cell", -1), ("vehicles.cell", 0), ("vehicles.cell", 101), ("vehicles.cell", 203)),
     *(("vehicles.cell", 204), ("vehicles.cell", 815), ("vehicles.cell", 816), ("vehicles.cell", -MOST - 1)),

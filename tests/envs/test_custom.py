@@ -262,6 +262,29 @@ def test_wrong_levels_are_refused_by_name(options, parts, roads) -> None:
     assert_refused(lambda: gym.make_vec(CUSTOM, num_envs=2, **options), *parts)
 
 
+WALKERS = "{head}a.top_speed = 1\n\n. . .pv . .\n>E >a1 => >G @>\n. . .p^ . .\n"
+
+
+def test_traffic_that_looks_for_nobody_is_refused_where_people_walk() -> None:
+    said = "somebody walks at (0, 2), and unaware traffic waits for nobody"
+    unaware = WALKERS.format(head='traffic = "unaware"\n')
+    assert_refused(lambda: gym.make(CUSTOM, levels=unaware), "line 4, column 5", said)
+    assert_refused(lambda: gym.make(CUSTOM, levels=WALKERS.format(head=""), traffic="unaware"), "levels[0]", said)
+    assert_refused(lambda: gym.make("drivesim/Crosswalk-v1", traffic="unaware"), "traffic", "'krauss', 'nasch'")
+
+
+def test_a_driver_model_that_replaces_that_of_the_levels_has_to_keep_to_the_rules_too() -> None:
+    """Who is unaware crosses nobody's way; who follows Krauss begins slow enough to stop."""
+    head = "portals = [0, 5, 2, 1, 1, 0]\na.top_speed = 1\nb.top_speed = 1\n\n"
+    street = ". . ^ . .\n" * 3
+    crossing = head + f". . @^ . .\n> >a1 *^> > @>\n{street}. . ^b1 . .\n>E > > >G .\n"
+    gym.make(CUSTOM, levels=crossing)
+    assert_refused(lambda: gym.make(CUSTOM, levels=crossing, traffic="unaware"), "levels[0]", "unaware traffic cross")
+    fast = 'traffic = "nasch"\n\n>a5 >a0 > @>\n>E > > >G\n'
+    gym.make(CUSTOM, levels=fast)
+    assert_refused(lambda: gym.make(CUSTOM, levels=fast, traffic="krauss"), "levels[0]", "too fast to stop in time")
+
+
 def test_an_environment_that_generates_its_levels_takes_none() -> None:
     assert_refused(lambda: gym.make(HIGHWAY, levels=STRAIGHT), "'levels'", "Highway")
     assert_refused(lambda: gym.make(HIGHWAY, level_s=3), "'level_s'", "'num_vehicles'")

@@ -42,7 +42,7 @@ def test_one_ego_to_a_world_is_the_vector_environment(env_id, observation):
     assert ends > 20
 
 
-DENSE = {"num_lanes": 2, "length": 100, "num_vehicles": 40, "slowest": 1, "fastest": 5}
+DENSE = {"num_lanes": 2, "length": 100, "distance": 30, "num_vehicles": 40, "slowest": 1, "fastest": 5}
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ from drivesim.registry import entry_of_id, scenario_of
 from drivesim.states import occupants_of
 
 LEVELS = (
-    (HIGHWAY, {"num_lanes": 1, "length": 40, "num_vehicles": 6}),
-    (HIGHWAY, {"num_lanes": 5, "length": 60, "num_vehicles": 47, "slowest": 1, "fastest": 5}),
+    (HIGHWAY, {"num_lanes": 1, "length": 40, "distance": 30, "num_vehicles": 6}),
+    (HIGHWAY, {"num_lanes": 5, "length": 60, "distance": 60, "num_vehicles": 47, "slowest": 1, "fastest": 5}),
     (LANE_KEEP, {"length": 20, "half_lane": 1, "wander": 100}),
     (LANE_KEEP, {"length": 40, "half_lane": 3, "wander": 60}),
     (OBSTACLES, {"length": 30, "num_lanes": 2, "num_walls": 1, "num_closed": 0, "num_obstacles": 8}),

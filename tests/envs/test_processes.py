@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from env_tools import HIGHWAY, LANE_KEEP, assert_refused, world_bytes
 
+import drivesim
 from drivesim.registry import ENTRIES
 
 HEAVY = ("numba", "torch", "pygame", "matplotlib", "llvmlite")
@@ -140,6 +141,25 @@ def test_closing_twice_is_fine_and_a_closed_environment_says_so() -> None:
             lambda env=bare: env.set_state(env.get_state()),
         ):
             assert_refused(call, "closed")
+
+
+def test_worlds_of_several_egos_refuse_work_once_they_are_closed() -> None:
+    envs = drivesim.parallel_vec_env(HIGHWAY, 2, 2, render_mode="ansi")
+    envs.reset(seed=0)
+    state = envs.get_state()
+    envs.close()
+    calls = [envs.reset, envs.observe, envs.action_masks, envs.level_text, envs.render]
+    for call in (*calls, lambda: envs.step(np.ones(4, int)), lambda: envs.set_state(state)):
+        assert_refused(call, "closed")
+
+
+def test_egos_side_by_side_refuse_work_once_they_are_closed() -> None:
+    env = drivesim.parallel_env(HIGHWAY, 2, render_mode="ansi")
+    env.reset(seed=0)
+    state, actions = env.get_state(), dict.fromkeys(env.agents, 1)
+    env.close()
+    for call in (env.reset, env.level_text, env.render, lambda: env.step(actions), lambda: env.set_state(state)):
+        assert_refused(call, "closed")
 
 
 def test_closing_ends_the_threads() -> None:

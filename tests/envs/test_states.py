@@ -28,6 +28,7 @@ from env_tools import (
 
 from drivesim.config import DRIVER_MODELS
 from drivesim.core.world import ENDED
+from drivesim.engine import Engine
 from drivesim.registry import entry_of_id, scenario_of
 
 CONTINUE = """
@@ -251,3 +252,18 @@ def test_forks_with_new_keys_begin_alike_and_each_has_its_own_future() -> None:
     envs.set_state(original)
     assert (envs.fork(1, 4) == copies).all(), "a fork is a function of the state"
     assert (envs.get_state() == original).all()
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_no_level_is_drawn_to_take_over_a_state(env_id, monkeypatch) -> None:
+    """There may be none: of options that few levels can satisfy, the first level may be one that cannot."""
+    envs, other = (gym.make_vec(env_id, num_envs=3).unwrapped for _ in range(2))
+    envs.reset(seed=1)
+    envs.step(np.zeros(3, np.int64))
+    state = envs.get_state()
+    for name in ("reset", "_level"):
+        monkeypatch.setattr(Engine, name, lambda *_: pytest.fail("drew a level"))
+    other.set_state(state)
+    assert_same(other.observe(), envs.observe())
+    other.set_state(other.get_state())
+    assert_same(world_bytes(other.get_state()), world_bytes(state))

@@ -52,7 +52,7 @@ TEXTS = {
     "a lane": "^G0\n^E0\n",
     "a road without an ego": "> >a3 > >\n",
     "a crossroads": CROSSROADS,
-    "every ground": ". # ^ > v < ^> ^v >v< + :^ =+ |^ !> ?v [< /> *+ @^G0\n" + "^ " * 17 + "^E0 ^\n",
+    "every ground": ". # ^ > v < ^> ^v >v< + :^ =+ [< /> |> *1+ !> *2+ ?> *3+ @^G0\n" + "^ " * 19 + "^E0 ^\n",
     "walkers": ".p> =^ =^p< .\n.   ^  ^E0  .\n.   ^G0 ^G0 .\n",
     "walkers of a kind": "walkers.patience = [3, 9]\nwalkers.hesitates = [0, 1]\n\n.p> =^ =^p< .\n.   ^G0 ^E0  .\n",
     "several goals": "^G0G2 ^G1\n^E2   ^E0\n^     ^E1\n",
@@ -117,16 +117,17 @@ def test_files_of_other_systems_are_read_alike(mark, line_break) -> None:
 
 def test_a_word_is_a_ground() -> None:
     level = read(TEXTS["every ground"])
-    found = [at(level, "ground", 0, col) for col in range(19)]
+    found = [at(level, "ground", 0, col) for col in range(21)]
     n, e, s, w = (1 << heading for heading in (NORTH, EAST, SOUTH, WEST))
     lanes = [n, e, s, w, n | e, n | s, e | s | w, 15]
-    marked = [15 | CROSSWALK << 4, n | STOP_LINE << 4, e | STOP_LINE << 4, s | STOP_LINE << 4, w | PARKING_BAY << 4]
+    marked = [15 | CROSSWALK << 4, w | PARKING_BAY << 4, e | LANE << 4]
     expected = [0, OBSTACLE << 4, *(mask | LANE << 4 for mask in lanes), n | SHOULDER << 4, *marked]
-    assert found[:16] == expected
-    assert at(level, "passing", 0, 16) == w
-    assert found[16] == e | LANE << 4
-    assert at(level, "junction", 0, 17) == 1
-    assert found[18] == n | LANE << 4 | 128
+    assert found[:14] == expected
+    assert at(level, "passing", 0, 13) == w
+    assert found[14:20] == [e | STOP_LINE << 4, 15 | LANE << 4] * 3
+    assert [at(level, "junction", 0, col) for col in range(13, 20)] == [0, 0, 1, 0, 2, 0, 3]
+    assert level.maps["junctions"]["control"][0].tolist() == [SIGNALS, ALL_WAY_STOP, YIELD]
+    assert found[20] == n | LANE << 4 | 128
 
 
 def test_a_portal_leads_to_the_other_end_of_its_row_or_column() -> None:
@@ -147,7 +148,7 @@ def test_a_portal_leads_where_the_head_says() -> None:
     [("|", SIGNALS, 0), ("!", ALL_WAY_STOP, 0), ("?", YIELD, 1), ("", NO_CONTROL, 0)],
 )
 def test_lines_tell_the_control_of_a_junction(line, control, ranks) -> None:
-    level = read(f". ^G0 .\n> *+ >\n. {line}^E0 .\n")
+    level = read(f". ^G0 .\n. *+ >\n. {line}^E0 .\n")
     junction = level.maps["junctions"][0, 0]
     assert (junction["control"], junction["ranks"].tolist()) == (control, [ranks, 0, 0, 0])
     assert (junction["yellow"] > 0) == (control == SIGNALS)

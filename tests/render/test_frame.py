@@ -70,7 +70,7 @@ def test_size_is_constant_over_episodes_and_suits_video_encoders(env_id):
 @pytest.mark.parametrize(
     ("name", "level"),
     [
-        ("Highway", {"length": 41, "num_lanes": 1, "num_vehicles": 2}),
+        ("Highway", {"length": 41, "distance": 30, "num_lanes": 1, "num_vehicles": 2}),
         ("Highway", {"length": 140, "num_lanes": 5}),
         ("Obstacles", {"length": 25, "num_lanes": 2, "num_walls": 1}),
         ("Obstacles", {"length": 33, "num_lanes": 6}),

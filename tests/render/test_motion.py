@@ -80,7 +80,10 @@ def test_the_test_sees_overlaps():
     ("env_id", "options"),
     [
         ("drivesim/Highway-v1", {"difficulty": "hard"}),
-        ("drivesim/Highway-v1", {"length": 60, "num_lanes": 5, "num_vehicles": 40, "slowest": 1, "fastest": 5}),
+        (
+            "drivesim/Highway-v1",
+            {"length": 60, "distance": 60, "num_lanes": 5, "num_vehicles": 40, "fastest": 5},
+        ),
         ("drivesim/Intersection-v1", {"difficulty": "hard"}),
         ("drivesim/Autodrive-v1", {"difficulty": "hard"}),
         ("drivesim/Obstacles-v1", {}),
