@@ -1,7 +1,7 @@
 """Draws the moving pictures of the README and of the environments' pages.
 
-    python scripts/make_media.py --runs runs/results    # trained drivers: those that scripts/results.py left there
-    python scripts/make_media.py                        # rule-based drivers
+    .venv/bin/python scripts/make_media.py --runs runs/results    # trained drivers, of scripts/results.py
+    .venv/bin/python scripts/make_media.py                        # rule-based drivers
 
 One GIF shows many scenarios side by side, and one each of them. The same drivers and seeds give the same files as long
 as rules and drawing stay as they are.

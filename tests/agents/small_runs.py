@@ -26,6 +26,7 @@ AGENT = DQNConfig(
 PPO_AGENT = PPOConfig(num_envs=8, num_steps=7, minibatches=2, network=NetworkConfig(hidden_sizes=(16,)))
 RUN = TrainConfig(
     env="probes/Truncation-v0",
+    agent="dqn",
     total_steps=1600,
     log_interval=200,
     eval_interval=640,
