@@ -24,7 +24,7 @@ __all__ = ["Item", "choose", "items", "title_of"]
 
 KEYS = "arrows choose, enter begins, esc closes"
 TASK_LINES = 4  # of what is to be done, so that the list stays where it is
-TASK_WIDTH = 620  # pixels
+TASK_WIDTH = 500  # pixels
 
 
 class Item(NamedTuple):
@@ -87,20 +87,18 @@ def choose(
     names = list(menu)
     name = names[0]
     window.begin("drivesim", (), 1)
+    window.banner_is_aside = True
     while True:
         item = menu[name]
         window.banner = lines_of(window, names, name, item, difficulty)
         state = window.load(name, partial(beginning_of, config_of(item, difficulty)))
-        if state is None:
-            return None
-        window.show(Moment(state))
-        window.wait_for_key()
-        if not window.keys:
-            return None
-        key = window.keys.pop(0)
-        if key in ENTER:
-            window.banner = ()
-            return name, difficulty
+        if state is not None:
+            window.show(Moment(state))
+            window.wait_for_key()
+        key = window.keys.pop(0) if window.keys and window.is_open else None
+        if key is None or key in ENTER:
+            window.banner, window.banner_is_aside = (), False
+            return None if key is None else (name, difficulty)
         if key in STEERING["FASTER"] + STEERING["SLOWER"]:
             step = 1 if key in STEERING["SLOWER"] else -1
             name = names[(names.index(name) + step) % len(names)]

@@ -207,10 +207,15 @@ def choice(arguments: Arguments, env_id: str, difficulty: str, levels: tuple[str
     return replace(config, difficulty=difficulty) if generates_levels(env_id) else config
 
 
+def drawn(levels: tuple[str, ...], window: Window) -> Drawing:
+    """The levels, if any are given, as their files are now; of a window that is closed meanwhile, none."""
+    return window.load(" ".join(levels), lambda: Drawing(levels, window)) or Drawing((), window)
+
+
 def play(arguments: Arguments, window: Window) -> None:
     """Lets the player drive, level after level, until the window is closed."""
     env_id, difficulty = arguments.env or (CUSTOM if arguments.levels else None), arguments.difficulty or "medium"
-    drawing = Drawing(arguments.levels, window)
+    drawing = drawn(arguments.levels, window)
     own = {" ".join(arguments.levels): Item(CUSTOM, arguments.levels, "Drive it.")} if arguments.levels else {}
     menu = own | items()
     seed, finished = arguments.seed, 0
@@ -221,7 +226,7 @@ def play(arguments: Arguments, window: Window) -> None:
                 return
             name, difficulty = chosen
             env_id = menu[name].env
-            drawing = Drawing(menu[name].levels, window)
+            drawing = drawn(menu[name].levels, window)
         config = choice(arguments, env_id, difficulty, drawing.files.texts)
         start = begun(arguments, config, drawing, STEERING_NOTES, seed)
         if start is None:
@@ -289,7 +294,7 @@ def watch(arguments: Arguments, window: Window) -> None:
         config = choice(arguments, env_id, arguments.difficulty or "medium", arguments.levels)
         config = replace(config, observation=rules.observation)
         driver = Rules(rules, window)
-    drawing = Drawing(arguments.levels, window)
+    drawing = drawn(arguments.levels, window)
     shown = 0
     while window.is_open and not (arguments.episodes and shown >= arguments.episodes):
         config = replace(config, levels=drawing.files.texts or config.levels)

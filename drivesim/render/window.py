@@ -86,6 +86,8 @@ class Window:
         self.ticks_per_second = ticks_per_second
         self.banner: tuple[str, ...] = ()
         """Lines shown over the picture."""
+        self.banner_is_aside = False
+        """Whether they stand on the right, and not in the middle."""
         self.keys: list[int] = []
         """Keys that were pressed and mean nothing to the window, the oldest first; empty it when you have read it."""
         self.num_frames = 0
@@ -302,7 +304,8 @@ class Window:
         if self.banner:
             box = self._box(self.banner)
             width, height = self._room()
-            self._desktop.surface.blit(box, ((width - box.get_width()) // 2, height - box.get_height()))
+            free = width - box.get_width()
+            self._desktop.surface.blit(box, (free if self.banner_is_aside else free // 2, height - box.get_height()))
 
     def _draw_notice(self) -> None:
         """What the window has done, over the upper edge."""
