@@ -23,7 +23,7 @@ from drivesim.rendering import state_of
 __all__ = ["Item", "choose", "items", "title_of"]
 
 KEYS = "arrows choose, enter begins, esc closes"
-TASK_LINES = 4  # of what is to be done, so that the list stays where it is
+TASK_LINES = 5  # of what is to be done, so that the list stays where it is
 TASK_WIDTH = 500  # pixels
 
 

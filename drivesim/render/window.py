@@ -31,7 +31,7 @@ FRAMES_PER_SECOND = 60
 LONGEST_FRAME = 0.05  # seconds that one picture may stand for: after a hitch the drive goes on, it does not jump
 TICKS_PER_SECOND = 5.0
 SLOWEST, FASTEST = 1 / 8, 16  # times the usual speed
-USUAL_SIZE, SMALLEST = (1280, 720), (320, 240)  # pixels
+USUAL_SIZE, SMALLEST = (1280, 720), (560, 440)  # pixels; the menu needs no less
 BANNER_TEXT, BANNER_LINE, BANNER_MARGIN = 22, 30, 18  # pixels: of text, of a line, and around all of them
 NOTICE_SECONDS = 5.0  # for which the window tells what it has done
 SECOND_PRESS = 3.0  # seconds in which a key that ends a drive is to be pressed again
@@ -336,8 +336,11 @@ class Window:
         for event in self._desktop.events() if self.is_open else ():
             if event.type in (pygame.QUIT, pygame.WINDOWCLOSE):
                 self.close()
-            if event.type == pygame.KEYDOWN and not self._obeys(event.key):
-                self.keys.append(event.key)
+            if event.type == pygame.KEYDOWN:
+                if event.key != self._asked[0]:
+                    self._asked = 0, 0.0
+                if not self._obeys(event.key):
+                    self.keys.append(event.key)
             if not self.is_open:
                 return
 
