@@ -237,7 +237,7 @@ def environments_page(docs: Path) -> str:
     names = "\n".join(file_name(entry) for entry in ENTRIES)
     blocks = [NOTICE.format(source="drivesim/registry.py"), "# Environments", table(rows)]
     if (docs / "media" / "drivers.gif").exists():
-        blocks.append("![Drivers in the yellow cars of ten scenarios](../media/drivers.gif)")
+        blocks.append("![Drivers in the yellow cars of many scenarios](../media/drivers.gif)")
     return "\n\n".join([*blocks, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]) + "\n"
 
 

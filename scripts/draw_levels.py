@@ -1,6 +1,6 @@
 """Draws the pictures of the drawn levels: those of the gallery, and those of the tutorial.
 
-    .venv/bin/python scripts/draw_levels.py
+    python scripts/draw_levels.py
 
 The levels of the tutorial are the strings in its blocks of code that are levels; their pictures are called as they are.
 """

@@ -1,7 +1,7 @@
 """Writes the README's tables: of environments and observations from the registry, of results from docs/results.json.
 
-.venv/bin/python scripts/readme_tables.py
-.venv/bin/python scripts/readme_tables.py --check
+python scripts/readme_tables.py
+python scripts/readme_tables.py --check
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if parsed.check:
         if fresh != text:
-            print(f"{parsed.readme} is stale: run .venv/bin/python scripts/readme_tables.py", file=sys.stderr)
+            print(f"{parsed.readme} is stale: run python scripts/readme_tables.py", file=sys.stderr)
         return int(fresh != text)
     parsed.readme.write_text(fresh, encoding="utf-8")
     return 0

@@ -1,6 +1,6 @@
 """Records what every environment answers to fixed actions, so that no change of behaviour goes unnoticed.
 
-    .venv/bin/python scripts/update_golden.py
+    python scripts/update_golden.py
 
 `tests/core/test_golden.py` compares with the record, tests/golden.json. New ids are added; a record that no longer
 holds is overwritten only with `--version-bumped`, since such a change raises the id's `-vN` and has its line in

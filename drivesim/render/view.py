@@ -111,8 +111,8 @@ def filling(map: Record, width: int, height: int) -> tuple[tuple[Extent, Extent]
     room, extents = (height, width), extents_of(map)
     cells = int(map["rows"]), int(map["cols"])
     least = [
-        min(extent.shown, fewest) if extent.period or extent.count > extent.shown else extent.shown
-        for extent, fewest in zip(extents, (WINDOW_ROWS, FEWEST_COLS), strict=True)
+        min(extent.shown, fewest if extent.period or extent.count > extent.shown else number + 2)
+        for extent, fewest, number in zip(extents, (WINDOW_ROWS, FEWEST_COLS), cells, strict=True)
     ]
     largest = [max(2, pixels // fewest) for pixels, fewest in zip(room, least, strict=True)]
     cell = min(largest)
