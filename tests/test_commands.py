@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_what_a_command_reads_is_there_after_make_train_and_the_commands_before_
     if "mixed.md" in page.read_text(encoding="utf-8"):
         made.add("runs/roads")
     for words in COMMANDS[page]:
-        for before, word in zip(words, words[1:], strict=False):
+        for before, word in pairwise(words):
             path = word.partition("=")[2] or word
             if before in ("--out", "--save"):
                 made.add(path)
