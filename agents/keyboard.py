@@ -85,7 +85,7 @@ class Keyboard:
         return names.index(wish)
 
     def _count_down(self) -> None:
-        """Counts seconds until the first tick, unless a key begins, leaves or saves before; a pause holds it."""
+        """Counts seconds until the first tick, unless a key drives or leaves before; a pause holds it."""
         left, before = self.countdown, time.monotonic()
 
         def is_over() -> bool:
@@ -96,7 +96,7 @@ class Keyboard:
             self.drawing.lines = (str(math.ceil(left)), HINT)
             return self.drawing.look() or left <= 0.0
 
-        meant = (*(key for keys in STEERING.values() for key in keys), *LEAVING, pygame.K_v)
+        meant = (*(key for keys in STEERING.values() for key in keys), *LEAVING)
         while self.window.is_open and not is_over() and not any(key in meant for key in self.window.keys):
             self.window.keys = []
             self.window.wait_for_key(is_over)

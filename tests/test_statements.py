@@ -67,6 +67,14 @@ def test_the_caption_of_the_film_says_who_drives_in_it() -> None:
     assert content.partition("\n<!-- /film -->")[0] == make_media.caption(drivers)
 
 
+def test_the_default_agent_learns_every_road_in_as_long_as_the_pages_say() -> None:
+    runs = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))["runs"]
+    learnt = [run["seconds_to_95"] for run in runs if run["agent"] == TrainConfig.agent]
+    assert len(learnt) >= sum(map(generates_levels, IDS))
+    assert max(learnt) < 150, "a minute or two"
+    assert "learn to drive in it in a minute or two" in page("README.md")
+
+
 @pytest.mark.parametrize(
     ("name", "statement", "number"),
     [
