@@ -27,7 +27,7 @@ from PIL import Image
 from agents.checkpoint import CheckpointError
 from agents.environments import EnvChoice
 from agents.policy import Policy
-from agents.scripted import make_scripted
+from agents.scripted import SCENARIOS, make_scripted
 from agents.training import load_policy
 from agents.videos import write_gif
 from agents.watching import watch
@@ -216,15 +216,16 @@ def main(arguments: list[str] | None = None) -> int:
             if not any(run.is_dir() for run in runs):
                 raise FileNotFoundError(f"{parsed.runs} holds none of the runs {', '.join(run.name for run in runs)}")
         parsed.out.mkdir(parents=True, exist_ok=True)
-        write_sheets(parsed, parsed.out / "drivers.gif")
+        paths = [parsed.out / "drivers.gif"]
+        write_sheets(parsed, paths[0])
         tell(parsed)
         for entry in ENTRIES:
+            if parsed.runs is None and entry.name not in SCENARIOS:
+                continue  # nobody drives there
+            paths.append(parsed.out / f"{entry.module.rpartition('.')[2]}.gif")
             frames = drive(*driver_of(entry, parsed), parsed.seed, parsed.size)
-            path = parsed.out / f"{entry.module.rpartition('.')[2]}.gif"
-            write_gif(frames, path, parsed.frames_per_second, num_colours=parsed.num_colours)
-        for path in (
-            parsed.out / f"{name}.gif" for name in ("drivers", *(e.module.rpartition(".")[2] for e in ENTRIES))
-        ):
+            write_gif(frames, paths[-1], parsed.frames_per_second, num_colours=parsed.num_colours)
+        for path in paths:
             with Image.open(path) as picture:
                 number = getattr(picture, "n_frames", 1)
                 shape = f"{number} pictures of {picture.width} x {picture.height}"

@@ -177,12 +177,12 @@ def _route_sign(cell: int, turn: float, sign: int) -> Canvas:
     canvas = Canvas(cell)
     x, y = turned(canvas.x, canvas.y, turn)
     if sign == BRIGHT_ARROW:
-        canvas.paint(in_lane_arrow(x, y), palette.ROUTE)
+        canvas.paint(in_lane_arrow(x, y), palette.ROUTE, 0.85)
         return canvas
     bend = np.abs(y + 0.05 - 0.8 * np.abs(x))
     if sign == CHEVRON_OVER_ARROW:
         canvas.paint((bend < 0.16) & (np.abs(x) < 0.26), palette.OUTLINE)
-    canvas.paint((bend < 0.09) & (np.abs(x) < 0.2), palette.ROUTE, 0.6 if sign == CHEVRON else 1.0)
+    canvas.paint((bend < 0.09) & (np.abs(x) < 0.2), palette.ROUTE, 0.6 if sign == CHEVRON else 0.85)
     return canvas
 
 
