@@ -9,7 +9,7 @@ from itertools import chain, repeat
 import pygame
 import pytest
 
-from agents.menu import around, items, lines_of
+from agents.menu import around, items, lines_of, title_of
 from drivesim.levels.library import GALLERY, canonical_texts
 from drivesim.registry import IDS
 from drivesim.render.window import BANNER_LINE, BANNER_MARGIN, SMALLEST, Window
@@ -177,7 +177,7 @@ def test_loading_is_shown(keys, monkeypatch):
     monkeypatch.setattr(play.gym, "make", lambda *names, **options: (time.sleep(0.3), make(*names, **options))[1])
     said = keys()
     assert run([*ONE, *QUICK]) == 0
-    assert said[0] == ("loading Lane keep ...",)
+    assert said[0] == (f"loading {title_of(ONE[1])} ...",)
 
 
 @pytest.mark.parametrize("key", [pygame.K_j, UP, ENTER])
@@ -219,9 +219,13 @@ def test_menu_chooses_scenario_and_difficulty(keys, tmp_path):
     assert replay.env_id == IDS[1]
     assert replay.options["difficulty"] == "hard"
     chosen = list(dict.fromkeys(line for banner in said for line in banner if line.startswith("> ")))
-    assert chosen[:3] == ["> Autodrive", "> Lane keep", "> Obstacles"]
+    assert chosen[:3] == [f"> {title_of(env_id)}" for env_id in IDS[:3]]
     assert all("drivesim/" not in line for banner in said for line in banner), "names, not bare ids"
     assert any("[ hard ]" in line for banner in said for line in banner)
+
+
+def test_names_are_words():
+    assert [title_of(f"drivesim/{name}-v1") for name in ("FourWayStop", "City")] == ["Four way stop", "City"]
 
 
 def test_the_menu_says_what_the_task_is(keys):
