@@ -11,6 +11,9 @@ WORKERS = 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+TOOLS := $(VENV)/installed-tools
+# Bytecode is written when a module is first used: that of all would be as large as half of PyTorch.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help install train play test test-fast test-integrations lint format bench docs clean
@@ -27,11 +30,16 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "[1/3] creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[2/3] installing packages into $(VENV); two to three minutes, most of them for PyTorch"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,docs,test]'
+	@$(PIP_INSTALL) -e '.[agents,export,tune]'
 	@echo "[3/3] compiling the kernels, so that what comes next begins at once; about half a minute"
 	@$(BIN)/python -m drivesim warm || echo "The kernels could not be compiled now; each will be when it is first needed."
 	@touch $@
 	@echo "installed"
+
+$(TOOLS): $(STAMP)
+	@echo "installing what tests, checks and the documentation need into $(VENV)"
+	@$(PIP_INSTALL) -e '.[agents,export,tune,docs,test]'
+	@touch $@
 
 train: $(STAMP)  ## Train a driver, compare it with simpler ones on held-out levels, write runs/.
 	$(BIN)/python scripts/train.py --agent $(AGENT) --env $(ENV) --seed $(SEED) $(ARGS)
@@ -42,10 +50,10 @@ play: $(STAMP)  ## Drive yourself, in a window.
 # Neighbours share what they build once, so each worker gets a stretch of the tests, and takes from the others' at the end.
 SPREAD := -n $(WORKERS) --dist worksteal
 
-test: $(STAMP)  ## Run the whole test suite.
+test: $(TOOLS)  ## Run the whole test suite.
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
-test-fast: $(STAMP)  ## Run the tests that take seconds.
+test-fast: $(TOOLS)  ## Run the tests that take seconds.
 	$(BIN)/python -m pytest $(SPREAD) -m 'not slow' $(ARGS)
 
 INTEGRATIONS := $(patsubst tests/integrations/%/requirements.txt,%,$(wildcard tests/integrations/*/requirements.txt))
@@ -61,19 +69,19 @@ test-with-%: .venv-integrations/%/installed
 	.venv-integrations/$*/bin/python -m pip install --quiet -r $< -e . pytest==9.2.0
 	touch $@
 
-lint: $(STAMP)  ## Check style, format and types.
+lint: $(TOOLS)  ## Check style, format and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 
-format: $(STAMP)  ## Format the code and apply safe fixes.
+format: $(TOOLS)  ## Format the code and apply safe fixes.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 bench: $(STAMP)  ## Measure steps per second.
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
-docs: $(STAMP)  ## Build the documentation, docs/_build/html/index.html.
+docs: $(TOOLS)  ## Build the documentation, docs/_build/html/index.html.
 	$(BIN)/python scripts/build_docs.py
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 

@@ -3,7 +3,7 @@
 ====================== ===============================================================================
 source                 what drives
 ====================== ===============================================================================
-``runs/first``         the best driver of a run
+``runs/first``         the best driver of a run; ``runs/latest`` is the newest
 ``export/policy.py``   an exported driver, see ``scripts/export.py``; likewise ``policy.onnx``
 ``FILE.py:FUNCTION``   a function of a file that maps observations (B, *obs_shape) to actions (B,)
 ``MODULE:FUNCTION``    one of a module that Python finds from here
@@ -36,6 +36,7 @@ from agents.export.numpy_form import NumpyForm, import_file
 from agents.export.onnx_form import OnnxForm
 from agents.policy import Policy
 from agents.random_agent import make_random
+from agents.run_folder import LATEST, run_at
 from agents.training import load_policy
 from agents.validation import count_actions
 from drivesim.observations import ENCODERS
@@ -59,10 +60,12 @@ class Entrant:
 
 
 def named(source: str) -> tuple[str, str]:
-    """Splits ``NAME=SOURCE``; without a name it follows from the source."""
+    """Splits ``NAME=SOURCE``; without a name it follows from the source. The newest run gets its own name."""
     name, equals, rest = source.partition("=")
     if equals and name and not Path(source).exists():
-        return name, rest
+        return name, named(rest)[1]
+    if Path(source).name == LATEST:
+        source = str(run_at(Path(source)))
     if source in BASELINES:
         return source, source
     _, colon, function = source.rpartition(":")

@@ -137,7 +137,7 @@ MIXED: dict[AgentName, AgentConfig] = {"dqn": _DQN, "pqn": _PQN, "ppo": replace(
 """How one driver learns several environments at once."""
 
 
-def preset_for(env_id: str, agent: AgentName = "dqn") -> Preset:
+def preset_for(env_id: str, agent: AgentName = TrainConfig.agent) -> Preset:
     """Returns the settings for an environment id and an algorithm, with both filled in.
 
     An algorithm that was not tuned for the id drives there as PPO does, with its own defaults. For several ids,

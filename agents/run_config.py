@@ -31,7 +31,7 @@ MAX_EPISODES = 1_000_000
 class TrainConfig(EnvChoice):
     """A training run."""
 
-    agent: AgentName = "dqn"
+    agent: AgentName = "ppo"
     """Algorithm."""
     seed: int = 0
     """Seed of the run: levels, weights, exploration and sampling."""

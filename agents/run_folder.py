@@ -46,10 +46,12 @@ __all__ = [
     "default_folder",
     "locked",
     "read_config",
+    "run_at",
     "write_config",
     "write_provenance",
 ]
 
+LATEST = "latest"
 MAX_CONFIG_BYTES = 1 << 24  # with the texts of levels
 
 _Config = TypeVar("_Config")
@@ -59,6 +61,21 @@ def default_folder(env_id: str, agent: str, seed: int) -> Path:
     """Returns ``runs/<env>__<agent>__<seed>__<time>``."""
     name = "+".join(part.rsplit("/", 1)[-1] for part in env_id.split(","))
     return Path("runs") / f"{name}__{agent}__{seed}__{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def run_at(path: Path) -> Path:
+    """Returns the run folder that a path names: ``runs/latest`` is the newest run in ``runs``, and so anywhere.
+
+    Raises:
+        FileNotFoundError: the newest is asked for, and there is none.
+    """
+    if path.name != LATEST or path.exists():
+        return path
+    configs = (config for config in path.parent.glob("*/config.json") if not config.parent.is_symlink())
+    try:
+        return max(configs, key=lambda config: (config.stat().st_mtime_ns, config.parent.name)).parent
+    except ValueError:
+        raise FileNotFoundError(f"{path.parent} holds no run yet; `make train` makes one in runs") from None
 
 
 def write_config(folder: Path, train_config: object, agent_config: object) -> None:

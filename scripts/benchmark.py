@@ -1,9 +1,9 @@
 """Measures how fast the environments are, and optionally how much faster than EnvPool's and highway-env's highway.
 
-    python scripts/benchmark.py --json
-    python scripts/benchmark.py --envs drivesim/Highway-v1 --observations grid --against --peer-python PYTHON
-    python scripts/benchmark.py --train --peer-python PYTHON
-    python scripts/benchmark.py --against-commit COMMIT --peer-python PYTHON
+    .venv/bin/python scripts/benchmark.py --json
+    .venv/bin/python scripts/benchmark.py --envs drivesim/Highway-v1 --observations grid --against --peer-python PYTHON
+    .venv/bin/python scripts/benchmark.py --train --peer-python PYTHON
+    .venv/bin/python scripts/benchmark.py --against-commit COMMIT --peer-python PYTHON
 
 Every figure is the median of several repetitions. Steps are those of real episodes with random actions, drawn
 beforehand: resets are part of the time and never counted as steps. A batch of one is `DriveEnv.step` without wrappers;

@@ -1,7 +1,7 @@
 """Writes the parts of the documentation that follow from the code.
 
-    python scripts/build_docs.py
-    python scripts/build_docs.py --check
+    .venv/bin/python scripts/build_docs.py
+    .venv/bin/python scripts/build_docs.py --check
 
 Every environment gets a page, docs/environments/<name>.md, made of its scenario's docstring, of what the environment
 itself says of its spaces and options, and of the results in docs/results.json. In the pages that are written by hand
@@ -31,7 +31,7 @@ from agents.results import BASELINES, read_summary, summarise
 from drivesim.config import DIFFICULTIES
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.core.prices import PRICES
-from drivesim.levels.library import GALLERY
+from drivesim.levels.library import GALLERY, remark_of
 from drivesim.observations import ENCODERS, entities, full_grid, grid, rgb
 from drivesim.observations.features import FEATURES
 from drivesim.registry import ENTRIES, Entry, scenario_of
@@ -237,7 +237,7 @@ def environments_page(docs: Path) -> str:
     names = "\n".join(file_name(entry) for entry in ENTRIES)
     blocks = [NOTICE.format(source="drivesim/registry.py"), "# Environments", table(rows)]
     if (docs / "media" / "drivers.gif").exists():
-        blocks.append("![Drivers in the yellow cars of ten scenarios](../media/drivers.gif)")
+        blocks.append("![Drivers in the yellow cars of many scenarios](../media/drivers.gif)")
     return "\n\n".join([*blocks, f"```{{toctree}}\n:hidden:\n\n{names}\n```"]) + "\n"
 
 
@@ -249,17 +249,20 @@ def gallery_page() -> str:
         "Levels that come with the package, each under a name of its own, alone or with others:",
         '```python\nimport gymnasium as gym\nimport drivesim\n\nenv = gym.make("drivesim/Custom-v1", '
         'levels="gallery/chicane")\nenvs = gym.make_vec("drivesim/Custom-v1", num_envs=64, levels="gallery/*")\n```',
-        "```sh\npython scripts/play.py --levels gallery/chicane\n```",
+        "```sh\n.venv/bin/python scripts/play.py --levels gallery/chicane\n```",
         "[A level in ten minutes](tutorials/drawing_levels.md) tells how to read the texts and how to draw your own.\n"
         "Every level can be driven to its goal in time without breaking a rule: the tests find out how, by search.",
     ]
     for name, path in GALLERY.items():
         head, _, table_of_words = path.read_text(encoding="utf-8").rstrip().partition("\n\n")
         lines = head.split("\n")
-        remark = " ".join(line.removeprefix("# ") for line in lines if line.startswith("#"))
         keys = "\n".join(line for line in lines if not line.startswith("#"))
         title = path.stem.replace("_", " ").capitalize()
-        blocks += [f"## {title}", f"`{name}`: {remark}", f"![{title}, at the start](media/levels/{path.stem}.png)"]
+        blocks += [
+            f"## {title}",
+            f"`{name}`: {remark_of(name)}",
+            f"![{title}, at the start](media/levels/{path.stem}.png)",
+        ]
         blocks.append(f"```text\n{keys}\n\n{table_of_words}\n```")
     return "\n\n".join(blocks) + "\n"
 
@@ -336,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
     stale = [path for path, text in fresh.items() if text != (path.read_text("utf-8") if path.exists() else None)]
     if parsed.check:
         for path in stale:
-            print(f"{path} is stale: run python scripts/build_docs.py", file=sys.stderr)
+            print(f"{path} is stale: run .venv/bin/python scripts/build_docs.py", file=sys.stderr)
         return int(len(stale) > 0)
     for path in stale:
         text = fresh[path]

@@ -1,7 +1,7 @@
 """Measures how hard levels are: what drivers that learn nothing make of every scenario and difficulty.
 
-    python scripts/difficulty.py --summary docs/difficulty.json
-    python scripts/difficulty.py --envs drivesim/Merge-v1 --episodes 200
+    .venv/bin/python scripts/difficulty.py --summary docs/difficulty.json
+    .venv/bin/python scripts/difficulty.py --envs drivesim/Merge-v1 --episodes 200
 
 A random driver, one that never steers, one that follows the route at the limit and sees nobody else, and the rule-based
 one drive the first episodes of the same held-out levels. The table is printed.

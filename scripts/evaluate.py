@@ -1,8 +1,8 @@
 """Evaluates a driver on levels it has never seen: that of a run, or one that learns nothing.
 
-    python scripts/evaluate.py runs/first --episodes 1000 --split test --seed 1000000 --json
-    python scripts/evaluate.py runs/first --difficulty hard --level-options num_vehicles 20
-    python scripts/evaluate.py --baseline rule-based --env drivesim/Highway-v1 --regret
+    .venv/bin/python scripts/evaluate.py runs/first --episodes 1000 --split test --seed 1000000 --json
+    .venv/bin/python scripts/evaluate.py runs/first --difficulty hard --level-options num_vehicles 20
+    .venv/bin/python scripts/evaluate.py --baseline rule-based --env drivesim/Highway-v1 --regret
 
 Counts the first episode of each of --episodes distinct envs; where the run has levels of its own, it drives those
 again. Prints one JSON object with --json. With --regret the first of these episodes are also compared with the best
@@ -11,6 +11,11 @@ environment's own default ones, whatever weights the driver was trained with.
 """
 
 from __future__ import annotations
+
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
 
 import json
 import sys
@@ -28,6 +33,7 @@ from agents.environments import EnvChoice, LevelChoice, with_level_options
 from agents.evaluation import evaluate
 from agents.policy import Policy
 from agents.regret import BUDGET, in_words, regret
+from agents.run_folder import run_at
 from agents.training import load_policy
 from agents.validation import check_at_least, require
 from drivesim.files import printable
@@ -38,7 +44,7 @@ class Arguments(LevelChoice):
     """Arguments of the command line; without a choice of levels, they are as in the run."""
 
     run_dir: Annotated[Path | None, tyro.conf.Positional] = None
-    """Run folder; none for a baseline."""
+    """Run folder, runs/latest for the newest; none for a baseline."""
     baseline: str | None = None
     """Instead of a run, a driver that learns nothing: random, "never steers", "ignores others" or rule-based."""
     env: str = EnvChoice.env
@@ -77,7 +83,7 @@ class Arguments(LevelChoice):
             policy, choice = make_baseline(self.baseline, self.chosen_in(EnvChoice(self.env)))
             return policy, choice, self.baseline
         assert self.run_dir is not None
-        network, config = load_policy(self.run_dir, self.checkpoint)
+        network, config = load_policy(run_at(self.run_dir), self.checkpoint)
         return network, self.chosen_in(config), config.agent
 
 

@@ -1,6 +1,6 @@
 """Exports the driver of a run as an ONNX model and as one Python file that needs nothing but numpy.
 
-    python scripts/export.py runs/first --int8
+    .venv/bin/python scripts/export.py runs/first --int8
 
 Writes policy.onnx and policy.py, with --int8 also policy_int8.onnx and policy_int8.py, and
 compares the actions of each with those of the network on observations of held-out levels. Prints size, latency
@@ -8,6 +8,11 @@ and agreement of every form, or one JSON object with --json.
 """
 
 from __future__ import annotations
+
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
 
 import json
 import sys
@@ -20,6 +25,7 @@ import tyro
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
 from agents.export.export_run import ExportError, FormName, export_run
+from agents.run_folder import run_at
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Arguments:
     """Arguments of the command line."""
 
     run_dir: Annotated[Path, tyro.conf.Positional]
-    """Run folder."""
+    """Run folder; runs/latest is the newest."""
     checkpoint: Literal["best", "last"] = "best"
     """Which driver of the run."""
     out: Path | None = None
@@ -46,9 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
+        run_dir = run_at(parsed.run_dir)
         report = export_run(
-            parsed.run_dir,
-            parsed.run_dir / "export" if parsed.out is None else parsed.out,
+            run_dir,
+            run_dir / "export" if parsed.out is None else parsed.out,
             checkpoint=parsed.checkpoint,
             formats=parsed.formats,
             int8=parsed.int8,

@@ -1,8 +1,8 @@
 """Compares any drivers, and drives that somebody sends in, on the same levels.
 
-    python scripts/leaderboard.py runs/first rule-based random
-    python scripts/leaderboard.py --env drivesim/Highway-v1 mine.py:drive export/policy.py --save claims
-    python scripts/leaderboard.py --env drivesim/Highway-v1 anna=claims/drive.jsonl rule-based --out competition
+    .venv/bin/python scripts/leaderboard.py runs/first rule-based random
+    .venv/bin/python scripts/leaderboard.py --env drivesim/Highway-v1 mine.py:drive export/policy.py --save claims
+    .venv/bin/python scripts/leaderboard.py --env drivesim/Highway-v1 anna=claims/drive.jsonl rule-based --out page
 
 A driver is a run folder, an exported policy.py or policy.onnx, a function as FILE.py:FUNCTION or MODULE:FUNCTION, one
 of rule-based, never-steers and random, or a claim: replays, as a .json file, a .jsonl file with one per line, or a
@@ -13,6 +13,11 @@ Claims run no code: their replays are driven again. The exit status is 1 if some
 """
 
 from __future__ import annotations
+
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
 
 import sys
 import time

@@ -1,7 +1,7 @@
 """Measures what the planner finds: the best drives of every scenario, and how far the rule-based driver is from them.
 
-    python scripts/optimum.py --summary docs/optimum.json
-    python scripts/optimum.py --envs drivesim/Highway-v1 --levels 10 --budget 200000
+    .venv/bin/python scripts/optimum.py --summary docs/optimum.json
+    .venv/bin/python scripts/optimum.py --envs drivesim/Highway-v1 --levels 10 --budget 200000
 
 On the first held-out levels at medium difficulty; the rule-based driver's drive is where the planner begins. Where
 nobody but the ego moves there are five times as many levels, City has half the budget. A row that the summary

@@ -1,12 +1,17 @@
 """Draws figures, each as PNG and SVG: learning curves, comparisons of algorithms, the traffic's flow over density.
 
-python scripts/plot.py curve runs/first
-python scripts/plot.py curve runs/results/Highway-v1__ppo__* --out plots
-python scripts/plot.py compare runs/results/*-v1__*__? --out plots
-python scripts/plot.py traffic --out plots
+.venv/bin/python scripts/plot.py curve runs/first
+.venv/bin/python scripts/plot.py curve runs/results/Highway-v1__ppo__* --out plots
+.venv/bin/python scripts/plot.py compare runs/results/*-v1__*__? --out plots
+.venv/bin/python scripts/plot.py traffic --out plots
 """
 
 from __future__ import annotations
+
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
 
 import sys
 from dataclasses import dataclass
@@ -17,6 +22,7 @@ import tyro
 
 from agents.command_line import refuse
 from agents.plots import plot_comparison, plot_learning_curve, plot_traffic
+from agents.run_folder import run_at
 from drivesim.files import printable
 
 
@@ -25,13 +31,13 @@ class Curve:
     """Success and return over steps, of a run or of several seeds."""
 
     run_dirs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Run folders: one, or several seeds of one environment and algorithm."""
+    """Run folders: one, runs/latest for the newest, or several seeds of one environment and algorithm."""
     out: Path | None = None
     """Folder to write to; None takes the run folder, or plots/ for several."""
 
     def plot(self) -> tuple[Path, ...]:
         """Writes the figure; returns its paths."""
-        return plot_learning_curve(self.run_dirs, self.out)
+        return plot_learning_curve([run_at(folder) for folder in self.run_dirs], self.out)
 
 
 @dataclass(frozen=True)

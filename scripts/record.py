@@ -1,16 +1,21 @@
 """Turns a run's driver, or replays, into films and pages with a player.
 
-    python scripts/record.py runs/first --formats mp4 html --xray
-    python scripts/record.py runs/first --seed 7 --episodes 3 --formats gif --size 320 --no-panel
-    python scripts/record.py runs/first --difficulty hard --level-options num_vehicles 20
-    python scripts/record.py replays/Highway-v1-7-0.json --out films --size 1080
-    python scripts/record.py replays/Highway-v1-7-0.json --watch runs/first --formats html
+    .venv/bin/python scripts/record.py runs/first --formats mp4 html --xray
+    .venv/bin/python scripts/record.py runs/first --seed 7 --episodes 3 --formats gif --size 320 --no-panel
+    .venv/bin/python scripts/record.py runs/first --difficulty hard --level-options num_vehicles 20
+    .venv/bin/python scripts/record.py replays/Highway-v1-7-0.json --out films --size 1080
+    .venv/bin/python scripts/record.py replays/Highway-v1-7-0.json --watch runs/first --formats html
 
 A run's best driver drives held-out episodes; a replay is driven as it was recorded, which is verified. Files are named
 after the episode.
 """
 
 from __future__ import annotations
+
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
 
 import sys
 from collections.abc import Iterator
@@ -25,6 +30,7 @@ import tyro
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
 from agents.environments import LevelChoice, with_level_options
+from agents.run_folder import run_at
 from agents.training import load_policy
 from agents.videos import record
 from agents.watching import think_along, watch
@@ -40,7 +46,7 @@ class Arguments(LevelChoice):
     """Arguments of the command line; without a choice of levels, a run's driver drives those of the run."""
 
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Run folders and replay files."""
+    """Run folders, of which runs/latest is the newest, and replay files."""
     formats: tuple[Format, ...] = ("mp4", "html")
     """What to write."""
     out: Path | None = None
@@ -76,7 +82,7 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, 
             where = f"{own.env.rpartition('/')[2]}-" if own.among else ""
             yield f"{where}episode-{seed}", f"{trained.agent}, seed {trained.seed}", replay, shown
     elif arguments.watch is not None:
-        policy, config = load_policy(arguments.watch)
+        policy, config = load_policy(run_at(arguments.watch))
         replay = Replay.load(source)
         yield (
             source.stem,
@@ -98,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError("sources must name at least one run folder or replay file")
         if parsed.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {parsed.episodes}")
-        for source in parsed.sources:
+        for source in map(run_at, parsed.sources):
             folder = parsed.out or (source if source.is_dir() else source.parent)
             for name, driver, replay, shown in episodes_of(source, parsed):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """Lets the algorithms race: trains every one on every environment with several seeds and compares the drivers.
 
-    python scripts/results.py --out runs/results
-    python scripts/results.py --envs drivesim/Highway-v1 --agents dqn ppo --seeds 0 1 --workers 2
-    python scripts/results.py --table
+    .venv/bin/python scripts/results.py --out runs/results
+    .venv/bin/python scripts/results.py --envs drivesim/Highway-v1 --agents dqn ppo --seeds 0 1 --workers 2
+    .venv/bin/python scripts/results.py --table
 
 The same command continues what was interrupted or killed at any moment: finished runs are kept, a run that had begun is
 resumed from its last checkpoint. The out folder holds every run's folder and record, summary.json and summary.csv; the

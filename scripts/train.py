@@ -1,11 +1,11 @@
 """Trains a driver and compares it with simpler ones on levels it has never seen.
 
-    python scripts/train.py --env drivesim/Obstacles-v1 --seed 0 --max-seconds 60 --out runs/first
-    python scripts/train.py --agent ppo --env drivesim/Highway-v1 --level-options num_vehicles 20 --out runs/second
-    python scripts/train.py --agent ppo --levels gallery/chicane roads/*.txt --out runs/third
-    python scripts/train.py --agent ppo --env drivesim/Highway-v1,drivesim/Intersection-v1 --out runs/both
-    python scripts/train.py --agent ppo --env all --out runs/roads
-    python scripts/train.py --out runs/first --resume
+    .venv/bin/python scripts/train.py --env drivesim/Obstacles-v1 --seed 0 --max-seconds 60 --out runs/first
+    .venv/bin/python scripts/train.py --env drivesim/Highway-v1 --level-options num_vehicles 20 --out runs/second
+    .venv/bin/python scripts/train.py --levels gallery/chicane roads/*.txt --out runs/third
+    .venv/bin/python scripts/train.py --agent dqn --env drivesim/Highway-v1,drivesim/Intersection-v1 --out runs/both
+    .venv/bin/python scripts/train.py --env all --out runs/roads
+    .venv/bin/python scripts/train.py --out runs/first --resume
 
 Of several environments, separated by commas, or of all that make their own levels, one driver learns all at once.
 Every field of the run's and the algorithm's configuration is a flag; --help lists them with
@@ -13,6 +13,11 @@ their values for the chosen environment and algorithm.
 """
 
 from __future__ import annotations
+
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
 
 import argparse
 import json
@@ -40,7 +45,7 @@ from agents.plots import plot_learning_curve
 from agents.presets import preset_for
 from agents.results import BASELINES, FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs, require_resumable
-from agents.run_folder import default_folder
+from agents.run_folder import default_folder, run_at
 from agents.scripted import SCENARIOS
 from agents.training import NotFiniteError, TrainResult, load_policy, resume, train
 from agents.validation import check_at_least
@@ -60,7 +65,8 @@ class Arguments(Generic[_AgentConfig]):
     agent_config: Annotated[_AgentConfig, tyro.conf.arg(name="")]
     """The algorithm."""
     out: Path | None = None
-    """Run folder; by default one below runs/ named after environment, agent, seed and time."""
+    """Run folder; by default one in runs named after environment, agent, seed and time. With --resume, runs/latest is
+    the newest in runs."""
     resume: bool = False
     """Continue the run in --out, with its own settings."""
     final_episodes: int = 1000
@@ -74,7 +80,7 @@ class Arguments(Generic[_AgentConfig]):
 def parse(arguments: list[str]) -> Arguments[AgentConfig]:
     """Reads the command line over the preset of its environment and algorithm, or over the run to be resumed."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--env")
+    finder.add_argument("--env", nargs="*")
     finder.add_argument("--levels", nargs="*")
     finder.add_argument("--agent", default=TrainConfig.agent)
     finder.add_argument("--out", type=Path)
@@ -82,10 +88,13 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
     found, _ = finder.parse_known_args(arguments)
     if found.resume and found.out is None:
         raise ValueError("--resume needs --out, the run folder")
+    if found.env is not None and len(found.env) != 1:
+        together = ",".join(found.env) or "ID"
+        raise ValueError(f"--env takes one word, an id or several separated by commas: --env {together}")
     if found.resume:
-        train_config, agent_config = read_configs(found.out)
+        train_config, agent_config = read_configs(run_at(found.out))
     else:
-        ids = ids_of(found.env or (CUSTOM if found.levels else TrainConfig.env))
+        ids = ids_of(found.env[0] if found.env else (CUSTOM if found.levels else TrainConfig.env))
         for each in ids:
             require_registered(each)
         if found.agent not in AGENT_CONFIGS:
@@ -108,6 +117,7 @@ def run(arguments: Arguments[AgentConfig]) -> TrainResult:
     config = arguments.train
     folder = arguments.out or default_folder(config.env, config.agent, config.seed)
     if arguments.resume:
+        folder = run_at(folder)
         saved, saved_agent = read_configs(folder)
         require_resumable(saved, config)
         require_resumable(saved_agent, arguments.agent_config, changeable=())

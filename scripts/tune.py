@@ -1,7 +1,7 @@
 """Searches an algorithm's hyper-parameters with Optuna (Akiba et al. 2019), within agents/search_spaces.py.
 
-    python scripts/tune.py --env drivesim/Highway-v1 --agent ppo --trials 40 --max-seconds 60
-    python scripts/tune.py --env drivesim/Highway-v1 --agent ppo --trials 80 --max-seconds 60 --resume
+    .venv/bin/python scripts/tune.py --env drivesim/Highway-v1 --agent ppo --trials 40 --max-seconds 60
+    .venv/bin/python scripts/tune.py --env drivesim/Highway-v1 --agent ppo --trials 80 --max-seconds 60 --resume
 
 A trial is a training run; its score is the mean share of held-out episodes over its last evaluations, and of equal
 scores the one is better that reached --threshold sooner. The first trial is the preset. Trials that fall behind are
@@ -51,7 +51,7 @@ class Arguments:
 
     env: str = TrainConfig.env
     """Environment id."""
-    agent: AgentName = "dqn"
+    agent: AgentName = TrainConfig.agent
     """Algorithm."""
     seed: int = 0
     """Of the suggestions and of every training run."""
@@ -328,7 +328,7 @@ def command(arguments: Arguments, trial: FrozenTrial) -> str:
     values = {name: decoded(value) for name, value in trial.params.items()}
     steps = ["--total-steps", str(configs(arguments)[0].total_steps)]
     words = ["--env", arguments.env, "--agent", arguments.agent, *steps, *flags(values)]
-    return " ".join(["python scripts/train.py", *words])
+    return " ".join([".venv/bin/python scripts/train.py", *words])
 
 
 def plot(study: optuna.Study, path: Path) -> None:

@@ -16,7 +16,25 @@ if [ "$2" = drivesim ]; then echo "a bar" >&2; exit {status}; fi
 """
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+
+
+@needs_make
+def test_who_only_drives_gets_no_tools_and_who_tests_gets_them(tmp_path) -> None:
+    def asked(target: str) -> str:
+        command = ["make", "-n", "-f", str(ROOT / "Makefile"), target]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    for target in ("install", "train", "play", "bench"):
+        assert "'.[agents,export,tune]'" in asked(target), target
+        assert "test" not in asked(target), target
+    for target in ("test", "test-fast", "lint", "format", "docs"):
+        assert "'.[agents,export,tune,docs,test]'" in asked(target), target
+
+
+@needs_make
 @pytest.mark.parametrize("status", [0, 1])
 def test_installing_tells_each_stage_and_ends_well_even_if_nothing_can_be_compiled(tmp_path, status) -> None:
     for name in ("pyproject.toml", "constraints.txt"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from drivesim.registry import IDS
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-SHELL_LINES = "\n".join(re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)).splitlines()
 LARGEST_PICTURE = 1_000_000  # bytes
 
 
@@ -65,19 +63,6 @@ def test_every_local_link_and_every_named_file_exists() -> None:
         named += [f"{first.rpartition('/')[0]}/{other}" for other in others if "/" not in other]
     assert "drivesim/core/tick.py" in named
     assert [path for path in (*links, *named) if not (ROOT / path).exists()] == []
-
-
-def test_every_command_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE)
-    commands = [shlex.split(line, comments=True) for line in SHELL_LINES if line]
-    assert commands
-    for words in commands:
-        if words[0] == "make":
-            assert words[1] in targets, words
-        else:
-            assert words[0] == "python", words
-            assert (ROOT / words[1]).exists(), words
 
 
 def test_pictures_are_small() -> None:

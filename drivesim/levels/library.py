@@ -36,6 +36,12 @@ GALLERY = {f"gallery/{path.stem}": path for path in sorted((Path(__file__).paren
 """The files of the gallery's levels by name, in the order of the names."""
 
 
+def remark_of(name: str) -> str:
+    """What the author of a level of the gallery says of it, in a line."""
+    lines = GALLERY[name].read_text(encoding="utf-8").split("\n")
+    return " ".join(line.removeprefix("# ") for line in lines if line.startswith("#"))
+
+
 @dataclass(frozen=True)
 class Library:
     """The levels of an environment."""

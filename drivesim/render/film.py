@@ -10,7 +10,7 @@ import numpy as np
 from drivesim.render.frame import draw_scene
 from drivesim.render.moment import Moment
 from drivesim.render.scene import Scene
-from drivesim.render.view import cell_for
+from drivesim.render.view import DEFAULT_SIZE, cell_for, filling
 
 if TYPE_CHECKING:
     from drivesim.render.panel import Panel
@@ -30,7 +30,8 @@ def film(
     moments: Sequence[Moment],
     *,
     frames_per_tick: int,
-    size: int,
+    size: int = DEFAULT_SIZE,
+    room: tuple[int, int] | None = None,
     hold: int = 0,
     xray: bool = False,
     panel: Panel | None = None,
@@ -41,11 +42,13 @@ def film(
         moments: of one episode, in their order, at least one.
         frames_per_tick: pictures of every tick, at least 1.
         size: pixels along the longer side of the picture of the road, at most.
+        room: instead of it, width and height of the picture in pixels, as if it were those of a window.
         hold: how often the last picture is repeated.
         xray: whether the cells that matter to the driver are tinted.
         panel: drawn beside the road, as high or at least so high that what it says has room; None = none.
     """
-    cell = cell_for(moments[0].state.map, size)
+    map = moments[0].state.map
+    extents, cell = (None, cell_for(map, size)) if room is None else filling(map, *room)
     before: Moment | None = None
     picture = None
     for moment in moments:
@@ -56,7 +59,9 @@ def film(
         if panel is not None:
             panel.take(moment)
         for n in range(1, frames_per_tick + 1) if before is not None else (frames_per_tick,):
-            picture = draw_scene(scene, cell, n / frames_per_tick, saliency)
+            picture = draw_scene(scene, cell, n / frames_per_tick, saliency, extents)
+            if room is not None:
+                picture = _middle(picture, *room)
             if panel is not None:
                 if board is None:
                     board = panel.to_array(max(LOWEST_PANEL, picture.shape[0]))
@@ -66,6 +71,12 @@ def film(
     for _ in range(hold):
         assert picture is not None
         yield picture
+
+
+def _middle(picture: Array, width: int, height: int) -> Array:
+    """The part of a picture in its middle."""
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[max(0, top) :, max(0, left) :][:height, :width]
 
 
 def _beside(picture: Array, board: Array) -> Array:

@@ -15,11 +15,12 @@ from drivesim.core.world import ABSENT, CRASHED, NOBODY
 from drivesim.levels.alphabet import aligned, word_text
 from drivesim.levels.ground import Ground
 from drivesim.render import palette
+from drivesim.render.ground import Level
 from drivesim.render.scene import Points, Scene
 from drivesim.render.sprites import STEPS_PER_TURN, sprite
 from drivesim.render.state import State, completion_of
 from drivesim.render.tiles import ground_picture
-from drivesim.render.view import DEFAULT_SIZE, View, cell_for, view_of
+from drivesim.render.view import DEFAULT_SIZE, Extent, View, cell_for, view_of
 
 Array = np.ndarray[Any, Any]
 
@@ -47,12 +48,24 @@ def draw_frame(
     return draw_scene(Scene(state, before), cell_for(state.map, size), share, saliency)
 
 
-def draw_scene(scene: Scene, cell: int, share: float = 1.0, saliency: Saliency = ()) -> Array:
-    """A scene after a share of its tick, with `cell` pixels along a cell's side. The rest as in `draw_frame`."""
-    view = view_of(scene.state, cell, scene.focus(share))
-    top, left = _corner(scene, view)
+def draw_scene(
+    scene: Scene,
+    cell: int,
+    share: float = 1.0,
+    saliency: Saliency = (),
+    extents: tuple[Extent, Extent] | None = None,
+) -> Array:
+    """A scene after a share of its tick, with `cell` pixels along a cell's side. The rest as in `draw_frame`.
+
+    `extents` says how much of the map's rows and columns is shown, None = as much as in every picture of it.
+    """
+    level = scene.level
+    if extents is not None:
+        level = level._replace(shown_rows=extents[0], shown_cols=extents[1])
+    view = view_of(scene.state, cell, scene.focus(share), extents)
+    top, left = _corner(level, view)
     height, width = view.shape
-    picture: Array = ground_picture(scene.level, view.cell)[top : top + height, left : left + width].copy()
+    picture: Array = ground_picture(level, view.cell)[top : top + height, left : left + width].copy()
     for cell_row, cell_col, weight in saliency:
         _tint(picture, view, view.row_of(cell_row), view.col_of(cell_col), TINT * weight)
     for piece in scene.pieces:
@@ -68,9 +81,9 @@ def draw_scene(scene: Scene, cell: int, share: float = 1.0, saliency: Saliency =
     return picture
 
 
-def _corner(scene: Scene, view: View) -> tuple[int, int]:
+def _corner(level: Level, view: View) -> tuple[int, int]:
     """The picture's first row and column of pixels in the picture of all the ground."""
-    rows, cols = scene.level.shown_rows, scene.level.shown_cols
+    rows, cols = level.shown_rows, level.shown_cols
     return round((view.first_row - rows.first) * view.cell), round((view.first_col - cols.first) * view.cell)
 
 

@@ -246,6 +246,19 @@ def ground_of(level: Level) -> Array:
 
 
 @lru_cache(maxsize=256)
+def lane_arrows(level: Level) -> dict[tuple[int, int], int]:
+    """The heading of every arrow on a lane, by row and column."""
+    found = {}
+    ground = ground_of(level)
+    facts = {number: unpacked(number) for number in np.unique(ground).tolist()}
+    arrows = [number for number, fact in facts.items() if fact["middle"] == ARROW]
+    for row, col in np.argwhere(np.isin(ground, arrows)).tolist():
+        place = row + level.shown_rows.first, col + level.shown_cols.first
+        found[place] = facts[int(ground[row, col])]["heading"]
+    return found
+
+
+@lru_cache(maxsize=256)
 def stop_lines(level: Level) -> tuple[tuple[int, int, int, int], ...]:
     """The lines before junctions: row, column, heading and number of the junction."""
     if not level.junction:

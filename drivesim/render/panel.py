@@ -18,7 +18,7 @@ from drivesim.render.palette import Colour
 Array = np.ndarray[Any, Any]
 
 WIDTH = 264  # pixels
-MARGIN = 14
+MARGIN, GAP = 14, 8
 LINE = 20
 BAR = 12
 TEXT, HEADING = 15, 19  # pixels of height
@@ -44,6 +44,32 @@ def font(height: int) -> pygame.font.Font:
         pygame.font.init()
         _fonts[height] = pygame.font.Font(None, round(height * 1.35))
     return _fonts[height]
+
+
+def cut(text: str, height: int, width: int) -> str:
+    """A text as far as it fits into a width in pixels, with an ellipsis if it does not."""
+    if font(height).size(text)[0] <= width:
+        return text
+    while text and font(height).size(text + "…")[0] > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def wrapped(text: str, height: int, width: int) -> list[str]:
+    """A text in lines that fit into a width in pixels, broken at blanks if it has any in time."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if font(height).size(longer)[0] <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if lines[-1] and font(height).size(lines[-1] + letter)[0] > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
 
 
 class Panel:
@@ -159,14 +185,16 @@ class _Pen:
 
     def text(self, text: str, colour: Colour, height: int = TEXT) -> None:
         """A line of text."""
-        self.surface.blit(font(height).render(text, True, colour), (MARGIN, self.y))
+        shown = cut(text, height, self.surface.get_width() - 2 * MARGIN)
+        self.surface.blit(font(height).render(shown, True, colour), (MARGIN, self.y))
         self.y += height + LINE - TEXT
 
     def row(self, name: str, value: str, colour: Colour = FOREGROUND, name_colour: Colour = MUTED) -> None:
         """A name on the left and a value on the right."""
-        self.surface.blit(font(TEXT).render(name, True, name_colour), (MARGIN, self.y))
         drawn = font(TEXT).render(value, True, colour)
-        self.surface.blit(drawn, (self.surface.get_width() - MARGIN - drawn.get_width(), self.y))
+        left = self.surface.get_width() - MARGIN - drawn.get_width()
+        self.surface.blit(font(TEXT).render(cut(name, TEXT, left - MARGIN - GAP), True, name_colour), (MARGIN, self.y))
+        self.surface.blit(drawn, (left, self.y))
         self.y += LINE
 
     def bar(self, name: str, value: str, share: float, colour: Colour) -> None:

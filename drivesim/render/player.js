@@ -238,5 +238,6 @@ const ending = episode.ticks[numTicks].events.filter((name) => kindOf(name, epis
 at("summary").textContent = `${numTicks} ${numTicks === 1 ? "tick" : "ticks"}${ending ? `, ${ending}` : ""}`;
 fit();
 readAddress();
+if (!location.hash && !isStill.matches) play();
 
 window.drivesim = { numTicks, tick, seek, play, pause, isPlaying, setSpeed };

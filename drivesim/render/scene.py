@@ -11,10 +11,23 @@ import numpy as np
 from drivesim.core.map import SIGNALS, WAY
 from drivesim.core.world import ABSENT, CRASHED, DRIVING, NOBODY
 from drivesim.render import palette
-from drivesim.render.ground import COL_STEPS, ROW_STEPS, level_of, stop_lines
+from drivesim.render.ground import COL_STEPS, ROW_STEPS, lane_arrows, level_of, stop_lines
 from drivesim.render.motion import MIDDLE, displacement, is_next, ways
 from drivesim.render.planned_route import planned_route
-from drivesim.render.sprites import CAR, EGO, PEDESTRIAN, ROUTE, SIGNAL, TRUCK, WAKE, WRECK, Look
+from drivesim.render.sprites import (
+    BRIGHT_ARROW,
+    CAR,
+    CHEVRON,
+    CHEVRON_OVER_ARROW,
+    EGO,
+    PEDESTRIAN,
+    ROUTE,
+    SIGNAL,
+    TRUCK,
+    WAKE,
+    WRECK,
+    Look,
+)
 from drivesim.render.state import Record, State, place_of
 
 Array = np.ndarray[Any, Any]
@@ -103,8 +116,11 @@ class Scene:
     def _route(self) -> Iterator[Piece]:
         """The way that the ego has before it."""
         if self.world["vehicles"]["status"][0] == DRIVING:
+            arrows = lane_arrows(self.level)
             for row, col, turn in planned_route(self.state):
-                yield Piece(Look(ROUTE), (row, row, row), (col, col, col), turn)
+                arrow = arrows.get((int(row), int(col)))
+                level = CHEVRON if arrow is None else BRIGHT_ARROW if arrow == turn % 4 else CHEVRON_OVER_ARROW
+                yield Piece(Look(ROUTE, level=level), (row, row, row), (col, col, col), turn)
 
     def _signals(self) -> Iterator[Piece]:
         """The heads of the signals: what they show while a tick goes on is what the drivers saw before it."""

@@ -30,6 +30,10 @@ EGO, CAR, TRUCK, WRECK, WAKE, PEDESTRIAN, SIGNAL, ROUTE = (
 )
 
 
+CHEVRON, BRIGHT_ARROW, CHEVRON_OVER_ARROW = 0, 1, 2
+"""Signs of the ego's way: a chevron, a lane's arrow in the way's colour, a chevron that leaves such an arrow."""
+
+
 class Look(NamedTuple):
     """The look of something, apart from its place, its direction and its size."""
 
@@ -41,7 +45,7 @@ class Look(NamedTuple):
     indicator: int = 0
     """-1 left, 1 right."""
     level: int = 0
-    """Speed of whoever leaves a wake, colour of a signal."""
+    """Speed of whoever leaves a wake, colour of a signal, sign of the ego's way."""
 
 
 def turned(x: Array, y: Array, turn: float) -> tuple[Array, Array]:
@@ -161,12 +165,24 @@ def _signal_head(cell: int, colour: int) -> Canvas:
     return canvas
 
 
-def _route_sign(cell: int, turn: float) -> Canvas:
-    """A chevron on the ground that points along the ego's way."""
+def in_lane_arrow(x: Array, y: Array) -> Array:
+    """The samples inside a lane's arrow, in coordinates to its right and behind it."""
+    shaft = in_box(x, y - 0.08, 0.035, 0.2)
+    inside: Array = shaft | (y > -0.32) & (y < -0.06) & (np.abs(x) < (y + 0.32) * 0.55)
+    return inside
+
+
+def _route_sign(cell: int, turn: float, sign: int) -> Canvas:
+    """A sign on the ground that points along the ego's way."""
     canvas = Canvas(cell)
     x, y = turned(canvas.x, canvas.y, turn)
-    bend = y + 0.05 - 0.8 * np.abs(x)
-    canvas.paint((np.abs(bend) < 0.09) & (np.abs(x) < 0.2), palette.ROUTE, 0.6)
+    if sign == BRIGHT_ARROW:
+        canvas.paint(in_lane_arrow(x, y), palette.ROUTE, 0.85)
+        return canvas
+    bend = np.abs(y + 0.05 - 0.8 * np.abs(x))
+    if sign == CHEVRON_OVER_ARROW:
+        canvas.paint((bend < 0.16) & (np.abs(x) < 0.26), palette.OUTLINE)
+    canvas.paint((bend < 0.09) & (np.abs(x) < 0.2), palette.ROUTE, 0.6 if sign == CHEVRON else 0.85)
     return canvas
 
 
@@ -188,7 +204,7 @@ def sprite(cell: int, look: Look, turn: float) -> Sprite:
     elif look.kind == SIGNAL:
         canvas = _signal_head(cell, look.level)
     elif look.kind == ROUTE:
-        canvas = _route_sign(cell, turn)
+        canvas = _route_sign(cell, turn, look.level)
     else:
         canvas = _vehicle(cell, turn, look)
     return canvas.to_sprite()

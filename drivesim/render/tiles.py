@@ -28,7 +28,7 @@ from drivesim.render.ground import (
     unpacked,
 )
 from drivesim.render.palette import Colour
-from drivesim.render.sprites import paint_parked_car, turned
+from drivesim.render.sprites import in_lane_arrow, paint_parked_car, turned
 
 Array = np.ndarray[Any, Any]
 
@@ -108,9 +108,7 @@ def _paint_middle(canvas: Canvas, middle: int, heading: int) -> None:
     if middle == GUIDE:
         canvas.paint(in_box(x, y, 0.04, 0.2, 0.04), palette.GUIDE)
     elif middle == ARROW:
-        shaft = in_box(x, y - 0.08, 0.035, 0.2)
-        tip = (y > -0.32) & (y < -0.06) & (np.abs(x) < (y + 0.32) * 0.55)
-        canvas.paint(shaft | tip, palette.MARKING, 0.55)
+        canvas.paint(in_lane_arrow(x, y), palette.MARKING, 0.55)
 
 
 def _paint_goal_heading(canvas: Canvas, heading: int) -> None:

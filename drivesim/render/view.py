@@ -15,6 +15,7 @@ from drivesim.render.state import Record, State, place_of
 LARGEST_WHOLE = 32  # cells; longer sides are shown through a window, unless they fit into one
 WINDOW_ROWS = 24
 WINDOW_COLS = 40
+FEWEST_COLS = 28  # cells of a long road that are seen on a screen at least: from the fastest speed one stops within 15
 FEWEST = 12  # cells; narrower maps get verge around them
 DEFAULT_SIZE = 640  # pixels along the longer side, at most
 SMALLEST_SIZE, LARGEST_SIZE = 64, 4096
@@ -100,6 +101,37 @@ def extents_of(map: Record) -> tuple[Extent, Extent]:
     )
 
 
+def filling(map: Record, width: int, height: int) -> tuple[tuple[Extent, Extent], int]:
+    """What to show of a map so that it fills a screen of `width` x `height` pixels, and the pixels along a cell's side.
+
+    Cells are as large as can be while all of a short side is seen, and enough of a long one; what is left over is
+    verge, or more of the road. The picture is as large as the screen, or by less than a cell larger; it is smaller only
+    where a ring has no more cells.
+    """
+    room, extents = (height, width), extents_of(map)
+    cells = int(map["rows"]), int(map["cols"])
+    least = [
+        min(extent.shown, fewest if extent.period or extent.count > extent.shown else number + 2)
+        for extent, fewest, number in zip(extents, (WINDOW_ROWS, FEWEST_COLS), cells, strict=True)
+    ]
+    largest = [max(2, pixels // fewest) for pixels, fewest in zip(room, least, strict=True)]
+    cell = min(largest)
+    for pixels, extent, other in zip(room, extents, reversed(largest), strict=True):
+        if extent.period:
+            cell = max(cell, min(-(-pixels // (extent.period - 1)), other))
+    rows, cols = (
+        _filled(extent, number, -(-pixels // cell)) for extent, number, pixels in zip(extents, cells, room, strict=True)
+    )
+    return (rows, cols), cell
+
+
+def _filled(extent: Extent, cells: int, shown: int) -> Extent:
+    """The range of a side of `cells` cells if as many are shown as there is room for."""
+    if extent.period:
+        return Extent(min(shown, cells - 1), 0, cells, cells)
+    return Extent(shown, -((shown - cells) // 2), shown, 0) if shown >= cells else Extent(shown, 0, cells, 0)
+
+
 def cell_size(rows: int, cols: int, size: int) -> int:
     """Pixels along a cell's side, for a picture of `rows` x `cols` cells and at most `size` pixels; 2 at least.
 
@@ -116,15 +148,21 @@ def cell_for(map: Record, size: int = DEFAULT_SIZE) -> int:
     return cell_size(rows.shown, cols.shown, size)
 
 
-def view_of(state: State, cell: int | None = None, focus: tuple[float, float] | None = None) -> View:
+def view_of(
+    state: State,
+    cell: int | None = None,
+    focus: tuple[float, float] | None = None,
+    extents: tuple[Extent, Extent] | None = None,
+) -> View:
     """The view on a state.
 
     Args:
         state: whose map is shown.
         cell: pixels along a cell's side; None = as in a picture of the default size.
         focus: row and column around which a window lies; None = those of the first ego, wherever it is.
+        extents: of rows and columns; None = as in a picture.
     """
-    rows, cols = extents_of(state.map)
+    rows, cols = extents or extents_of(state.map)
     row, col = place_of(state.map, int(state.world["vehicles"]["cell"][0])) if focus is None else focus
     return View(
         rows=rows.shown,

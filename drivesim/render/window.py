@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,22 +15,26 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
 from drivesim.render import panel
+from drivesim.render.desktop import DesktopWindow
 from drivesim.render.frame import draw_scene
 from drivesim.render.grid import draw_grid
 from drivesim.render.moment import Moment
-from drivesim.render.panel import Panel, font
+from drivesim.render.panel import Panel, font, wrapped
 from drivesim.render.scene import Scene
 from drivesim.render.state import State
-from drivesim.render.view import extents_of
+from drivesim.render.view import extents_of, filling
 
 Array = np.ndarray[Any, Any]
+Result = TypeVar("Result")
 
 FRAMES_PER_SECOND = 60
 LONGEST_FRAME = 0.05  # seconds that one picture may stand for: after a hitch the drive goes on, it does not jump
 TICKS_PER_SECOND = 5.0
 SLOWEST, FASTEST = 1 / 8, 16  # times the usual speed
-SMALLEST = (320, 240)  # pixels
-BANNER_LINE, BANNER_MARGIN = 30, 18  # pixels: a line's height, and the room above and below all of them
+USUAL_SIZE, SMALLEST = (1280, 720), (560, 440)  # pixels; the menu needs no less
+BANNER_TEXT, BANNER_LINE, BANNER_MARGIN = 22, 30, 18  # pixels: of text, of a line, and around all of them
+NOTICE_SECONDS = 5.0  # for which the window tells what it has done
+SECOND_PRESS = 3.0  # seconds in which a key that ends a drive is to be pressed again
 KEYS = (
     "space  pause",
     "N  one tick",
@@ -48,13 +54,13 @@ class Window:
         action_names: one per action, for the panel; there is none without them.
         speed_limit: cells per tick, for the panel.
         ticks_per_second: how fast the simulation is shown at the usual speed, above 0.
-        size: width and height in pixels at the beginning.
+        size: width and height in pixels at the beginning, less where the screen is smaller.
         xray: whether salient cells are tinted from the beginning on.
         notes: further lines at the panel's foot.
 
-    `show` returns when the tick has been shown, which takes its time; while the window is paused, it waits. Once the
-    window is closed, by a key, by the mouse, by `close` or by a `pygame.quit`, nothing is shown any more and `show`
-    returns at once.
+    Several windows of a process are independent of each other. `show` returns when the tick has been shown, which takes
+    its time; while the window is paused, it waits. Once the window is closed, by a key, by the mouse, by `close` or by
+    a `pygame.quit`, nothing is shown any more and `show` returns at once.
     """
 
     def __init__(
@@ -64,18 +70,15 @@ class Window:
         *,
         speed_limit: int = 5,
         ticks_per_second: float = TICKS_PER_SECOND,
-        size: tuple[int, int] = (960, 720),
+        size: tuple[int, int] = USUAL_SIZE,
         xray: bool = False,
         notes: Sequence[str] = (),
     ) -> None:
         if not ticks_per_second > 0:
             raise ValueError(f"ticks_per_second must be above 0, got {ticks_per_second}")
-        pygame.display.init()
-        self.is_visible = pygame.display.get_driver() != "offscreen"
+        self._desktop = DesktopWindow(title, size, SMALLEST)
+        self.is_visible = self._desktop.is_visible
         """False where there is no display: then SDL keeps the window to itself."""
-        self._screen = pygame.display.set_mode(size, pygame.RESIZABLE)
-        pygame.display.set_caption(title)
-        self.is_open = True
         self.is_paused = False
         self.speed = 1.0
         self.has_panel = True
@@ -83,26 +86,38 @@ class Window:
         self.ticks_per_second = ticks_per_second
         self.banner: tuple[str, ...] = ()
         """Lines shown over the picture."""
+        self.banner_is_aside = False
+        """Whether they stand on the right, and not in the middle."""
         self.keys: list[int] = []
         """Keys that were pressed and mean nothing to the window, the oldest first; empty it when you have read it."""
         self.num_frames = 0
         """Pictures shown so far."""
-        self.picture_folder = Path()
-        """Where pictures are saved: the current directory, unless changed."""
+        self.picture_folder = Path("pictures")
+        """Where pictures are saved; it is made when it is needed."""
+        self.loses_drive = False
+        """Whether closing the window by a key would throw a drive away: then the key is to be pressed again."""
+        self._notice: tuple[str, float] = ("", 0.0)
+        self._asked: tuple[int, float] = (0, 0.0)
         self._panel = Panel(title, action_names, speed_limit)
         self._notes = (*notes, *KEYS)
         self._clock = pygame.time.Clock()
         self._single_step = False
         self._last: Moment | None = None
         self._last_states: Sequence[State] = ()
-        self._draw: Callable[[float], None] = lambda share: None
+        self._draw: Callable[[float], None] = lambda share: self._clear()
 
     def begin(self, title: str, action_names: Sequence[str], speed_limit: int, notes: Sequence[str] = ()) -> None:
         """Go over to another environment; arguments as of the class."""
-        pygame.display.set_caption(title)
+        if self.is_open:
+            self._desktop.name(title)
         self._panel = Panel(title, action_names, speed_limit)
         self._notes = (*notes, *KEYS)
         self._last = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the window is there."""
+        return self._desktop.is_open
 
     # --- showing -----------------------------------------------------------------------------------------------------
 
@@ -118,12 +133,11 @@ class Window:
 
         def draw(share: float) -> None:
             width, height = self._room()
-            rows, cols = (extent.shown for extent in extents_of(scene.state.map))
-            cell = max(2, min(height // rows, width // cols))
-            picture = draw_scene(scene, cell, share, saliency if self.has_xray else ())
-            self._blit(picture)
-            if width < self._screen.get_width():
-                self._screen.blit(self._panel.draw(height, self._footer()), (width, 0))
+            extents, cell = filling(scene.state.map, width, height)
+            self._blit(draw_scene(scene, cell, share, saliency if self.has_xray else (), extents))
+            surface = self._desktop.surface
+            if width < surface.get_width():
+                surface.blit(self._panel.draw(height, self._footer()), (width, 0))
 
         self._run(draw, scene.moves)
 
@@ -158,23 +172,84 @@ class Window:
                 self._present(1.0)
                 self._clock.tick(FRAMES_PER_SECOND)
 
+    def load(self, what: str, work: Callable[[], Result]) -> Result | None:
+        """Do something slow while the window says so and obeys its keys.
+
+        Args:
+            what: is loaded, in a few words.
+            work: what is to be done, in another thread; its exceptions come out here.
+
+        Returns:
+            What the work returns, or None if the window was closed before that.
+        """
+        results: list[Result] = []
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                results.append(work())
+            except BaseException as error:
+                errors.append(error)
+
+        before, keys = self.banner, self.keys
+        self.keys = []
+        worker = threading.Thread(target=run, daemon=True)
+        worker.start()
+        worker.join(0.05)  # most of the time that is enough, and the picture does not flicker
+        while self.is_open and worker.is_alive():
+            self.banner = (*before, f"loading {what} ...")
+            self.wait_for_key(lambda: not worker.is_alive())
+            keys, self.keys = keys + self.keys, []
+        self.banner, self.keys = before, keys
+        if errors:
+            raise errors[0]
+        return results[0] if results else None
+
+    def note(self, text: str) -> None:
+        """Tell something for some seconds, above the picture."""
+        self._notice = text, time.monotonic() + NOTICE_SECONDS
+
+    def is_meant(self, key: int, what: str) -> bool:
+        """Whether a key that ends a drive was pressed twice; at the first time the window says that it has to be.
+
+        Args:
+            key: that was pressed.
+            what: it does, in a few words.
+        """
+        asked, until = self._asked
+        now = time.monotonic()
+        self._asked = key, now + SECOND_PRESS
+        is_second = asked == key and now < until
+        if is_second:
+            self._asked = 0, 0.0
+            self._notice = "", 0.0
+        else:
+            self.note(f"press {pygame.key.name(key)} again to {what}: this drive would be lost")
+        return is_second
+
     @property
     def banner_room(self) -> int:
         """How many lines of a banner the window has room for."""
-        return (self._screen.get_height() - 2 * BANNER_MARGIN) // BANNER_LINE
+        return (self._desktop.surface.get_height() - 2 * BANNER_MARGIN) // BANNER_LINE if self.is_open else 0
 
     def close(self) -> None:
-        """Close the window; may be called again."""
-        if self.is_open:
-            self.is_open = False
-            pygame.display.quit()
+        """Close the window; may be called again. Other windows stay."""
+        self._desktop.close()
 
     def screenshot(self) -> Path:
-        """Save what the window shows as a PNG, in a file that did not exist, and return its path."""
+        """Save what the window shows as a PNG, in a file that did not exist, and return its path.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        self.picture_folder.mkdir(parents=True, exist_ok=True)
         number = 0
         while (path := self.picture_folder / f"drivesim-{number:03d}.png").exists():
             number += 1
-        pygame.image.save(self._screen, str(path))
+        try:
+            pygame.image.save(self._desktop.surface, str(path))
+        except pygame.error as error:
+            raise OSError(str(error)) from error
         return path
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -202,36 +277,54 @@ class Window:
         """Draw and flip."""
         self._draw(share)
         self._draw_banner()
-        pygame.display.flip()
+        self._draw_notice()
+        self._desktop.flip()
         self.num_frames += 1
 
     def _room(self) -> tuple[int, int]:
         """Width and height that the picture has: the window's, less the panel's if there is one and room for it."""
-        width, height = self._screen.get_size()
+        width, height = self._desktop.surface.get_size()
         has_panel = self.has_panel and self._panel.action_names and width >= 2 * panel.WIDTH
         return width - panel.WIDTH if has_panel else width, height
 
     def _blit(self, picture: Array) -> None:
-        """Put a picture in the middle of its room."""
+        """Put a picture in the middle of its room, which cuts off what it has no place for."""
         width, height = self._room()
-        self._screen.fill(panel.BACKGROUND)
+        self._clear()
         shape = picture.shape[1], picture.shape[0]
         surface = pygame.image.frombuffer(picture.tobytes(), shape, "RGB")
-        self._screen.blit(surface, ((width - shape[0]) // 2, (height - shape[1]) // 2))
+        self._desktop.surface.blit(surface, ((width - shape[0]) // 2, (height - shape[1]) // 2))
+
+    def _clear(self) -> None:
+        """Leave nothing but the ground of the panel."""
+        self._desktop.surface.fill(panel.BACKGROUND)
 
     def _draw_banner(self) -> None:
         """Lines over the lower edge of the picture, where they hide least of the drive that goes on."""
-        if not self.banner:
-            return
-        lines = [font(22).render(line, True, panel.FOREGROUND) for line in self.banner]
-        width = max(line.get_width() for line in lines) + 48
-        height = BANNER_LINE * len(lines) + 2 * BANNER_MARGIN
-        box = pygame.Surface((width, height), pygame.SRCALPHA)
+        if self.banner:
+            box = self._box(self.banner)
+            width, height = self._room()
+            free = width - box.get_width()
+            self._desktop.surface.blit(box, (free if self.banner_is_aside else free // 2, height - box.get_height()))
+
+    def _draw_notice(self) -> None:
+        """What the window has done, over the upper edge."""
+        text, until = self._notice
+        if text and time.monotonic() < until:
+            box = self._box((text,))
+            self._desktop.surface.blit(box, ((self._room()[0] - box.get_width()) // 2, 0))
+
+    def _box(self, texts: Sequence[str]) -> pygame.Surface:
+        """Lines on a dark ground, broken where the picture has no room for them."""
+        room = self._room()[0] - 2 * BANNER_MARGIN
+        lines = [line for text in texts for line in wrapped(text, BANNER_TEXT, room)]
+        drawn = [font(BANNER_TEXT).render(line, True, panel.FOREGROUND) for line in lines]
+        width = min(room, max(line.get_width() for line in drawn)) + 2 * BANNER_MARGIN
+        box = pygame.Surface((width, BANNER_LINE * len(drawn) + 2 * BANNER_MARGIN), pygame.SRCALPHA)
         box.fill((*panel.BACKGROUND, 225))
-        for n, line in enumerate(lines):
+        for n, line in enumerate(drawn):
             box.blit(line, ((width - line.get_width()) // 2, BANNER_MARGIN + 2 + BANNER_LINE * n))
-        room_width, room_height = self._room()
-        self._screen.blit(box, ((room_width - width) // 2, room_height - height))
+        return box
 
     def _footer(self) -> list[str]:
         """The keys, and how fast time goes."""
@@ -240,28 +333,22 @@ class Window:
 
     def _handle_events(self) -> None:
         """Do what keys and mouse ask for."""
-        if not pygame.display.get_init():  # somebody else has quit pygame, as Gymnasium's HumanRendering does
-            self.is_open = False
-            return
-        for event in pygame.event.get():
-            if event.type == pygame.QUIT:
+        for event in self._desktop.events() if self.is_open else ():
+            if event.type in (pygame.QUIT, pygame.WINDOWCLOSE):
                 self.close()
-                return
-            if event.type == pygame.VIDEORESIZE:
-                size = max(event.w, SMALLEST[0]), max(event.h, SMALLEST[1])
-                screen = pygame.display.get_surface()  # resized already, where the window is a real one
-                if screen is None or screen.get_size() != size:
-                    screen = pygame.display.set_mode(size, pygame.RESIZABLE)
-                self._screen = screen
-            if event.type == pygame.KEYDOWN and not self._obeys(event.key):
-                self.keys.append(event.key)
+            if event.type == pygame.KEYDOWN:
+                if event.key != self._asked[0]:
+                    self._asked = 0, 0.0
+                if not self._obeys(event.key):
+                    self.keys.append(event.key)
             if not self.is_open:
                 return
 
     def _obeys(self, key: int) -> bool:
         """Do what a key asks for; whether it means anything to the window."""
         if key == pygame.K_ESCAPE:
-            self.close()
+            if not self.loses_drive or self.is_meant(key, "close the window"):
+                self.close()
         elif key == pygame.K_SPACE:
             self.is_paused = not self.is_paused
         elif key == pygame.K_n:
@@ -272,7 +359,10 @@ class Window:
         elif key in (pygame.K_MINUS, pygame.K_KP_MINUS):
             self.speed = max(SLOWEST, self.speed / 2)
         elif key == pygame.K_p:
-            self.screenshot()
+            try:
+                self.note(f"saved as {self.screenshot().absolute()}")
+            except OSError as error:
+                self.note(f"the picture could not be saved: {error}")
         elif key == pygame.K_x:
             self.has_xray = not self.has_xray
         elif key == pygame.K_TAB:

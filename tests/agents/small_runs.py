@@ -28,6 +28,7 @@ PPO_AGENT = PPOConfig(
 )
 RUN = TrainConfig(
     env="probes/Truncation-v0",
+    agent="dqn",
     total_steps=1600,
     log_interval=200,
     eval_interval=640,

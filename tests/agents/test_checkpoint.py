@@ -41,6 +41,7 @@ DQN_CONFIG = DQNConfig(num_envs=8, batch_size=32, buffer_size=400, learning_star
 PPO_CONFIG = PPOConfig(num_envs=8, num_steps=7, minibatches=2, memory_size=4, network=SMALL)
 RUN = TrainConfig(
     env="probes/Truncation-v0",
+    agent="dqn",
     total_steps=480,
     eval_interval=400,
     eval_episodes=8,

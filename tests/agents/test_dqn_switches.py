@@ -85,8 +85,8 @@ def test_every_switch_learns_the_closed_form_values(name: str, env_id: str, tmp_
     if config.noisy:  # else all but the first steps take what seems best, and other actions are hardly ever seen
         config = replace(config, learning_starts=5600, train_frequency=8 if config.munchausen else 16)
     run = TrainConfig(
-        env=env_id, total_steps=16 * 700, eval_interval=10**9, log_interval=10**4, eval_episodes=16, num_threads=1,
-        tensorboard=False, progress=False,
+        env=env_id, agent="dqn", total_steps=16 * 700, eval_interval=10**9, log_interval=10**4, eval_episodes=16,
+        num_threads=1, tensorboard=False, progress=False,
     )  # fmt: skip
     train(run, config, tmp_path)
     policy, _ = load_policy(tmp_path, "last")

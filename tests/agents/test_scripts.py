@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +68,30 @@ def test_errors_say_what_is_wrong_and_what_exists(tmp_path: Path, capsys: pytest
     assert "missing does not exist" in captured.err
     assert load_script("train").main(["--resume"]) == 2
     assert "--resume needs --out" in capsys.readouterr().err
+
+
+def test_several_ids_after_env_are_told_how_to_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    ids = ["drivesim/LaneKeep-v1", "drivesim/Highway-v1"]
+    assert load_script("train").main(["--env", *ids]) == 2
+    assert capsys.readouterr().err.endswith(f"separated by commas: --env {','.join(ids)}\n")
+
+
+PROGRAMS = ["evaluate", "export", "leaderboard", "play", "plot", "record", "train"]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_ctrl_c_while_libraries_are_loaded_leaves_no_traceback(name: str, tmp_path: Path) -> None:
+    (tmp_path / "tyro.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
+    root = Path(__file__).resolve().parents[2]
+    there = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])}
+    command = [sys.executable, str(root / "scripts" / f"{name}.py"), "runs/latest"]
+    program = subprocess.Popen(command, env=there, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "loading\n"
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == -signal.SIGINT
+    assert errors == ""
 
 
 @pytest.mark.parametrize("agent", AGENT_CONFIGS)

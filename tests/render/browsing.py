@@ -18,8 +18,8 @@ def until(browser, condition, *arguments):
     WebDriverWait(browser, PATIENCE, 0.02).until(lambda b: b.execute_script(f"return {condition}", *arguments))
 
 
-def show(browser, path, size=LAPTOP, ratio=1, tick=""):
-    """Open a page in a window of so many pixels."""
+def show(browser, path, size=LAPTOP, ratio=1, tick="", plays=False):
+    """Open a page in a window of so many pixels, and hold it where it begins unless it `plays`."""
     browser.get("about:blank")
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
@@ -27,6 +27,8 @@ def show(browser, path, size=LAPTOP, ratio=1, tick=""):
     )
     browser.get(path.as_uri() + tick)
     until(browser, "window.drivesim !== undefined")
+    if not plays:
+        browser.execute_script("drivesim.pause(); if (!location.hash) drivesim.seek(0);")
 
 
 def at(browser, name):

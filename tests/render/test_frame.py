@@ -16,7 +16,9 @@ from drivesim.levels.alphabet import read_word
 from drivesim.registry import IDS
 from drivesim.render import palette
 from drivesim.render.frame import draw_frame, draw_text
-from drivesim.render.ground import FACTS, packed, unpacked
+from drivesim.render.ground import FACTS, lane_arrows, packed, unpacked
+from drivesim.render.scene import Scene
+from drivesim.render.sprites import BRIGHT_ARROW, CHEVRON, CHEVRON_OVER_ARROW, ROUTE, Look, sprite
 from drivesim.render.view import view_of
 from drivesim.rendering import state_of
 
@@ -418,3 +420,25 @@ def test_what_matters_differs_for_every_kind_of_eye(kind):
     pairs += itertools.product(palette.LAMPS, [palette.LAMP_HOUSING, palette.LAMP_OFF])
     for first, second in pairs:
         assert np.linalg.norm(seen_as(first, kind) - seen_as(second, kind)) > 15, (first, second)
+
+
+def test_signs_of_the_way_and_arrows_of_lanes_do_not_lie_over_each_other():
+    seen = set()
+    for seed in range(6):
+        env = make("drivesim/Exit-v1", num_vehicles=0)
+        env.reset(seed=seed)
+        scene = Scene(state_of(env))
+        arrows = lane_arrows(scene.level)
+        for piece in scene.pieces:
+            if piece.look.kind == ROUTE:
+                arrow = arrows.get((piece.rows[0], piece.cols[0]))
+                is_along = arrow == piece.turn
+                assert piece.look.level == (
+                    CHEVRON if arrow is None else BRIGHT_ARROW if is_along else CHEVRON_OVER_ARROW
+                )
+                seen.add(piece.look.level)
+    assert {CHEVRON, BRIGHT_ARROW} <= seen
+    for cell in (16, 32, 64):
+        bright, over = (sprite(cell, Look(ROUTE, level=level), 1.0) for level in (BRIGHT_ARROW, CHEVRON_OVER_ARROW))
+        assert bright.colour.shape[1] > bright.colour.shape[0], "it leads east, as the arrow beneath"
+        assert (over.colour[over.through[..., 0] < 128].max(axis=1) < 60).any(), "a dark rim parts it from the arrow"

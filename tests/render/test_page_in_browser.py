@@ -151,9 +151,27 @@ def test_it_plays_to_the_end_and_from_the_start_again(browser, player):
     until(browser, "!drivesim.isPlaying()")
     assert at(browser, "play").get_attribute("aria-label") == "Play"
     assert at(browser, "counter").text == f"{player.num_ticks} / {player.num_ticks}"
+    player("setSpeed(0.25)")  # or a busy machine has played it before it can be asked
     player("play()")
     assert player("tick()") < player.num_ticks
     assert player("isPlaying()")
+
+
+def test_the_replay_page_starts_to_play(browser, episodes):
+    path = episodes[OBSTACLES][1]
+    show(browser, path, plays=True)
+    until(browser, "drivesim.tick() > 0")
+    show(browser, path, tick="#t=3", plays=True)
+    assert not browser.execute_script("return drivesim.isPlaying()"), "who asks for a tick sees it"
+    assert browser.execute_script("return drivesim.tick()") == 3
+
+
+def test_it_does_not_start_by_itself_for_whoever_wants_less_motion(browser, episodes):
+    still = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", still)
+    show(browser, episodes[OBSTACLES][1], plays=True)
+    assert not browser.execute_script("return drivesim.isPlaying()")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_it_plays_at_its_pace_times_the_speed_and_pauses(browser, player):

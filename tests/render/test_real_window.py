@@ -30,7 +30,7 @@ env.reset(seed=0)
 idle = env.unwrapped.action_names.index("SLOWER" if "autodrive" in sys.argv[1].lower() else "IDLE")
 for _ in range(3):
     env.step(idle)
-print(pygame.display.get_driver(), *pygame.display.get_surface().get_size(), flush=True)
+print(pygame.display.get_driver(), *env.unwrapped._renderer._window._desktop.surface.get_size(), flush=True)
 sys.stdin.readline()
 env.close()
 """
@@ -79,7 +79,7 @@ def test_every_environment_is_seen_on_the_screen(env_id, screen):
     )
     with program:
         assert program.stdout is not None
-        assert program.stdout.readline().split() == ["x11", "960", "720"]
+        assert program.stdout.readline().split() == ["x11", "1280", "720"]
         seen = pixels_of(path)
         assert seen.shape == (HEIGHT, WIDTH, 3)
         for colour, fewest in ((palette.EGO, 20), (palette.GRASS, 500), (panel.BACKGROUND, 5000)):

@@ -5,6 +5,7 @@ import itertools
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -14,9 +15,10 @@ from places import place_in
 
 from drivesim.registry import IDS
 from drivesim.render import palette, panel
+from drivesim.render.desktop import DesktopWindow
 from drivesim.render.moment import Decision, Moment
-from drivesim.render.view import view_of
-from drivesim.render.window import FASTEST, Window
+from drivesim.render.view import filling, view_of
+from drivesim.render.window import BANNER_MARGIN, FASTEST, SMALLEST, Window
 from drivesim.rendering import state_of
 
 ACTIONS = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
@@ -57,7 +59,11 @@ def drive(env_id="drivesim/Obstacles-v1", seed=0, ticks=8, **options):
 
 def pixels(size=None):
     """What the window shows, (height, width, 3)."""
-    return pygame.surfarray.array3d(pygame.display.get_surface()).transpose(1, 0, 2).copy()
+    return pygame.surfarray.array3d(DesktopWindow._open[-1].surface).transpose(1, 0, 2).copy()
+
+
+def resize(width, height):
+    DesktopWindow._open[-1]._window.size = width, height
 
 
 def collect(window, monkeypatch, on_frame=lambda number: None):
@@ -86,8 +92,8 @@ def test_ego_is_where_the_state_says(env_id, window):
         picture = pixels()[:, : 900 - panel.WIDTH]
         if moment.world["vehicles"]["status"][0] != 1:
             return
-        view = view_of(moment.state)
-        cell = min(700 // view.rows, (900 - panel.WIDTH) // view.cols)
+        extents, cell = filling(moment.state.map, 900 - panel.WIDTH, 700)
+        view = view_of(moment.state, cell, extents=extents)
         top, left = (700 - view.rows * cell) // 2, (900 - panel.WIDTH - view.cols * cell) // 2
         row, col = place_in(moment.state)
         row = int(view.row_of(row)) * cell + cell // 2 + top
@@ -121,7 +127,7 @@ def test_pause_holds_the_drive_until_it_is_pressed_again(window, monkeypatch):
     shown.show(second)
     assert len(frames) > 6
     assert not shown.is_paused
-    road = [frame[:, : 960 - panel.WIDTH] for frame in frames]
+    road = [frame[:, : -panel.WIDTH] for frame in frames]
     assert all((frame == road[0]).all() for frame in road[:6])
     assert (road[-1] != road[0]).any()
 
@@ -157,18 +163,31 @@ def test_speed_doubles_and_halves_within_bounds(window):
     assert shown.speed == FASTEST / 4
 
 
-def test_picture_is_saved_and_never_overwrites_another(window, tmp_path):
+def test_a_picture_is_saved_where_the_window_says_and_never_overwrites_another(window, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     shown = window()
-    shown.picture_folder = tmp_path
     first, second = list(drive(ticks=1))
     shown.show(first)
     press(pygame.K_p, pygame.K_p)
     shown.show(second)
-    paths = sorted(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"], "not into the current folder"
+    paths = sorted((tmp_path / "pictures").iterdir())
     assert len(paths) == 2
+    assert shown._notice[0] == f"saved as {paths[1]}"
     picture = pygame.surfarray.array3d(pygame.image.load(str(paths[0]))).transpose(1, 0, 2)
-    assert picture.shape == (720, 960, 3)
+    assert picture.shape == pixels().shape
     assert count(picture, palette.EGO) > 0
+
+
+def test_a_picture_that_cannot_be_saved_is_told(window, tmp_path):
+    shown = window()
+    shown.picture_folder = tmp_path / "file"
+    shown.picture_folder.write_text("in the way")
+    first, second = list(drive(ticks=1))
+    shown.show(first)
+    press(pygame.K_p)
+    shown.show(second)
+    assert shown._notice[0].startswith("the picture could not be saved: ")
 
 
 @pytest.mark.parametrize("how", ["key", "mouse", "pygame"])
@@ -206,13 +225,26 @@ def test_resizing_fits_the_picture(window):
     first, *rest = drive(ticks=2)
     shown.show(first)
     small = count(pixels(), palette.EGO)
-    pygame.event.post(pygame.event.Event(pygame.VIDEORESIZE, w=1400, h=1300, size=(1400, 1300)))
+    resize(1400, 1300)
     shown.show(rest[0])
-    assert pygame.display.get_surface().get_size() == (1400, 1300)
+    assert pixels().shape == (1300, 1400, 3)
     assert count(pixels(), palette.EGO) > 2 * small
-    pygame.event.post(pygame.event.Event(pygame.VIDEORESIZE, w=10, h=10, size=(10, 10)))
+    resize(10, 10)
     shown.show(rest[1])
+    assert pixels().shape == (*SMALLEST[::-1], 3)
     assert count(pixels(), palette.EGO) > 0
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (700, 1000), (2000, 500)])
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_strip_of_a_road_fills_a_screen(env_id, size, window):
+    shown = window()
+    resize(*size)
+    for moment in drive(env_id, ticks=2):
+        shown.show(moment)
+        picture = pixels()[:, : size[0] - panel.WIDTH]
+        assert count(picture, panel.BACKGROUND) == 0
+        assert count(picture, palette.EGO) + count(picture, palette.FLAME) > 20
 
 
 def test_panel_and_xray_come_and_go(window):
@@ -240,6 +272,61 @@ def test_keys_without_a_meaning_are_kept_for_the_driver(window):
     shown.show(second)
     assert shown.keys == [pygame.K_UP, pygame.K_a]
     shown.wait_for_key()  # returns at once
+
+
+def test_closing_one_of_two_windows_leaves_the_other_alive(window):
+    one, other = window(), window()
+    first, second, third = list(drive(ticks=2))
+    for each in (one, other):
+        each.show(first)
+    one.close()
+    other.show(second)
+    assert (one.is_open, other.is_open) == (False, True)
+    assert count(pixels(), palette.EGO) > 0
+    another = window()
+    another.show(third)
+    other.close()
+    assert another.is_open
+    another.close()
+    assert not pygame.display.get_init()
+
+
+def test_keys_and_the_mouse_are_for_the_window_that_they_mean(window):
+    one, other = window(), window()
+    event, key = pygame.event.Event, pygame.K_UP
+    pygame.event.post(event(pygame.KEYDOWN, key=key, window=other._desktop._window))
+    pygame.event.post(event(pygame.WINDOWCLOSE, window=one._desktop._window))
+    one._handle_events()
+    assert (one.is_open, other.is_open) == (False, True)
+    assert one.keys == []
+    other._handle_events()
+    assert other.keys == [key]
+
+
+def test_a_display_that_somebody_else_has_opened_stays(window):
+    pygame.display.init()
+    window().close()
+    assert pygame.display.get_init()
+    pygame.display.quit()
+
+
+def test_texts_stay_inside_their_boxes(window):
+    board = panel.Panel("A title that is far longer than any panel could ever be", ("A" * 40,) * 2)
+    start, moment = list(drive(ticks=1))
+    board.take(replace(start, decision=Decision((0.1, 0.9), False, 0.9)))
+    board.take(replace(moment, action=0, reward_terms={"a_part_of_the_reward_whose_name_never_ends": -12345.678}))
+    drawn = pygame.surfarray.array3d(board.draw(700, ["a note " * 20])).transpose(1, 0, 2)
+    assert (drawn[:, -panel.MARGIN :] == panel.BACKGROUND).all()
+    values = (drawn == panel.BAD).all(axis=2)
+    row = np.flatnonzero(values.any(axis=1))
+    left = np.flatnonzero(values.any(axis=0))[0]
+    assert (drawn[row[0] : row[-1] + 1, left - panel.GAP + 1 : left] == panel.BACKGROUND).all(), "name and value"
+    shown = window(size=SMALLEST)
+    for text in ("word " * 60, "w" * 300):
+        box = shown._box((text,))
+        assert box.get_width() <= shown._room()[0]
+        edge = pygame.surfarray.array3d(box)[-BANNER_MARGIN:]
+        assert (edge == edge[0, 0]).all()
 
 
 def test_speed_of_a_window_must_be_above_zero():
@@ -317,8 +404,10 @@ def test_environment_with_a_window_can_be_copied_and_pickled(monkeypatch):
     other = pickle.loads(pickle.dumps(env.unwrapped))
     results = [each.step(3) for each in (env.unwrapped, twin, other)]
     assert results[0][1] == results[1][1] == results[2][1]
-    for each in (env, twin, other):
+    windows = [each.unwrapped._renderer._window for each in (env, twin, other)]
+    for number, each in enumerate((twin, other, env)):
         each.close()
+        assert sum(window.is_open for window in windows) == 2 - number, "a copy or pickle leaves the others alive"
 
 
 def test_pictures_and_text_load_no_pygame():

@@ -1,19 +1,23 @@
 """Playing and watching in the window, driven by injected key events; SDL's dummy driver is the display."""
 
 import os
+import subprocess
+import sys
+import time
 from itertools import chain, repeat
 
 import pygame
 import pytest
 
+from agents.menu import around, items, lines_of, title_of
 from drivesim.levels.library import GALLERY, canonical_texts
 from drivesim.registry import IDS
-from drivesim.render.window import Window
+from drivesim.render.window import BANNER_LINE, BANNER_MARGIN, SMALLEST, Window
 from drivesim.replay import Replay, moments
 from scripts import play
 
 LEFT, IDLE, RIGHT, FASTER, SLOWER = range(5)
-QUICK = ["--ticks-per-second", "100000"]
+QUICK = ["--ticks-per-second", "100000", "--countdown", "0"]
 UP, DOWN, ENTER = pygame.K_UP, pygame.K_DOWN, pygame.K_RETURN
 CUSTOM = "drivesim/Custom-v1"
 ROAD = "max_steps = 40\n\n>E > > > > > > > > >G\n. . . . . . . . . .\n"
@@ -33,9 +37,11 @@ def keys(monkeypatch, tmp_path):
 
         def spy(window, share):
             present(window, share)
-            if window.banner and window.banner not in said:
-                said.append(window.banner)
-            if not window.keys and not pygame.event.peek(pygame.KEYDOWN):
+            for lines in (window.banner, tuple(filter(None, window._notice[:1]))):
+                if lines and lines not in said:
+                    said.append(lines)
+            is_loading = any(line.startswith("loading ") for line in window.banner)
+            if not is_loading and not window.keys and not pygame.event.peek(pygame.KEYDOWN):
                 key = next(waiting, None)
                 if key is not None:
                     pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
@@ -44,6 +50,11 @@ def keys(monkeypatch, tmp_path):
         return said
 
     return press
+
+
+def shown(said):
+    """What was said when nothing was being loaded."""
+    return [banner for banner in said if not banner[-1].startswith("loading ")]
 
 
 def the_replay(folder):
@@ -91,6 +102,100 @@ def run(arguments):
         Window._present = present
 
 
+ONE = ["--env", "drivesim/LaneKeep-v1", "--episodes", "1", "--save", "saved"]
+
+
+@pytest.mark.parametrize(
+    "stray", [pygame.K_j, pygame.K_F5, pygame.K_LSHIFT, pygame.K_r, pygame.K_m, ENTER, pygame.K_ESCAPE]
+)
+def test_a_stray_key_never_throws_a_drive_away(stray, keys, tmp_path):
+    said = keys(UP, stray, pygame.K_RIGHT, stray, *[UP] * 30, ENTER)
+    assert run([*ONE, "--wait", *QUICK]) == 0
+    assert the_replay(tmp_path / "saved").actions[:3] == (FASTER, RIGHT, FASTER)
+    is_meant = stray not in (pygame.K_j, pygame.K_F5, pygame.K_LSHIFT)
+    assert any("this drive would be lost" in line for banner in said for line in banner) == is_meant
+
+
+@pytest.mark.parametrize("key", [pygame.K_r, pygame.K_m, ENTER, pygame.K_ESCAPE])
+def test_a_drive_is_left_by_the_same_key_pressed_twice(key, keys, tmp_path, monkeypatch):
+    seeds = []
+    begun = play.begun
+    monkeypatch.setattr(play, "begun", lambda *arguments: (seeds.append(arguments[-1]), begun(*arguments))[1])
+    said = keys(UP, key, key, pygame.K_ESCAPE, pygame.K_ESCAPE)
+    assert run([*ONE, "--wait", *QUICK]) == 0
+    assert seeds == {pygame.K_r: [0, 0], ENTER: [0, 1]}.get(key, [0])
+    assert ("> Autodrive" in said[-1]) == (key == pygame.K_m)
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_key_left_alone_for_long_does_not_count_as_the_first_of_two(keys, monkeypatch):
+    window = Window("drivesim")
+    assert not window.is_meant(pygame.K_r, "begin again")
+    later = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert not window.is_meant(pygame.K_r, "begin again")
+    assert window.is_meant(pygame.K_r, "begin again")
+    assert not window.is_meant(pygame.K_m, "go to the menu")
+    assert not window.is_meant(pygame.K_r, "begin again")
+    window.close()
+
+
+def test_saving_a_replay_does_not_end_the_drive(keys, tmp_path):
+    said = keys(UP, pygame.K_RIGHT, pygame.K_v, *[UP] * 30, ENTER)
+    assert run([*ONE, "--wait", *QUICK]) == 0
+    assert the_replay(tmp_path / "replays").actions == (FASTER, RIGHT)
+    assert len(the_replay(tmp_path / "saved").actions) > 3
+    assert (f"saved as {tmp_path / 'replays' / 'LaneKeep-v1-0-0.json'}",) in said
+
+
+def test_a_replay_that_cannot_be_saved_is_told_and_the_drive_goes_on(keys, tmp_path):
+    (tmp_path / "replays").write_text("in the way")
+    said = keys(UP, pygame.K_v, *[UP] * 30, ENTER)
+    assert run([*ONE, "--wait", *QUICK]) == 0
+    assert any("the replay could not be saved: " in banner[0] for banner in said)
+    assert len(the_replay(tmp_path / "saved").actions) > 2
+
+
+def test_a_countdown_comes_before_the_first_tick(keys, monkeypatch):
+    times = []
+    show = Window.show
+    monkeypatch.setattr(Window, "show", lambda window, moment: (times.append(time.monotonic()), show(window, moment)))
+    said = keys()
+    assert run([*ONE, *QUICK, "--countdown", "0.4"]) == 0
+    assert times[1] - times[0] >= 0.4
+    assert ("1", "arrows or WASD drive, and begin at once") in said
+
+
+def test_a_key_that_drives_ends_the_countdown_and_is_the_first_action(keys, tmp_path):
+    keys(pygame.K_j, UP, *repeat(None, 60))
+    assert run([*ONE, *QUICK, "--countdown", "1000"]) == 0
+    assert the_replay(tmp_path / "saved").actions[0] == FASTER
+
+
+def test_loading_is_shown(keys, monkeypatch):
+    make = play.gym.make
+    monkeypatch.setattr(play.gym, "make", lambda *names, **options: (time.sleep(0.3), make(*names, **options))[1])
+    said = keys()
+    assert run([*ONE, *QUICK]) == 0
+    assert said[0] == (f"loading {title_of(ONE[1])} ...",)
+
+
+@pytest.mark.parametrize("key", [pygame.K_j, UP, ENTER])
+def test_only_enter_goes_on_to_the_next_level_while_watching(key, keys, tmp_path):
+    keys(*[key] * 5, *repeat(None, 600))
+    assert run([*ONE, "--demo", *QUICK]) == 0
+    assert (tmp_path / "saved").exists() == (key != ENTER)
+
+
+@pytest.mark.parametrize("who", [[], ["--demo"]])
+def test_without_a_display_there_is_an_error_and_an_exit_status(who):
+    there = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "SDL_VIDEODRIVER")}
+    command = [sys.executable, play.__file__, *who, "--env", "drivesim/LaneKeep-v1"]
+    done = subprocess.run(command, env=there, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: there is no display")
+
+
 def test_without_a_key_the_ego_drives_on(keys, tmp_path):
     keys(UP, None, None, DOWN, *repeat(None, 60), ENTER)
     arguments = ["--env", "drivesim/Highway-v1", "--episodes", "1", "--save", str(tmp_path / "saved"), *QUICK]
@@ -113,10 +218,30 @@ def test_menu_chooses_scenario_and_difficulty(keys, tmp_path):
     replay = the_replay(tmp_path / "saved")
     assert replay.env_id == IDS[1]
     assert replay.options["difficulty"] == "hard"
-    assert [next(line for line in banner if line.startswith("> ")) for banner in said[:3]] == [
-        f"> {env_id}" for env_id in IDS[:3]
-    ]
-    assert any("[ hard ]" in line for line in said[3])
+    chosen = list(dict.fromkeys(line for banner in said for line in banner if line.startswith("> ")))
+    assert chosen[:3] == [f"> {title_of(env_id)}" for env_id in IDS[:3]]
+    assert all("drivesim/" not in line for banner in said for line in banner), "names, not bare ids"
+    assert any("[ hard ]" in line for banner in said for line in banner)
+
+
+def test_names_are_words():
+    assert [title_of(f"drivesim/{name}-v1") for name in ("FourWayStop", "City")] == ["Four way stop", "City"]
+
+
+def test_the_menu_says_what_the_task_is(keys):
+    menu = items()
+    assert [item.env for item in menu.values() if not item.levels] == list(IDS)
+    assert [item.levels for item in menu.values() if item.levels] == [(name,) for name in GALLERY]
+    assert all(len(item.task) > 10 for item in menu.values())
+    window = Window("drivesim", size=SMALLEST)
+    for name, item in menu.items():
+        lines = lines_of(window, list(menu), name, item, "medium")
+        assert " ".join(item.task.split()) in " ".join(" ".join(lines).split())
+        assert f"> {name}" in lines
+        box = window._box(lines)
+        assert box.get_size() <= SMALLEST, "stays inside the window"
+        assert box.get_height() == BANNER_LINE * len(lines) + 2 * BANNER_MARGIN, "no line had to be broken"
+    window.close()
 
 
 def test_menu_ends_with_the_gallery_and_scrolls_to_it(keys, tmp_path):
@@ -127,12 +252,13 @@ def test_menu_ends_with_the_gallery_and_scrolls_to_it(keys, tmp_path):
     replay = the_replay(tmp_path / "saved")
     assert replay.env_id == CUSTOM
     assert replay.options == {"levels": list(canonical_texts(names[-2]))}
-    first, last = said[0], said[1]
-    assert first[0] == f"> {IDS[0]}"
+    first, last = (
+        next(banner for banner in shown(said) if f"> {name}" in banner) for name in ("Autodrive", "Drawn: zipper")
+    )
+    assert first[0] == "> Autodrive"
     assert "..." in first
-    assert names[-1] not in first
+    assert "Drawn: zipper" not in first
     assert last[0] == "..."
-    assert f"> {names[-1]}" in last
     assert len(first) == len(last) == (720 - 36) // 30
 
 
@@ -140,7 +266,7 @@ def test_the_menu_shows_what_is_around_the_chosen_name():
     names = [f"n{n}" for n in range(9)]
     for room in range(3, 12):
         for n, chosen in enumerate(names):
-            shown = play.around(names, chosen, room)
+            shown = around(names, chosen, room)
             assert len(shown) == min(room, 9)
             assert shown.count(f"> {chosen}") == 1
             assert ("n0" in shown or "> n0" in shown) == (shown[0] != "...")
@@ -218,12 +344,13 @@ def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path):
     assert len({banner[:2] for banner in scores}) == 2  # the second time it was the same level
     assert all(banner[1].startswith("rules: arrived after") for banner in scores)
     assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == [
+        "LaneKeep-v1-0-0-2.json",
         "LaneKeep-v1-0-0.json",
         "LaneKeep-v1-1-0.json",
-    ]
+    ], "the second drive of a level does not replace the first"
     assert [path.name for path in (tmp_path / "replays").iterdir()] == ["LaneKeep-v1-1-0.json"]
-    assert any("saved as replays/LaneKeep-v1-1-0.json" in banner for banner in said)
-    assert said[-1][0].startswith("> drivesim/")  # the menu
+    assert (f"saved as {tmp_path / 'replays' / 'LaneKeep-v1-1-0.json'}",) in said
+    assert any(banner[0] == "> Autodrive" for banner in said)  # the menu
 
 
 def test_a_drawn_level_is_called_by_the_name_of_its_file(keys, tmp_path, monkeypatch):
@@ -237,7 +364,7 @@ def test_a_drawn_level_is_called_by_the_name_of_its_file(keys, tmp_path, monkeyp
     )
     for levels in ([str(path)], ["gallery/chicane"], [str(path), str(path)]):
         assert run(["--levels", *levels, "--demo", "--episodes", "1", *QUICK]) == 0
-    assert titles == ["road", "chicane", CUSTOM]
+    assert titles == ["road", "chicane", "Custom"]
 
 
 @pytest.mark.parametrize("key", [pygame.K_r, ENTER])

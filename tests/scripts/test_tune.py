@@ -185,7 +185,7 @@ def test_a_search_finds_the_best_step_size_and_says_how_to_use_it(tune, fake, tm
     words = (
         f"--env {PROBE} --agent ppo --total-steps 1000 --learning-rate 0.001 --network.hidden-sizes 128 128 --epochs 2"
     )
-    assert capsys.readouterr().out.splitlines()[-1] == f"python scripts/train.py {words}"
+    assert capsys.readouterr().out.splitlines()[-1] == f".venv/bin/python scripts/train.py {words}"
     with Image.open(tmp_path / "search.png") as picture:
         assert picture.size > (600, 400)
 
