@@ -100,7 +100,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(8_000_000), _SMALL_PQN),
         "ppo": Preset(
-            _run(4_000_000, reward_weights={**HALF, "time": -0.8}, stop_at_success=0.992, **_brisk("Obstacles", 0.96)),
+            _run(5_000_000, reward_weights={**HALF, "time": -0.8}, stop_at_success=0.995, **_brisk("Obstacles", 0.965)),
             replace(_SHORT_PPO, entropy_coefficient_end=0.003),
         ),
     },
