@@ -31,6 +31,20 @@ __all__ = ["Expert", "ExpertName", "make_expert"]
 ExpertName: TypeAlias = Literal["best", "oracle", "rule-based", "planner"]
 
 
+_OF_BATCH = (
+    "scenario",
+    "num_envs",
+    "max_episode_steps",
+    "autoreset_mode",
+    "vectorization_mode",
+    "num_threads",
+    "copy",
+    "render_mode",
+    "render_size",
+)
+"""Options that say how envs are run and shown, not what happens in them."""
+
+
 class Expert(Protocol):
     """Whoever knows better."""
 
@@ -70,7 +84,8 @@ class Oracle:
             ValueError: something depends on the tick in their levels, see :class:`drivesim.planning.BestActions`.
         """
         self._envs = envs.unwrapped
-        self._env = gym.make(envs.spec.id, disable_env_checker=True, **envs.spec.kwargs)
+        limit = envs.spec.max_episode_steps
+        self._env = gym.make(envs.spec.id, max_episode_steps=limit, disable_env_checker=True, **_options(envs))
         self._env.reset(seed=0)
         BestActions(self._env)
         self._levels: dict[int, tuple[tuple[int, ...], BestActions]] = {}  # by env: an episode, what is known of it
@@ -106,9 +121,9 @@ class Watching:
         """
         self._driver = driver
         self._envs = envs.unwrapped
-        kwargs = {name: value for name, value in envs.spec.kwargs.items() if name not in OF_OBSERVATION}
-        kwargs |= {"observation": observation, "autoreset_mode": "Disabled", "copy": False}
-        self._twins = gym.make_vec(envs.spec.id, num_envs=envs.num_envs, **kwargs)
+        options = {name: value for name, value in _options(envs).items() if name not in OF_OBSERVATION}
+        options |= {"observation": observation, "autoreset_mode": "Disabled", "copy": False}
+        self._twins = gym.make_vec(envs.spec.id, num_envs=envs.num_envs, **options)
         self._twins.reset(seed=0)
         if isinstance(driver, Planner):
             driver.ride_in(self._twins)
@@ -121,3 +136,8 @@ class Watching:
         best = np.zeros((len(actions), self._envs.single_action_space.n), np.bool_)
         best[np.arange(len(actions)), actions] = True
         return best
+
+
+def _options(envs: Any) -> dict[str, Any]:
+    """The options of what happens in envs."""
+    return {name: value for name, value in envs.spec.kwargs.items() if name not in _OF_BATCH}

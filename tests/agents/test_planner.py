@@ -38,10 +38,10 @@ def test_where_nothing_is_left_to_chance_no_drive_is_worse_than_its_base_drivers
 def test_it_fails_less_than_rules_that_see_only_what_is_there() -> None:
     base = make_scripted("drivesim/Highway-v1")
     choice = EnvChoice("drivesim/Highway-v1", observation=base.observation, difficulty="hard")
-    planner = Planner(base, num_futures=4)
+    planner = Planner(base)
     rules, planned = (first_drives(driver, choice, SEEDS, "test").results for driver in (base, planner))
     assert planned["success"].all()
-    assert planned["episode_return"].mean() > rules["episode_return"].mean() + 0.05
+    assert planned["episode_return"].mean() > rules["episode_return"].mean() + 0.03
 
 
 def test_it_drives_alone_as_in_a_batch_and_leaves_unwanted_envs_to_its_base_driver() -> None:
