@@ -42,6 +42,8 @@ class BCConfig:
     """Steps per gradient update."""
     updates: int = 128
     """Gradient updates after so many steps of every env."""
+    temperature: float = 0.01
+    """Cost by which an action is e times as unlikely as the expert's; a crash costs more than 1."""
     gamma: float = 0.99
     """Discount per step, of the value."""
     value_coefficient: float = 0.1
@@ -63,7 +65,7 @@ class BCConfig:
         check_at_least(self, 1, "num_envs", "num_steps", "batch_size", "updates")
         check_at_least(self, 0, "value_coefficient")
         check_unit_interval(self, "gamma")
-        check_positive(self, "learning_rate", "max_grad_norm")
+        check_positive(self, "learning_rate", "max_grad_norm", "temperature")
         check_choice(self, "optimizer", "expert")
         least = self.num_envs * self.num_steps
         require("buffer_size", self.buffer_size, self.buffer_size >= least, f"at least num_envs * num_steps, {least}")
@@ -73,16 +75,17 @@ class BC:
     """A policy that learns to do what an expert does in the states that the expert gets into.
 
     Update, ``updates`` times after T steps of N envs, on batches of all steps so far:
-        loss = - mean log sum of pi(a|s) over the expert's best actions a
-               + value_coefficient * mean (V(s) - G)^2 / 2
-    G is the discounted return of whoever drove, the expert; a truncation and the segment's end add the discounted
-    value of the observation that follows. Rows without a transition take no part.
+        q(a|s) = softmax(- cost(s, a) / temperature)
+        loss = - mean sum over a of q(a|s) log pi(a|s) + value_coefficient * mean (V(s) - G)^2 / 2
+    The oracle says what every action costs, other experts that all but their own cost much. G is the discounted return
+    of whoever drove, the expert; a truncation and the segment's end add the discounted value of the observation that
+    follows. Rows without a transition take no part.
 
     Shapes: obs (T, N, *obs_shape), logits (B, num_actions), values (B,), returns (T, N).
-    Differences from the papers: 1. any of equally good actions will do. 2. a value is learnt beside. 3. the
-    demonstrations come while it learns, so that a run can stop when they are enough.
+    Differences from the papers: 1. costs instead of actions, where the expert knows them. 2. a value is learnt beside.
+    3. the demonstrations come while it learns, so that a run can stop when they are enough.
     Logged: loss/policy, loss/value, policy/agreement (how often the likeliest action is one of the expert's),
-    schedule/learning_rate.
+    policy/cost (of the likeliest action), schedule/learning_rate.
     """
 
     def __init__(
@@ -115,8 +118,8 @@ class BC:
             self.network = self.make_network(observation_space, self.num_actions, config)
         self.parameters: list[Tensor] = list(self.network.parameters())
         self.optimizer = make_optimizer(config.optimizer, self.parameters, config.learning_rate)
-        # A rollout's masks are the expert's actions here.
-        self.rollout = Rollout(observation_space, self.num_actions, config.num_steps, config.num_envs, has_masks=True)
+        self.rollout = Rollout(observation_space, self.num_actions, config.num_steps, config.num_envs)
+        self.costs = torch.zeros((config.num_steps, config.num_envs, self.num_actions))  # of the rollout
         self.demonstrations = Demonstrations(observation_space, self.num_actions, config.buffer_size)
         self.expert: Expert | None = None
         self._next_obs: Tensor | None = None  # (N, *obs_shape), to act on next
@@ -145,21 +148,21 @@ class BC:
 
     def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Takes the expert's actions (N,), the first of equally good ones."""
-        is_best = self.ask()
-        actions: NDArray[np.int64] = is_best.argmax(axis=1)
-        self.keep(obs, actions, is_best)
+        costs = self.ask()
+        actions: NDArray[np.int64] = costs.argmin(axis=1)
+        self.keep(obs, actions, costs)
         return actions
 
-    def ask(self) -> NDArray[np.bool_]:
-        """The expert's actions, bool (N, num_actions); all actions if there is none, when only time is measured."""
+    def ask(self) -> NDArray[np.float32]:
+        """The expert's costs (N, num_actions); without an expert, when only time is measured, none."""
         if self.expert is None:
-            return np.ones((self.config.num_envs, self.num_actions), np.bool_)
+            return np.zeros((self.config.num_envs, self.num_actions), np.float32)
         return self.expert()
 
-    def keep(self, obs: NDArray[Any], actions: NDArray[np.int64], is_best: NDArray[np.bool_]) -> None:
+    def keep(self, obs: NDArray[Any], actions: NDArray[np.int64], costs: NDArray[np.float32]) -> None:
         """Keeps what is seen and done now, (N, *obs_shape) and (N,), and what the expert says, (N, num_actions)."""
-        no_values = torch.zeros(len(actions))
-        self.rollout.put(as_tensor(obs), torch.from_numpy(actions), no_values, masks=is_best)
+        self.costs[self.rollout.cursor] = torch.from_numpy(costs)
+        self.rollout.put(as_tensor(obs), torch.from_numpy(actions), values=torch.zeros(len(actions)))
 
     def policy(self) -> NetworkPolicy:
         """Returns the driver that takes the likeliest action."""
@@ -181,7 +184,7 @@ class BC:
         rollout, is_real = self.rollout, self.rollout.is_real
         if is_real.any():
             returns = self.returns(rollout)
-            self.demonstrations.add(Demonstrated(rollout.obs[is_real], rollout.masks[is_real], returns[is_real]))
+            self.demonstrations.add(Demonstrated(rollout.obs[is_real], self.costs[is_real], returns[is_real]))
             self.train_on(self.demonstrations)
         rollout.clear(self._starts)
 
@@ -206,13 +209,13 @@ class BC:
         batch_size, count = self.config.batch_size, self.config.updates
         logged = [self._gradient_update(demonstrations.sample(batch_size, self.rng)) for _ in range(count)]
         self.num_updates += count
-        names = ("loss/policy", "loss/value", "policy/agreement")
+        names = ("loss/policy", "loss/value", "policy/agreement", "policy/cost")
         self.last_metrics = dict(zip(names, torch.stack(logged).mean(dim=0).tolist(), strict=True))
 
     def _gradient_update(self, batch: Demonstrated) -> Tensor:
-        """Makes one gradient update; returns the terms to log, (3,)."""
+        """Makes one gradient update; returns the terms to log, (4,)."""
         logits, values, _ = self.network(batch.obs)
-        policy_loss = imitation_loss(log_policy(logits, None), batch.is_best)
+        policy_loss = imitation_loss(log_policy(logits, None), batch.costs, self.config.temperature)
         value_loss = 0.5 * (values - batch.returns).square().mean()
         loss = policy_loss + self.config.value_coefficient * value_loss
         self.optimizer.zero_grad(set_to_none=True)
@@ -220,8 +223,8 @@ class BC:
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm, foreach=True)
         self.optimizer.step()
         with torch.no_grad():
-            agreement = batch.is_best.gather(1, logits.argmax(dim=1)[:, None]).float().mean()
-            return torch.stack([policy_loss, value_loss, agreement])
+            cost = batch.costs.gather(1, logits.argmax(dim=1)[:, None])[:, 0]
+            return torch.stack([policy_loss, value_loss, (cost == 0).float().mean(), cost.mean()])
 
     def learning_rate(self) -> float:
         """Step size of the next updates."""
@@ -254,7 +257,7 @@ class BC:
             tensors={
                 "network": self.network.state_dict(),
                 "optimizer": optimizer_tensors(self.optimizer),
-                "rollout": rollout,
+                "rollout": {**rollout, "costs": self.costs[: self.rollout.cursor]},
                 "demonstrations": demonstrations,
             },
             arrays={"starts": self._starts.copy()},
@@ -269,5 +272,7 @@ class BC:
         self.network.load_state_dict(checkpoint.tensors["network"])
         load_optimizer_tensors(self.optimizer, checkpoint.tensors["optimizer"])
         self.rollout.load_state(checkpoint.tensors["rollout"], checkpoint.values["rollout"])
+        costs = self.costs[: self.rollout.cursor]
+        costs[...] = fitting("costs", checkpoint.tensors["rollout"]["costs"], costs)
         self.demonstrations.load_state(checkpoint.tensors["demonstrations"], checkpoint.values["num_demonstrations"])
         self._starts = fitting("starts", checkpoint.arrays["starts"], self._starts)

@@ -47,12 +47,12 @@ class DAgger(BC):
 
     def act(self, obs: NDArray[Any], action_masks: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Takes the likeliest actions (N,), in some envs the expert's."""
-        is_best = self.ask()
+        costs = self.ask()
         with torch.inference_mode():
             own: NDArray[np.int64] = self.network(as_tensor(obs))[0].argmax(dim=1).numpy()
         is_shown = self.rng.random(len(own)) < self.expert_share()
-        actions = np.where(is_shown, is_best.argmax(axis=1), own)
-        self.keep(obs, actions, is_best)
+        actions = np.where(is_shown, costs.argmin(axis=1), own)
+        self.keep(obs, actions, costs)
         return actions
 
     def expert_share(self) -> float:

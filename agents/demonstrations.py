@@ -1,4 +1,4 @@
-"""Demonstrations: observations, and which actions an expert calls the best there."""
+"""Demonstrations: observations, and what the actions cost there in an expert's judgement."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ class Demonstrated(NamedTuple):
 
     obs: Tensor
     """(B, *obs_shape)."""
-    is_best: Tensor
-    """Bool (B, num_actions): the expert's actions, at least one."""
+    costs: Tensor
+    """(B, num_actions), 0 of the expert's actions."""
     returns: Tensor
     """(B,): what the drive earned from there on."""
 
 
-def imitation_loss(log_probs: Tensor, is_best: Tensor) -> Tensor:
-    """Returns the mean of - log P(one of the expert's actions): it is no matter which of equally good ones is taken.
+def imitation_loss(log_probs: Tensor, costs: Tensor, temperature: float) -> Tensor:
+    """Returns the mean cross entropy of a policy and of what the costs make of it, softmax(- cost / temperature).
+
+    Of equally good actions each will do, one that costs little is little worse, and one that crashes is none.
 
     Args:
         log_probs: float (B, num_actions).
-        is_best: bool (B, num_actions), at least one true in every row.
+        costs: float (B, num_actions), at least 0.
+        temperature: cost by which an action is e times as unlikely.
     """
-    return -log_probs.masked_fill(~is_best, -torch.inf).logsumexp(dim=1).mean()
+    targets = torch.softmax(-costs / temperature, dim=1)
+    return -(targets * log_probs).sum(dim=1).mean()
 
 
 class Demonstrations:
@@ -54,7 +58,7 @@ class Demonstrations:
         """All that ever came; step n lies in row n modulo the capacity."""
         self._rows = Demonstrated(
             torch.from_numpy(np.zeros((capacity, *shape), dtype)),
-            torch.zeros((capacity, num_actions), dtype=torch.bool),
+            torch.zeros((capacity, num_actions)),
             torch.zeros(capacity),
         )
 

@@ -1,8 +1,7 @@
-"""Experts: they look at the worlds of some envs and say which actions are the best there, for learners that imitate.
+"""Experts: they look at the worlds of some envs and say what every action costs there, for learners that imitate.
 
 ============== ======================================================================================================
-``oracle``     the best actions there are, all of those that are equally good: exact, see
-               :class:`drivesim.planning.BestActions`; where nothing but the ego depends on the tick
+``oracle``     what every action costs, exactly: :class:`drivesim.planning.Regrets`, where nothing depends on the tick
 ``rule-based`` the action of the scenario's driver made of rules, which sees an observation of its own
 ``planner``    that of :class:`agents.planner.Planner` with the latter
 ``best``       the oracle where there is one, else rule-based
@@ -24,13 +23,15 @@ from agents.planner import Planner
 from agents.scripted import ScriptedDriver, make_scripted
 from agents.validation import require
 from drivesim.config import OF_OBSERVATION
-from drivesim.planning import BestActions, originals
+from drivesim.planning import Regrets, originals
 
 __all__ = ["Expert", "ExpertName", "make_expert"]
 
 ExpertName: TypeAlias = Literal["best", "oracle", "rule-based", "planner"]
 
 
+WRONG = 1.0
+"""What another action costs than that of an expert who does not know more; about as much as a crash."""
 _OF_BATCH = (
     "scenario",
     "num_envs",
@@ -48,8 +49,11 @@ _OF_BATCH = (
 class Expert(Protocol):
     """Whoever knows better."""
 
-    def __call__(self) -> NDArray[np.bool_]:
-        """Bool (N, num_actions): in every env the best actions, at least one; of no meaning where no episode runs."""
+    def __call__(self) -> NDArray[np.float32]:
+        """Costs (N, num_actions) in every env, 0 of the best actions; of no meaning where no episode runs.
+
+        Who knows no more than what to do calls everything else :data:`WRONG`.
+        """
 
 
 def make_expert(name: ExpertName, envs: Any) -> Expert:
@@ -75,36 +79,36 @@ def make_expert(name: ExpertName, envs: Any) -> Expert:
 
 
 class Oracle:
-    """Knows the exact optimum from every state of the levels that are driven."""
+    """Knows the optimum from every state of the levels that are driven."""
 
     def __init__(self, envs: Any) -> None:
         """Takes the envs.
 
         Raises:
-            ValueError: something depends on the tick in their levels, see :class:`drivesim.planning.BestActions`.
+            ValueError: something depends on the tick in their levels, see :class:`drivesim.planning.Regrets`.
         """
         self._envs = envs.unwrapped
         limit = envs.spec.max_episode_steps
         self._env = gym.make(envs.spec.id, max_episode_steps=limit, disable_env_checker=True, **_options(envs))
         self._env.reset(seed=0)
-        BestActions(self._env)
-        self._levels: dict[int, tuple[tuple[int, ...], BestActions]] = {}  # by env: an episode, what is known of it
+        Regrets(self._env)
+        self._levels: dict[int, tuple[tuple[int, ...], Regrets]] = {}  # by env: an episode, what is known of it
 
-    def __call__(self) -> NDArray[np.bool_]:
+    def __call__(self) -> NDArray[np.float32]:
         """See :class:`Expert`."""
         state, is_running, masks = originals(self._envs)
-        best = np.ones_like(masks)
+        costs = np.zeros(masks.shape, np.float32)
         for n in np.flatnonzero(is_running).tolist():
-            best[n] = self._level(n, state[n : n + 1])(state[n : n + 1])
-        return best
+            costs[n] = self._level(n, state[n : n + 1])(state[n : n + 1])
+        return costs
 
-    def _level(self, n: int, state: NDArray[Any]) -> BestActions:
+    def _level(self, n: int, state: NDArray[Any]) -> Regrets:
         """What is known of the level that an env drives now."""
         world = state["world"][0]
         episode = tuple(int(world[name]) for name in ("key_0", "key_1", "episode", "level_seed"))
         known = self._levels.get(n)
         if known is None or known[0] != episode:
-            self._levels[n] = known = (episode, BestActions(self._env, state=state))
+            self._levels[n] = known = (episode, Regrets(self._env, state=state))
         return known[1]
 
 
@@ -128,14 +132,14 @@ class Watching:
         if isinstance(driver, Planner):
             driver.ride_in(self._twins)
 
-    def __call__(self) -> NDArray[np.bool_]:
+    def __call__(self) -> NDArray[np.float32]:
         """See :class:`Expert`."""
         twins: Any = self._twins.unwrapped
         twins.set_state(self._envs.get_state())
         actions = self._driver(twins.observe())
-        best = np.zeros((len(actions), self._envs.single_action_space.n), np.bool_)
-        best[np.arange(len(actions)), actions] = True
-        return best
+        costs = np.full((len(actions), self._envs.single_action_space.n), WRONG, np.float32)
+        costs[np.arange(len(actions)), actions] = 0.0
+        return costs
 
 
 def _options(envs: Any) -> dict[str, Any]:

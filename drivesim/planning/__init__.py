@@ -8,6 +8,6 @@ plan.replay().save("best.json")          # for scripts/record.py, scripts/play.p
 
 from drivesim.planning.branches import Branches, originals
 from drivesim.planning.plan import Plan, solve
-from drivesim.planning.table import BestActions, Table, to_table
+from drivesim.planning.table import Regrets, Table, to_table
 
-__all__ = ["BestActions", "Branches", "Plan", "Table", "originals", "solve", "to_table"]
+__all__ = ["Branches", "Plan", "Regrets", "Table", "originals", "solve", "to_table"]

@@ -70,8 +70,8 @@ def to_table(env: gym.Env[Any, Any], max_states: int = MAX_STATES) -> Table:
     return _explored(Level(env), whole("max_states", max_states, 1, MOST_STATES))[0]
 
 
-class BestActions:
-    """The best actions in every state of a level in which nothing depends on the tick: one search for all of them.
+class Regrets:
+    """What every action costs in every state of a level in which nothing depends on the tick: one search for all.
 
     `solve` answers for a single state, anywhere. This is for who asks about many states of a level, such as those into
     which a learner gets. The time limit plays no part, but that no drive is looked at which is longer.
@@ -108,7 +108,9 @@ class BestActions:
                 break
 
     def __call__(self, state: Array) -> Array:
-        """Bool (A,): the actions than which none is better, by more than 1e-9, in a state (1,) of the level.
+        """Float64 (A,): what is lost for good by an action in a state (1,) of the level; 0 for the best ones.
+
+        Less than 1e-9 is nothing.
 
         Raises:
             ValueError: if it is none.
@@ -117,8 +119,8 @@ class BestActions:
         if number is None:
             raise ValueError("state must be one that can be reached in the level")
         values = self.values[number]
-        is_best: Array = values >= values.max() - TOLERANCE
-        return is_best
+        lost: Array = values.max() - values
+        return np.where(lost <= TOLERANCE, 0.0, lost)
 
 
 def depends_on_tick(level: Level) -> bool:

@@ -32,11 +32,12 @@ LANE = "drivesim/LaneKeep-v1"
 # --- the loss and the memory ----------------------------------------------------------------------
 
 
-def test_the_loss_is_that_of_any_of_the_experts_actions() -> None:
+def test_the_loss_takes_what_costs_nothing_as_equally_good_and_the_rest_as_the_worse_the_dearer() -> None:
     log_probs = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]).log()
-    is_best = torch.tensor([[True, True, False], [True, False, False]])
-    # - (ln 0.8 + ln 0.1) / 2
-    assert float(imitation_loss(log_probs, is_best)) == pytest.approx(-(math.log(0.8) + math.log(0.1)) / 2, abs=1e-6)
+    costs = torch.tensor([[0.0, 0.0, 9.0], [0.0, 0.1 * math.log(3), 9.0]])
+    # At a temperature of 0.1 the targets are 1/2, 1/2 and 0 in the first row, and 3/4, 1/4 and 0 in the second.
+    expected = -(0.5 * math.log(0.5) + 0.5 * math.log(0.3) + math.log(0.1)) / 2
+    assert float(imitation_loss(log_probs, costs, 0.1)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_newest_demonstrations_are_kept_whole_and_survive_a_checkpoint() -> None:
@@ -45,7 +46,7 @@ def test_the_newest_demonstrations_are_kept_whole_and_survive_a_checkpoint() -> 
     for first in (0, 3):
         numbers = torch.arange(first, first + 3)
         is_odd = numbers % 2 == 1
-        kept.add(Demonstrated(numbers[:, None].float(), torch.stack([~is_odd, is_odd], 1), numbers.float()))
+        kept.add(Demonstrated(numbers[:, None].float(), torch.stack([is_odd, ~is_odd], 1).float(), numbers.float()))
     again = Demonstrations(space, 2, 4)
     again.load_state(*kept.state())
     for memory in (kept, again):
@@ -53,7 +54,7 @@ def test_the_newest_demonstrations_are_kept_whole_and_survive_a_checkpoint() -> 
         drawn = memory.sample(200, np.random.default_rng(0))
         assert set(drawn.returns.tolist()) == {2.0, 3.0, 4.0, 5.0}
         assert torch.equal(drawn.obs[:, 0], drawn.returns)
-        assert torch.equal(drawn.is_best[:, 1], drawn.returns % 2 == 1)
+        assert torch.equal(drawn.costs[:, 0], drawn.returns % 2)
     with pytest.raises(ValueError, match="num_taken"):
         again.load_state(kept.state()[0], -1)
 
@@ -72,7 +73,7 @@ def test_who_does_as_the_oracle_says_drives_the_optimum_in_every_mode_of_autores
         oracle = make_expert("oracle", envs)
         num_episodes = [0, 0, 0]
         while min(num_episodes) < 2:
-            step = stepper.step(oracle().argmax(axis=1))
+            step = stepper.step(oracle().argmin(axis=1))
             for k, n in enumerate(np.flatnonzero(step.ended).tolist()):
                 env.reset(seed=5 + n)
                 for _ in range(num_episodes[n]):
@@ -92,9 +93,9 @@ def test_a_driver_that_is_asked_sees_the_same_worlds_in_its_own_observation(name
         driver = make_scripted(env_id)
         num_others = 0
         for _ in range(30):
-            is_best = expert()
-            assert (is_best.sum(axis=1) == 1).all()
-            actions = is_best.argmax(axis=1)
+            costs = expert()
+            assert ((costs == 0).sum(axis=1) == 1).all()
+            actions = costs.argmin(axis=1)
             num_others += int((actions != driver(obs)).sum())
             envs.step(actions)
             obs = grids.step(actions)[0]
@@ -129,12 +130,12 @@ def test_the_expert_drives_in_cloning_and_ever_less_in_dagger_and_is_learnt_from
         oracle, shares = make_expert("oracle", envs), []
         for n in range(12):
             own = agent.policy()(obs)
-            is_best = oracle()
+            costs = oracle()
             step = stepper.step(agent.act(obs))
-            shown = is_best[np.arange(8), step.actions]
+            shown = costs[np.arange(8), step.actions] == 0
             assert (shown | (step.actions == own)).all()
-            assert np.array_equal(agent.rollout.masks[n % 4].numpy(), is_best)
-            shares.append(float((step.actions == is_best.argmax(axis=1)).mean()))
+            assert np.array_equal(agent.costs[n % 4].numpy(), costs)
+            shares.append(float((step.actions == costs.argmin(axis=1)).mean()))
             agent.record(step)
             obs = step.next_obs.copy()
             agent.update()
