@@ -47,7 +47,7 @@ class Arguments:
     """Algorithms."""
     envs: tuple[str, ...] = tuple(env_id for env_id, _ in ROADS)
     """Environment ids, among those four."""
-    total_steps: int = 65_536
+    total_steps: int = 20_480
     """Steps of each run, at most: it ends when an evaluation reaches 99 %."""
     max_seconds: float | None = None
     """Wall-clock time of each run, at most; None = whatever it takes."""

@@ -2,6 +2,7 @@
 
     dataset = record("drivesim/Obstacles-v1", policy, 1000, seed=0, dataset_id="obstacles/mine-v0", author="me")
     dataset = from_replays([Replay.load(path) for path in paths], "obstacles/human-v0", author="me")
+    dataset = from_replays(optimal("drivesim/Obstacles-v1", range(1000)), "obstacles/optimal-v0", author="me")
     verify(minari.load_dataset("obstacles/mine-v0"))         # drives all of it and compares every number
     replays_of(dataset)[3].save("fourth.json")               # to be watched, filmed or driven in another observation
 
@@ -31,12 +32,14 @@ from drivesim._version import __version__
 from drivesim.checks import real, whole
 from drivesim.config import LARGEST
 from drivesim.integrations.minari_episodes import Episode, Made, Policy, Tape, drive, driven
+from drivesim.planning import solve
+from drivesim.planning.plan import BUDGET
 from drivesim.registry import ids
 from drivesim.replay import NOT_RECORDED
 from drivesim.replay_file import MAX_COUNT, Record, Replay, ReplayError, begin, seed_of
 from drivesim.vector_env import MAX_NUM_ENVS
 
-__all__ = ["About", "Policy", "from_replays", "record", "replays_of", "verify"]
+__all__ = ["About", "Policy", "from_replays", "optimal", "record", "replays_of", "verify"]
 
 REFERENCE_EPISODES = 100  # that a computed reference score is the mean of
 MAX_EPISODES = 2**31 - 1
@@ -137,6 +140,33 @@ def from_replays(replays: Iterable[Replay], dataset_id: str, **about: Unpack[Abo
     _check_about(about)
     _check_free(dataset_id)
     return _write(dataset_id, made, [driven(number, replay) for number, replay in enumerate(replays)], about)
+
+
+def optimal(
+    env_id: str, seeds: Iterable[int], *, options: Mapping[str, Any] | None = None, budget: int = BUDGET
+) -> Iterator[Replay]:
+    """The best drives that are known: of every seed the first episode's plan, for `from_replays`.
+
+    The plans are those of `drivesim.planning.solve`, exact where its search comes to its end within the budget. They
+    know what others will do; a learner that imitates them cannot.
+
+    Args:
+        env_id: one of the suite's ids with one ego.
+        seeds: of the envs, each an integer in [0, 2**512).
+        options: keyword arguments of `gym.make` that say what is driven.
+        budget: of the planner, an episode.
+
+    Yields:
+        A replay a seed, in their order, each as soon as it is known.
+
+    Raises:
+        TypeError, ValueError: naming what is wrong, when the first replay is asked for.
+    """
+    made = Made.of(env_id, {} if options is None else options, None)
+    with contextlib.closing(gym.make(env_id, **made.options)) as env:
+        for seed in seeds:
+            env.reset(seed=seed_of(seed))
+            yield solve(env, budget=budget).replay()
 
 
 def replays_of(dataset: minari.MinariDataset) -> list[Replay]:
