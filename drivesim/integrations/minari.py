@@ -31,9 +31,7 @@ from minari.storage import get_dataset_path
 from drivesim._version import __version__
 from drivesim.checks import real, whole
 from drivesim.config import LARGEST
-from drivesim.integrations.minari_episodes import Episode, Made, Policy, Tape, drive, driven
-from drivesim.planning import solve
-from drivesim.planning.plan import BUDGET
+from drivesim.integrations.minari_episodes import Episode, Made, Policy, Tape, drive, driven, optimal
 from drivesim.registry import ids
 from drivesim.replay import NOT_RECORDED
 from drivesim.replay_file import MAX_COUNT, Record, Replay, ReplayError, begin, seed_of
@@ -140,33 +138,6 @@ def from_replays(replays: Iterable[Replay], dataset_id: str, **about: Unpack[Abo
     _check_about(about)
     _check_free(dataset_id)
     return _write(dataset_id, made, [driven(number, replay) for number, replay in enumerate(replays)], about)
-
-
-def optimal(
-    env_id: str, seeds: Iterable[int], *, options: Mapping[str, Any] | None = None, budget: int = BUDGET
-) -> Iterator[Replay]:
-    """The best drives that are known: of every seed the first episode's plan, for `from_replays`.
-
-    The plans are those of `drivesim.planning.solve`, exact where its search comes to its end within the budget. They
-    know what others will do; a learner that imitates them cannot.
-
-    Args:
-        env_id: one of the suite's ids with one ego.
-        seeds: of the envs, each an integer in [0, 2**512).
-        options: keyword arguments of `gym.make` that say what is driven.
-        budget: of the planner, an episode.
-
-    Yields:
-        A replay a seed, in their order, each as soon as it is known.
-
-    Raises:
-        TypeError, ValueError: naming what is wrong, when the first replay is asked for.
-    """
-    made = Made.of(env_id, {} if options is None else options, None)
-    with contextlib.closing(gym.make(env_id, **made.options)) as env:
-        for seed in seeds:
-            env.reset(seed=seed_of(seed))
-            yield solve(env, budget=budget).replay()
 
 
 def replays_of(dataset: minari.MinariDataset) -> list[Replay]:

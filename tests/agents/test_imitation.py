@@ -26,7 +26,7 @@ from agents.training import load_policy, train
 from drivesim.planning import solve
 
 SMALL = NetworkConfig(hidden_sizes=(16,))
-LANE = "drivesim/LaneKeep-v1"
+LANE_KEEP = "drivesim/LaneKeep-v1"
 
 
 # --- the loss and the memory ----------------------------------------------------------------------
@@ -64,9 +64,9 @@ def test_the_newest_demonstrations_are_kept_whole_and_survive_a_checkpoint() -> 
 
 @pytest.mark.parametrize("mode", ["SameStep", "NextStep", "Disabled"])
 def test_who_does_as_the_oracle_says_drives_the_optimum_in_every_mode_of_autoreset(mode) -> None:
-    env = gym.make(LANE)
+    env = gym.make(LANE_KEEP)
     with contextlib.closing(
-        make_envs(EnvChoice(LANE, observation="features"), 3, "train", autoreset_mode=mode)
+        make_envs(EnvChoice(LANE_KEEP, observation="features"), 3, "train", autoreset_mode=mode)
     ) as envs:
         stepper = Stepper(envs)
         stepper.begin([5, 6, 7])
@@ -121,7 +121,7 @@ def test_the_expert_drives_in_cloning_and_ever_less_in_dagger_and_is_learnt_from
     small = config(num_envs=8, num_steps=4, buffer_size=96, batch_size=16, updates=2, network=SMALL)
     if kind is DAgger:
         small = replace(small, expert_share=0.25)
-    with contextlib.closing(make_envs(EnvChoice(LANE, observation="features"), 8, "train")) as envs:
+    with contextlib.closing(make_envs(EnvChoice(LANE_KEEP, observation="features"), 8, "train")) as envs:
         agent = kind(envs.single_observation_space, envs.single_action_space, small, seed=0, total_steps=10**6)
         stepper = Stepper(envs)
         obs = stepper.begin(list(range(8)))
@@ -149,9 +149,9 @@ def test_the_expert_drives_in_cloning_and_ever_less_in_dagger_and_is_learnt_from
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "config"), [("bc", BCConfig()), ("dagger", DAggerConfig())])
-def test_a_lane_is_kept_after_a_few_seconds_of_watching(tmp_path: Path, name, config) -> None:
+def test_a_driver_has_learnt_after_a_few_seconds_of_watching(tmp_path: Path, name, config) -> None:
     run = TrainConfig(
-        env=LANE,
+        env=LANE_KEEP,
         observation="features",
         agent=name,
         total_steps=16_384,
