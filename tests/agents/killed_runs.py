@@ -27,7 +27,6 @@ import probes
 import safetensors.torch
 
 from agents import training
-from agents.dagger import DAggerConfig
 from agents.dqn import DQNConfig
 from agents.networks import NetworkConfig
 from agents.ppo import PPOConfig
@@ -64,10 +63,6 @@ CASES: dict[str, tuple[str, AgentConfig]] = {
     "recurrent_ppo": (
         "probes/Truncation-v0",
         PPOConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, memory_size=4, network=SMALL),
-    ),
-    "dagger": (
-        "drivesim/Autodrive-v1",
-        DAggerConfig(num_envs=NUM_ENVS, num_steps=7, buffer_size=400, batch_size=32, updates=2, network=SMALL),
     ),
     "pqn": ("probes/Truncation-v0", PQNConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, network=SMALL)),
 }

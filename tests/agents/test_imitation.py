@@ -11,6 +11,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from small_runs import contents, counters
+from test_training import small_run
 
 from agents.bc import BC, BCConfig
 from agents.dagger import DAgger, DAggerConfig
@@ -22,7 +24,7 @@ from agents.networks import NetworkConfig
 from agents.run_config import TrainConfig
 from agents.scripted import make_scripted
 from agents.stepping import Stepper
-from agents.training import load_policy, train
+from agents.training import load_policy, resume, train
 from drivesim.planning import solve
 
 SMALL = NetworkConfig(hidden_sizes=(16,))
@@ -145,6 +147,18 @@ def test_the_expert_drives_in_cloning_and_ever_less_in_dagger_and_is_learnt_from
         assert (np.mean(shares[4:]) == 1.0) == (kind is BC)
         if kind is DAgger:
             assert agent.metrics()["schedule/expert_share"] == 0.25**3
+
+
+def test_a_run_that_was_broken_off_hears_the_same_from_its_expert_and_learns_the_same(
+    tmp_path: Path,
+) -> None:
+    config = DAggerConfig(num_envs=8, num_steps=7, buffer_size=400, batch_size=32, updates=2, network=SMALL)
+    run = small_run("dagger")
+    train(run, config, tmp_path / "whole")
+    train(run, config, tmp_path / "parts", on_evaluation=lambda step, success: True)
+    assert resume(tmp_path / "parts").global_step == run.total_steps
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    assert counters(tmp_path / "parts") == counters(tmp_path / "whole")
 
 
 @pytest.mark.slow

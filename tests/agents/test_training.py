@@ -266,7 +266,9 @@ SMALL: dict[AgentName, dict[str, Any]] = {
 
 def small_run(name: AgentName) -> TrainConfig:
     """A run on a probe or, of who imitates, where there is an expert."""
-    return replace(RUN, agent=name, env="drivesim/Autodrive-v1" if name in ("bc", "dagger") else RUN.env)
+    if name in ("bc", "dagger"):
+        return replace(RUN, agent=name, env="drivesim/LaneKeep-v1", level_options={"length": 16})
+    return replace(RUN, agent=name)
 
 
 @pytest.mark.parametrize("name", AGENT_CONFIGS)
