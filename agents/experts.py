@@ -66,7 +66,7 @@ def make_expert(name: ExpertName, envs: Any) -> Expert:
     Raises:
         ValueError: there are others, or none that the expert knows.
     """
-    env_id = None if envs.spec is None else envs.spec.id
+    env_id = "" if envs.spec is None else str(envs.spec.id)
     require("env", env_id, env_id in registered_ids(), "one of the suite's ids, in which there are experts,")
     if name in ("best", "oracle"):
         try:
