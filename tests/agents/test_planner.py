@@ -75,14 +75,14 @@ def test_it_must_know_the_worlds_and_its_base_driver_must_not_remember() -> None
 
 
 def test_it_is_evaluated_filmed_and_enters_competitions_as_any_driver(tmp_path: Path, capsys) -> None:
-    arguments = ["--baseline", "planner", "--env", "drivesim/Overtake-v1"]
+    arguments = ["--baseline", "planner", "--env", "drivesim/Highway-v1"]
     assert evaluate.main([*arguments, "--episodes", "2", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["agent"], told["success_rate"], told["observation"]) == ("planner", 1.0, "grid")
     film = ["--formats", "gif", "--size", "160", "--out", str(tmp_path), "--seed", str(SEEDS[0])]
     assert record.main([*arguments, *film]) == 0
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".gif", ".json"]
-    rules = Rules("drivesim/Overtake-v1")
+    rules = Rules("drivesim/Highway-v1")
     entrant = load_entrant("planner", rules)
     driven = first_drives(entrant.policy, EnvChoice(rules.env, observation=entrant.observation), SEEDS[:2], "test")
     (path,) = tmp_path.glob("*.json")
