@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from agents.bc import BC
 from agents.checkpoint import Checkpoint
+from agents.dagger import DAgger
 from agents.dqn import DQN, DQNConfig
 from agents.policy import NetworkPolicy
 from agents.ppo import PPO
@@ -64,6 +66,8 @@ class Agent(Protocol):
     def last_metrics(self) -> Mapping[str, float]:
         """What the newest updates gave; losses are called "loss/…"."""
 
+    # ride_in(envs), if there is such a method, is called before `begin`: who imitates looks at the worlds.
+
     def begin(self, obs: NDArray[Any]) -> None:
         """Takes the first observations (N, *obs_shape)."""
 
@@ -89,7 +93,15 @@ class Agent(Protocol):
         """Takes over what ``state`` returned."""
 
 
-ALGORITHMS: dict[str, Any] = {"dqn": DQN, "pqn": PQN, "reinforce": REINFORCE, "a2c": PPO, "ppo": PPO}
+ALGORITHMS: dict[str, Any] = {
+    "dqn": DQN,
+    "pqn": PQN,
+    "reinforce": REINFORCE,
+    "a2c": PPO,
+    "ppo": PPO,
+    "bc": BC,
+    "dagger": DAgger,
+}
 """Classes by name."""
 
 
@@ -125,8 +137,9 @@ def _require_bounded_experience(agent_config: AgentConfig, observation_space: gy
         num_steps = agent_config.buffer_size + agent_config.batch_size * (agent_config.n_step + 2)
         pairs = agent_config.batch_size * agent_config.head().num_outputs ** 2  # of what is learnt and its target
     else:
-        names = ["num_envs", "num_steps"]
-        num_steps, pairs = agent_config.num_envs * getattr(agent_config, "num_steps", 1), 0
+        names = [name for name in ("buffer_size", "num_envs", "num_steps") if hasattr(agent_config, name)]
+        num_steps = agent_config.num_envs * getattr(agent_config, "num_steps", 1)
+        num_steps, pairs = num_steps + getattr(agent_config, "buffer_size", 0), 0
     num_bytes = num_steps * per_step + 4 * pairs
     if num_bytes > MAX_EXPERIENCE_BYTES:
         got = ", ".join(str(getattr(agent_config, name, 1)) for name in names)

@@ -7,25 +7,33 @@ from dataclasses import replace
 
 from agents import scripted
 from agents.environments import EnvChoice, make_envs
+from agents.planner import Planner
 from agents.policy import Policy
 from agents.random_agent import make_random
 from agents.results import BASELINES
 from agents.validation import count_actions, require
 
-__all__ = ["make_baseline"]
+__all__ = ["PLANNER", "make_baseline"]
+
+PLANNER = "planner"
+"""Name of the one that looks ahead with the rule-based driver: slow, and hence in no table that is made as a rule."""
 
 
 def make_baseline(name: str, choice: EnvChoice) -> tuple[Policy, EnvChoice]:
     """Returns a driver that learns nothing, and the choice with the observation that it reads.
 
     Args:
-        name: one of :data:`agents.results.BASELINES`.
+        name: one of :data:`agents.results.BASELINES`, or :data:`PLANNER`.
         choice: one environment and its options.
 
     Raises:
         ValueError: there is no such driver, or none for this environment.
     """
-    require("baseline", name, name in BASELINES, f"one of {list(BASELINES)}")
+    names = [*BASELINES, PLANNER]
+    require("baseline", name, name in names, f"one of {names}")
+    if name == PLANNER:
+        driver = scripted.make_scripted(choice.env)
+        return Planner(driver), replace(choice, observation=driver.observation)
     if name in scripted.BASELINES:
         driver = scripted.BASELINES[name](choice.env)
         return driver, replace(choice, observation=driver.observation)

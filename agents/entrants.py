@@ -10,9 +10,10 @@ source                 what drives
 ``rule-based``         the scenario's driver made of rules
 ``never-steers``       the one that only changes its speed
 ``random``             the one that draws its actions
+``planner``            :class:`agents.planner.Planner` with the scenario's driver made of rules
 ====================== ===============================================================================
 
-All but the last three run code or read weights that somebody wrote; an opponent whom nobody knows better sends replays.
+All but the last four run code or read weights that somebody wrote; an opponent whom nobody knows better sends replays.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import scripted
+from agents.baselines import PLANNER
 from agents.competition import CLAIM_SUFFIXES, Rules
 from agents.environments import make_envs
 from agents.export.numpy_form import NumpyForm, import_file
 from agents.export.onnx_form import OnnxForm
+from agents.planner import Planner
 from agents.policy import Policy
 from agents.random_agent import make_random
 from agents.run_folder import LATEST, run_at
@@ -44,7 +47,7 @@ from drivesim.observations import ENCODERS
 __all__ = ["Entrant", "is_claim", "load_entrant", "named"]
 
 SCRIPTED = {name.replace(" ", "-"): make for name, make in scripted.BASELINES.items()}
-BASELINES = ("random", *SCRIPTED)
+BASELINES = ("random", *SCRIPTED, PLANNER)
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,8 @@ def _baseline(name: str, rules: Rules) -> Entrant:
     if name == "random":
         with contextlib.closing(make_envs(rules, 1, rules.split)) as envs:
             return Entrant(make_random(count_actions(envs.single_action_space), rules.seed), rules.observation)
-    driver = SCRIPTED[name](rules.env)
-    return Entrant(driver, driver.observation)
+    driver = SCRIPTED["rule-based" if name == PLANNER else name](rules.env)
+    return Entrant(Planner(driver) if name == PLANNER else driver, driver.observation)
 
 
 def _function_of(source: str) -> Callable[..., Any]:

@@ -127,7 +127,8 @@ def first_drives(policy: Policy, config: EnvChoice, seeds: Sequence[int], split:
 
     Args:
         policy: called with every env's observation at every step, and with the action masks if it has an attribute
-            ``uses_action_masks`` that is true; its method ``begin``, if there is one, is called before the first step.
+            ``uses_action_masks`` that is true; its methods ``begin()`` and ``ride_in(envs, is_wanted)``, if there are
+            such, are called before the first step: see :class:`agents.planner.Planner`.
         config: environment and options.
         seeds: one per env.
         split: stream of levels.
@@ -153,6 +154,7 @@ def _drive_together(policy: Any, config: EnvChoice, seeds: Sequence[int], split:
         obs = stepper.begin(list(seeds))
         getattr(policy, "begin", lambda: None)()
         is_open = np.ones(num_envs, np.bool_)
+        getattr(policy, "ride_in", lambda *_: None)(envs, is_open)
         results: dict[str, NDArray[np.float64]] = {}
         taken: list[NDArray[np.uint8]] = []
         while is_open.any():

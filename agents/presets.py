@@ -83,6 +83,9 @@ def _run(total_steps: int, **options: Any) -> TrainConfig:
     return TrainConfig(total_steps=total_steps, **(defaults | options))
 
 
+IMITATION: tuple[AgentName, ...] = ("bc", "dagger")
+"""Algorithms that are shown how it is done: they need few steps, of which each takes an expert's while."""
+
 PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Autodrive-v1": {
         "dqn": Preset(_run(2_000_000, observation="grid"), _DQN),
@@ -149,4 +152,7 @@ def preset_for(env_id: str, agent: AgentName = TrainConfig.agent) -> Preset:
         return Preset(run, MIXED.get(agent) or AGENT_CONFIGS[agent]())
     tuned = PRESETS.get(env_id, {})
     preset = tuned.get(agent) or Preset(tuned.get("ppo", Preset()).train, AGENT_CONFIGS[agent]())
+    if agent in IMITATION:
+        few = replace(preset.train, total_steps=100_000, log_interval=4096, eval_interval=8192, reward_weights={})
+        preset = replace(preset, train=few)
     return replace(preset, train=replace(preset.train, env=env_id, agent=agent))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from agents.bc import BCConfig
+from agents.dagger import DAggerConfig
 from agents.dqn import DQNConfig
 from agents.environments import EnvChoice
 from agents.ppo import A2CConfig, PPOConfig
@@ -18,8 +20,8 @@ from drivesim.levels.library import are_texts
 
 __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfig", "read_configs", "require_resumable"]
 
-AgentName: TypeAlias = Literal["dqn", "pqn", "reinforce", "a2c", "ppo"]
-AgentConfig: TypeAlias = DQNConfig | PQNConfig | REINFORCEConfig | PPOConfig
+AgentName: TypeAlias = Literal["dqn", "pqn", "reinforce", "a2c", "ppo", "bc", "dagger"]
+AgentConfig: TypeAlias = DQNConfig | PQNConfig | REINFORCEConfig | PPOConfig | BCConfig
 """The configurations of all algorithms."""
 
 
@@ -123,6 +125,8 @@ AGENT_CONFIGS: dict[AgentName, type[AgentConfig]] = {
     "reinforce": REINFORCEConfig,
     "a2c": A2CConfig,
     "ppo": PPOConfig,
+    "bc": BCConfig,
+    "dagger": DAggerConfig,
 }
 
 

@@ -62,6 +62,16 @@ _ON_POLICY: dict[str, Range | Choices] = {
     "max_grad_norm": Range(0.1, 10.0, log=True),
 }
 
+_IMITATION: dict[str, Range | Choices] = {
+    **_COMMON,
+    "num_envs": Choices((16, 32, 64, 128)),
+    "num_steps": Choices((8, 16, 32, 64)),
+    "batch_size": Choices((64, 128, 256, 512)),
+    "updates": Choices((32, 64, 128, 256, 512)),
+    "value_coefficient": Range(0.01, 1.0, log=True),
+    "max_grad_norm": Range(0.1, 10.0, log=True),
+}
+
 SEARCH_SPACES: dict[AgentName, dict[str, Range | Choices]] = {
     "dqn": {
         **_COMMON,
@@ -101,6 +111,8 @@ SEARCH_SPACES: dict[AgentName, dict[str, Range | Choices]] = {
         "epochs": Range(1, 8),
         "minibatches": Choices((1, 2, 4, 8, 16, 32)),
     },
+    "bc": _IMITATION,
+    "dagger": {**_IMITATION, "expert_share": Range(0.0, 1.0)},
 }
 """Algorithm to what may be searched."""
 

@@ -197,6 +197,7 @@ class _Run:
         self.uses_masks = bool(getattr(agent_config, "mask_actions", False))
         torch.set_num_threads(config.num_threads)
         self.agent = make_agent(config, agent_config, envs)
+        getattr(self.agent, "ride_in", lambda _: None)(envs)
         self.episodes = EpisodeSums()
         self.best: tuple[float, float] | None = None  # held-out success, mean return
         self.last_evaluation = -1  # step

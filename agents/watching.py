@@ -54,6 +54,7 @@ def watch(
             policy.begin()
             _require_domain(policy, config, env)
         obs, _ = env.reset(seed=seed)
+        getattr(policy, "ride_in", lambda _: None)(env)
         is_over = False
         while not is_over:
             obs, _, terminated, truncated, _ = env.step(_act(policy, obs, env))

@@ -32,6 +32,12 @@ def key_of(seed: int | None) -> Array:
     return np.random.SeedSequence(seed).generate_state(2, np.uint32)
 
 
+def future_keys(world: Any, num: int) -> Array:
+    """The keys (num, 2) uint32 of copies of a world that draw futures of their own, which say nothing about its own."""
+    entropy = [int(world["key_0"]), int(world["key_1"]), int(world["episode"]) + 1, int(world["tick"])]
+    return np.random.SeedSequence(entropy).generate_state(2 * num, np.uint32).reshape(num, 2)
+
+
 class Engine:
     """N worlds of one configuration, with E egos each, and what can be done with all of them at once.
 
@@ -359,12 +365,12 @@ class Engine:
 
     def fork(self, index: int, num: int, rekey: bool) -> Array:
         """`num` copies of world `index`; with `rekey` each draws its own future."""
-        state = np.repeat(self.get_state()[index : index + 1], num)
+        state = np.zeros(num, self.state_dtype)
+        state["world"] = self.worlds[index]
+        if self.has_own_maps:
+            state["map"] = self.maps[index]
         if rekey:
-            world = self.worlds[index]
-            entropy = [int(world["key_0"]), int(world["key_1"]), int(world["episode"]) + 1, int(world["tick"])]
-            keys = np.random.SeedSequence(entropy).generate_state(2 * num, np.uint32).reshape(num, 2)
-            state["world"]["key_0"], state["world"]["key_1"] = keys[:, 0], keys[:, 1]
+            state["world"]["key_0"], state["world"]["key_1"] = future_keys(self.worlds[index], num).T
         return state
 
     def close(self) -> None:

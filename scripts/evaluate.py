@@ -3,11 +3,13 @@
     .venv/bin/python scripts/evaluate.py runs/first --episodes 1000 --split test --seed 1000000 --json
     .venv/bin/python scripts/evaluate.py runs/first --difficulty hard --level-options num_vehicles 20
     .venv/bin/python scripts/evaluate.py --baseline rule-based --env drivesim/Highway-v1 --regret
+    .venv/bin/python scripts/evaluate.py runs/first --futures 16 --episodes 100
 
 Counts the first episode of each of --episodes distinct envs; where the run has levels of its own, it drives those
-again. Prints one JSON object with --json. With --regret the first of these episodes are also compared with the best
-drives there are: what the driver earns less, and how many more ticks and changes of lane it takes. Rewards are the
-environment's own default ones, whatever weights the driver was trained with.
+again. With --futures the driver looks ahead, see agents/planner.py. Prints one JSON object with --json. With --regret
+the first of these episodes are also compared with the best drives: what the driver earns less, and how many more
+ticks and changes of lane it takes. Rewards are the environment's own default ones, whatever weights the driver was
+trained with.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
 from agents.environments import EnvChoice, LevelChoice, with_level_options
 from agents.evaluation import evaluate
+from agents.planner import Planner
 from agents.policy import Policy
 from agents.regret import BUDGET, in_words, regret
 from agents.run_folder import run_at
@@ -46,7 +49,8 @@ class Arguments(LevelChoice):
     run_dir: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder, runs/latest for the newest; none for a baseline."""
     baseline: str | None = None
-    """Instead of a run, a driver that learns nothing: random, "never steers", "ignores others" or rule-based."""
+    """Instead of a run, a driver that learns nothing: random, "never steers", "ignores others", rule-based or
+    planner, which looks ahead with the rule-based one."""
     env: str = EnvChoice.env
     """Environment id of a baseline."""
     episodes: int = 1000
@@ -57,6 +61,8 @@ class Arguments(LevelChoice):
     """Seed of the first env; the others follow one by one."""
     checkpoint: Literal["best", "last"] = "best"
     """Which driver of the run."""
+    futures: int = 0
+    """In how many futures every action is tried, with the driver at the wheel afterwards; 0 does not look ahead."""
     regret: bool = False
     """Also compare the first drives with the best ones."""
     regret_levels: int = 40
@@ -71,7 +77,7 @@ class Arguments(LevelChoice):
         if (self.run_dir is None) == (self.baseline is None):
             raise ValueError("give either a run folder or --baseline")
         require("regret_levels", self.regret_levels, self.regret_levels >= 2, "at least 2")
-        check_at_least(self, 0, "regret_budget")
+        check_at_least(self, 0, "regret_budget", "futures")
 
     def driver(self) -> tuple[Policy, EnvChoice, str]:
         """The driver, where it drives, and its name.
@@ -79,12 +85,18 @@ class Arguments(LevelChoice):
         Raises:
             ValueError, OSError, CheckpointError: there is no such driver, or it cannot be read.
         """
+        policy: Policy
+        choice: EnvChoice
         if self.baseline is not None:
             policy, choice = make_baseline(self.baseline, self.chosen_in(EnvChoice(self.env)))
-            return policy, choice, self.baseline
-        assert self.run_dir is not None
-        network, config = load_policy(run_at(self.run_dir), self.checkpoint)
-        return network, self.chosen_in(config), config.agent
+            name = self.baseline
+        else:
+            assert self.run_dir is not None
+            policy, config = load_policy(run_at(self.run_dir), self.checkpoint)
+            name, choice = config.agent, self.chosen_in(config)
+        if self.futures:
+            return Planner(policy, num_futures=self.futures), choice, f"{name}, {self.futures} futures"
+        return policy, choice, name
 
 
 def text_of(record: dict[str, Any]) -> str:

@@ -5,9 +5,9 @@
     .venv/bin/python scripts/leaderboard.py --env drivesim/Highway-v1 anna=claims/drive.jsonl rule-based --out page
 
 A driver is a run folder, an exported policy.py or policy.onnx, a function as FILE.py:FUNCTION or MODULE:FUNCTION, one
-of rule-based, never-steers and random, or a claim: replays, as a .json file, a .jsonl file with one per line, or a
-folder of such files. NAME= before it names it. Prints a table; with --out, a page with films, Markdown and JSON are
-written.
+of rule-based, planner, never-steers and random, or a claim: replays, as a .json file, a .jsonl file with one per line,
+or a folder of such files. NAME= before it names it. Prints a table; with --out, a page with films, Markdown and JSON
+are written.
 
 Claims run no code: their replays are driven again. The exit status is 1 if something was refused.
 """

@@ -41,6 +41,7 @@ ALLOWED = {
         "drivesim.ranges",
         "drivesim.registry",
         "drivesim.replay_file",
+        "drivesim.vector_env",
     },
     "drivesim/render": {
         "numpy",

@@ -69,6 +69,8 @@ LOOKS = (
     Look(_rgb(palette.PURPLE), (0, (1, 1)), "D"),
     Look(_rgb(palette.SKY_BLUE), (0, (8, 2)), "v"),
     Look(_rgb(palette.BLUISH_GREEN), (0, (6, 1.5, 1, 1.5)), "^"),
+    Look(_rgb(palette.OUTLINE), (0, (2, 1, 1, 1)), "P"),
+    Look(_rgb(palette.ORANGE), (0, (5, 1, 2, 1)), "X"),
 )
 """In the colours of Okabe and Ito, but those too light for a line on white; one for each algorithm."""
 

@@ -2,6 +2,7 @@
 
     dataset = record("drivesim/Obstacles-v1", policy, 1000, seed=0, dataset_id="obstacles/mine-v0", author="me")
     dataset = from_replays([Replay.load(path) for path in paths], "obstacles/human-v0", author="me")
+    dataset = from_replays(optimal("drivesim/Obstacles-v1", range(1000)), "obstacles/optimal-v0", author="me")
     verify(minari.load_dataset("obstacles/mine-v0"))         # drives all of it and compares every number
     replays_of(dataset)[3].save("fourth.json")               # to be watched, filmed or driven in another observation
 
@@ -30,13 +31,13 @@ from minari.storage import get_dataset_path
 from drivesim._version import __version__
 from drivesim.checks import real, whole
 from drivesim.config import LARGEST
-from drivesim.integrations.minari_episodes import Episode, Made, Policy, Tape, drive, driven
+from drivesim.integrations.minari_episodes import Episode, Made, Policy, Tape, drive, driven, optimal
 from drivesim.registry import ids
 from drivesim.replay import NOT_RECORDED
 from drivesim.replay_file import MAX_COUNT, Record, Replay, ReplayError, begin, seed_of
 from drivesim.vector_env import MAX_NUM_ENVS
 
-__all__ = ["About", "Policy", "from_replays", "record", "replays_of", "verify"]
+__all__ = ["About", "Policy", "from_replays", "optimal", "record", "replays_of", "verify"]
 
 REFERENCE_EPISODES = 100  # that a computed reference score is the mean of
 MAX_EPISODES = 2**31 - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,8 +14,10 @@ from minari.data_collector.episode_buffer import EpisodeBuffer
 
 from drivesim.checks import chosen
 from drivesim.config import EnvConfig, jsonable
+from drivesim.planning import solve
+from drivesim.planning.plan import BUDGET
 from drivesim.registry import entry_of_id, ids
-from drivesim.replay_file import Replay, begin, config_of, make
+from drivesim.replay_file import Replay, begin, config_of, make, seed_of
 from drivesim.vector_env import DriveVectorEnv
 
 Array = np.ndarray[Any, Any]
@@ -165,3 +167,30 @@ def driven(number: int, replay: Replay) -> Episode:
     if not tape.actions or not (tape.terminations[-1] or tape.truncations[-1]):
         raise ValueError(f"replays[{number}] must be a whole episode, but it stops after {len(tape.actions)} ticks")
     return tape.finish(info)
+
+
+def optimal(
+    env_id: str, seeds: Iterable[int], *, options: Mapping[str, Any] | None = None, budget: int = BUDGET
+) -> Iterator[Replay]:
+    """The best drives that are known: of every seed the first episode's plan, for `from_replays`.
+
+    The plans are those of `drivesim.planning.solve`, exact where its search comes to its end within the budget. They
+    know what others will do; a learner that imitates them cannot.
+
+    Args:
+        env_id: one of the suite's ids with one ego.
+        seeds: of the envs, each an integer in [0, 2**512).
+        options: keyword arguments of `gym.make` that say what is driven.
+        budget: of the planner, an episode.
+
+    Yields:
+        A replay a seed, in their order, each as soon as it is known.
+
+    Raises:
+        TypeError, ValueError: naming what is wrong, when the first replay is asked for.
+    """
+    made = Made.of(env_id, {} if options is None else options, None)
+    with contextlib.closing(gym.make(env_id, **made.options)) as env:
+        for seed in seeds:
+            env.reset(seed=seed_of(seed))
+            yield solve(env, budget=budget).replay()

@@ -6,7 +6,8 @@ plan = drivesim.planning.solve(env)      # plan.actions, plan.total_reward, plan
 plan.replay().save("best.json")          # for scripts/record.py, scripts/play.py
 """
 
+from drivesim.planning.branches import Branches, originals
 from drivesim.planning.plan import Plan, solve
-from drivesim.planning.table import Table, to_table
+from drivesim.planning.table import Regrets, Table, to_table
 
-__all__ = ["Plan", "Table", "solve", "to_table"]
+__all__ = ["Branches", "Plan", "Regrets", "Table", "originals", "solve", "to_table"]

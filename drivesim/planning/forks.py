@@ -77,7 +77,11 @@ class Forks:
 
     def root(self) -> Array:
         """The node (1, K) of the template itself."""
-        self._worlds[0] = self._template[0]
+        return self.node_of(self._template)
+
+    def node_of(self, world: Array) -> Array:
+        """The node (1, K) of a world (1,) of this level."""
+        self._worlds[0] = world[0]
         node = np.zeros((1, self.num_words), np.int64)
         self._frame.set(nodes_out=node)
         loops.save_world(self._frame.argument)

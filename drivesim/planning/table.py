@@ -15,9 +15,11 @@ from drivesim.planning.alone import ENDED, drive_all, number
 from drivesim.planning.forks import Forks
 from drivesim.planning.loops import AS_THEY_ARE
 from drivesim.planning.plan import Level
+from drivesim.planning.search import TOLERANCE
 from drivesim.planning.words import has_signals, movers, template_of, words_of
 
 MAX_STATES = 100_000
+MOST_STATES = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,75 @@ def to_table(env: gym.Env[Any, Any], max_states: int = MAX_STATES) -> Table:
         TypeError, gymnasium.error.ResetNeeded: as `solve`.
         ValueError: if there are more states.
     """
-    max_states = whole("max_states", max_states, 1, 1 << 40)
-    level = Level(env)
+    return _explored(Level(env), whole("max_states", max_states, 1, MOST_STATES))[0]
+
+
+class Regrets:
+    """What every action costs in every state of a level in which nothing depends on the tick: one search for all.
+
+    `solve` answers for a single state, anywhere. This is for who asks about many states of a level, such as those into
+    which a learner gets. The time limit plays no part, but that no drive is looked at which is longer.
+
+    Args:
+        env: as in `solve`.
+        state: as in `solve`; from which all other states that are asked about can be reached.
+        max_states: as in `to_table`.
+
+    Raises:
+        TypeError, ValueError, gymnasium.error.ResetNeeded: as `solve` and `to_table`.
+        ValueError: if something depends on the tick: traffic that answers to the ego, people, signals.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        *,
+        state: Array | None = None,
+        max_states: int = MAX_STATES,
+    ) -> None:
+        level = Level(env, state)
+        if depends_on_tick(level):
+            raise ValueError(f"env must be at a level in which nothing depends on the tick, got {env}; there is solve")
+        self.table, self._forks, self._numbers = _explored(level, whole("max_states", max_states, 1, MOST_STATES))
+        table = self.table
+        values = np.zeros(len(table.rewards))
+        for _ in range(level.max_steps):  # of every state the same number, so that it is no matter which one is first
+            later = np.where(table.next_states == ENDED, 0.0, values[table.next_states])
+            self.values: Array = table.rewards + later
+            """(S, A) float64: what an action earns in a state, and the best drive after it, undiscounted."""
+            before, values = values, self.values.max(axis=1)
+            if np.array_equal(before, values):
+                break
+
+    def __call__(self, state: Array) -> Array:
+        """Float64 (A,): what is lost for good by an action in a state (1,) of the level; 0 for the best ones.
+
+        Less than 1e-9 is nothing.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        number = self._numbers.get(self._forks.node_of(state["world"]).tobytes())
+        if number is None:
+            raise ValueError("state must be one that can be reached in the level")
+        values = self.values[number]
+        lost: Array = values.max() - values
+        return np.where(lost <= TOLERANCE, 0.0, lost)
+
+
+def depends_on_tick(level: Level) -> bool:
+    """Whether what happens in a level depends on when: on traffic that answers to the ego, on people, on signals."""
     world, map, options = level.world, level.map, level.options
     answers = bool(movers(world, map, options).any()) and options["driver_model"][0] != UNAWARE
-    has_clock = answers or has_signals(map) or int(world["num_people"][0]) > 0
-    template = template_of(world)
-    forks = Forks(template, map, options, words_of(template, map, options, False), level.engine.num_actions)
+    return answers or has_signals(map) or int(world["num_people"][0]) > 0
+
+
+def _explored(level: Level, max_states: int) -> tuple[Table, Forks, dict[bytes, int]]:
+    """The table of a level, and the numbers of its states; with a clock only of those of the last tick."""
+    has_clock = depends_on_tick(level)
+    template = template_of(level.world)
+    words = words_of(template, level.map, level.options, False)
+    forks = Forks(template, level.map, level.options, words, level.engine.num_actions)
     layers = [forks.root()]
     numbers = {layers[0].tobytes(): 0}
     targets: list[Array] = []
@@ -96,7 +160,7 @@ def to_table(env: gym.Env[Any, Any], max_states: int = MAX_STATES) -> Table:
             raise ValueError(f"max_states must be at least the number of states, which is more than {max_states}")
     vehicles = forks.worlds_of(np.concatenate(layers))["vehicles"][:, 0]
     shape = (count, forks.num_actions)
-    return Table(
+    table = Table(
         next_states=np.concatenate(targets).reshape(shape),
         rewards=np.concatenate(rewards).reshape(shape),
         terminations=np.concatenate(terminations).reshape(shape),
@@ -106,3 +170,4 @@ def to_table(env: gym.Env[Any, Any], max_states: int = MAX_STATES) -> Table:
         speeds=vehicles["speed"].astype(np.int64),
         has_clock=has_clock,
     )
+    return table, forks, numbers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from small_runs import BOTH, PPO_AGENT, RUN, contents
-from test_training import SMALL
+from test_training import SMALL, small_run
 
 from agents.checkpoint import CheckpointError, load_latest_checkpoint
 from agents.networks import NetworkConfig
@@ -18,7 +18,7 @@ from agents.warm_start import driver_of
 
 @pytest.mark.parametrize("name", AGENT_CONFIGS)
 def test_a_run_begins_with_the_best_driver_of_another(tmp_path: Path, name: AgentName) -> None:
-    agent, run = AGENT_CONFIGS[name](**SMALL[name]), replace(RUN, agent=name)
+    agent, run = AGENT_CONFIGS[name](**SMALL[name]), small_run(name)
     train(run, agent, tmp_path / "first")
     learnt = driver_of(tmp_path / "first").tensors["network"]
     one_step = replace(run, seed=1, total_steps=8, begin_with=str(tmp_path / "first"))

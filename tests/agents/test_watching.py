@@ -117,7 +117,7 @@ def test_a_decision_is_the_action_of_a_call_with_its_reasons(name: str, has_mask
 def test_every_algorithm_knows_what_its_scores_are(agent: str) -> None:
     network = ALGORITHMS[agent].make_network(FEATURES, NUM_ACTIONS, AGENT_CONFIGS[agent]())
     verdict = NetworkPolicy(network).decide(np.zeros((2, 12), np.float32))
-    is_policy = agent in ("ppo", "a2c", "reinforce")
+    is_policy = agent in ("ppo", "a2c", "reinforce", "bc", "dagger")
     assert network.scores_are_logits == is_policy
     assert np.allclose(verdict.scores.sum(axis=1), 1) == is_policy
     assert verdict.values.shape == (2,)

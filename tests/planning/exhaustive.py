@@ -9,6 +9,14 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+ALONE: dict[str, dict[str, int]] = {
+    "drivesim/LaneKeep-v1": {},
+    "drivesim/Obstacles-v1": {},
+    "drivesim/Autodrive-v1": {},
+    "drivesim/Parking-v1": {"num_vehicles": 0},
+}
+"""Where nobody answers to the ego, with options that see to that."""
+
 
 def every_drive(num_actions: int, ticks: int) -> Array:
     """All sequences of so many actions, (num_actions ** ticks, ticks)."""

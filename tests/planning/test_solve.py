@@ -5,20 +5,13 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from exhaustive import best_of_all, states_on_the_way
+from exhaustive import ALONE, best_of_all, states_on_the_way
 
 from drivesim import Action
 from drivesim.planning import solve
 from drivesim.registry import IDS
 
 TICKS = 5
-ALONE = {
-    "drivesim/LaneKeep-v1": {},
-    "drivesim/Obstacles-v1": {},
-    "drivesim/Autodrive-v1": {},
-    "drivesim/Parking-v1": {"num_vehicles": 0},
-}
-"""Where nobody answers to the ego, with options that see to that."""
 
 
 @pytest.mark.slow

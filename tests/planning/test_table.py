@@ -5,8 +5,9 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
+from exhaustive import ALONE
 
-from drivesim.planning import Table, solve, to_table
+from drivesim.planning import Regrets, Table, solve, to_table
 
 
 def values_of(table: Table, gamma: float, sweeps: int) -> np.ndarray:
@@ -74,3 +75,46 @@ def test_a_level_with_too_many_states_is_refused() -> None:
     env.reset(seed=0)
     with pytest.raises(ValueError, match="max_states"):
         to_table(env, max_states=5_000)
+
+
+@pytest.mark.parametrize(("env_id", "options"), ALONE.items())
+def test_what_an_action_costs_is_what_the_optimum_after_it_is_worth_less(env_id, options) -> None:
+    env = gym.make(env_id, split="test", max_episode_steps=200, **options)
+    twin = gym.make(env_id, split="test", max_episode_steps=200, **options)
+    rng = np.random.default_rng(0)
+    num_lost = 0
+    for seed in range(2):
+        env.reset(seed=seed)
+        twin.reset(seed=seed)
+        regrets = Regrets(env)
+        for tick in range(12):
+            state = env.unwrapped.get_state()
+            optimum = solve(env).lower
+            lost = regrets(state)
+            for action in range(env.action_space.n if tick % 3 == 0 else 0):
+                twin.unwrapped.set_state(state)
+                _, reward, terminated, _, _ = twin.unwrapped.step(action)
+                worth = reward + (0.0 if terminated else solve(env, state=twin.unwrapped.get_state()).lower)
+                assert lost[action] == pytest.approx(optimum - worth, abs=1e-9)
+                num_lost += lost[action] > 0
+            wild = int(rng.integers(env.action_space.n))
+            twin.unwrapped.set_state(state)
+            ends = twin.unwrapped.step(wild)[2]
+            if env.step(int(lost.argmin()) if ends else wild)[2]:
+                break
+        assert np.array_equal(Regrets(env, state=state)(state), lost)
+    assert num_lost > 10
+
+
+def test_what_actions_cost_is_told_only_where_nothing_depends_on_the_tick() -> None:
+    for env_id in ("drivesim/Highway-v1", "drivesim/Intersection-v1", "drivesim/Crosswalk-v1"):
+        env = gym.make(env_id)
+        env.reset(seed=0)
+        with pytest.raises(ValueError, match="nothing depends on the tick"):
+            Regrets(env)
+    env = gym.make("drivesim/LaneKeep-v1")
+    env.reset(seed=0)
+    regrets, state = Regrets(env), env.unwrapped.get_state()
+    state["world"]["vehicles"]["speed"][0, 0] = 5
+    with pytest.raises(ValueError, match="can be reached"):
+        regrets(state)

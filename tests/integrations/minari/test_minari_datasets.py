@@ -25,7 +25,8 @@ from minari_episodes_helpers import (
 )
 
 from drivesim import __version__
-from drivesim.integrations.minari import from_replays, record, replays_of, verify
+from drivesim.integrations.minari import from_replays, optimal, record, replays_of, verify
+from drivesim.planning import solve
 from drivesim.replay import Replay, moments
 
 CASES = [
@@ -317,3 +318,21 @@ def test_a_replay_of_another_version_is_stored_as_driven_by_this_one() -> None:
     replay = replace(human_replays(OBSTACLES, [{"seed": 1}], observation="features")[0], version="0.0.1")
     dataset = from_replays([replay], "x-v0", **ABOUT)
     assert replays_of(dataset) == [replace(replay, version=__version__)]
+
+
+def test_the_optimal_dataset_holds_the_planners_drives_and_is_the_same_whenever_it_is_made() -> None:
+    options = {"observation": "features", "split": "test"}
+    env = gym.make(OBSTACLES, **options)
+    first, second = (
+        from_replays(optimal(OBSTACLES, range(5, 8), options=options), f"test/optimal-v{n}", **ABOUT) for n in range(2)
+    )
+    assert_same_episodes(first, second)
+    verify(first)
+    for seed, episode in enumerate(first, start=5):
+        env.reset(seed=seed)
+        plan = solve(env)
+        assert plan.is_exact
+        assert tuple(episode.actions.tolist()) == plan.actions
+        assert sum(episode.rewards.tolist()) == plan.total_reward
+    with pytest.raises(ValueError, match="seed"):
+        next(optimal(OBSTACLES, [-1]))

@@ -20,7 +20,9 @@ from drivesim.integrations.minari import replays_of
 
 def test_the_page_works_as_written(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (before, first), (between, second) = blocks_of(DOCS / "integrations" / "minari.md", "{code-block} python")
+    (before, first), (between, second), (after, third) = blocks_of(
+        DOCS / "integrations" / "minari.md", "{code-block} python"
+    )
     names: dict[str, Any] = {}
     run_block(first, "minari.md", before, names)
     assert (tmp_path / "first.json").exists()
@@ -31,6 +33,7 @@ def test_the_page_works_as_written(tmp_path, monkeypatch) -> None:
         replay.save(folder / f"Obstacles-v1-5-{replay.episode}.json")
     run_block(second, "minari.md", between, names)
     assert replays_of(minari.load_dataset("obstacles/human-v0")) == replays
+    run_block(third, "minari.md", after, names)
 
 
 @pytest.fixture
