@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train play test test-fast test-integrations lint format bench docs clean
+.PHONY: help install train play test test-fast test-integrations soak lint format bench docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ test-with-%: .venv-integrations/%/installed
 	$(PYTHON) -m venv .venv-integrations/$*
 	.venv-integrations/$*/bin/python -m pip install --quiet -r $< -e . pytest==9.2.0
 	touch $@
+
+soak: $(STAMP)  ## Look for what must never happen, for hours; figures in runs/soak/.
+	$(BIN)/python scripts/soak.py $(ARGS)
 
 lint: $(STAMP)  ## Check style, format and types.
 	$(BIN)/ruff check .

@@ -1,12 +1,13 @@
-"""Writes the parts of the documentation that follow from the code.
+"""Writes all parts of the documentation and of the README that follow from the code or from measurements.
 
-    python scripts/build_docs.py
-    python scripts/build_docs.py --check
+    .venv/bin/python scripts/build_docs.py
+    .venv/bin/python scripts/build_docs.py --pictures
+    .venv/bin/python scripts/build_docs.py --check
 
 Every environment gets a page, docs/environments/<name>.md, made of its scenario's docstring, of what the environment
-itself says of its spaces and options, and of the results in docs/results.json. In the pages that are written by hand
-the tables between `<!-- name -->` and `<!-- /name -->` are filled in. docs/gallery.md shows the gallery's levels, whose
-pictures scripts/draw_levels.py draws.
+itself says of its spaces and options, and of the results in docs/results.json. In the README and in the pages that are
+written by hand the tables between `<!-- name -->` and `<!-- /name -->` are filled in. docs/gallery.md shows the
+gallery's levels.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import difficulty
 import gymnasium as gym
 import optimum
+import soak
 import tyro
-from difficulty import markdown
-from readme_tables import table
+from draw_levels import draw
+from gymnasium import spaces
+from tables import filled_in, table
 
+from agents import results
+from agents.command_line import refuse
 from agents.results import BASELINES, read_summary, summarise
 from drivesim.config import DIFFICULTIES
 from drivesim.core.event_table import EVENTS, Effect
@@ -56,7 +62,9 @@ class Arguments:
     """Arguments of the command line."""
 
     docs: Path = ROOT / "docs"
-    """Folder of the documentation, with the results and the pictures."""
+    """Folder of the documentation, with the results and the pictures; the README.md beside it is filled in too."""
+    pictures: bool = False
+    """Draw the pictures of the drawn levels anew, docs/media/levels/."""
     check: bool = False
     """Write nothing; exit with 1 and name the pages that are stale."""
 
@@ -71,6 +79,34 @@ def sentences(config: type[Any]) -> dict[str, str]:
             assert isinstance(after.value, ast.Constant)
             found[field.target.id] = " ".join(str(after.value.value).split())
     return found
+
+
+def shape_of(env_id: str, observation: str) -> str:
+    """An observation's dtype and shape in an environment."""
+    env = gym.make(env_id, observation=observation)
+    box = env.observation_space
+    env.close()
+    assert isinstance(box, spaces.Box)
+    return f"{box.dtype} {box.shape}"
+
+
+def environments() -> str:
+    """The README's table of environments."""
+    rows = [("id", "task", "actions", "default observation", "time limit")]
+    for entry in ENTRIES:
+        scenario = scenario_of(entry.name)
+        default = f'`"{scenario.observation}"` {shape_of(entry.id, scenario.observation)}'
+        limit = f"{entry.max_episode_steps} steps"
+        rows.append((f"`{entry.id}`", entry.summary, ", ".join(scenario.actions), default, limit))
+    return table(rows)
+
+
+def observations() -> str:
+    """The README's table of observations: a row for each environment, a column for each observation."""
+    rows = [("id", *(f'`"{name}"`' for name in ENCODERS))]
+    for entry in ENTRIES:
+        rows.append((f"`{entry.id}`", *(shape_of(entry.id, name) for name in ENCODERS)))
+    return table(rows)
 
 
 def weights() -> str:
@@ -269,28 +305,6 @@ def file_name(entry: Entry) -> str:
     return entry.module.rpartition(".")[2]
 
 
-def filled_in(text: str, tables: dict[str, str]) -> str:
-    """A page's text with fresh tables; those that it has no place for are left out.
-
-    Args:
-        text: the page's.
-        tables: by name.
-
-    Raises:
-        ValueError: if the page holds a place that is not closed, or twice.
-    """
-    for name, content in tables.items():
-        opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
-        if (text.count(opening), text.count(closing)) == (0, 0):
-            continue
-        if (text.count(opening), text.count(closing)) != (1, 1):
-            raise ValueError(f"a page must hold {opening} … {closing} once or not at all")
-        before, _, rest = text.partition(opening)
-        after = rest.partition(closing)[2]
-        text = f"{before}{opening}\n{content}\n{closing}{after}"
-    return text
-
-
 def pages(docs: Path) -> dict[Path, str | None]:
     """The text that every page should hold, by path; None for one that should not be there.
 
@@ -316,12 +330,18 @@ def pages(docs: Path) -> dict[Path, str | None]:
         "features": feature_names(),
         "entities": docstring_table(entities),
         "rgb": docstring_table(rgb),
-        "difficulty": markdown(read_summary(docs / "difficulty.json")["records"]),
+        "difficulty": difficulty.markdown(read_summary(docs / "difficulty.json")["records"]),
         "optimum": optimum.markdown(read_summary(docs / "optimum.json")["records"]),
+        **soak.tables(docs),
     }
     for path in sorted(docs.glob("*.md")):
         fresh[path] = filled_in(path.read_text(encoding="utf-8"), tables)
     fresh[docs / "gallery.md"] = gallery_page()
+    readme = docs.parent / "README.md"
+    if readme.exists():
+        of_the_readme = {"environments": environments(), "results": results.markdown(summary)}
+        of_the_readme["observations"] = observations()
+        fresh[readme] = filled_in(readme.read_text(encoding="utf-8"), of_the_readme, needs_all=True)
     return fresh
 
 
@@ -329,14 +349,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
+        if parsed.pictures and not parsed.check:
+            draw(parsed.docs)
         fresh = pages(parsed.docs)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     stale = [path for path, text in fresh.items() if text != (path.read_text("utf-8") if path.exists() else None)]
     if parsed.check:
         for path in stale:
-            print(f"{path} is stale: run python scripts/build_docs.py", file=sys.stderr)
+            print(f"{path} is stale: run .venv/bin/python scripts/build_docs.py", file=sys.stderr)
         return int(len(stale) > 0)
     for path in stale:
         text = fresh[path]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from readme_tables import table
+from tables import table
 
 from agents.baselines import make_baseline
 from agents.command_line import refuse
