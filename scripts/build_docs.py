@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import difficulty
-import gymnasium as gym
 import optimum
 import soak
 import tyro
@@ -34,7 +33,7 @@ from tables import filled_in, table
 from agents import results
 from agents.command_line import refuse
 from agents.results import BASELINES, read_summary, summarise
-from drivesim.config import DIFFICULTIES
+from drivesim.config import DIFFICULTIES, EnvConfig
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.core.prices import PRICES
 from drivesim.levels.library import GALLERY
@@ -81,13 +80,16 @@ def sentences(config: type[Any]) -> dict[str, str]:
     return found
 
 
-def shape_of(env_id: str, observation: str) -> str:
+def space_of(entry: Entry, observation: str) -> spaces.Box:
+    """The space of an observation in an environment, of which none has to be made."""
+    config = EnvConfig(scenario=entry.name, observation=observation)
+    return config.encoder.space(config.shown, *config.map_shape)
+
+
+def shape_of(entry: Entry, observation: str) -> str:
     """An observation's dtype and shape in an environment."""
-    env = gym.make(env_id, observation=observation)
-    box = env.observation_space
-    env.close()
-    assert isinstance(box, spaces.Box)
-    return f"{box.dtype} {box.shape}"
+    space = space_of(entry, observation)
+    return f"{space.dtype} {space.shape}"
 
 
 def environments() -> str:
@@ -95,7 +97,7 @@ def environments() -> str:
     rows = [("id", "task", "actions", "default observation", "time limit")]
     for entry in ENTRIES:
         scenario = scenario_of(entry.name)
-        default = f'`"{scenario.observation}"` {shape_of(entry.id, scenario.observation)}'
+        default = f'`"{scenario.observation}"` {shape_of(entry, scenario.observation)}'
         limit = f"{entry.max_episode_steps} steps"
         rows.append((f"`{entry.id}`", entry.summary, ", ".join(scenario.actions), default, limit))
     return table(rows)
@@ -105,7 +107,7 @@ def observations() -> str:
     """The README's table of observations: a row for each environment, a column for each observation."""
     rows = [("id", *(f'`"{name}"`' for name in ENCODERS))]
     for entry in ENTRIES:
-        rows.append((f"`{entry.id}`", *(shape_of(entry.id, name) for name in ENCODERS)))
+        rows.append((f"`{entry.id}`", *(shape_of(entry, name) for name in ENCODERS)))
     return table(rows)
 
 
@@ -171,15 +173,10 @@ def facts(entry: Entry) -> str:
     """An environment's own description: its id, spaces and limits."""
     scenario = scenario_of(entry.name)
     rows = [("id", f"`{entry.id}`")]
-    env = gym.make(entry.id)
     actions = ", ".join(f"{number} {name}" for number, name in enumerate(scenario.actions))
-    rows.append(("action space", f"`{env.action_space}`: {actions}"))
+    rows.append(("action space", f"`Discrete({len(scenario.actions)})`: {actions}"))
     rows.append(("default observation", f'`"{scenario.observation}"`'))
-    env.close()
-    for name in ENCODERS:
-        env = gym.make(entry.id, observation=name)
-        rows.append((f'space of `"{name}"`', f"`{env.observation_space}`"))
-        env.close()
+    rows += [(f'space of `"{name}"`', f"`{space_of(entry, name)}`") for name in ENCODERS]
     rows.append(('planes of `"grid"`', ", ".join(f"`{plane}`" for plane in grid.shown_planes(scenario.window))))
     rows.append(("time limit", f"{entry.max_episode_steps} steps"))
     rows.append(("reward threshold", f"{entry.reward_threshold:g}"))

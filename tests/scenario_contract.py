@@ -93,7 +93,7 @@ def facts(entry: Entry, root: Path) -> Messages:
 
 def names() -> list[str]:
     """Those of the suite."""
-    return [entry.name for entry in ENTRIES]
+    return list(dict.fromkeys(entry.name for entry in ENTRIES))
 
 
 def different_levels(entry: Entry, root: Path) -> Messages:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import scenario_contract
@@ -18,7 +19,6 @@ from scenario_contract import ROOT, missing
 from scenario_facts import FACTS
 
 from agents import scripted
-from agents.presets import PRESETS
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 
 ENTRY = entry_of("LaneKeep")
@@ -87,10 +87,19 @@ def edit(name: str, part: str, instead: str = "") -> Callable[[Path, pytest.Monk
     return do
 
 
+def forget(module: ModuleType, table: str, key: str) -> Callable[[Path, pytest.MonkeyPatch], None]:
+    """Takes an entry out of a module's table."""
+
+    def do(_: Path, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(module, table, {name: value for name, value in getattr(module, table).items() if name != key})
+
+    return do
+
+
 PIECES: list[tuple[str, Callable[[Path, pytest.MonkeyPatch], object]]] = [
-    ("DRIVERS has no entry", lambda _, patch: patch.delitem(scripted.DRIVERS, "LaneKeep")),
-    ("PRESETS has no entry", lambda _, patch: patch.delitem(PRESETS, ENTRY.id)),
-    ("FACTS has no entry", lambda _, patch: patch.delitem(FACTS, "LaneKeep")),
+    ("DRIVERS has no entry", forget(scripted, "DRIVERS", "LaneKeep")),
+    ("PRESETS has no entry", forget(scenario_contract, "PRESETS", ENTRY.id)),
+    ("FACTS has no entry", forget(scenario_contract, "FACTS", "LaneKeep")),
     (
         "run .venv/bin/python scripts/update_golden.py --envs drivesim/LaneKeep-v1",
         edit("tests/golden.json", ENTRY.id, "other"),

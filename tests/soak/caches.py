@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -94,7 +95,10 @@ def lose_a_worker(number: int) -> None:
     except (BrokenPipeError, ConnectionResetError, EOFError):
         pass
     seconds = time.monotonic() - started
-    envs.close(terminate=True)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, EOFError):
+        envs.close(terminate=True)
+    for process in envs.processes:
+        process.kill()
     if seconds > MAX_NOTICE:
         raise AssertionError(f"the death of a worker was noticed after {seconds:.1f} s")
 
