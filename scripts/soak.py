@@ -32,7 +32,7 @@ from typing import Any
 import tyro
 from tables import filled_in, table
 
-from agents.command_line import refuse
+from agents.command_line import status_of
 from agents.results import read_summary, write_summary
 from agents.validation import check_positive, require
 from drivesim import __version__
@@ -302,26 +302,22 @@ def tables(docs: Path) -> dict[str, str]:
     return {"matrix": markdown(records), "reports": table(rows)}
 
 
+def run(arguments: Arguments) -> int:
+    """Works on the rows, and writes what there is; returns 1 if anything failed, else 0."""
+    failures = sum(len(work(name, arguments)["failures"]) for name in (() if arguments.table else arguments.rows))
+    records = [read_summary(path) for path in sorted(arguments.out.glob("*.json"))]
+    records.sort(key=lambda record: list(ROWS).index(record["row"]))
+    print(markdown(records))
+    if arguments.docs is not None:
+        write_summary(arguments.docs / "reliability.json", {"records": records})
+        page = arguments.docs / "reliability.md"
+        write_whole(page, filled_in(page.read_text(encoding="utf-8"), tables(arguments.docs), needs_all=True))
+    return int(failures > 0)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 1 if anything failed."""
-    try:
-        parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-        failures = 0
-        for name in () if parsed.table else parsed.rows:
-            failures += len(work(name, parsed)["failures"])
-        records = [read_summary(path) for path in sorted(parsed.out.glob("*.json"))]
-        records.sort(key=lambda record: list(ROWS).index(record["row"]))
-        print(markdown(records))
-        if parsed.docs is not None:
-            write_summary(parsed.docs / "reliability.json", {"records": records})
-            page = parsed.docs / "reliability.md"
-            write_whole(page, filled_in(page.read_text(encoding="utf-8"), tables(parsed.docs), needs_all=True))
-    except (ValueError, OSError) as error:
-        return refuse(error)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        return 130
-    return int(failures > 0)
+    return status_of(lambda: run(tyro.cli(Arguments, args=arguments, description=__doc__)))
 
 
 if __name__ == "__main__":

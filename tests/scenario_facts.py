@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agents.scripted import SCENARIOS
 from drivesim.registry import entry_of, entry_of_id
 
 
@@ -130,6 +131,8 @@ FACTS = {
     ),
 }
 IDS = tuple(entry_of(name).id for name in FACTS)
+DRIVEN = tuple(env_id for env_id in IDS if entry_of_id(env_id).name in SCENARIOS)
+"""Those that have a rule-based driver."""
 MEASURED = tuple(entry_of(name).id for name, facts in FACTS.items() if facts.is_measured)
 
 

@@ -18,7 +18,7 @@ from drivesim.core.batch import BY_POOL
 from drivesim.core.map import OBSTACLE, OFF_ROAD
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 
-SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
+SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels() and entry.name in FACTS]
 CROSSINGS = ("FourWayStop", "Roundabout", "Crosswalk")
 DIFFICULTIES = ("easy", "medium", "hard")
 NUM_LEVELS = effort(100, 200)

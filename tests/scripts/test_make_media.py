@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 
 from agents.environments import EnvChoice
-from agents.scripted import make_scripted
+from agents.scripted import SCENARIOS, make_scripted
 from drivesim.registry import ENTRIES
 from scripts import make_media
 
 NAMES = [
     "drivers.gif",
-    *(f"{entry.module.rpartition('.')[2]}.gif" for entry in ENTRIES),
+    *(f"{entry.module.rpartition('.')[2]}.gif" for entry in ENTRIES if entry.name in SCENARIOS),
 ]
 
 

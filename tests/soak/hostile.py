@@ -60,7 +60,8 @@ def options(number: int, folder: Path) -> Iterator[int]:
     for case in range(CASES_OF_A_PIECE):
         env_id = dice.choice(IDS)
         given = {name: value_of(dice) for name in dice.sample(NAMES, dice.randint(1, 3))}
-        if given.get("render_mode") == "human" or (isinstance(given.get("num_envs"), int) and given["num_envs"] > 100):
+        num_envs = given.get("num_envs", 0)
+        if str(given.get("render_mode")) == "human" or (isinstance(num_envs, int) and num_envs > 100):
             continue  # a window; more memory than one asks for by mistake
         work.doing(f"piece {number}, case {case}: {env_id} {given}")
         maker: Callable[..., Any] = gym.make_vec if {"num_envs", "copy", "num_threads"} & set(given) else gym.make
