@@ -66,7 +66,7 @@ class Calls(RuleBasedStateMachine):
             self.num = worlds * agents
             maker = lambda: drivesim.parallel_vec_env(self.env_id, worlds, agents, **options)  # noqa: E731
         self.made, self.twin = maker(), maker()
-        self.is_started = self.is_closed = False
+        self.is_started = self.is_closed = self.is_seeded = False
         self.ended = np.zeros(self.num, np.bool_)
         self.saved: list[tuple[Any, Any]] = []
         space = self.made.action_space if self.kind == "single" else self.made.single_action_space
@@ -109,9 +109,12 @@ class Calls(RuleBasedStateMachine):
 
     @rule(number=st.none() | st.integers(0, 2**70))
     def reset(self, number: int | None) -> None:
+        if not self.is_seeded:
+            number = number or 0  # without one, each of the two would draw its own
         answer = self.ask(lambda env: env.reset(seed=number), must_fail=self.is_closed)
         if answer is not None:
-            self.is_started, self.ended = True, np.zeros(self.num, np.bool_)
+            self.is_started = self.is_seeded = True
+            self.ended = np.zeros(self.num, np.bool_)
             assert answer[0] in self.made.observation_space
 
     @rule(data=st.data())
@@ -124,8 +127,10 @@ class Calls(RuleBasedStateMachine):
     def reset_some(self, data: Any) -> None:
         mask = np.array(data.draw(st.lists(st.booleans(), min_size=self.num, max_size=self.num)))
         must_fail = self.is_closed or not mask.any() or (not self.is_started and not mask.all())
-        if self.ask(lambda env: env.reset(options={"reset_mask": mask.copy()}), must_fail=must_fail) is not None:
-            self.is_started = True
+        number = None if self.is_seeded else 0
+        options = {"reset_mask": mask}
+        if self.ask(lambda env: env.reset(seed=number, options=options), must_fail=must_fail) is not None:
+            self.is_started = self.is_seeded = True
             self.ended &= ~mask
 
     @rule(data=st.data(), times=st.integers(1, 4))
