@@ -10,6 +10,7 @@ The folders of tests/ are on the path, as scripts/soak.py sees to.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -67,6 +68,13 @@ class Partner:
             text=True,
             env={**os.environ, **environment},
         )
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Ends it, and counts its CPU time."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
 
     def ask(self, number: int) -> Any:
         """What it makes of a piece."""
