@@ -292,7 +292,9 @@ def markdown(records: list[dict[str, Any]]) -> str:
                 command,
             )
         )
-    return table(rows)
+    codes = list(dict.fromkeys(record["code"] for record in records))
+    told = f"\n\nCode: {'; '.join(codes)}, version and digest of the package's sources." if codes else ""
+    return table(rows) + told
 
 
 def tables(docs: Path) -> dict[str, str]:

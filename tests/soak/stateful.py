@@ -24,7 +24,7 @@ from test_bad_inputs import BAD_ACTIONS, BAD_BATCHES, BAD_SEEDS
 import drivesim
 from drivesim.config import DIFFICULTIES, REWARDS
 
-RUNS, CALLS = 3, 200
+RUNS, CALLS = 1, 200
 KINDS = ("single", "vector", "multi-agent")
 SETTINGS = settings(
     max_examples=RUNS,
