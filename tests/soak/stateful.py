@@ -160,8 +160,7 @@ class Calls(RuleBasedStateMachine):
 
     @rule()
     def observe(self) -> None:
-        must_fail = not self.is_started or (self.is_closed and self.kind != "multi-agent")
-        answer = self.ask(lambda env: env.unwrapped.observe(), must_fail=must_fail)
+        answer = self.ask(lambda env: env.unwrapped.observe(), must_fail=not self.is_started or self.is_closed)
         assert answer is None or answer in self.made.observation_space
 
     @rule()
