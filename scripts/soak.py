@@ -76,7 +76,7 @@ ROWS = {
     "kills": Row("SIGKILL while training and saving, each algorithm; equal weights", 200, "kills"),
     "endurance": Row("step, reset, render, make and close; nothing grows", 10**9, "steps"),
     "caches": Row("8 processes on an empty or damaged cache, some killed; workers killed", 100, "rounds"),
-    "reports": Row("bug reports of neighbouring projects, tried here", 68, "reports"),
+    "reports": Row("bug reports of neighbouring projects, tried here", 68, "trials"),
 }
 
 

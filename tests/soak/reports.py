@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import pickle
-import re
 import subprocess
 import sys
 import threading
@@ -300,7 +299,7 @@ def piece(number: int, folder: Path) -> Iterator[int]:
     told = [[where, trouble, " ".join((trial.__doc__ or "").split())] for where, trouble, trial in REPORTS]
     work.tell(figures={"reports": told})
     if number == 0:  # a second round tries no others
-        yield sum(max(len(re.findall(r"#\d+", where)), 1) for where, _, _ in REPORTS)
+        yield len(REPORTS)
 
 
 if __name__ == "__main__":
