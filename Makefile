@@ -16,7 +16,7 @@ TOOLS := $(VENV)/installed-tools
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install train play test test-fast test-integrations lint format bench docs clean
+.PHONY: help install train play test test-fast test-integrations soak lint format bench docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ test-with-%: .venv-integrations/%/installed
 	$(PYTHON) -m venv .venv-integrations/$*
 	.venv-integrations/$*/bin/python -m pip install --quiet -r $< -e . pytest==9.2.0
 	touch $@
+
+soak: $(STAMP)  ## Look for what must never happen, for hours; figures in runs/soak/.
+	$(BIN)/python scripts/soak.py $(ARGS)
 
 lint: $(TOOLS)  ## Check style, format and types.
 	$(BIN)/ruff check .

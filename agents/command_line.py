@@ -10,7 +10,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from drivesim.files import printable
 
-__all__ = ["PAIRS", "refuse"]
+__all__ = ["PAIRS", "refuse", "status_of"]
 
 PAIRS = ConstructorRegistry()
 """How a dict of numbers is given: in pairs of name and number, which replace all of the default's.
@@ -44,3 +44,19 @@ def refuse(error: Exception) -> int:
     """Says what is wrong, in one line that does nothing to a terminal; returns the exit status."""
     print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)  # noqa: T201
     return 2
+
+
+def status_of(work: Callable[[], int | None], interrupted: str = "interrupted; the same command continues") -> int:
+    """Does a command's work; returns its exit status: the work's own, 2 with a line if it is refused, 130 after Ctrl-C.
+
+    Args:
+        work: the work; None stands for 0.
+        interrupted: what to say after Ctrl-C.
+    """
+    try:
+        return work() or 0
+    except (ValueError, OSError) as error:
+        return refuse(error)
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)  # noqa: T201
+        return 130

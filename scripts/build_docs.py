@@ -1,12 +1,13 @@
-"""Writes the parts of the documentation that follow from the code.
+"""Writes all parts of the documentation and of the README that follow from the code or from measurements.
 
     .venv/bin/python scripts/build_docs.py
+    .venv/bin/python scripts/build_docs.py --pictures
     .venv/bin/python scripts/build_docs.py --check
 
 Every environment gets a page, docs/environments/<name>.md, made of its scenario's docstring, of what the environment
-itself says of its spaces and options, and of the results in docs/results.json. In the pages that are written by hand
-the tables between `<!-- name -->` and `<!-- /name -->` are filled in. docs/gallery.md shows the gallery's levels, whose
-pictures scripts/draw_levels.py draws.
+itself says of its spaces and options, and of the results in docs/results.json. In the README and in the pages that are
+written by hand the tables between `<!-- name -->` and `<!-- /name -->` are filled in. docs/gallery.md shows the
+gallery's levels.
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
+import difficulty
 import optimum
+import soak
 import tyro
-from difficulty import markdown
-from readme_tables import table
+from draw_levels import draw
+from gymnasium import spaces
+from tables import filled_in, table
 
+from agents import results
+from agents.command_line import refuse
 from agents.results import BASELINES, read_summary, summarise
-from drivesim.config import DIFFICULTIES
+from drivesim.config import DIFFICULTIES, EnvConfig
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.core.prices import PRICES
 from drivesim.levels.library import GALLERY, remark_of
@@ -56,7 +61,9 @@ class Arguments:
     """Arguments of the command line."""
 
     docs: Path = ROOT / "docs"
-    """Folder of the documentation, with the results and the pictures."""
+    """Folder of the documentation, with the results and the pictures; the README.md beside it is filled in too."""
+    pictures: bool = False
+    """Draw the pictures of the drawn levels anew, docs/media/levels/."""
     check: bool = False
     """Write nothing; exit with 1 and name the pages that are stale."""
 
@@ -71,6 +78,37 @@ def sentences(config: type[Any]) -> dict[str, str]:
             assert isinstance(after.value, ast.Constant)
             found[field.target.id] = " ".join(str(after.value.value).split())
     return found
+
+
+def space_of(entry: Entry, observation: str) -> spaces.Box:
+    """The space of an observation in an environment, of which none has to be made."""
+    config = EnvConfig(scenario=entry.name, observation=observation)
+    return config.encoder.space(config.shown, *config.map_shape)
+
+
+def shape_of(entry: Entry, observation: str) -> str:
+    """An observation's dtype and shape in an environment."""
+    space = space_of(entry, observation)
+    return f"{space.dtype} {space.shape}"
+
+
+def environments() -> str:
+    """The README's table of environments."""
+    rows = [("id", "task", "actions", "default observation", "time limit")]
+    for entry in ENTRIES:
+        scenario = scenario_of(entry.name)
+        default = f'`"{scenario.observation}"` {shape_of(entry, scenario.observation)}'
+        limit = f"{entry.max_episode_steps} steps"
+        rows.append((f"`{entry.id}`", entry.summary, ", ".join(scenario.actions), default, limit))
+    return table(rows)
+
+
+def observations() -> str:
+    """The README's table of observations: a row for each environment, a column for each observation."""
+    rows = [("id", *(f'`"{name}"`' for name in ENCODERS))]
+    for entry in ENTRIES:
+        rows.append((f"`{entry.id}`", *(shape_of(entry, name) for name in ENCODERS)))
+    return table(rows)
 
 
 def weights() -> str:
@@ -135,15 +173,10 @@ def facts(entry: Entry) -> str:
     """An environment's own description: its id, spaces and limits."""
     scenario = scenario_of(entry.name)
     rows = [("id", f"`{entry.id}`")]
-    env = gym.make(entry.id)
     actions = ", ".join(f"{number} {name}" for number, name in enumerate(scenario.actions))
-    rows.append(("action space", f"`{env.action_space}`: {actions}"))
+    rows.append(("action space", f"`Discrete({len(scenario.actions)})`: {actions}"))
     rows.append(("default observation", f'`"{scenario.observation}"`'))
-    env.close()
-    for name in ENCODERS:
-        env = gym.make(entry.id, observation=name)
-        rows.append((f'space of `"{name}"`', f"`{env.observation_space}`"))
-        env.close()
+    rows += [(f'space of `"{name}"`', f"`{space_of(entry, name)}`") for name in ENCODERS]
     rows.append(('planes of `"grid"`', ", ".join(f"`{plane}`" for plane in grid.shown_planes(scenario.window))))
     rows.append(("time limit", f"{entry.max_episode_steps} steps"))
     rows.append(("reward threshold", f"{entry.reward_threshold:g}"))
@@ -272,28 +305,6 @@ def file_name(entry: Entry) -> str:
     return entry.module.rpartition(".")[2]
 
 
-def filled_in(text: str, tables: dict[str, str]) -> str:
-    """A page's text with fresh tables; those that it has no place for are left out.
-
-    Args:
-        text: the page's.
-        tables: by name.
-
-    Raises:
-        ValueError: if the page holds a place that is not closed, or twice.
-    """
-    for name, content in tables.items():
-        opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
-        if (text.count(opening), text.count(closing)) == (0, 0):
-            continue
-        if (text.count(opening), text.count(closing)) != (1, 1):
-            raise ValueError(f"a page must hold {opening} … {closing} once or not at all")
-        before, _, rest = text.partition(opening)
-        after = rest.partition(closing)[2]
-        text = f"{before}{opening}\n{content}\n{closing}{after}"
-    return text
-
-
 def pages(docs: Path) -> dict[Path, str | None]:
     """The text that every page should hold, by path; None for one that should not be there.
 
@@ -319,12 +330,18 @@ def pages(docs: Path) -> dict[Path, str | None]:
         "features": feature_names(),
         "entities": docstring_table(entities),
         "rgb": docstring_table(rgb),
-        "difficulty": markdown(read_summary(docs / "difficulty.json")["records"]),
+        "difficulty": difficulty.markdown(read_summary(docs / "difficulty.json")["records"]),
         "optimum": optimum.markdown(read_summary(docs / "optimum.json")["records"]),
+        **soak.tables(docs),
     }
     for path in sorted(docs.glob("*.md")):
         fresh[path] = filled_in(path.read_text(encoding="utf-8"), tables)
     fresh[docs / "gallery.md"] = gallery_page()
+    readme = docs.parent / "README.md"
+    if readme.exists():
+        of_the_readme = {"environments": environments(), "results": results.markdown(summary)}
+        of_the_readme["observations"] = observations()
+        fresh[readme] = filled_in(readme.read_text(encoding="utf-8"), of_the_readme, needs_all=True)
     return fresh
 
 
@@ -332,10 +349,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
+        if parsed.pictures and not parsed.check:
+            draw(parsed.docs)
         fresh = pages(parsed.docs)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     stale = [path for path, text in fresh.items() if text != (path.read_text("utf-8") if path.exists() else None)]
     if parsed.check:
         for path in stale:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from readme_tables import table
+from tables import table
 
 from agents.baselines import make_baseline
 from agents.environments import EnvChoice, generates_levels, require_registered

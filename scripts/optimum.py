@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from readme_tables import table
+from tables import table
 
 from agents.baselines import make_baseline
-from agents.command_line import refuse
+from agents.command_line import status_of
 from agents.environments import EnvChoice, generates_levels
 from agents.regret import BUDGET, TOLERANCE, Compared, compare, condensed
 from agents.results import FINAL_SEED, read_summary, write_summary
@@ -179,29 +179,26 @@ def place(record: dict[str, Any]) -> int:
     return keys.index(key) if key in keys else len(keys)
 
 
+def measure(arguments: Arguments) -> None:
+    """Measures the rows that the summary does not hold yet."""
+    path = arguments.summary
+    records = read_summary(path)["records"] if path is not None and path.exists() else []
+    for n, row in enumerate(ROWS):
+        if row.env_id not in arguments.envs:
+            continue
+        key = row.key(arguments.levels, arguments.budget)
+        if any(key.items() <= record.items() for record in records):
+            continue
+        fresh = measured(row, arguments.levels, arguments.budget, arguments.num_threads)
+        records = sorted([*(each for each in records if place(each) != n), fresh], key=place)
+        print(markdown([fresh]).splitlines()[2], flush=True)
+        if path is not None:
+            write_summary(path, {"records": records})
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    try:
-        parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-        path = parsed.summary
-        records = read_summary(path)["records"] if path is not None and path.exists() else []
-        for n, row in enumerate(ROWS):
-            if row.env_id not in parsed.envs:
-                continue
-            key = row.key(parsed.levels, parsed.budget)
-            if any(key.items() <= record.items() for record in records):
-                continue
-            fresh = measured(row, parsed.levels, parsed.budget, parsed.num_threads)
-            records = sorted([*(each for each in records if place(each) != n), fresh], key=place)
-            print(markdown([fresh]).splitlines()[2], flush=True)
-            if path is not None:
-                write_summary(path, {"records": records})
-    except (ValueError, OSError) as error:
-        return refuse(error)
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 130
-    return 0
+    return status_of(lambda: measure(tyro.cli(Arguments, args=arguments, description=__doc__)))
 
 
 if __name__ == "__main__":

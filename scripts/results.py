@@ -45,7 +45,7 @@ class Arguments(RaceConfig):
     seeds: tuple[int, ...] = (0, 1, 2)
     """Training seeds."""
     summary: Path | None = None
-    """Write the summary to this file too, as for scripts/readme_tables.py."""
+    """Write the summary to this file too, as for scripts/build_docs.py."""
     table: bool = False
     """Make no runs; print the table of those that are there."""
     redo_changed: bool = False

@@ -31,6 +31,7 @@ import optuna
 import tyro
 from optuna.trial import FrozenTrial, TrialState
 
+from agents.command_line import status_of
 from agents.environments import require_registered
 from agents.metrics import read_metrics
 from agents.presets import preset_for
@@ -381,15 +382,9 @@ def height_of(trial: FrozenTrial, name: str) -> float:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        search(tyro.cli(Arguments, args=arguments, description=__doc__))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; --resume continues", file=sys.stderr)
-        return 130
-    return 0
+    return status_of(
+        lambda: search(tyro.cli(Arguments, args=arguments, description=__doc__)), "interrupted; --resume continues"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Records what every environment answers to fixed actions, so that no change of behaviour goes unnoticed.
 
-    python scripts/update_golden.py
+    .venv/bin/python scripts/update_golden.py
+    .venv/bin/python scripts/update_golden.py --envs drivesim/SnowPlough-v0
 
 `tests/core/test_golden.py` compares with the record, tests/golden.json. New ids are added; a record that no longer
 holds is overwritten only with `--version-bumped`, since such a change raises the id's `-vN` and has its line in
@@ -23,6 +24,8 @@ import gymnasium as gym
 import numpy as np
 import tyro
 
+from agents.command_line import refuse
+from agents.validation import require
 from drivesim.registry import ENTRIES, IDS, scenario_of
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden.json"
@@ -34,8 +37,15 @@ CLEAR_STEPS = 5  # recorded in words, to see at a glance what has changed
 class Arguments:
     """Arguments of the command line."""
 
+    envs: tuple[str, ...] = IDS
+    """Environments to record; the records of the others stay as they are."""
     version_bumped: bool = False
     """Overwrite records that no longer hold: the ids' versions have been raised, and CHANGELOG.md says why."""
+
+    def __post_init__(self) -> None:
+        """Checks the ids."""
+        for env_id in self.envs:
+            require("envs", env_id, env_id in IDS, f"among {list(IDS)}")
 
 
 def cases() -> list[tuple[str, str]]:
@@ -118,16 +128,17 @@ def write(records: dict[str, dict[str, Any]], path: Path = GOLDEN) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit status: 1 if the record may not be updated."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-    new: dict[str, dict[str, Any]] = {env_id: {} for env_id in IDS}
-    for env_id, observation in cases():
-        new[env_id][observation] = record(env_id, observation)
+    """Runs the command line; returns the exit status: 2 if the record may not be updated."""
     try:
-        write(updated(read(), new, parsed.version_bumped))
+        parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
+        old = read()
+        new = {env_id: {} if env_id in parsed.envs else old.get(env_id, {}) for env_id in IDS}
+        for env_id, observation in cases():
+            if env_id in parsed.envs:
+                new[env_id][observation] = record(env_id, observation)
+        write(updated(old, new, parsed.version_bumped))
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return refuse(error)
     return 0
 
 

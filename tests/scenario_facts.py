@@ -1,4 +1,7 @@
-"""What the tests know of each scenario: a new one adds nothing but an entry here and golden records."""
+"""What the tests know of each scenario.
+
+Tests of every environment are of those that have an entry here; tests/test_scenarios.py asks every scenario for one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agents.scripted import SCENARIOS
 from drivesim.registry import entry_of, entry_of_id
 
 
@@ -25,6 +29,8 @@ class Facts:
     """Cells per tick at which the careful driver still arrives in time."""
     steers: bool = True
     """Whether it takes steering, so that who never steers mostly fails."""
+    is_measured: bool = True
+    """Whether docs/results.json and docs/difficulty.json have its figures, which take hours of training."""
 
 
 EMPTY_LEVEL = """max_steps = 120
@@ -125,6 +131,9 @@ FACTS = {
     ),
 }
 IDS = tuple(entry_of(name).id for name in FACTS)
+DRIVEN = tuple(env_id for env_id in IDS if entry_of_id(env_id).name in SCENARIOS)
+"""Those that have a rule-based driver."""
+MEASURED = tuple(entry_of(name).id for name, facts in FACTS.items() if facts.is_measured)
 
 
 def facts_of(env_id: str) -> Facts:

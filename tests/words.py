@@ -58,7 +58,6 @@ ROADS = (
     "tests/envs/observed.py",
     "tests/envs/test_bad_options.py",
     "tests/envs/test_bad_states.py",
-    "tests/envs/test_docstrings.py",
     "tests/envs/test_levels_out_of_reach.py",
     "tests/envs/test_multi_agent.py",
     "tests/envs/test_observation_values.py",
@@ -69,6 +68,8 @@ ROADS = (
     "tests/levels/",
     "tests/planning/",
     "tests/render/",
+    "tests/scenario_contract.py",
+    "tests/soak/",
 )
 """Beginnings of paths of files that speak of roads' lanes. Everywhere else a lane would be an env."""
 

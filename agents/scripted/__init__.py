@@ -28,7 +28,7 @@ from agents.scripted.traffic import TrafficDriver
 from drivesim.observations.encoder import Window
 from drivesim.registry import entry_of, scenario_of
 
-__all__ = ["SCENARIOS", "ScriptedDriver", "make_ignoring", "make_never_steering", "make_scripted"]
+__all__ = ["DRIVERS", "SCENARIOS", "ScriptedDriver", "make_ignoring", "make_never_steering", "make_scripted"]
 
 
 class ScriptedDriver(Protocol):
@@ -42,7 +42,7 @@ class ScriptedDriver(Protocol):
         """Returns the actions (B,) for a batch of observations (B, *obs_shape)."""
 
 
-_DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
+DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver] | None] = {
     "Autodrive": FieldDriver,
     "LaneKeep": partial(RoadDriver, offset_cost=0.5, side_cost=0.05, shoulder_cost=0.0),
     "Obstacles": partial(RoadDriver, offset_cost=0.0, side_cost=0.05, shoulder_cost=0.3),
@@ -58,8 +58,8 @@ _DRIVERS: dict[str, Callable[[Window, int], ScriptedDriver]] = {
     "City": RouteDriver,
     "Custom": RouteDriver,
 }
-"""What makes a driver from the window that it is shown and its fastest speed, by scenario."""
-SCENARIOS = tuple(_DRIVERS)
+"""What makes a driver from the window that it is shown and its fastest speed, by scenario; None: there is none."""
+SCENARIOS = tuple(name for name, driver in DRIVERS.items() if driver is not None)
 """Names of those that have a rule-based driver."""
 
 
@@ -76,7 +76,9 @@ def make_scripted(env_id: str, max_speed: int | None = None) -> ScriptedDriver:
         if max_speed < 1:
             raise ValueError(f"max_speed must be at least 1, got {max_speed}")
         top_speed = min(top_speed, max_speed)
-    return _DRIVERS[name](scenario_of(name).window, top_speed)
+    driver = DRIVERS[name]
+    assert driver is not None
+    return driver(scenario_of(name).window, top_speed)
 
 
 def make_never_steering(env_id: str, *, reckless: bool = False) -> ScriptedDriver:
@@ -117,7 +119,7 @@ def _scenario_name(env_id: str) -> str:
         ValueError: if it has no rule-based driver.
     """
     name = env_id.removeprefix("drivesim/").rpartition("-v")[0]
-    if name not in _DRIVERS:
+    if name not in SCENARIOS:
         known = [entry_of(scenario).id for scenario in SCENARIOS]
         raise ValueError(f"env_id must name a scenario with a rule-based driver, {known}, got {env_id!r}")
     return name

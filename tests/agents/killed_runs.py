@@ -10,6 +10,8 @@ more finishes the run. FOLDER/CASE/killed holds that run and FOLDER/CASE/whole t
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import random
 import shutil
@@ -25,46 +27,31 @@ from typing import Any
 import numpy as np
 import probes
 import safetensors.torch
+import small_runs
+from small_runs import AGENT, NUM_ENVS, PPO_AGENT, PQN_AGENT, RECURRENT_PPO_AGENT, REINFORCE_AGENT
 
 from agents import training
-from agents.dqn import DQNConfig
-from agents.networks import NetworkConfig
-from agents.ppo import PPOConfig
-from agents.pqn import PQNConfig
+from agents.checkpoint import find_checkpoints
 from agents.progress import ProgressBar
 from agents.run_config import AgentConfig, TrainConfig
 
-NUM_ENVS = 8
 STEPS = 150  # of every env
 MAX_SECONDS = 0.1  # of the life of a child that dies by the clock
 MAX_CALLS = 100  # of that of the others: two checkpoints' worth
-SMALL = NetworkConfig(hidden_sizes=(16,))
-RUN = TrainConfig(
+RUN = replace(
+    small_runs.RUN,
     total_steps=STEPS * NUM_ENVS,
     log_interval=400,
     eval_interval=800,
     eval_episodes=8,
     checkpoint_seconds=60.0,
-    num_threads=1,
-    tensorboard=False,
-    progress=False,
 )
 CASES: dict[str, tuple[str, AgentConfig]] = {
-    "dqn": (
-        "drivesim/Autodrive-v1",
-        DQNConfig(
-            num_envs=NUM_ENVS, batch_size=32, buffer_size=400, learning_starts=64, train_frequency=8, network=SMALL
-        ),
-    ),
-    "ppo": (
-        "drivesim/Autodrive-v1",
-        PPOConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, mask_actions=True, network=SMALL),
-    ),
-    "recurrent_ppo": (
-        "probes/Truncation-v0",
-        PPOConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, memory_size=4, network=SMALL),
-    ),
-    "pqn": ("probes/Truncation-v0", PQNConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, network=SMALL)),
+    "dqn": ("drivesim/Autodrive-v1", AGENT),
+    "ppo": ("drivesim/Autodrive-v1", replace(PPO_AGENT, mask_actions=True)),
+    "recurrent_ppo": ("probes/Truncation-v0", RECURRENT_PPO_AGENT),
+    "pqn": ("probes/Truncation-v0", PQN_AGENT),
+    "reinforce": ("probes/Truncation-v0", REINFORCE_AGENT),
 }
 
 
@@ -169,6 +156,28 @@ def die_at_step(step: int) -> None:
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def digests(folder: Path, kind: str) -> dict[str, str]:
+    """SHA-256 of every tensor and array in the newest checkpoint."""
+    newest = find_checkpoints(folder / "checkpoints", kind)[0]
+    files = json.loads((newest / "MANIFEST.json").read_text())["files"]
+    return {f"{newest.name}/{name}": entry["sha256"] for name, entry in files.items() if name != "values.json"}
+
+
+def curve(folder: Path) -> list[dict[str, str]]:
+    """Every row of metrics.csv without the clock."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if not name.startswith("time/s")} for row in rows]
+
+
+def require_equal(folder: Path, case: str) -> None:
+    """Both runs of a case have left the same weights, arrays and metrics."""
+    whole, killed = folder / case / "whole", folder / case / "killed"
+    for kind in ("last", "best"):
+        assert digests(killed, kind) == digests(whole, kind), case
+    assert curve(killed) == curve(whole), case
 
 
 if __name__ == "__main__":

@@ -13,19 +13,19 @@ from agents.checkpoint import find_checkpoints, load_latest_checkpoint
 from agents.dqn import DQNConfig
 from agents.networks import NetworkConfig
 from agents.ppo import PPOConfig
+from agents.pqn import PQNConfig
+from agents.reinforce import REINFORCEConfig
 from agents.run_config import TrainConfig
 
+NUM_ENVS = 8
+SMALL = NetworkConfig(hidden_sizes=(16,))
 AGENT = DQNConfig(
-    num_envs=8,
-    batch_size=32,
-    buffer_size=400,
-    learning_starts=64,
-    train_frequency=8,
-    network=NetworkConfig(hidden_sizes=(16,)),
+    num_envs=NUM_ENVS, batch_size=32, buffer_size=400, learning_starts=64, train_frequency=8, network=SMALL
 )
-PPO_AGENT = PPOConfig(
-    num_envs=8, num_steps=7, minibatches=2, average_weights=0.5, network=NetworkConfig(hidden_sizes=(16,))
-)
+PPO_AGENT = PPOConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, average_weights=0.5, network=SMALL)
+RECURRENT_PPO_AGENT = replace(PPO_AGENT, memory_size=4)
+PQN_AGENT = PQNConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, network=SMALL)
+REINFORCE_AGENT = REINFORCEConfig(num_envs=NUM_ENVS, num_steps=7, network=SMALL)
 RUN = TrainConfig(
     env="probes/Truncation-v0",
     agent="dqn",

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_runs
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_runs import AGENT, RECURRENT_PPO_AGENT
 
 from agents.checkpoint import (
     Checkpoint,
@@ -29,26 +31,12 @@ from agents.checkpoint import (
     load_latest_checkpoint,
     save_checkpoint,
 )
-from agents.dqn import DQNConfig
 from agents.networks import NetworkConfig
 from agents.optimizers import OptimizerName, load_optimizer_tensors, make_optimizer, optimizer_tensors
-from agents.ppo import PPOConfig
 from agents.run_config import AgentConfig, TrainConfig
 from agents.training import load_policy, resume, train
 
-SMALL = NetworkConfig(hidden_sizes=(16,))
-DQN_CONFIG = DQNConfig(num_envs=8, batch_size=32, buffer_size=400, learning_starts=64, train_frequency=8, network=SMALL)
-PPO_CONFIG = PPOConfig(num_envs=8, num_steps=7, minibatches=2, memory_size=4, network=SMALL)
-RUN = TrainConfig(
-    env="probes/Truncation-v0",
-    agent="dqn",
-    total_steps=480,
-    eval_interval=400,
-    eval_episodes=8,
-    num_threads=1,
-    tensorboard=False,
-    progress=False,
-)
+RUN = replace(small_runs.RUN, total_steps=480, eval_interval=400, eval_episodes=8)
 
 
 def sample(step: int) -> Checkpoint:
@@ -351,8 +339,8 @@ def test_whatever_bytes_are_changed_a_checkpoint_is_read_or_refused(data: st.Dat
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("runs")
-    train(RUN, DQN_CONFIG, folder / "dqn")
-    train(replace(RUN, agent="ppo"), PPO_CONFIG, folder / "ppo")
+    train(RUN, AGENT, folder / "dqn")
+    train(replace(RUN, agent="ppo"), RECURRENT_PPO_AGENT, folder / "ppo")
     return {"dqn": folder / "dqn", "ppo": folder / "ppo"}
 
 
@@ -376,18 +364,18 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 OTHER_RUNS: list[tuple[str, TrainConfig, AgentConfig]] = [
-    ("dqn", RUN, replace(DQN_CONFIG, network=NetworkConfig(hidden_sizes=(17,)))),
-    ("dqn", RUN, replace(DQN_CONFIG, network=NetworkConfig(hidden_sizes=(16, 16)))),
-    ("dqn", RUN, replace(DQN_CONFIG, num_envs=9)),
-    ("dqn", RUN, replace(DQN_CONFIG, buffer_size=160)),
-    ("dqn", RUN, replace(DQN_CONFIG, optimizer="sgd")),
-    ("dqn", replace(RUN, agent="ppo"), PPO_CONFIG),
-    ("ppo", RUN, DQN_CONFIG),
-    ("ppo", replace(RUN, agent="ppo"), replace(PPO_CONFIG, memory_size=0)),
-    ("ppo", replace(RUN, agent="ppo"), replace(PPO_CONFIG, memory_size=5)),
-    ("ppo", replace(RUN, agent="ppo"), replace(PPO_CONFIG, num_steps=2)),
-    ("ppo", replace(RUN, agent="ppo"), replace(PPO_CONFIG, separate_critic=True)),
-    ("ppo", replace(RUN, agent="ppo", env="drivesim/Autodrive-v1"), PPO_CONFIG),
+    ("dqn", RUN, replace(AGENT, network=NetworkConfig(hidden_sizes=(17,)))),
+    ("dqn", RUN, replace(AGENT, network=NetworkConfig(hidden_sizes=(16, 16)))),
+    ("dqn", RUN, replace(AGENT, num_envs=9)),
+    ("dqn", RUN, replace(AGENT, buffer_size=160)),
+    ("dqn", RUN, replace(AGENT, optimizer="sgd")),
+    ("dqn", replace(RUN, agent="ppo"), RECURRENT_PPO_AGENT),
+    ("ppo", RUN, AGENT),
+    ("ppo", replace(RUN, agent="ppo"), replace(RECURRENT_PPO_AGENT, memory_size=0)),
+    ("ppo", replace(RUN, agent="ppo"), replace(RECURRENT_PPO_AGENT, memory_size=5)),
+    ("ppo", replace(RUN, agent="ppo"), replace(RECURRENT_PPO_AGENT, num_steps=2)),
+    ("ppo", replace(RUN, agent="ppo"), replace(RECURRENT_PPO_AGENT, separate_critic=True)),
+    ("ppo", replace(RUN, agent="ppo", env="drivesim/Autodrive-v1"), RECURRENT_PPO_AGENT),
 ]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import subprocess
 import sys
@@ -11,9 +9,7 @@ from pathlib import Path
 
 import pytest
 from effort import effort
-from killed_runs import CASES
-
-from agents.checkpoint import find_checkpoints
+from killed_runs import CASES, require_equal
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -25,27 +21,6 @@ def run(folder: Path, num_kills: int, cases: list[str]) -> None:
     command = [sys.executable, str(program), str(folder), str(num_kills), "0", *cases]
     ended = subprocess.run(command, env=os.environ | ONE_THREAD, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-
-
-def digests(folder: Path, kind: str) -> dict[str, str]:
-    """SHA-256 of every tensor and array in the newest checkpoint."""
-    newest = find_checkpoints(folder / "checkpoints", kind)[0]
-    files = json.loads((newest / "MANIFEST.json").read_text())["files"]
-    return {f"{newest.name}/{name}": entry["sha256"] for name, entry in files.items() if name != "values.json"}
-
-
-def curve(folder: Path) -> list[dict[str, str]]:
-    """Every row of metrics.csv without the clock."""
-    with (folder / "metrics.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [{name: value for name, value in row.items() if not name.startswith("time/s")} for row in rows]
-
-
-def require_equal(folder: Path, case: str) -> None:
-    whole, killed = folder / case / "whole", folder / case / "killed"
-    for kind in ("last", "best"):
-        assert digests(killed, kind) == digests(whole, kind), case
-    assert curve(killed) == curve(whole), case
 
 
 @pytest.mark.slow

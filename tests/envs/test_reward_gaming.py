@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from effort import effort
 from env_tools import GENERATED
-from scenario_facts import IDS, facts_of
+from scenario_facts import DRIVEN, facts_of
 
 from agents.scripted import ScriptedDriver, make_never_steering, make_scripted
 from drivesim import Action
@@ -148,7 +148,7 @@ def parked_ends(env_id: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.__name__)
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", DRIVEN)
 def test_no_trick_pays_more_than_driving_slowly(env_id: str, trick: Callable[[str], Trick]) -> None:
     if trick is park:
         ends = parked_ends(env_id)
@@ -160,7 +160,7 @@ def test_no_trick_pays_more_than_driving_slowly(env_id: str, trick: Callable[[st
         assert (ends["collision"] + ends["off_road"]).mean() >= 0.95, "it was to crash"
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("env_id", DRIVEN)
 def test_a_crash_at_once_pays_less_than_standing_still_and_that_less_than_arriving(env_id: str) -> None:
     if begins_moving(env_id):
         pytest.skip("who brakes at once has come some way before he stands")

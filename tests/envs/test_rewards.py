@@ -13,14 +13,13 @@ from env_tools import (
     CITY,
     FOUR_WAY_STOP,
     HIGHWAY,
-    IDS,
     INTERSECTION,
     LANE_KEEP,
     OBSTACLES,
     draw_actions,
     stay,
 )
-from scenario_facts import facts_of
+from scenario_facts import IDS, facts_of
 
 from drivesim.actions import Action
 from drivesim.config import REWARDS, RewardWeights

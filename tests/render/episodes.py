@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import gymnasium as gym
 import numpy as np
 from places import place_in
+from scenario_facts import DRIVEN
 
 import drivesim  # noqa: F401 (registers the environments)
 from agents.scripted import make_scripted
@@ -30,9 +31,17 @@ def decide(state, rng, num_actions, is_probability=True):
     return Decision(tuple(scores.tolist()), is_probability, float(rng.normal()), cells)
 
 
+def straight_on(obs):
+    """The actions (B,) of a driver for environments without a rule-based one."""
+    return np.full(len(obs), Action.FASTER)
+
+
+straight_on.observation = "features"
+
+
 def record(env_id, seed=0, max_steps=200, decides=None, driver=None, **options):
     """The moments of an episode; `decides` is None or whether the made-up scores are probabilities."""
-    driver = driver or make_scripted(env_id)
+    driver = driver or (make_scripted(env_id) if env_id in DRIVEN else straight_on)
     env = gym.make(env_id, render_mode=None, observation=driver.observation, **options)
     rng = np.random.default_rng(seed)
 

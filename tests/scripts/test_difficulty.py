@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 from loading import SCRIPTS, load_script
-from scenario_facts import facts_of
+from scenario_facts import MEASURED, facts_of
 
 from agents.environments import generates_levels
 from agents.results import BASELINES, read_summary
 from drivesim.config import DIFFICULTIES
-from drivesim.registry import IDS
 
-GENERATED = list(filter(generates_levels, IDS))
+GENERATED = list(filter(generates_levels, MEASURED))
 AUTODRIVE = "drivesim/Autodrive-v1"  # a small field that a few cars cross: most drives meet none of them
 DOCS = Path(__file__).parents[2] / "docs"
 

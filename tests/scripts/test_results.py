@@ -208,7 +208,7 @@ def test_the_results_in_the_readme_are_the_stored_ones() -> None:
     assert summary["summary"] == summarise(summary["runs"])
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     ((content),) = re.findall(r"<!-- results -->\n(.*?)\n<!-- /results -->", readme, flags=re.DOTALL)
-    assert content == markdown(summary), "stale: run python scripts/readme_tables.py"
+    assert content == markdown(summary), "stale: run python scripts/build_docs.py"
 
 
 def test_the_final_levels_are_those_of_a_single_training() -> None:
