@@ -149,17 +149,20 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
                 ignored, whatever they are: some libraries send one for every possible agent.
 
         Returns:
-            Observations, rewards, terminations, truncations and infos of all egos that drove in this tick.
+            Observations, rewards, terminations, truncations and infos of all egos that drove in this tick. Where all
+            have left, five empty dicts, as from PettingZoo's own environments: SuperSuit's black death waits for that.
 
         Raises:
             TypeError, ValueError: for a missing agent, an unknown one or a bad action; nothing has moved.
-            gymnasium.error.ResetNeeded: when no ego drives.
+            gymnasium.error.ResetNeeded: before the first reset.
         """
-        if not self.agents:
+        if not self._engine.is_started:
             raise gym.error.ResetNeeded("call reset() before step(): no ego drives")
         if not isinstance(actions, dict) or not set(self.agents) <= set(actions) <= set(self.possible_agents):
             raise ValueError(f"actions must be a dict with an action for each of {self.agents}, got {actions!r}")
         highest = self._engine.num_actions - 1
+        if not self.agents:
+            return {}, {}, {}, {}, {}
         chosen = {agent: whole(f"action of {agent}", actions[agent], 0, highest) for agent in self.agents}
         for agent, action in chosen.items():
             self._actions[self.possible_agents.index(agent)] = action

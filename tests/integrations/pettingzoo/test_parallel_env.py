@@ -197,6 +197,9 @@ def test_actions_of_cars_that_have_left_are_ignored_whatever_they_are():
         assert answers[1:4] == expected[1:4]
         assert answers[0].keys() == expected[0].keys() == actions.keys()
     assert num_left > 0
+    state = env.get_state()
+    assert env.step(dict.fromkeys(env.possible_agents, 1)) == ({}, {}, {}, {}, {}) == env.step({})
+    assert (env.get_state() == state).all()
 
 
 def test_infos_hold_nothing_nested():
