@@ -147,7 +147,7 @@ def record(
             f"{MAX_FRAMES_PER_SECOND}, got {pace}"
         )
     size = whole("size", size, SMALLEST_SIZE, LARGEST_SIZE)
-    config = config_of(replay.entry, replay.options)
+    config = config_of(replay.entry, dict(replay.options))
     if suffix == "html":
         about = about_page(replay, moments, driver or "unknown")
         write_page(path, moments, **about, ticks_per_second=ticks_per_second)

@@ -27,7 +27,7 @@ def about_page(replay: Replay, moments: Sequence[Moment], driver: str | None = N
         "success": "yes" if replay.outcome["success"] else "no",
         "return": f"{replay.outcome['return']:.3f}",
     }
-    actions = config_of(replay.entry, replay.options).actions
+    actions = config_of(replay.entry, dict(replay.options)).actions
     return {"action_names": actions, "title": f"{replay.env_id}, seed {replay.seed}", "facts": facts}
 
 

@@ -16,7 +16,7 @@ INTERSECTION = "drivesim/Intersection-v1"
 
 def make(num_agents=3):
     cars = drivesim.parallel_env(INTERSECTION, num_agents, observation="features")
-    return PettingZooWrapper(cars, use_mask=True, categorical_actions=True, seed=0)
+    return PettingZooWrapper(cars, use_mask=True, done_on_any=False, categorical_actions=True, seed=0)
 
 
 @pytest.mark.filterwarnings("ignore")
