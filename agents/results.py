@@ -298,6 +298,6 @@ def _caption(rows: list[dict[str, Any]], conditions: dict[str, Any]) -> str:
         f"(seeds {conditions['first_seed']:,} to {last_seed:,}), the other drivers on the same; what it earns, as a "
         f"share of what the best drives earn, on the first {conditions['regret_levels']} of them. Seconds of training, "
         f"with its evaluations: until one of them first reached 95 % and 99 % ({_DASH} where not every seed did), and "
-        f"in all, {conditions['max_seconds']:.0f} at most. By `.venv/bin/python scripts/results.py`, {at_once} with {threads}, "
-        f"on {conditions['num_processors']} processors of {conditions['processor']}."
+        f"in all, {conditions['max_seconds']:.0f} at most. By `.venv/bin/python scripts/results.py`, {at_once} with "
+        f"{threads}, on {conditions['num_processors']} processors of {conditions['processor']}."
     )

@@ -7,9 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +17,7 @@ from agents.policy import Policy
 from agents.watching import watch
 from drivesim.checks import whole
 from drivesim.files import written
+from drivesim.notebook import about_page
 from drivesim.registry import ids
 from drivesim.render.film import film
 from drivesim.render.moment import Moment
@@ -26,6 +25,7 @@ from drivesim.render.page import write_page
 from drivesim.render.panel import Panel
 from drivesim.render.view import LARGEST_SIZE, SMALLEST_SIZE
 from drivesim.replay import Replay
+from drivesim.replay_file import config_of
 
 __all__ = ["FORMATS", "record", "record_episode", "write_gif", "write_mp4"]
 
@@ -147,25 +147,14 @@ def record(
             f"{MAX_FRAMES_PER_SECOND}, got {pace}"
         )
     size = whole("size", size, SMALLEST_SIZE, LARGEST_SIZE)
-    env: Any = gym.make(replay.env_id, **replay.options).unwrapped
-    names, top_speed = env.action_names, env.config.scenario_class.top_speed
-    env.close()
+    config = config_of(replay.entry, dict(replay.options))
     if suffix == "html":
-        facts = {
-            "environment": replay.env_id,
-            "driver": driver or "unknown",
-            "seed": str(replay.seed),
-            "level": str(int(moments[0].world["level_seed"])),
-            **{name: str(value) for name, value in replay.options.items() if name != "observation"},
-            "success": "yes" if replay.outcome["success"] else "no",
-            "return": f"{replay.outcome['return']:.3f}",
-        }
-        title = f"{replay.env_id}, seed {replay.seed}"
-        write_page(path, moments, action_names=names, title=title, facts=facts, ticks_per_second=ticks_per_second)
+        about = about_page(replay, moments, driver or "unknown")
+        write_page(path, moments, **about, ticks_per_second=ticks_per_second)
         return path
 
     def pictures(some: Sequence[Moment], frames_per_tick: int, hold: int) -> Iterator[NDArray[np.uint8]]:
-        board = Panel(replay.env_id, names, top_speed) if panel else None
+        board = Panel(replay.env_id, config.actions, config.scenario_class.top_speed) if panel else None
         return film(some, frames_per_tick=frames_per_tick, size=size, hold=hold, xray=xray, panel=board)
 
     frames_per_tick, hold = max(1, round(frames_per_second / ticks_per_second)), round(_HOLD * frames_per_second)

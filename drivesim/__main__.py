@@ -1,4 +1,7 @@
-"""`python -m drivesim` lists the environments; `python -m drivesim warm [ID ...]` compiles their kernels."""
+"""`python -m drivesim`, and `drivesim` where it is installed, lists the environments and runs commands.
+
+`drivesim warm [ID ...]` compiles kernels; `drivesim train`, `play` and the like are the scripts of the same name.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,23 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from drivesim.programs import PROGRAMS, run
 from drivesim.registry import ENTRIES, IDS, is_registered
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
-    parser = argparse.ArgumentParser("python -m drivesim", description="Without a command: list the environments.")
-    commands = parser.add_subparsers(dest="command", metavar="warm")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in PROGRAMS:
+        return run(words[0], words[1:])
+    parser = argparse.ArgumentParser("drivesim", description="Without a command: list the environments.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, about in PROGRAMS.items():
+        commands.add_parser(name, help=about)
     about = "compile the kernels of these environments, by default of all, or load them if that was done before"
     warming = commands.add_parser("warm", help=about, description=about)
     warming.add_argument("ids", nargs="*", metavar="ID", help=", ".join(IDS))
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(words)
     if given.command is None:
         list_environments()
         return 0

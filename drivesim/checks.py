@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ MODES = {
     AutoresetMode.DISABLED: batch.DISABLED,
 }
 RENDER_MODES = ("human", "rgb_array", "ansi")
+LIST_MODES = ("rgb_array_list", "ansi_list")  # for one environment they are a wrapper's, which `gym.make` adds
 MAX_NUM_THREADS = 256
 MAX_STEPS = 2**31 - 1
 
@@ -91,14 +93,14 @@ def boolean(name: str, value: Any) -> bool:
     return value
 
 
-def checked_render_mode(render_mode: Any) -> str | None:
-    """`render_mode` if there is such a mode.
+def checked_render_mode(render_mode: Any, modes: Sequence[str] = RENDER_MODES) -> str | None:
+    """`render_mode` if it is one of the modes.
 
     Raises:
         ValueError: naming the modes.
     """
-    if render_mode is not None and not (isinstance(render_mode, str) and render_mode in RENDER_MODES):
-        raise ValueError(f"render_mode must be None or one of {list(RENDER_MODES)}, got {render_mode!r}")
+    if render_mode is not None and not (isinstance(render_mode, str) and render_mode in modes):
+        raise ValueError(f"render_mode must be None or one of {list(modes)}, got {render_mode!r}")
     return render_mode
 
 

@@ -51,8 +51,9 @@ class DriveEnv(gym.Env[Array, int]):
 
     `reset(seed=s)` starts episode 0 of s, every further reset its next episode;
     `reset(options={"level_seed": n})` plays a given level. `info` always carries the keys of
-    `core.episode.EPISODE` so far (`timeout` means not terminated, since the time limit is a wrapper's), this tick's
-    `reward_terms`, the `action_mask` (bool (num_actions,)) and under `reward="cost"` this tick's `cost`.
+    `core.episode.EPISODE` so far (`timeout` means not terminated, since the time limit is a wrapper's), `success` also
+    by the name `is_success`, this tick's `reward_terms`, the `action_mask` (bool (num_actions,)) and under
+    `reward="cost"` this tick's `cost`.
 
     Raises:
         TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
@@ -264,6 +265,15 @@ class DriveEnv(gym.Env[Array, int]):
         self._engine.describe()
         mask: Array = self._engine.masks[0].copy()
         return mask
+
+    def get_keys_to_action(self) -> dict[str | tuple[int, ...], int]:
+        """What `gymnasium.utils.play.play` needs to know: arrow keys and WASD, and `""` for no key at all.
+
+        Whatever else is held down at once does what no key does: IDLE, and SLOWER where there is no IDLE.
+        """
+        from drivesim.keys import keys_to_action
+
+        return keys_to_action(self.action_names)
 
     def close(self) -> None:
         """Free what the environment holds; may be called again."""

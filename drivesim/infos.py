@@ -25,6 +25,7 @@ def info_of(engine: Engine, row: int, has_cost: bool) -> Infos:
     """The `info` of an ego, but for its action mask; read by `struct`, in half the time that NumPy's `item` takes."""
     numbers = _NUMBERS.unpack_from(engine.detail_bytes, row * _NUMBERS.size)
     info: Infos = dict(zip(INFO_KEYS, numbers[_TERMS.stop :], strict=False))
+    info["is_success"] = info["success"]  # the name that Stable-Baselines3 and rl_zoo3 read at an episode's end
     info["reward_terms"] = dict(zip(TERMS, numbers[_TERMS], strict=False))
     if has_cost:
         info["cost"] = numbers[0]

@@ -39,7 +39,7 @@ class Renderer:
 
     Args:
         engine: whose worlds are drawn.
-        render_mode: None, `"human"`, `"rgb_array"` or `"ansi"`.
+        render_mode: None, `"human"`, `"rgb_array"`, `"ansi"`, or one of these two with `_list`.
         size: pixels along the longer side of a picture, at most.
         title: of the window.
 
@@ -54,6 +54,23 @@ class Renderer:
         self._size = whole("render_size", size, SMALLEST_SIZE, LARGEST_SIZE)
         self._title = title
         self._window: Window | None = None
+        self._frames: list[list[Any]] | None = None
+        if render_mode is not None and render_mode.endswith("_list"):
+            self._frames = [[] for _ in range(engine.num_worlds)]
+
+    def follow(self, mask: Array | None = None) -> None:
+        """Show all worlds in the window, or keep a picture of each of those in `mask`, which were reset or stepped.
+
+        Of a world that has just begun an episode, earlier pictures go, as in Gymnasium's `RenderCollection`.
+        """
+        if self.is_human:
+            self.show_worlds()
+        elif self._frames is not None:
+            for index, frames in enumerate(self._frames):
+                if mask is None or mask[index]:
+                    if self._engine.worlds["tick"][index] == 0:
+                        frames.clear()
+                    frames.append(self._drawn(index))
 
     def show(self, action: int | None = None, reward: float = 0.0) -> None:
         """Show world 0 in the window, opened the first time; returns when the tick has been shown."""
@@ -81,6 +98,8 @@ class Renderer:
     def render(self, index: int) -> Any:
         """One world as a picture, uint8 (H, W, 3), or as text; None where there is a window or no render mode.
 
+        Under a mode of lists, the pictures that were kept; they are handed over once.
+
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
         """
@@ -89,14 +108,21 @@ class Renderer:
                 "render() without a render_mode shows nothing: pass render_mode= when making the environment"
             )
             return None
-        state = self._state(index)
-        if state.world["stage"] == NOT_STARTED:
+        if self._engine.worlds["stage"][index] == NOT_STARTED:
             raise gym.error.ResetNeeded("call reset() before render()")
         if self.is_human:
             return None
+        if self._frames is not None:
+            frames, self._frames[index] = self._frames[index], []
+            return frames
+        return self._drawn(index)
+
+    def _drawn(self, index: int) -> Any:
+        """One world as a picture or text."""
         from drivesim.render.frame import draw_frame, draw_text
 
-        return draw_text(state) if self.render_mode == "ansi" else draw_frame(state, size=self._size)
+        state = self._state(index)
+        return draw_text(state) if str(self.render_mode).startswith("ansi") else draw_frame(state, size=self._size)
 
     def render_grid(self, columns: int | None) -> Array:
         """All worlds in one picture, uint8 (H, W, 3)."""

@@ -162,6 +162,12 @@ class Replay:
             f"another way with drivesim {__version__}: {advice}; verify=False shows what its actions lead to here"
         )
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows in place of the fields: the page that plays the episode."""
+        from drivesim.notebook import framed
+
+        return framed(self)
+
     def to_json(self) -> str:
         """The text of a file."""
         record = {"format": FORMAT, **asdict(self), "actions": "".join(map(str, self.actions))}

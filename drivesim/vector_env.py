@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from drivesim.checks import (
+    LIST_MODES,
     MODES,
     RENDER_MODES,
     boolean,
@@ -51,7 +52,8 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         copy: whether every call returns fresh arrays. With False, `obs`, `rewards`, `terminations`, `truncations`
             and `final_obs` are the environment's own buffers, which the next step or reset overwrites; infos are
             fresh in either case.
-        render_mode: None, `"human"` (a window with a grid of the envs), `"rgb_array"` or `"ansi"`.
+        render_mode: None, `"human"` (a window with a grid of the envs), `"rgb_array"`, `"ansi"`, or one of these two
+            with `_list`: `render()` hands over, for every env, its pictures since its reset or the last `render()`.
         render_size: pixels along the longer side of a picture, at most.
         observation, window, …, levels, **level: all others are as in `drivesim.env.DriveEnv`.
 
@@ -92,7 +94,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
     ) -> None:
         self.num_envs = whole("num_envs", num_envs, 1, MAX_NUM_ENVS)
         self.autoreset_mode = checked_mode(autoreset_mode)
-        self.render_mode = checked_render_mode(render_mode)
+        self.render_mode = checked_render_mode(render_mode, (*RENDER_MODES, *LIST_MODES))
         self._copies = boolean("copy", copy)
         max_steps = checked_time_limit(max_episode_steps, entry_of(scenario).max_episode_steps)
         threads = checked_num_threads(num_threads)
@@ -178,8 +180,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         self._engine.reset(mask, level_seeds, obs)
         self._ended &= ~mask
         self._is_started = True
-        if self._renderer.is_human:
-            self._renderer.show_worlds()
+        self._renderer.follow(mask)
         return obs, levels_of(self._engine.worlds, mask) if tells_levels else {}
 
     # --- steps -------------------------------------------------------------------------------------------------------
@@ -223,8 +224,7 @@ class DriveVectorEnv(VectorEnv[Array, Array, Array]):
         np.logical_or(*answer[2:], out=self._ended)
         infos = infos_of(self._engine, self._ended.copy(), self._shown_final_obs(), self._has_cost)
         self._is_stepping = False
-        if self._renderer.is_human:
-            self._renderer.show_worlds()
+        self._renderer.follow()
         return *answer, infos
 
     def _begin(self) -> None:

@@ -44,7 +44,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
 
     An ego's drive ends by its own arrival or crash; it leaves the world and `agents`, and the others drive on. Every
     ego observes, is paid and ends as the one of the single-agent environment, which is what this is with one agent.
-    `infos` hold what the single environment's `info` holds, the `action_mask` as int8, as `Discrete.sample` wants it.
+    `infos` hold what the single environment's `info` holds, the `action_mask` as int8, as `Discrete.sample` wants it,
+    and each of the `reward_terms` as a number of its own, such as `reward_terms/progress`: TorchRL reads no dicts.
 
     Raises:
         TypeError, ValueError: for an option that is unknown, of a wrong type or out of range.
@@ -80,6 +81,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         self._actions = np.zeros(num_egos, np.int64)
         self._rewards = np.zeros(num_egos, np.float64)
         self._terminations, self._truncations = np.zeros(num_egos, np.bool_), np.zeros(num_egos, np.bool_)
+        self._np_random: np.random.Generator | None = None
+        self._np_random_seed = -1  # unknown, as in Gymnasium
 
     def observation_space(self, agent: str) -> gym.spaces.Box:
         """The space of what an ego observes; the same object every time."""
@@ -88,6 +91,23 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
     def action_space(self, agent: str) -> gym.spaces.Discrete:
         """The space of an ego's actions; the same object every time."""
         return self.action_spaces[agent]
+
+    @property
+    def np_random(self) -> np.random.Generator:
+        """A generator as `gymnasium.Env` has it, for wrappers that draw from it; the environment itself never does."""
+        if self._np_random is None:
+            self._np_random, self._np_random_seed = gym.utils.seeding.np_random()
+        return self._np_random
+
+    @np_random.setter
+    def np_random(self, value: np.random.Generator) -> None:
+        self._np_random, self._np_random_seed = value, -1
+
+    @property
+    def np_random_seed(self) -> int:
+        """The seed of `np_random`; -1 if it was set and its seed is unknown."""
+        self.np_random  # noqa: B018 - made when it is first asked for
+        return self._np_random_seed
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Answers, Answers]:
         """Begin an episode: episode 0 of `seed`, or without one the next.
@@ -109,6 +129,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         level_seed = -1
         if options is not None and "level_seed" in options:
             level_seed = whole("level_seed", options["level_seed"], 0, MAX_LEVEL_SEED)
+        if seed is not None:
+            self._np_random, self._np_random_seed = gym.utils.seeding.np_random(seed)
         only = np.ones(1, np.bool_)
         self._engine.key_worlds(only, [seed])
         self.agents = []  # until a level has been certified
@@ -126,23 +148,27 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         """Advance the world by one tick.
 
         Args:
-            actions: one integer in [0, num_actions) for every agent in `agents`.
+            actions: one integer in [0, num_actions) for every agent in `agents`. Those of agents that have left are
+                ignored, whatever they are: some libraries send one for every possible agent.
 
         Returns:
-            Observations, rewards, terminations, truncations and infos of all egos that drove in this tick.
+            Observations, rewards, terminations, truncations and infos of all egos that drove in this tick. Where all
+            have left, five empty dicts, as from PettingZoo's own environments: SuperSuit's black death waits for that.
 
         Raises:
             TypeError, ValueError: for a missing agent, an unknown one or a bad action; nothing has moved.
-            gymnasium.error.ResetNeeded: when no ego drives.
+            gymnasium.error.ResetNeeded: before the first reset.
             gymnasium.error.ClosedEnvironmentError: after `close()`.
         """
         self._check_open()
-        if not self.agents:
+        if not self._engine.is_started:
             raise gym.error.ResetNeeded("call reset() before step(): no ego drives")
-        if not isinstance(actions, dict) or set(actions) != set(self.agents):
+        if not isinstance(actions, dict) or not set(self.agents) <= set(actions) <= set(self.possible_agents):
             raise ValueError(f"actions must be a dict with an action for each of {self.agents}, got {actions!r}")
         highest = self._engine.num_actions - 1
-        chosen = {agent: whole(f"action of {agent}", action, 0, highest) for agent, action in actions.items()}
+        if not self.agents:
+            return {}, {}, {}, {}, {}
+        chosen = {agent: whole(f"action of {agent}", actions[agent], 0, highest) for agent in self.agents}
         for agent, action in chosen.items():
             self._actions[self.possible_agents.index(agent)] = action
         obs = self._engine.empty_obs()
@@ -179,7 +205,8 @@ class DriveParallelEnv(ParallelEnv[str, Array, int]):  # type: ignore[misc]  # i
         infos = {}
         for agent in agents:
             k = self.possible_agents.index(agent)
-            infos[agent] = info_of(engine, k, self.config.reward == "cost")
+            info = infos[agent] = info_of(engine, k, self.config.reward == "cost")
+            info |= {f"reward_terms/{term}": value for term, value in info.pop("reward_terms").items()}
             infos[agent]["action_mask"] = engine.masks[k].astype(np.int8)
         return infos
 

@@ -29,12 +29,16 @@ class Sprite(NamedTuple):
         """Lay it over a picture, uint8 (height, width, 3), its middle on pixel (y, x); what does not fit is cut."""
         top, left = y + self.top, x + self.left
         height, width = self.colour.shape[:2]
-        rows = slice(max(top, 0), max(min(top + height, picture.shape[0]), 0))
-        cols = slice(max(left, 0), max(min(left + width, picture.shape[1]), 0))
-        under = picture[rows, cols]
-        own = slice(rows.start - top, rows.start - top + under.shape[0])
-        own_cols = slice(cols.start - left, cols.start - left + under.shape[1])
-        under[:] = self.colour[own, own_cols] + (under * self.through[own, own_cols] >> 8)
+        first_row, last_row = max(top, 0), min(top + height, picture.shape[0])
+        first_col, last_col = max(left, 0), min(left + width, picture.shape[1])
+        if first_row >= last_row or first_col >= last_col:
+            return
+        own = slice(first_row - top, last_row - top), slice(first_col - left, last_col - left)
+        under = picture[first_row:last_row, first_col:last_col]
+        seen = under * self.through[own]  # uint16
+        seen >>= 8
+        seen += self.colour[own]
+        under[:] = seen
 
 
 class Canvas:

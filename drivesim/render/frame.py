@@ -27,6 +27,7 @@ Array = np.ndarray[Any, Any]
 Saliency = Sequence[tuple[int, int, float]]
 TINT = 0.75  # opacity of the most salient cell
 COLOURS = ("green", "yellow", "red")
+REACH = 2  # cells; nothing is seen so far from the cell that it is drawn around
 
 
 def draw_frame(
@@ -65,19 +66,23 @@ def draw_scene(
     view = view_of(scene.state, cell, scene.focus(share), extents)
     top, left = _corner(level, view)
     height, width = view.shape
+    # Whole pixels: the picture's edge may lie between two.
+    edge_row, edge_col = round(view.first_row * cell), round(view.first_col * cell)
     picture: Array = ground_picture(level, view.cell)[top : top + height, left : left + width].copy()
     for cell_row, cell_col, weight in saliency:
         _tint(picture, view, view.row_of(cell_row), view.col_of(cell_col), TINT * weight)
     for piece in scene.pieces:
         row, col = piece.place(share)
+        at_rows = _places(view.row_of(row), piece.rows, scene.level.rows, bool(view.row_period), view.rows)
+        at_cols = _places(view.col_of(col), piece.cols, scene.level.cols, bool(view.col_period), view.cols)
+        if not at_rows or not at_cols:
+            continue
         turn = round(piece.direction(share) * STEPS_PER_TURN) / STEPS_PER_TURN % 4
-        shape = sprite(view.cell, piece.look_at(share), turn)
-        for at_row in _places(view.row_of(row), piece.rows, scene.level.rows, bool(view.row_period)):
-            for at_col in _places(view.col_of(col), piece.cols, scene.level.cols, bool(view.col_period)):
-                # Whole pixels: the picture's edge may lie between two.
-                y = round((at_row + view.first_row + 0.5) * view.cell) - round(view.first_row * view.cell)
-                x = round((at_col + view.first_col + 0.5) * view.cell) - round(view.first_col * view.cell)
-                shape.lay_over(picture, y, x)
+        shape = sprite(cell, piece.look_at(share), turn)
+        for at_row in at_rows:
+            y = round((at_row + view.first_row + 0.5) * cell) - edge_row
+            for at_col in at_cols:
+                shape.lay_over(picture, y, round((at_col + view.first_col + 0.5) * cell) - edge_col)
     return picture
 
 
@@ -87,11 +92,14 @@ def _corner(level: Level, view: View) -> tuple[int, int]:
     return round((view.first_row - rows.first) * view.cell), round((view.first_col - cols.first) * view.cell)
 
 
-def _places(place: float, way: Points, size: int, is_ring: bool) -> tuple[float, ...]:
-    """Where something is seen: whoever leaves a map that continues on its other side comes in there."""
-    if is_ring or (min(way) > -1 and max(way) < size):
-        return (place,)
-    return place - size, place, place + size
+def _places(place: float, way: Points, size: int, is_ring: bool, shown: int) -> list[float]:
+    """Where something is seen, in cells from the picture's edge, if at all among the `shown` cells.
+
+    Whoever leaves a map that continues on its other side comes in there.
+    """
+    is_inside = is_ring or (min(way) > -1 and max(way) < size)
+    places = (place,) if is_inside else (place - size, place, place + size)
+    return [at for at in places if -REACH <= at < shown + REACH]
 
 
 def _tint(picture: Array, view: View, row: float, col: float, opacity: float) -> None:

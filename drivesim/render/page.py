@@ -93,6 +93,22 @@ def write_page(
     Raises:
         ValueError: for arguments that do not fit together or are out of range, before anything is written.
     """
+    text = page_text(
+        moments, action_names=action_names, title=title, facts=facts, ticks_per_second=ticks_per_second, cell=cell
+    )
+    write_whole(Path(path), text)
+
+
+def page_text(
+    moments: Sequence[Moment],
+    *,
+    action_names: Sequence[str],
+    title: str,
+    facts: Mapping[str, str] | None = None,
+    ticks_per_second: float = 5.0,
+    cell: int = 64,
+) -> str:
+    """The page that `write_page` writes, of the same arguments."""
     _check(moments, action_names, ticks_per_second, cell)
     episode = {
         "title": title,
@@ -112,8 +128,7 @@ def write_page(
         "script": "\n".join(_template(name) for name in SCRIPTS),
         "episode": text,
     }
-    page = re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], _template("player.html"))
-    write_whole(Path(path), page)
+    return re.sub(r"{{(\w+)}}", lambda match: parts[match[1]], _template("player.html"))
 
 
 def _template(name: str) -> str:

@@ -27,14 +27,15 @@ def planned_route(state: State) -> list[tuple[float, float, float]]:
         return signs
     ground, lanes, steps = map["ground"].tolist(), map["lanes"].tolist(), map["steps"].tolist()
     passing = map["passing"].tolist() if map["num_passing"] else [0] * len(ground)
+    width, has_reverse, is_wide = int(map["width"]), bool(map["has_reverse"]), bool(map["half_lane"])
     layers = distances_of(state).tolist()
     distance = layers[heading % len(layers)][cell]
     while 0 < distance < UNREACHABLE:
         best = None
-        for step, next_heading, direction in _moves(ground[cell], heading, steps, map["has_reverse"] != 0):
+        for step, next_heading, direction in _moves(ground[cell], heading, steps, has_reverse):
             at = cell + step
             is_open = (ground[at] | passing[at]) >> next_heading & 1
-            offset = abs((lanes[at] & 15) - 8) if map["half_lane"] else 0
+            offset = abs((lanes[at] & 15) - 8) if is_wide else 0
             key = layers[next_heading % len(layers)][at], offset
             if key[0] < distance and (is_open or key[0] == 0) and (best is None or key < best[0]):
                 best = key, at, next_heading, direction
@@ -42,8 +43,8 @@ def planned_route(state: State) -> list[tuple[float, float, float]]:
             return signs
         (distance, _), cell, heading, direction = best
         if distance > 0:
-            row, col = place_of(map, cell)
-            signs.append((float(row), float(col), direction))
+            row, col = divmod(cell, width)
+            signs.append((float(row - 1), float(col - 1), direction))
     return signs
 
 

@@ -132,9 +132,9 @@ class Marks {
     }));
   }
 
-  /** Put every name where there is room for it, in one of three lines; where there is none, only its shape. */
+  /** Put every name where there is room for it, in one of three lines; where there is none, only its shape, in one more. */
   fit(width, x) {
-    const numLines = 3, height = 25;
+    const numLines = 3, mostLines = 12, height = 25;
     const taken = Array.from({ length: numLines }, () => []);
     const isMild = ({ button }) => button.className.includes("mild");
     for (const { button, n } of [...this.marks].sort((one, other) => isMild(one) - isMild(other))) {
@@ -146,7 +146,8 @@ class Marks {
         line = taken.findIndex((spans) => spans.every(([start, end]) => right <= start || end <= left));
         if (line >= 0) break;
       }
-      line = Math.max(line, 0);  // the shapes of very many events lie over each other
+      if (line < 0 && taken.length < mostLines) line = taken.push([]) - 1;
+      line = Math.max(line, 0);  // the shapes of hundreds of events lie over each other
       taken[line].push([left, right]);
       button.style.left = `${left}px`;
       button.style.top = `${line * height}px`;

@@ -107,11 +107,11 @@ class Scene:
 
     def focus(self, share: float = 1.0) -> tuple[float, float]:
         """Row and column of the ego after a share of the tick, around which the picture is shown."""
-        return self._piece(Look(EGO), 0).place(share)
+        return Piece(Look(EGO), *self._points(0)).place(share)
 
-    def _piece(self, look: Look, k: int) -> Piece:
-        """A piece that moves as vehicle k does."""
-        return Piece(look, tuple(self._rows[k]), tuple(self._cols[k]))  # type: ignore[arg-type]
+    def _points(self, k: int) -> tuple[Points, Points]:
+        """How vehicle k moves."""
+        return tuple(self._rows[k]), tuple(self._cols[k])  # type: ignore[return-value]
 
     def _route(self) -> Iterator[Piece]:
         """The way that the ego has before it."""
@@ -178,9 +178,14 @@ class Scene:
                 kind, body = CAR, palette.PARKED
             wreck = Look(WRECK, body)
             brakes = abs(speed) < abs(speed - acceleration)
-            piece = self._piece(Look(kind, body, brakes, shift or turn or later), k)
             turns = (heading - faced + 2) % 4 - 2
-            piece = piece._replace(turn=float(faced), turns=float(turns), leans=LEAN * shift if turns == 0 else 0.0)
+            piece = Piece(
+                Look(kind, body, brakes, shift or turn or later),
+                *self._points(k),
+                float(faced),
+                float(turns),
+                LEAN * shift if turns == 0 else 0.0,
+            )
             if was == CRASHED or (status == CRASHED and not self.moves):
                 piece = piece._replace(look=wreck)
             elif status == CRASHED:
@@ -199,16 +204,18 @@ def next_turns(map: Record, world: Record) -> list[int]:
     num_egos, num_vehicles = int(world["num_egos"]), int(world["num_vehicles"])
     num_cells = (int(map["rows"]) + 2) * int(map["width"])
     turns: list[int] = world["egos"]["next_turn"][:num_egos].tolist()
-    for vehicle in world["vehicles"][num_egos:num_vehicles]:
-        cell, heading, destination = int(vehicle["cell"]), int(vehicle["heading"]), int(vehicle["destination"])
+    vehicles, ways, steps = world["vehicles"][num_egos:num_vehicles], map["ways"], map["steps"].tolist()
+    for cell, heading, destination in zip(
+        *(vehicles[name].tolist() for name in ("cell", "heading", "destination")), strict=True
+    ):
         turn = 0
         for _ in range(TELLS + 1 if destination >= 0 else 0):
-            way = int(map["ways"][destination * num_cells + cell] & WAY) - 1
+            way = int(ways[destination * num_cells + cell] & WAY) - 1
             if way < 0:
                 break
             if way != heading:
                 turn = (0, 1, 0, -1)[(way - heading) & 3]
                 break
-            cell += int(map["steps"][heading])
+            cell += steps[heading]
         turns.append(turn)
     return turns

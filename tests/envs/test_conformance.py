@@ -77,7 +77,7 @@ def test_infos_name_the_outcome_of_an_episode() -> None:
     }
     env = gym.make(HIGHWAY)
     _, info = env.reset(seed=0)
-    assert names | {"reward_terms", "action_mask"} == info.keys()
+    assert names | {"is_success", "reward_terms", "action_mask"} == info.keys()
     envs = gym.make_vec(HIGHWAY, num_envs=2, max_episode_steps=1)
     assert envs.reset(seed=0)[1] == {}
     infos = envs.step(np.array([1, 1]))[4]
@@ -185,3 +185,17 @@ def test_call_and_get_attr_answer_once_per_env() -> None:
         envs.call("no_such_thing")
     with pytest.raises(AttributeError, match="call"):
         envs.call("step")
+
+
+def test_success_has_the_name_that_stable_baselines3_reads() -> None:
+    env = gym.make(AUTODRIVE, difficulty="easy")
+    rng = np.random.default_rng(0)
+    seen = set()
+    env.reset(seed=0)
+    while len(seen) < 2:
+        action = int(rng.choice(np.flatnonzero(env.unwrapped.action_masks())))
+        *_, terminated, truncated, info = env.step(action)
+        assert info["is_success"] is info["success"]
+        if terminated or truncated:
+            seen.add(info["is_success"])
+            env.reset()

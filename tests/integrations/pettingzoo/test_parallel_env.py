@@ -78,6 +78,8 @@ def test_one_agent_is_the_single_environment(env_id):
         assert (answers[0]["car_0"] == expected[0]).all()
         assert answers[-1]["car_0"].pop("timeout") in (True, False)  # the single one does not know of its time limit
         expected[-1].pop("timeout")
+        terms = expected[-1].pop("reward_terms")
+        assert {name: answers[-1]["car_0"].pop(f"reward_terms/{name}") for name in terms} == terms
         assert (answers[-1]["car_0"].pop("action_mask") == expected[-1].pop("action_mask")).all()
         assert answers[-1]["car_0"] == expected[-1]
         if not env.agents:
@@ -150,6 +152,7 @@ def test_a_level_can_be_played_again_and_a_state_continued():
     [
         ({"car_0": 1}, "an action for each of"),
         ({"car_0": 1, "car_1": 1, "car_2": 1}, "an action for each of"),
+        ({"car_1": 1}, "an action for each of"),
         ({"car_0": 1, "car_1": 5}, r"action of car_1 must be in \[0, 4\], got 5"),
         ({"car_0": 1, "car_1": 0.5}, "action of car_1 must be an integer"),
         ([1, 1], "actions must be a dict"),
@@ -176,3 +179,46 @@ def test_bad_seeds_and_levels_change_nothing():
             env.reset(**arguments)
     assert (env.get_state() == state).all()
     assert env.agents == ["car_0", "car_1"]
+
+
+def test_actions_of_cars_that_have_left_are_ignored_whatever_they_are():
+    env, other = (
+        drivesim.parallel_env("drivesim/Intersection-v1", 4),
+        drivesim.parallel_env("drivesim/Intersection-v1", 4),
+    )
+    rng = np.random.default_rng(2)
+    env.reset(seed=0), other.reset(seed=0)
+    num_left = 0
+    while env.agents:
+        actions = hasty(env, rng)
+        left = {agent: None for agent in env.possible_agents if agent not in env.agents}
+        num_left += len(left)
+        answers, expected = env.step(actions | left), other.step(actions)
+        assert answers[1:4] == expected[1:4]
+        assert answers[0].keys() == expected[0].keys() == actions.keys()
+    assert num_left > 0
+    state = env.get_state()
+    assert env.step(dict.fromkeys(env.possible_agents, 1)) == ({}, {}, {}, {}, {}) == env.step({})
+    assert (env.get_state() == state).all()
+
+
+def test_infos_hold_nothing_nested():
+    env = drivesim.parallel_env("drivesim/Highway-v1", 2, reward="cost")
+    _, infos = env.reset(seed=0)
+    for _ in range(20):
+        for info in infos.values():
+            assert all(isinstance(value, (bool, int, float, np.ndarray)) for value in info.values())
+        *_, infos = env.step({agent: 3 for agent in env.agents})
+
+
+def test_wrappers_draw_from_a_generator_that_the_seed_begins_anew():
+    env = drivesim.parallel_env("drivesim/Highway-v1", 2)
+    assert isinstance(env.np_random, np.random.Generator)
+    env.reset(seed=3)
+    assert env.np_random_seed == 3
+    drawn = env.np_random.integers(1000, size=4).tolist()
+    assert env.np_random.integers(1000, size=4).tolist() != drawn
+    env.reset()
+    assert env.np_random_seed == 3
+    env.reset(seed=3)
+    assert env.np_random.integers(1000, size=4).tolist() == drawn
