@@ -21,7 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = "make files of all kernels, which need no compiler where they are used"
     building = commands.add_parser("build", help=about, description=about)
     building.add_argument(
-        "--target", nargs="+", choices=TARGETS, default=TARGETS, help=f"by default all: {', '.join(TARGETS)}"
+        "--target",
+        nargs="+",
+        choices=(*TARGETS, "native"),
+        default=TARGETS,
+        help=f"by default {', '.join(TARGETS)}; native is the best of them for this machine",
     )
     given = parser.parse_args(arguments)
     if given.command is None:
@@ -43,10 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def list_environments() -> None:
-    """Print one line per registered environment."""
+    """Print one line per registered environment, and where their kernels come from."""
+    from drivesim.core.jit import origin
+
     width = max(len(entry.id) for entry in ENTRIES)
     for entry in ENTRIES:
         print(f"{entry.id:{width}}  {entry.max_episode_steps:4d} steps  {entry.summary}")  # noqa: T201
+    print(f"kernels: {origin()}")  # noqa: T201
 
 
 if __name__ == "__main__":
