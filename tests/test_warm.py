@@ -87,7 +87,7 @@ for observation in ("grid", "features", "full_grid", "entities", "rgb"):
 
 def test_what_was_warmed_is_loaded_by_every_kind_of_environment() -> None:
     env_id = "drivesim/LaneKeep-v1"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DRIVESIM_PREBUILT": "0"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-m", "drivesim", "warm", env_id]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     assert done.stdout == ""

@@ -55,7 +55,7 @@ def test_the_clock_starts_when_the_kernels_are_there(tmp_path: Path, monkeypatch
 def test_a_step_of_an_environment_of_its_own_loads_all_that_the_loop_needs(tmp_path: Path) -> None:
     here = Path(__file__).parent
     path = os.pathsep.join(str(folder) for folder in (Path(drivesim.__file__).parent.parent, here, here.parent))
-    environment = {**os.environ, "PYTHONPATH": path, "DRIVESIM_PREBUILT": "0"}
+    environment = {**os.environ, "PYTHONPATH": path}
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
