@@ -21,8 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def fits(path: Path) -> bool:
     """Whether a file was made of these sources."""
     with contextlib.suppress(OSError, prebuilt.SealError):
-        data = path.read_bytes()
-        return prebuilt.unsealed(data).sources == kernel_digest() and path.with_suffix("").name in prebuilt.TARGETS
+        return prebuilt.unsealed(path.read_bytes()).sources == kernel_digest()
     return False
 
 
@@ -39,9 +38,10 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fcntl = pytest.importorskip("fcntl")
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for path in prebuilt.FOLDER.glob("*"):
-            if fits(path) and not (folder / path.name).exists() and not path.name.startswith("wasm"):
-                shutil.copy(path, folder)
+        for target in prebuilt.TARGETS:
+            if fits(prebuilt.path_of(target)) and not fits(prebuilt.path_of(target, folder)):
+                for path in prebuilt.FOLDER.glob(f"{target}.*"):  # of WebAssembly the description too
+                    shutil.copy(path, folder)
         missing = [target for target in prebuilt.TARGETS if not fits(prebuilt.path_of(target, folder))]
         if missing:
             command = [sys.executable, "-m", "drivesim", "build", "--out", str(folder), "--target", *missing]

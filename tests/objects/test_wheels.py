@@ -51,7 +51,9 @@ for env_id in IDS:
         envs.step(np.ones(600, np.int8))
         envs.set_state(envs.fork(0, 600))
         envs.close()
-solve(gym.make("drivesim/LaneKeep-v1", difficulty="easy"))
+env = gym.make("drivesim/LaneKeep-v1", difficulty="easy")
+env.reset(seed=0)
+solve(env)
 """
 
 
