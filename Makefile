@@ -16,7 +16,7 @@ TOOLS := $(VENV)/installed-tools
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install train play test test-fast test-integrations soak lint format bench docs clean
+.PHONY: help install train play test test-fast test-integrations soak lint format bench docs wheel clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,15 +30,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "[1/3] creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[2/3] installing packages into $(VENV); two to three minutes, most of them for PyTorch"
-	@$(PIP_INSTALL) -e '.[agents,export,tune]'
+	@$(PIP_INSTALL) -e '.[agents,export,tune,build]'
 	@echo "[3/3] compiling the kernels, so that what comes next begins at once; about half a minute"
-	@$(BIN)/python -m drivesim warm || echo "The kernels could not be compiled now; each will be when it is first needed."
+	@$(BIN)/python -m drivesim build --target native || $(BIN)/python -m drivesim warm || echo "The kernels could not be compiled now; each will be when it is first needed."
 	@touch $@
 	@echo "installed"
 
 $(TOOLS): $(STAMP)
 	@echo "installing what tests, checks and the documentation need into $(VENV)"
-	@$(PIP_INSTALL) -e '.[agents,export,tune,docs,test]'
+	@$(PIP_INSTALL) -e '.[agents,export,tune,build,docs,test]'
 	@touch $@
 
 train: $(STAMP)  ## Train a driver, compare it with simpler ones on held-out levels, write runs/.
@@ -88,6 +88,9 @@ docs: $(TOOLS)  ## Build the documentation, docs/_build/html/index.html.
 	$(BIN)/python scripts/build_docs.py
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
+wheel: $(STAMP)  ## Make wheels with prebuilt kernels, dist/.
+	$(BIN)/python scripts/make_wheels.py $(ARGS)
+
 clean:  ## Remove .venv, builds and caches; runs/ stays.
-	rm -rf $(VENV) .venv-integrations build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-integrations build dist docs/_build drivesim/objects *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """`python -m drivesim`, and `drivesim` where it is installed, lists the environments and runs commands.
 
-`drivesim warm [ID ...]` compiles kernels; `drivesim train`, `play` and the like are the scripts of the same name.
+`drivesim warm [ID ...]` compiles kernels, `build` makes files of them; `drivesim train`, `play` and the like are the
+scripts of the same name.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from drivesim.programs import PROGRAMS, run
 from drivesim.registry import ENTRIES, IDS, is_registered
@@ -25,10 +27,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = "compile the kernels of these environments, by default of all, or load them if that was done before"
     warming = commands.add_parser("warm", help=about, description=about)
     warming.add_argument("ids", nargs="*", metavar="ID", help=", ".join(IDS))
+    from drivesim.core.prebuilt import FOLDER, TARGETS
+
+    about = "make files of all kernels, which need no compiler where they are used"
+    building = commands.add_parser("build", help=about, description=about)
+    building.add_argument(
+        "--target",
+        nargs="+",
+        choices=(*TARGETS, "native"),
+        default=TARGETS,
+        help=f"by default {', '.join(TARGETS)}; native is the best of them for this machine",
+    )
+    building.add_argument("--out", type=Path, default=FOLDER, help="a folder, by default the package's own")
     given = parser.parse_args(words)
     if given.command is None:
         list_environments()
         return 0
+    if given.command == "build":
+        from drivesim.build import build
+
+        return build(given.target, given.out)
     for env_id in given.ids:
         if not is_registered(env_id):
             warming.error(f"ID must be one of {', '.join(IDS)}, or my_module:ID of a module's own, got {env_id!r}")
@@ -41,10 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def list_environments() -> None:
-    """Print one line per registered environment."""
+    """Print one line per registered environment, and where their kernels come from."""
+    from drivesim.core.jit import origin
+
     width = max(len(entry.id) for entry in ENTRIES)
     for entry in ENTRIES:
         print(f"{entry.id:{width}}  {entry.max_episode_steps:4d} steps  {entry.summary}")  # noqa: T201
+    print(f"kernels: {origin()}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from gymnasium.spaces import Box
 from drivesim.bindings import Bindings, bindings_of
 from drivesim.config import EnvConfig
 from drivesim.core import batch, episode, laying
+from drivesim.core.jit import ready
 from drivesim.core.memory import Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
@@ -25,6 +26,19 @@ from drivesim.registry import entry_of
 from drivesim.states import StateError, check_state, check_states, occupants_of
 
 Array = np.ndarray[Any, Any]
+
+_FOUND_AGAIN = [
+    "_frame",
+    "_scratch",
+    "_no_final_obs",
+    "_flattened",
+    "_step_worlds",
+    "detail_bytes",
+    "episodes",
+    "costs",
+    "terms",
+    "masks",
+]
 
 
 def key_of(seed: int | None) -> Array:
@@ -116,6 +130,7 @@ class Engine:
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         self._flattened = self._no_final_obs, self._no_final_obs
+        self._step_worlds = ready(batch.step_worlds)
         self._take_pool()
         num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
         num_numbers = max(4 * num_cells, len(self.maps) if self._pool_of_maps is not None else 0)
@@ -254,7 +269,7 @@ class Engine:
         In an environment of one world, handing the arrays over would take as long as the step.
         """
         self._is_settled = self.autoreset == batch.DISABLED  # else until it is known that no episode begins
-        self._is_settled = self._on_all_worlds(batch.step_worlds) == 0
+        self._is_settled = self._on_all_worlds(self._step_worlds) == 0
 
     def settle(self) -> None:
         """Begin the episodes that begin in the last step: those that an interrupt has left, too."""
@@ -381,17 +396,7 @@ class Engine:
         """For pickling and copying: addresses, views and threads are found again."""
         self.settle()
         state = dict(self.__dict__)
-        for name in (
-            "_frame",
-            "_scratch",
-            "_no_final_obs",
-            "_flattened",
-            "detail_bytes",
-            "episodes",
-            "costs",
-            "terms",
-            "masks",
-        ):
+        for name in _FOUND_AGAIN:
             del state[name]
         if self._pool_of_maps is not None:
             del state["_pool_of_maps"], state["maps"]

@@ -2,13 +2,13 @@
 
 from drivesim.core.batch import MAX_ATTEMPTS, call_lay, open_frame
 from drivesim.core.copying import erase
-from drivesim.core.jit import kernel
+from drivesim.core.jit import entry
 from drivesim.core.open_road import mark_open_road
 from drivesim.core.rng import TEST_SPLIT
 from drivesim.core.ways import measure_distances
 
 
-@kernel
+@entry
 def lay_map(argument):
     """Lay map 0 with world 0, which is blank; whether it was certified."""
     frame = open_frame(argument)
@@ -18,7 +18,7 @@ def lay_map(argument):
     return True
 
 
-@kernel
+@entry
 def lay_pool(argument, n):
     """Lay map n of a pool with world 0, drawn until it is certified; whether it was."""
     frame = open_frame(argument)
@@ -33,7 +33,7 @@ def lay_pool(argument, n):
     return False
 
 
-@kernel
+@entry
 def mark_open_roads(argument, begin, end, slot):
     """Tell anew, for a range of maps that are the worlds' own, where they have open road."""
     frame = open_frame(argument)
@@ -42,7 +42,7 @@ def mark_open_roads(argument, begin, end, slot):
     return 0
 
 
-@kernel
+@entry
 def measure_map(argument, destination, num_goals):
     """Measure map 0's distances to a destination, whose cells are the first ones of scratch memory 0."""
     frame = open_frame(argument)
