@@ -1,4 +1,4 @@
-"""`python -m drivesim` lists the environments; `python -m drivesim warm [ID ...]` compiles their kernels."""
+"""`python -m drivesim` lists the environments; `warm [ID ...]` compiles their kernels, `build` makes files of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ from drivesim.registry import ENTRIES, IDS, is_registered
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
     parser = argparse.ArgumentParser("python -m drivesim", description="Without a command: list the environments.")
-    commands = parser.add_subparsers(dest="command", metavar="warm")
+    commands = parser.add_subparsers(dest="command", metavar="{warm,build}")
     about = "compile the kernels of these environments, by default of all, or load them if that was done before"
     warming = commands.add_parser("warm", help=about, description=about)
     warming.add_argument("ids", nargs="*", metavar="ID", help=", ".join(IDS))
+    from drivesim.core.prebuilt import TARGETS
+
+    about = "make files of all kernels, which need no compiler where they are used"
+    building = commands.add_parser("build", help=about, description=about)
+    building.add_argument(
+        "--target", nargs="+", choices=TARGETS, default=TARGETS, help=f"by default all: {', '.join(TARGETS)}"
+    )
     given = parser.parse_args(arguments)
     if given.command is None:
         list_environments()
         return 0
+    if given.command == "build":
+        from drivesim.build import build
+
+        return build(given.target)
     for env_id in given.ids:
         if not is_registered(env_id):
             warming.error(f"ID must be one of {', '.join(IDS)}, or my_module:ID of a module's own, got {env_id!r}")

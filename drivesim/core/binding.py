@@ -23,6 +23,10 @@ class Binding:
         self.arguments = arguments
         self.call = self._caller()
 
+    def signature(self, *arguments: Any) -> Any:
+        """Numba's signature of what is bound, with `arguments`, the binding's unless its blocks hold other elements."""
+        return self.returns(*(arguments or self.arguments))
+
     def address_of(self, function: Any, *arguments: Any) -> Any:
         """The address of a kernel, compiled for `arguments` (the binding's, unless its blocks hold other elements).
 
@@ -30,7 +34,7 @@ class Binding:
         """
         if numba.config.DISABLE_JIT:
             return function
-        sig = self.returns(*(arguments or self.arguments))
+        sig = self.signature(*arguments)
         function.compile(sig)
         compiled = function.overloads[sig.args]
         return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)

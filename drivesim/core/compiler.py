@@ -154,7 +154,7 @@ class _WithoutEnvironments:
         """Forget it."""
 
 
-class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
+class LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     """The code of one function for others to link: neither optimised nor made machine code by itself.
 
     Args:
@@ -194,6 +194,14 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
         """The libraries that this one calls."""
         return self._linking_libraries
 
+    def portable(self) -> Any:
+        """The function's module as object code is made from it, a copy."""
+        module = self._module.clone()
+        for function in module.functions:
+            if not function.is_declaration:
+                function.linkage = "external"
+        return module
+
     def _get_module_for_linking(self) -> Any:
         return self._module
 
@@ -211,7 +219,7 @@ class _LoopLibrary(JITCodeLibrary):  # type: ignore[misc]
         """Link, optimise and make machine code."""
         libraries = list(self._linking_libraries)
         for library in libraries:  # which grows
-            if isinstance(library, _LinkedLibrary):
+            if isinstance(library, LinkedLibrary):
                 libraries += [other for other in dict.fromkeys(library.linked()) if other not in libraries]
         self._linking_libraries = libraries
         super().finalize()
@@ -251,7 +259,7 @@ class LinkedCompiler(CompilerBase):  # type: ignore[misc]
         return [_Passes("nopython")]
 
     def _library(self, codegen: Any, name: str) -> Any:
-        return _LinkedLibrary(codegen, name, self.hint)
+        return LinkedLibrary(codegen, name, self.hint)
 
 
 class InlinedCompiler(LinkedCompiler):

@@ -72,6 +72,13 @@ def _compiled(function: F, called: str) -> F:
     return compiled
 
 
+def linked_overload(function: Any, signature: Any) -> Any:
+    """What numba has compiled of a kernel for others to link, for a signature or types of arguments."""
+    linked = function.get_overload.__self__
+    linked.compile(signature)
+    return linked.overloads[getattr(signature, "args", signature)]
+
+
 def kernel(function: F) -> F:
     """Compile `function` when it is first called: no GIL, IEEE arithmetic, cached on disk.
 

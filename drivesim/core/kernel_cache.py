@@ -17,7 +17,6 @@ import re
 import sys
 from collections.abc import Callable
 from functools import cache
-from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -31,34 +30,21 @@ from numba.core.serialize import dumps
 from numba.core.sigutils import normalize_signature
 
 from drivesim.cache import keep, place, read, say
+from drivesim.core.sources import kernel_digest
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_KERNEL_FOLDERS = ("core", "observations", "planning", "scenarios")
 _OPTIONS = ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")  # of numba, which change what is compiled
 
 
 def source_digest(package: Traversable | None = None) -> str:
-    """SHA-256 over every Python file that may hold a kernel and the versions of the tools that compile them."""
-    digest = hashlib.sha256()
+    """A digest of the sources of all kernels and of the versions of the tools that compile them."""
+    digest = hashlib.sha256(kernel_digest(package))
     digest.update(f"{sys.version_info[:3]} {platform.machine()} {numba.__version__} {np.__version__}".encode())
-    for name in _KERNEL_FOLDERS:
-        _add_sources((package or resources.files("drivesim")) / name, name, digest)
     return digest.hexdigest()[:20]
-
-
-def _add_sources(folder: Traversable, path: str, digest: Any) -> None:
-    """Digest the Python files below a folder, which may lie in an archive."""
-    for item in sorted(folder.iterdir(), key=lambda item: item.name) if folder.is_dir() else ():
-        name = f"{path}/{item.name}"
-        if item.is_dir():
-            _add_sources(item, name, digest)
-        elif name.endswith(".py"):
-            digest.update(name.encode())
-            digest.update(item.read_bytes())
 
 
 def _add_ingredients(function: Any, digest: Any, seen: set[Any]) -> None:

@@ -104,8 +104,9 @@ class BlockType(types.Type):  # type: ignore[misc]
     """Elements one after the other: numbers, truth values or records."""
 
     def __init__(self, element: Any) -> None:
-        self.element = from_dtype(np.dtype(element))
-        self.size = np.dtype(element).itemsize
+        self.dtype = np.dtype(element)
+        self.element = from_dtype(self.dtype)
+        self.size = self.dtype.itemsize
         super().__init__(name=f"Block({self.element})")
 
 
@@ -121,6 +122,7 @@ class StructureType(types.Type):  # type: ignore[misc]
     """One structure."""
 
     def __init__(self, structure: Structure) -> None:
+        self.of = structure.name
         dtype = structure.dtype(**{name: 1 for name, _ in structure.blocks})
         fields: Any = dtype.fields
         self.head = {name: (int(fields[name][1]), from_dtype(fields[name][0])) for name, _ in structure.head}

@@ -56,6 +56,10 @@ class Encoder:
         shows_turns = window.planes == () or "my_turn" in window.planes or "vehicle_turn" in window.planes
         return self.encode if shows_turns or self.encode_without_turns is None else self.encode_without_turns
 
+    def kernels(self) -> tuple[Callable[..., Any], ...]:
+        """All kernels of which `encode_for` chooses."""
+        return (self.encode,) if self.encode_without_turns is None else (self.encode, self.encode_without_turns)
+
     def shape_and_dtype(self, window: Window, rows: int, cols: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Of one observation."""
         return self.space(window, rows, cols).shape, np.dtype(self.dtype)

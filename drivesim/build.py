@@ -1,0 +1,162 @@
+"""`python -m drivesim build`: kernels of every scenario and observation as files that need no compiler.
+
+For Linux a shared library each, which `drivesim.core.prebuilt` loads; for WebAssembly a module, `wasm32.wasm`, that
+imports nothing, with a description beside it, `wasm32.json`. Two builds of the same sources are equal.
+
+What a host of the module has to do, in JavaScript for instance:
+
+* `memory` is the module's; what lies from `__heap_base` on is the host's, who grows it.
+* A batch of worlds is a frame: words of eight bytes, little end first. `frames.batch.fields` says which word is what;
+  `core/batch.py` says what it means. A number is itself. A block is an address. Rows are an address and a stride. A
+  batch of structures is an address, the stride from one to the next, the size of one, and of each of its blocks, in
+  order, the offset in it. Addresses and strides are multiples of eight.
+* A structure is a head of numbers followed by blocks, each aligned to eight bytes: `structures` says where the head's
+  numbers lie and what the blocks hold; `scenarios` says how large and where they are in each, by difficulty.
+* `lay`, `populate` and `encode` of a frame are indices into the table of functions: number n of `bindings` is the n-th
+  number, of four bytes, at `drivesim.bindings`.
+* `options` of a scenario is an OPTIONS as bytes in hexadecimal digits; `records` says where fields lie.
+* Then `core.batch.lay_map(frame)` once, where `maps_by` is 0, `core.batch.reset_worlds(frame, 0, worlds, 0)` and
+  `core.batch.step_worlds(frame, 0, worlds, 0)`; they return how many levels could not be certified.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from drivesim.cache import say
+from drivesim.core import batch, levels
+from drivesim.core.memory import BlockType
+from drivesim.core.object_code import BINDINGS, TARGETS, Function, Portable
+from drivesim.core.prebuilt import FOLDER, Seal, sealed, suffix_of, symbol_of
+from drivesim.core.sources import kernel_digest
+from drivesim.layouts import layouts
+from drivesim.linking import LinkError, shared_library, wasm
+from drivesim.observations import ENCODERS
+from drivesim.planning import loops
+from drivesim.registry import ENTRIES, scenario_of
+
+_CUSTOM = b"\x08drivesim"  # the name of a section of WebAssembly, with its length
+
+
+def entries() -> Iterator[Function]:
+    """The kernels that Python calls."""
+    for kernel in (
+        batch.step_worlds,
+        batch.reset_worlds,
+        batch.observe_worlds,
+        batch.describe_worlds,
+        batch.mask_worlds,
+        batch.lay_map,
+        batch.lay_pool,
+        batch.mark_open_roads,
+        batch.measure_map,
+        levels.build_level,
+        levels.begin_level,
+        loops.save_world,
+        loops.drive_edges,
+        loops.describe_nodes,
+        loops.lamps_at,
+        loops.value_nodes,
+    ):
+        yield Function(symbol_of(kernel), kernel)
+
+
+def bindings() -> dict[str, Function]:
+    """The kernels that those call by address, by their names."""
+    found = []
+    for entry in ENTRIES:
+        road = scenario_of(entry.name)
+        if road.generates_levels():
+            found += [(road.lay, batch.LAY.signature()), (road.populate, batch.POPULATE.signature())]
+    for encoder in ENCODERS.values():
+        signature = batch.ENCODE.signature(*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
+        found += [(kernel, signature) for kernel in encoder.kernels()]
+    return {symbol_of(kernel): Function(symbol_of(kernel), kernel, signature) for kernel, signature in found}
+
+
+def build(targets: Sequence[str], folder: Path = FOLDER) -> int:
+    """Make the files of kernels for some targets.
+
+    Args:
+        targets: names in `TARGETS`.
+        folder: made if need be.
+
+    Returns:
+        The exit status.
+    """
+    started = time.perf_counter()
+    sources = kernel_digest()
+    bound = bindings()
+    functions = [*entries(), *bound.values()]
+    say(f"drivesim: compiling {len(functions)} kernels and what they call")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        portable = Portable(functions)
+        for name in targets:
+            content = linked(portable, name, functions)
+            write(folder / f"{name}{suffix_of(name)}", sealed_file(content, Seal(name, sources)))
+            if name == "wasm32":
+                text = json.dumps(described(functions, sources), indent=1)
+                write(folder / f"{name}.json", text.encode())
+            seconds = time.perf_counter() - started
+            size = (folder / f"{name}{suffix_of(name)}").stat().st_size
+            say(f"drivesim: {name}, {size / 1000:.0f} kB, after {seconds:.0f} s")
+    except (LinkError, RuntimeError) as error:
+        say(f"drivesim: {error}")
+        return 1
+    return 0
+
+
+def linked(portable: Portable, name: str, functions: Sequence[Function]) -> bytes:
+    """The file for a target, without its seal."""
+    code = portable.emit(TARGETS[name])
+    if name == "wasm32":
+        return wasm(code, [*(function.name for function in functions if function.signature is None), BINDINGS])
+    return shared_library(code, [function.name for function in functions])
+
+
+def sealed_file(content: bytes, seal: Seal) -> bytes:
+    """A file with its seal behind it; in WebAssembly as a section, for nothing else may stand there."""
+    if seal.target != "wasm32":
+        return sealed(content, seal)
+    size = len(sealed(b"", seal)) + len(_CUSTOM)
+    return sealed(content + bytes([0, size]) + _CUSTOM, seal)
+
+
+def described(functions: Sequence[Function], sources: bytes) -> dict[str, Any]:
+    """The description of the module of WebAssembly."""
+    names = [function.name for function in functions if function.signature is not None]
+    numbers = {name: number for number, name in enumerate(names)}
+    found = {
+        "sources": sources.hex(),
+        "entries": {
+            function.name: list(function.kernel.py_func.__code__.co_varnames[: function.num_arguments])
+            for function in functions
+            if function.signature is None
+        },
+        "bindings": names,
+        "encoders": {
+            name: [numbers[symbol_of(kernel)] for kernel in encoder.kernels()] for name, encoder in ENCODERS.items()
+        },
+        **layouts(),
+    }
+    for entry in ENTRIES:
+        road = scenario_of(entry.name)
+        if road.generates_levels():
+            found["scenarios"][entry.name]["lay"] = numbers[symbol_of(road.lay)]
+            found["scenarios"][entry.name]["populate"] = numbers[symbol_of(road.populate)]
+            found["scenarios"][entry.name]["encode"] = {
+                name: numbers[symbol_of(encoder.encode_for(road.window))] for name, encoder in ENCODERS.items()
+            }
+    return found
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put a file in place in one piece."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
