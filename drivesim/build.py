@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from drivesim.cache import say
-from drivesim.core import batch, levels
+from drivesim.core import batch, levels, refusals
 from drivesim.core.memory import BlockType
 from drivesim.core.object_code import BINDINGS, TARGETS, Function, Portable
 from drivesim.core.prebuilt import FOLDER, Seal, sealed, suffix_of, symbol_of
@@ -56,6 +56,7 @@ def entries() -> Iterator[Function]:
         batch.measure_map,
         levels.build_level,
         levels.begin_level,
+        refusals.certify_level,
         loops.save_world,
         loops.drive_edges,
         loops.describe_nodes,

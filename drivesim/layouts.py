@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 
 from drivesim.config import DIFFICULTIES, EnvConfig
-from drivesim.core import batch, levels, texts, world
+from drivesim.core import batch, levels, refusals, texts, world
 from drivesim.core import map as maps
 from drivesim.core.episode import DETAIL, EPISODE, EPISODE_ARRAYS
 from drivesim.core.memory import BatchType, FrameType, RowsType, Structure
@@ -37,7 +37,7 @@ RECORDS = {
     "GOAL_FACTS": texts.GOAL_FACTS,
     "WALKER_FACTS": texts.WALKER_FACTS,
 }
-FRAMES = {"batch": batch.FRAME, "building": levels.BUILDING}
+FRAMES = {"batch": batch.FRAME, "building": levels.BUILDING, "certificate": refusals.FRAME}
 
 
 def layouts() -> dict[str, Any]:

@@ -35,10 +35,16 @@ function extentOf(cells, window, isRing, ego) {
   return { cells, ego, shown, first: -Math.floor((shown - cells) / 2), count: shown, period: 0 };
 }
 
+/** The rows and columns that are ever shown of a map. */
+function extentsOf(map) {
+  return {
+    rows: extentOf(map.rows, WINDOW_ROWS, map.ring_rows > 0, EGO_ROW),
+    cols: extentOf(map.cols, WINDOW_COLS, map.ring_cols > 0, EGO_COL),
+  };
+}
+
 /** The packed facts of every cell that can come into view, and which rows and columns those are. */
-function groundOf(map, goal) {
-  const rows = extentOf(map.rows, WINDOW_ROWS, map.ring_rows > 0, EGO_ROW);
-  const cols = extentOf(map.cols, WINDOW_COLS, map.ring_cols > 0, EGO_COL);
+function groundOf(map, goal, { rows, cols } = extentsOf(map)) {
   const cells = cellsAround(map, goal, rows, cols);
   const goalHeading = map.has_goal_headings ? map.goals[goal].heading : 0;
   const numbers = [];
