@@ -21,15 +21,17 @@ function alignedText(words) {
 const isRoad = ({ kind }) => kind !== OFF_ROAD && kind !== OBSTACLE;
 const NO_TOKEN = { headings: 0, control: UNSAID, is_portal: 0, junction: UNSAID, is_passing: 0, goals: 0n, who: NOTHING, number: 0, pace: 0, name: "" };
 
-/** Brushes by name: their label, a hint, and what they make of a token; `heading` is the way in which one draws. */
+/**
+ * Brushes by name: their label, a hint, and what they make of a token. `heading` is the way in which one draws, `mask`
+ * the ways in which the stroke comes and goes, `isNew` whether there was no road before it, `isFirst` where it begins.
+ */
 const BRUSHES = {
   road: {
     label: "Road", hint: "Draw along the way that it leads. Where it crosses another one there will be a junction.",
-    paint(token, { heading, isOwn }) {
-      if (!isRoad(token)) return { ...NO_TOKEN, kind: LANE, headings: 1 << heading };
-      const across = token.headings & (heading & 1 ? 5 : 10);
-      if (isOwn || !across) return { ...token, headings: 1 << heading, junction: UNSAID };
-      return { ...token, kind: LANE, control: UNSAID, headings: token.headings | (1 << heading), junction: Math.max(token.junction, 0) };
+    paint(token, { mask, isNew, isFirst }) {
+      if (isNew) return { ...NO_TOKEN, goals: token.goals, who: token.who, number: token.number, kind: LANE, headings: mask };
+      const crosses = !isFirst && (token.headings & ~mask) !== 0;
+      return { ...token, headings: token.headings | mask, junction: crosses && token.kind === LANE ? Math.max(token.junction, 0) : token.junction };
     },
   },
   verge: { label: "Erase", hint: "Verge, and nobody there.", paint: () => ({ ...NO_TOKEN, kind: OFF_ROAD }) },

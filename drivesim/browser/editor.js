@@ -1,6 +1,6 @@
 const NEW_LEVEL = [
-  ". . . . . . . . . . . .", ". . . . . . . . . . . .", ". . . . . . . . . . . .", ". >E0 > > > > > > v . . .", ". . . . . . . . v . . .",
-  ". . . . . . . . v . . .", ". . . . . . . . >  > >G0 .", ". . . . . . . . . . . .",
+  ". . . . . . . . . . . .", ". . . . . . . . . . . .", ". . . . . . . . . . . .", ". >E0 > > > > > > >v . . .", ". . . . . . . . v . . .",
+  ". . . . . . . . v . . .", ". . . . . . . . >v > >G0 .", ". . . . . . . . . . . .",
 ].join("\n");
 const FASTEST_CLASS = "a.top_speed = 2";  // of the cars that are painted
 const MOST_UNDONE = 500;
@@ -175,17 +175,22 @@ class Editor {
     this.undo(this.future, this.history);
   }
 
-  /** Paint a cell. */
-  paint(row, col) {
-    if (TOGGLES.includes(this.brush) && this.stroke.has(`${row} ${col}`)) return;
-    const { kinds } = this.texts, isOwn = this.stroke.has(`${row} ${col}`), words = this.words.map((line) => [...line]);
+  /** Paint a cell to which the stroke comes, or, if `leaves`, from which it goes on. */
+  paint(row, col, leaves = false) {
+    const name = `${row} ${col}`, before = this.stroke.get(name);
+    if (before && TOGGLES.includes(this.brush)) return;
+    const { kinds } = this.texts, words = this.words.map((line) => [...line]);
     let head = this.headText;
     if (this.brush === "ego") words.forEach((line, n) => line.forEach((word, m) => { words[n][m] = word.replace(/E[0-9]*$/, ""); }));
     const token = readWord(words[row][col], this.texts), heading = this.brush === "walker" ? this.towardsCrosswalk(row, col) : this.heading;
-    words[row][col] = wordText(BRUSHES[this.brush].paint(token, { heading, isOwn, kinds }), this.texts);
+    const cell = before ?? { isNew: !isRoad(token), isFirst: this.stroke.size === 0, comes: 0 };
+    if (!leaves && !cell.isFirst) cell.comes |= 1 << heading;
+    cell.goes = (cell.goes ?? 0) | (leaves ? 1 << heading : 0);
+    this.stroke.set(name, cell);
+    const mask = cell.comes | cell.goes || 1 << heading;
+    words[row][col] = wordText(BRUSHES[this.brush].paint(token, { ...cell, heading, mask, kinds }), this.texts);
     if (this.brush === "car" && !/^a\.top_speed/m.test(head)) head = [head, FASTEST_CLASS].filter(Boolean).join("\n");
     if (!words.flat().some((word) => /a[0-9]?$/.test(word))) head = head.replace(/^a\..*\n?/gm, "").trim();
-    this.stroke.add(`${row} ${col}`);
     this.take(this.composed(words, head));
   }
 
@@ -204,7 +209,7 @@ class Editor {
     while (atRow !== row || atCol !== col) {
       const [down, right] = atRow !== row ? [Math.sign(row - atRow), 0] : [0, Math.sign(col - atCol)];
       this.heading = [0, 1, 2, 3].find((heading) => ROW_STEPS[heading] === down && COL_STEPS[heading] === right);
-      if (this.brush === "road") this.paint(atRow, atCol);
+      if (this.brush === "road") this.paint(atRow, atCol, true);
       [atRow, atCol] = [atRow + down, atCol + right];
       this.cursor = [atRow, atCol];
       this.paint(atRow, atCol);
@@ -266,7 +271,7 @@ class Editor {
 
   begin(row, col) {
     this.keep();
-    this.stroke = new Set();
+    this.stroke = new Map();  // the cells of the stroke, and how it comes to them and goes on
     this.cursor = [row, col];
     this.paint(row, col);
   }

@@ -16,6 +16,8 @@ async function open() {
     }
     tabs[name].fit();
     page.showNow();
+    if (name === "draw") at("task").textContent = "Draw a road and drive it.";
+    else page.showTask();
   };
   for (const id of Object.keys(tabs)) at(`tab-${id}`).addEventListener("click", () => turnTo(id));
   editor.drive = (text) => {

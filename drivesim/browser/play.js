@@ -118,8 +118,7 @@ class DrivePage {
     const driver = this.driverNamed(at("driver").value, environment);
     this.game.begin(environment, this.seed, driver, rival === NOBODY ? null : this.driverNamed(rival, environment));
     this.isWelcome = true;
-    const { name, summary } = this.kernels.manifest.roads.find(({ id }) => id === environment.id);
-    at("task").textContent = `${TASKS} ${this.isDrawn ? "" : `${name}: ${summary}.`}`;
+    this.showTask();
     at("scores").replaceChildren(...environment.actions.map(scoreRow));
     at("mind").hidden = !this.mind;
     this.fit();
@@ -153,6 +152,11 @@ class DrivePage {
   }
 
   // --- what is shown ----------------------------------------------------------------------------------------------
+
+  showTask() {
+    const road = this.kernels.manifest.roads.find(({ name }) => name === this.road);
+    at("task").textContent = `${TASKS}${road ? ` ${road.name}: ${road.summary}.` : ""}`;
+  }
 
   showNow() {
     const { drive, rival, isPlaying, count } = this.game;
@@ -193,7 +197,8 @@ class DrivePage {
       title = isHuman ? (touch ? "Tap to drive" : "Press ↑ to drive") : touch ? "Tap to watch" : "Press space to watch";
       text = isHuman ? "↑ faster, ↓ slower, ← → change lane or turn. Follow the arrows to the chequered cells." : "";
     } else if (isPlaying && isHuman && this.human.waits && this.game.count === 0 && this.game.share >= 1) {
-      title = "";
+      title = "Your move";
+      text = "Time stands still until you press a key.";
     }
     at("banner").hidden = !title;
     at("banner-title").textContent = title;
