@@ -1,0 +1,31 @@
+"""What tests of the page need: Node.js, the module of WebAssembly, and a page."""
+
+import json
+import shutil
+
+import pytest
+
+from drivesim.browser import page
+from drivesim.browser.manifest import manifest
+from drivesim.linking import LinkError, linker
+
+
+@pytest.fixture(scope="session")
+def node():
+    """The path of Node.js."""
+    path = shutil.which("node")
+    if path is None:
+        pytest.skip("Node.js is not installed")
+    return path
+
+
+@pytest.fixture(scope="session")
+def module():
+    """The module of WebAssembly of these sources, as bytes, and what the page knows of it."""
+    try:
+        linker("wasm-ld")
+    except LinkError as error:
+        pytest.skip(str(error))
+    page.require_module()
+    described = json.loads(page.DESCRIPTION.read_text(encoding="utf-8"))
+    return page.MODULE.read_bytes(), {**manifest(described), "version": "0"}
