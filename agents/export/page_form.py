@@ -42,7 +42,6 @@ _OPERATIONS = {
     "aten.view.default": "reshape",
 }
 """Operations of torch and what the page calls them; the page knows the shape of every result."""
-_OWN = ("observation", "window", "all_planes", "num_entities", "all_actions", "level_options", "levels")
 
 
 def driver_for_page(run_dir: Path) -> dict[str, Any]:
@@ -58,7 +57,7 @@ def driver_for_page(run_dir: Path) -> dict[str, Any]:
     """
     policy, config = load_policy(run_dir)
     own = config.each()[0]
-    options = {name: value for name, value in own.options().items() if name in _OWN and name != "observation"}
+    options = {name: value for name, value in own.options().items() if name not in ("observation", "difficulty")}
     if options or len(config.each()) > 1:
         raise ExportError(f"a page shows drivers of one environment without options, got {config.env} with {options}")
     with gym.make(own.env, **own.options("test")) as env:

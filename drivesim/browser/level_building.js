@@ -299,7 +299,7 @@ class Builder {
     const observations = structuredClone(base.observations), whole = observations.full_grid;
     Object.assign(whole, { shape: [rows, cols], size: rows * cols, bytes: rows * cols });
     return {
-      ...base, kwargs: { levels: text }, observations, map: map.layout.lengths, world: world.layout.lengths,
+      ...base, kwargs: { levels: text.includes("\n") ? text : `${text}\n` }, observations, map: map.layout.lengths, world: world.layout.lengths,
       actions: hasIdle ? base.actions : base.actions.filter((name) => name !== "IDLE"),
       options: this.heap.bytes(options, type.size).slice(),
       library: { map: map.bytes.slice(), world: world.bytes.slice() },

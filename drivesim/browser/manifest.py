@@ -23,8 +23,10 @@ from drivesim.registry import ENTRIES, Entry, entry_of
 
 Json = dict[str, Any]
 
-GENERAL = ("observation", "window", "all_planes", "num_entities", "all_actions", "difficulty", "split", "num_levels")
+GENERAL = ("observation", "window", "all_planes", "num_entities", "all_actions", "difficulty", "split", "num_levels", "levels")
 """Options of `drivesim.config.EnvConfig` that are no level options and that a page may be made with."""
+
+PLAIN = ">E0 >G0\n"  # a level whose head says nothing
 
 
 def manifest(module: Json) -> Json:
@@ -35,7 +37,7 @@ def manifest(module: Json) -> Json:
     """
     parts = ("frames", "structures", "records", "bindings")
     kernels = {name: {key: kind.get(key, -1) for key in ("lay", "populate")} for name, kind in module["scenarios"].items()}
-    base = environment(module, "Custom")
+    base = environment(module, "Custom", levels=PLAIN)
     return {
         **{name: module[name] for name in parts},
         "scenarios": kernels,
@@ -69,7 +71,7 @@ def environment(module: Json, scenario: str, **options: Any) -> Json:
     Args:
         module: the description of the module of WebAssembly.
         scenario: name in the registry.
-        **options: keyword arguments of `gym.make`, without a reward.
+        **options: keyword arguments of `gym.make`, none of those of the reward and the traffic.
     """
     general = {name: value for name, value in options.items() if name in GENERAL}
     level = {name: value for name, value in options.items() if name not in GENERAL}
