@@ -2,9 +2,10 @@ const GHOST_OPACITY = 0.55;
 
 /** One drive: its world, what it was before the last tick, and the record of it. */
 class Drive {
-  constructor(engine, seed, driver) {
+  constructor(engine, seed, driver, hasXray = false) {
     this.engine = engine;
     this.driver = driver;
+    this.hasXray = hasXray;
     this.record = new Record(engine, seed);
     this.world = readWorld(engine.world);
     this.before = null;

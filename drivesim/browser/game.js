@@ -20,7 +20,7 @@ class Game {
   /** Begin a drive on a level, and that of a rival, if there is one. */
   begin(environment, seed, driver, rival = null) {
     this.close();
-    const make = (who) => new Drive(new Engine(this.kernels, environment, who.observation), seed, who);
+    const make = (who) => new Drive(new Engine(this.kernels, environment, who.observation), seed, who, this.hasXray);
     this.drive = make(driver);
     this.rival = rival && make(rival);
     this.environment = environment;
@@ -29,6 +29,18 @@ class Game {
     this.count = 0;
     this.pause();
     this.look();
+  }
+
+  /** Let trained drivers tell, or not, which cells matter to them. */
+  setXray(hasXray) {
+    this.hasXray = hasXray;
+    for (const drive of [this.drive, this.rival]) {
+      if (!drive) continue;
+      drive.hasXray = hasXray;
+      drive.think();
+    }
+    this.draw(this.share);
+    this.show();
   }
 
   close() {
@@ -133,7 +145,7 @@ class Game {
 
   draw(share) {
     if (!this.stage.box) return;  // not laid out yet
-    this.stage.picture.drawScene(this.pieces, this.focus, STILL.matches ? 1 : share, this.hasXray ? this.drive.decision : null);
+    this.stage.picture.drawScene(this.pieces, this.focus, STILL.matches ? 1 : share, this.hasXray ? this.drive.decision ?? this.rival?.decision : null);
   }
 }
 

@@ -21,10 +21,17 @@ class Trained {
     return Array.from(results[this.form.scores].data);
   }
 
-  /** What it would do now, and what it thinks of each action. */
-  decide({ engine }) {
-    const allowed = this.form.uses_action_masks ? engine.detail.mask : [];
-    return this.judge(engine.obs, engine.shown.form, allowed);
+  /** What it would do now, what it thinks of each action, and, if it has to tell, which cells matter. */
+  decide({ engine, hasXray }) {
+    const decision = this.judge(engine.obs, engine.shown.form, this.allowed(engine));
+    if (!hasXray) return decision;
+    if (this.occlusions?.engine !== engine) this.occlusions = new Occlusions(engine);
+    return { ...decision, saliency: saliencyOf(this.occlusions, this, decision) };
+  }
+
+  /** Which actions are open to it, 0 for those that are not; nothing if it was trained without masks. */
+  allowed(engine) {
+    return this.form.uses_action_masks ? engine.detail.mask : [];
   }
 
   judge(bytes, form, allowed) {

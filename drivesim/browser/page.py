@@ -30,6 +30,7 @@ SCRIPTS = (
     "browser/tiles.js",
     "browser/level_text.js",
     "browser/level_building.js",
+    "browser/occlusion.js",
     "browser/network.js",
     "browser/stage.js",
     "browser/drives.js",

@@ -253,9 +253,7 @@ class DrivePage {
 
   toggleXray() {
     at("xray").checked = !at("xray").checked && Boolean(this.mind);
-    this.game.hasXray = at("xray").checked;
-    this.game.drive.think();
-    this.game.look();
+    this.game.setXray(at("xray").checked);
   }
 
   listen() {
