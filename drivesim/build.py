@@ -21,62 +21,56 @@ What a host of the module has to do, in JavaScript for instance:
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from drivesim.cache import say
-from drivesim.core import batch, levels, refusals
+from drivesim.core import batch
+from drivesim.core.intrinsics import signature_of
+from drivesim.core.jit import Entry
 from drivesim.core.memory import BlockType
 from drivesim.core.object_code import BINDINGS, TARGETS, Function, Portable
-from drivesim.core.prebuilt import FOLDER, Seal, sealed, suffix_of, symbol_of
-from drivesim.core.sources import kernel_digest
+from drivesim.core.prebuilt import FOLDER, Seal, path_of, sealed, symbol_of
+from drivesim.core.sources import KERNEL_FOLDERS, kernel_digest
 from drivesim.layouts import layouts
 from drivesim.linking import LinkError, shared_library, wasm
 from drivesim.observations import ENCODERS
-from drivesim.planning import loops
 from drivesim.registry import ENTRIES, scenario_of
 
 _CUSTOM = b"\x08drivesim"  # the name of a section of WebAssembly, with its length
 
 
-def entries() -> Iterator[Function]:
-    """The kernels that Python calls."""
-    for kernel in (
-        batch.step_worlds,
-        batch.reset_worlds,
-        batch.observe_worlds,
-        batch.describe_worlds,
-        batch.mask_worlds,
-        batch.lay_map,
-        batch.lay_pool,
-        batch.mark_open_roads,
-        batch.measure_map,
-        levels.build_level,
-        levels.begin_level,
-        refusals.certify_level,
-        loops.save_world,
-        loops.drive_edges,
-        loops.describe_nodes,
-        loops.lamps_at,
-        loops.value_nodes,
-    ):
-        yield Function(symbol_of(kernel), kernel)
+def entries() -> dict[str, Function]:
+    """The kernels that Python calls, by their names."""
+    found = {}
+    for folder in KERNEL_FOLDERS:
+        package = importlib.import_module(f"drivesim.{folder}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            for value in vars(importlib.import_module(module.name)).values():
+                if isinstance(value, Entry):
+                    found[symbol_of(value)] = Function(symbol_of(value), value)
+    return dict(sorted(found.items()))
 
 
 def bindings() -> dict[str, Function]:
     """The kernels that those call by address, by their names."""
     found = []
-    for entry in ENTRIES:
-        road = scenario_of(entry.name)
+    for registered in ENTRIES:
+        road = scenario_of(registered.name)
         if road.generates_levels():
-            found += [(road.lay, batch.LAY.signature()), (road.populate, batch.POPULATE.signature())]
+            found += [(kernel, batch.LAY.returns, batch.LAY.arguments) for kernel in (road.lay, road.populate)]
     for encoder in ENCODERS.values():
-        signature = batch.ENCODE.signature(*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
-        found += [(kernel, signature) for kernel in encoder.kernels()]
-    return {symbol_of(kernel): Function(symbol_of(kernel), kernel, signature) for kernel, signature in found}
+        arguments = (*batch.ENCODE.arguments[:-1], BlockType(encoder.dtype))
+        found += [(kernel, batch.ENCODE.returns, arguments) for kernel in encoder.kernels()]
+    return {
+        symbol_of(kernel): Function(symbol_of(kernel), kernel, signature_of(returns, arguments))
+        for kernel, returns, arguments in found
+    }
 
 
 def build(targets: Sequence[str], folder: Path = FOLDER) -> int:
@@ -91,20 +85,19 @@ def build(targets: Sequence[str], folder: Path = FOLDER) -> int:
     """
     started = time.perf_counter()
     sources = kernel_digest()
-    bound = bindings()
-    functions = [*entries(), *bound.values()]
+    functions = [*entries().values(), *bindings().values()]
     say(f"drivesim: compiling {len(functions)} kernels and what they call")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         portable = Portable(functions)
         for name in targets:
             content = linked(portable, name, functions)
-            write(folder / f"{name}{suffix_of(name)}", sealed_file(content, Seal(name, sources)))
+            write(path_of(name, folder), sealed_file(content, Seal(name, sources)))
             if name == "wasm32":
                 text = json.dumps(described(functions, sources), indent=1)
                 write(folder / f"{name}.json", text.encode())
             seconds = time.perf_counter() - started
-            size = (folder / f"{name}{suffix_of(name)}").stat().st_size
+            size = path_of(name, folder).stat().st_size
             say(f"drivesim: {name}, {size / 1000:.0f} kB, after {seconds:.0f} s")
     except (LinkError, RuntimeError) as error:
         say(f"drivesim: {error}")
@@ -116,8 +109,13 @@ def linked(portable: Portable, name: str, functions: Sequence[Function]) -> byte
     """The file for a target, without its seal."""
     code = portable.emit(TARGETS[name])
     if name == "wasm32":
-        return wasm(code, [*(function.name for function in functions if function.signature is None), BINDINGS])
+        return wasm(code, [*(function.name for function in hosted(functions)), BINDINGS])
     return shared_library(code, [function.name for function in functions])
+
+
+def hosted(functions: Sequence[Function]) -> list[Function]:
+    """The entries that a host of WebAssembly may call: those of the simulator, not of the planner."""
+    return [function for function in functions if function.signature is None and function.name.startswith("core.")]
 
 
 def sealed_file(content: bytes, seal: Seal) -> bytes:
@@ -136,8 +134,7 @@ def described(functions: Sequence[Function], sources: bytes) -> dict[str, Any]:
         "sources": sources.hex(),
         "entries": {
             function.name: list(function.kernel.py_func.__code__.co_varnames[: function.num_arguments])
-            for function in functions
-            if function.signature is None
+            for function in hosted(functions)
         },
         "bindings": names,
         "encoders": {

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from drivesim.core import batch
+from drivesim.core.memory import address_of
 from drivesim.core.steering import first_out_of_range
 
 MODES = {
@@ -220,7 +221,7 @@ def checked_actions(
     if array.shape != out.shape:
         raise ValueError(f"actions must be {allowed}, got shape {array.shape}")
     np.copyto(out, array, casting="same_kind")  # uint64 beyond int64 comes out negative
-    bad = first_out_of_range(out, num_actions)
+    bad = first_out_of_range(address_of(out), len(out), num_actions)
     if bad >= 0:
         i = bad if envs is None else envs[bad]
         raise ValueError(f"actions must be integers in [0, {num_actions - 1}], got {array[bad]} in env {i}")

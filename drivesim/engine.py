@@ -15,6 +15,7 @@ from gymnasium.spaces import Box
 from drivesim.bindings import Bindings, bindings_of
 from drivesim.config import EnvConfig
 from drivesim.core import batch, episode
+from drivesim.core.jit import ready
 from drivesim.core.memory import Frame
 from drivesim.core.world import ENDED, NOT_STARTED
 from drivesim.levels.text import write
@@ -108,6 +109,7 @@ class Engine:
         self.masks: Array = self.details["mask"][:, : self.num_actions].view(np.bool_)
         self._no_final_obs = np.zeros((1, 1), self.obs_dtype)
         self._flattened = self._no_final_obs, self._no_final_obs
+        self._step_worlds = ready(batch.step_worlds)
         self._take_pool()
         num_cells = max(self.worlds.dtype["occupants"].shape[0], self._obs_size)
         num_numbers = max(4 * num_cells, len(self.maps) if self._pool_of_maps is not None else 0)
@@ -239,7 +241,7 @@ class Engine:
 
         In an environment of one world, handing the arrays over would take as long as the step.
         """
-        self._refuse(self._on_all_worlds(batch.step_worlds))
+        self._refuse(self._on_all_worlds(self._step_worlds))
 
     def observe(self, obs_out: Array) -> None:
         """Observe every world without a step."""
@@ -367,6 +369,7 @@ class Engine:
             "_scratch",
             "_no_final_obs",
             "_flattened",
+            "_step_worlds",
             "detail_bytes",
             "episodes",
             "costs",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import types
 
 from drivesim.config import DIFFICULTIES, EnvConfig
 from drivesim.core import batch, levels, refusals, texts, world
@@ -84,14 +83,14 @@ def frame_layout(frame: FrameType) -> dict[str, Any]:
     """How many words it has, and of each field the first one, what it is, and of what."""
     fields = {}
     for name, (word, kind) in frame.fields.items():
-        if kind is types.int64:
+        if kind is int:
             fields[name] = [word, "number", ""]
         elif isinstance(kind, BatchType):
-            fields[name] = [word, "batch", kind.structure.of]
+            fields[name] = [word, "batch", kind.structure.name]
         elif isinstance(kind, RowsType):
-            fields[name] = [word, "rows", form_of(kind.block.dtype)]
+            fields[name] = [word, "rows", form_of(kind.block.element)]
         else:
-            fields[name] = [word, "block", form_of(kind.dtype)]
+            fields[name] = [word, "block", form_of(kind.element)]
     return {"words": frame.num_words, "fields": fields}
 
 

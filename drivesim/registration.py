@@ -6,12 +6,11 @@ import inspect
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
-import numba
-
 from drivesim.bindings import bindings_of
 from drivesim.checks import MAX_STEPS, real, whole
 from drivesim.config import DIFFICULTIES, LARGEST
 from drivesim.core.batch import BY_LEVEL, BY_LIBRARY, BY_OPTIONS, BY_POOL
+from drivesim.core.jit import INTERPRETED, Kernel
 from drivesim.core.options import MAX_LEVEL_OPTIONS
 from drivesim.core.world import MAX_EGOS, TOP_SPEED
 from drivesim.env import DriveEnv
@@ -154,5 +153,5 @@ def check_options(name: str, config: Any) -> None:
 
 def check_kernel(name: str, function: Any) -> None:
     """Refuse what the loops cannot call by address."""
-    if not callable(function) or not (numba.config.DISABLE_JIT or hasattr(function, "overloads")):
+    if not callable(function) or not (INTERPRETED or isinstance(function, Kernel)):
         raise TypeError(f"{name} must be a function under @kernel of drivesim.core.jit, got {function!r}")

@@ -5,13 +5,11 @@ on several threads at once. It is compiled once for all environments: a scenario
 observation's `encode` are called by address.
 """
 
-from numba import types
-
 from drivesim.core.binding import Binding
 from drivesim.core.copying import copy, erase
 from drivesim.core.episode import DETAIL, describe_actions, describe_episode
 from drivesim.core.event_table import REWARD_COST
-from drivesim.core.jit import kernel, seldom_kernel
+from drivesim.core.jit import entry, kernel, seldom_kernel
 from drivesim.core.map import MAP, distance_from, is_ring
 from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, StructureType, opener
 from drivesim.core.open_road import mark_open_road
@@ -37,15 +35,15 @@ BY_OPTIONS, BY_LEVEL, BY_LIBRARY, BY_POOL = 0, 1, 2, 3
 MAX_ATTEMPTS = 10_000  # draws of a level before its options are given up as impossible
 
 # What the loops call by address. Each takes scratch memory, int32, at least four times as long as the map has cells.
-_MAP, _WORLD, _OPTIONS = StructureType(MAP), StructureType(WORLD), BlockType(OPTIONS).element
+_MAP, _WORLD, _OPTIONS = StructureType(MAP), StructureType(WORLD), OPTIONS
 SCRATCH = BlockType("i4")
-LAY = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
+LAY = Binding(bool, _MAP, _WORLD, _OPTIONS, SCRATCH)
 """`lay(map, world, options, scratch) -> bool`: paint a blank map, reading nothing of the world but its level seed and
 attempt; false if the draw is refused."""
-POPULATE = Binding(types.boolean, _MAP, _WORLD, _OPTIONS, SCRATCH)
+POPULATE = Binding(bool, _MAP, _WORLD, _OPTIONS, SCRATCH)
 """`populate(map, world, options, scratch) -> bool`: fill a blank world; false if the level cannot be certified.
 The traffic is numbered in reading order afterwards, whatever the order in which it was placed."""
-ENCODE = Binding(types.int64, _MAP, _WORLD, types.int64, _OPTIONS, SCRATCH, BlockType("u1"))
+ENCODE = Binding(int, _MAP, _WORLD, int, _OPTIONS, SCRATCH, BlockType("u1"))
 """`encode(map, world, k, options, scratch, out)`: write all of ego k's observation, flattened, and return 0."""
 
 FRAME = FrameType(
@@ -281,7 +279,7 @@ def sort_by_map(frame, begin, end, scratch, stage):
     return last
 
 
-@kernel
+@entry
 def step_worlds(argument, begin, end, slot):
     """Step the worlds begin … end - 1; the number of those for which no level could be certified.
 
@@ -308,7 +306,7 @@ def step_worlds(argument, begin, end, slot):
     return failures
 
 
-@kernel
+@entry
 def reset_worlds(argument, begin, end, slot):
     """Begin the next episode of the masked worlds in a range, observe all; the number without a certified level."""
     frame = open_frame(argument)
@@ -320,7 +318,7 @@ def reset_worlds(argument, begin, end, slot):
     return failures
 
 
-@kernel
+@entry
 def observe_worlds(argument, begin, end, slot):
     """Write the observations of a range of worlds without a step."""
     frame = open_frame(argument)
@@ -329,7 +327,7 @@ def observe_worlds(argument, begin, end, slot):
     return 0
 
 
-@kernel
+@entry
 def describe_worlds(argument, begin, end, slot):
     """Fill the DETAIL records of a range of worlds, but for cost and terms, without a step."""
     frame = open_frame(argument)
@@ -344,7 +342,7 @@ def describe_worlds(argument, begin, end, slot):
     return 0
 
 
-@kernel
+@entry
 def mask_worlds(argument, begin, end, slot):
     """Write nothing but the action masks into the DETAIL records of a range of worlds."""
     frame = open_frame(argument)
@@ -357,7 +355,7 @@ def mask_worlds(argument, begin, end, slot):
     return 0
 
 
-@kernel
+@entry
 def lay_map(argument):
     """Lay map 0 with world 0, which is blank; whether it was certified."""
     frame = open_frame(argument)
@@ -367,7 +365,7 @@ def lay_map(argument):
     return True
 
 
-@kernel
+@entry
 def lay_pool(argument, n):
     """Lay map n of a pool with world 0, drawn until it is certified; whether it was."""
     frame = open_frame(argument)
@@ -382,7 +380,7 @@ def lay_pool(argument, n):
     return False
 
 
-@kernel
+@entry
 def mark_open_roads(argument, begin, end, slot):
     """Tell anew, for a range of maps that are the worlds' own, where they have open road."""
     frame = open_frame(argument)
@@ -391,7 +389,7 @@ def mark_open_roads(argument, begin, end, slot):
     return 0
 
 
-@kernel
+@entry
 def measure_map(argument, destination, num_goals):
     """Measure map 0's distances to a destination, whose cells are the first ones of scratch memory 0."""
     frame = open_frame(argument)

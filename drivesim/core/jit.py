@@ -1,82 +1,118 @@
-"""The one decorator that compiles a kernel.
+"""The decorators of kernels, and the one place that decides what runs when Python calls one.
 
-What it compiles is kept on disk, see `drivesim.core.kernel_cache`, in a folder named after a digest of all kernel
-sources: whether a compiled function is fresh depends on every function that it calls, in whatever file. Before the
-first kernel is compiled, not loaded, a line on the standard error says so.
+In this order: object code that was made beforehand of the very same sources (`drivesim.core.prebuilt`), then what numba
+compiled in an earlier program (`drivesim.core.kernel_cache`), then numba. Before the first kernel is compiled, not
+loaded, a line on the standard error says so. Numba is imported when a kernel is asked for of which there is no object
+code, not earlier: most programs never do.
 
 Every kernel also runs as plain Python under ``NUMBA_DISABLE_JIT=1``, for debugging, coverage and as the reference.
 """
 
+from __future__ import annotations
+
+import os
+import sys
 from collections.abc import Callable
+from functools import cached_property, update_wrapper
 from typing import Any, TypeVar
 
-import numba
-from numba import types
+from drivesim.core import prebuilt
 
-from drivesim.core.kernel_cache import KernelCache, source_digest
-
-__all__ = ["inlined_kernel", "kernel", "seldom_kernel", "source_digest"]
+__all__ = ["INTERPRETED", "Entry", "Kernel", "entry", "inlined_kernel", "intrinsic", "kernel", "ready", "seldom_kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KNOWN = (0, 68)  # the numba whose inside `drivesim.core.compiler` was written for
+
+def _is_interpreted() -> bool:
+    """Whether kernels are to run as plain Python; as numba reads it, if that is there."""
+    numba = sys.modules.get("numba")
+    if numba is not None:
+        return bool(numba.config.DISABLE_JIT)
+    try:
+        return bool(int(os.environ.get("NUMBA_DISABLE_JIT") or 0))
+    except ValueError:  # which numba will complain about
+        return False
 
 
-def pipelines(version: tuple[int, int]) -> dict[str, dict[str, Any]]:
-    """What numba is to compile loops with, and what they call, by how it is called; nothing with unknown versions.
+INTERPRETED = _is_interpreted()
+"""Whether kernels are plain Python functions in this process."""
 
-    Numba's own pipeline computes the same, takes longer and knows no hints.
+
+class Kernel:
+    """A function that is compiled when it is first called.
+
+    What numba makes of it, `dispatcher`, is a kernel's in all respects: its attributes are found here too, and other
+    kernels may call it.
     """
-    if version != KNOWN:
-        return {"loop": {}, "linked": {}, "inlined": {}, "seldom": {}}
-    from drivesim.core import compiler
 
-    return {
-        "loop": {"pipeline_class": compiler.LoopCompiler},
-        "linked": {"pipeline_class": compiler.LinkedCompiler},
-        "inlined": {"pipeline_class": compiler.InlinedCompiler},
-        "seldom": {"pipeline_class": compiler.SeldomCompiler},
-    }
+    def __init__(self, function: Callable[..., Any], how: str) -> None:
+        """For a function.
+
+        Args:
+            function: as written.
+            how: what others that call it do with its code, a key of `drivesim.core.compiling.PIPELINES`.
+        """
+        update_wrapper(self, function)
+        self.py_func = function
+        self._how = how
+
+    @cached_property
+    def dispatcher(self) -> Any:
+        """Numba's form of it."""
+        from drivesim.core.compiling import dispatcher_of
+
+        return dispatcher_of(self.py_func, self._how)
+
+    @cached_property
+    def ready(self) -> Callable[..., Any]:
+        """What takes the least time to call."""
+        return self.dispatcher  # type: ignore[no-any-return]
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba asks of a global name in a function."""
+        return self.dispatcher._numba_type_
+
+    def __call__(self, *args: Any) -> Any:
+        """Run it, compiled."""
+        return self.ready(*args)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "dispatcher":
+            raise AttributeError(f"a kernel has no attribute {name!r}")
+        return getattr(self.dispatcher, name)
+
+    def __reduce__(self) -> str:
+        """For pickling and copying: it is the one of its name."""
+        return self.py_func.__qualname__
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.py_func.__module__}.{self.py_func.__qualname__}>"
 
 
-_PIPELINES = pipelines(numba.version_info.short)
+class Entry(Kernel):
+    """A kernel that Python calls with an address and further whole numbers below 2**31."""
+
+    @cached_property
+    def ready(self) -> Callable[..., Any]:
+        """Object code, if there is any."""
+        return prebuilt.function(self) or self.dispatcher
 
 
-def _widened(argument: Any) -> Any:
-    """The type under which an argument is compiled: integers of any width as int64, literals as their type."""
-    argument = types.unliteral(argument)
-    if isinstance(argument, types.Integer) and argument.bitwidth < 64:
-        return types.int64
-    return argument
+class Intrinsic:
+    """What the compiler puts in place of a call; in `drivesim.core.intrinsics`, which is imported when it is needed."""
 
+    def __init__(self, maker: str, arguments: tuple[Any, ...]) -> None:
+        """For a function there and its arguments."""
+        self._maker = maker
+        self._arguments = arguments
 
-def _link_into_others(dispatcher: Any, linked: Any) -> None:
-    """Let calls from other kernels go to `linked`, and share one compilation, whatever the width of their integers.
+    @cached_property
+    def _numba_type_(self) -> Any:
+        """What numba asks of a global name in a function."""
+        from drivesim.core import intrinsics
 
-    Numba would compile a kernel anew for int16, int32 and every literal integer; this hook on the call's typing spares
-    that and changes no result, since the arithmetic is in 64 bits anyway.
-    """
-    dispatcher.get_call_template = lambda args, kws: linked.get_call_template(tuple(map(_widened, args)), kws)
-    dispatcher.get_overload = linked.get_overload
-
-
-def _compiled(function: F, called: str) -> F:
-    if numba.config.DISABLE_JIT:
-        return function
-    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    dispatcher: Any = numba.njit(**options, **_PIPELINES["loop"])(function)
-    dispatcher._cache = KernelCache(function)
-    linked = numba.njit(**options, no_cpython_wrapper=True, **_PIPELINES[called])(function)
-    _link_into_others(dispatcher, linked)
-    compiled: F = dispatcher
-    return compiled
-
-
-def linked_overload(function: Any, signature: Any) -> Any:
-    """What numba has compiled of a kernel for others to link, for a signature or types of arguments."""
-    linked = function.get_overload.__self__
-    linked.compile(signature)
-    return linked.overloads[getattr(signature, "args", signature)]
+        return intrinsics.type_of(getattr(intrinsics, self._maker)(*self._arguments))
 
 
 def kernel(function: F) -> F:
@@ -85,14 +121,35 @@ def kernel(function: F) -> F:
     Called from Python it is compiled with all that it calls; what other kernels call is the same code, linked into
     them.
     """
-    return _compiled(function, "linked")
+    return function if INTERPRETED else Kernel(function, "linked")  # type: ignore[return-value]
+
+
+def entry(function: F) -> F:
+    """A kernel that the package calls from Python, with an address and whole numbers: there is object code for it."""
+    return function if INTERPRETED else Entry(function, "linked")  # type: ignore[return-value]
 
 
 def inlined_kernel(function: F) -> F:
     """A kernel that becomes part of each that calls it: for what every vehicle does in every tick."""
-    return _compiled(function, "inlined")
+    return function if INTERPRETED else Kernel(function, "inlined")  # type: ignore[return-value]
 
 
 def seldom_kernel(function: F) -> F:
     """A kernel that never becomes part of those that call it: long, and seldom come to."""
-    return _compiled(function, "seldom")
+    return function if INTERPRETED else Kernel(function, "seldom")  # type: ignore[return-value]
+
+
+def ready(function: F) -> F:
+    """What takes the least time to call in a kernel's place, for who calls it often."""
+    return getattr(function, "ready", function)
+
+
+def intrinsic(maker: str, twin: F, *arguments: Any) -> F:
+    """What the compiler has of its own for `twin`, a plain function that computes the same in the interpreter.
+
+    Args:
+        maker: function in `drivesim.core.intrinsics` that makes it.
+        twin: used in the plain interpreter.
+        *arguments: of `maker`.
+    """
+    return twin if INTERPRETED else Intrinsic(maker, arguments)  # type: ignore[return-value]

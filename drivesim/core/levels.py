@@ -7,7 +7,7 @@ headings of vehicles, the ends of portals, lanes, and the controls of junctions.
 """
 
 from drivesim.core.batch import begin_drives
-from drivesim.core.jit import kernel
+from drivesim.core.jit import entry, kernel
 from drivesim.core.map import (
     CROSSWALK,
     EDGE,
@@ -210,7 +210,7 @@ def build(text, map, world, scratch):
     return fault, text.tokens[n].line, text.tokens[n].column
 
 
-@kernel
+@entry
 def build_level(argument):
     """`build`, in a frame."""
     frame = open_building(argument)
@@ -221,7 +221,7 @@ def build_level(argument):
     return fault
 
 
-@kernel
+@entry
 def begin_level(argument):
     """Begin the drives of a level that has been built."""
     frame = open_building(argument)

@@ -6,7 +6,7 @@ no runtime of Python's or numba's: an object in which something is undefined is 
 
 Two kinds of functions are in it, by name:
 
-* *Entries* are called from outside, with whole numbers: `int64 name(int64, …)` in C's words, in WebAssembly
+* *Entries* are called from outside, with whole numbers: `int64 name(int64, int32, …)` in C's words, in WebAssembly
   `i32 name(i32, …)`. The first number is the address of what they work on, mostly of a frame.
 * *Bindings* are called by entries, in numba's way, by the addresses that stand in a frame. In WebAssembly an address is
   an index into the table of functions, and `BINDINGS` is the address of the list of those indices, 32 bits each.
@@ -23,7 +23,7 @@ from llvmlite import binding as llvm
 from numba import types
 
 from drivesim.core.compiler import LinkedLibrary
-from drivesim.core.jit import KNOWN, linked_overload, pipelines
+from drivesim.core.compiling import KNOWN, PIPELINES, linked_overload
 
 BINDINGS = "drivesim.bindings"
 """The list of all bindings, in the order in which they were given; in WebAssembly."""
@@ -150,7 +150,7 @@ class Portable:
         Raises:
             RuntimeError: if the numba that is installed keeps no such code.
         """
-        if not all(pipelines(numba.version_info.short).values()):
+        if not all(PIPELINES.values()):
             version = ".".join(map(str, KNOWN))
             raise RuntimeError(f"objects are made with numba {version}, and {numba.__version__} is installed")
         self._functions = functions
@@ -219,28 +219,30 @@ class Portable:
 
 def _entry(function: Function, compiled: Any, word: str) -> list[str]:
     """LLVM's text of a function that takes whole numbers, calls a kernel in numba's way and returns what that does."""
-    count = len(compiled.signature.args)
     returned = types.unliteral(compiled.signature.return_type)
     kind = {types.int64: "i64", types.boolean: "i8", types.none: "ptr"}[returned]
+    given = [word, *["i32"] * (function.num_arguments - 1)]  # the first one is an address
+    parameters = ", ".join(f"{form} %given_{n}" for n, form in enumerate(given))
     symbol = f'@"{compiled.fndesc.llvm_func_name}"'
-    names = [f"%argument_{n}" for n in range(count)]
-    lines = [f"declare i32 {symbol}(ptr, ptr, {', '.join(['i64'] * count)})"]
-    lines += [f'define {word} @"{function.name}"({", ".join(f"{word} {name}" for name in names)}) {{']
-    lines += [f"  %result = alloca {kind}", f"  store {kind} {'null' if kind == 'ptr' else 0}, ptr %result"]
-    lines += ["  %error = alloca ptr"]
-    if word != "i64":
-        lines += [f"  {name}_wide = sext {word} {name} to i64" for name in names]
-        names = [f"{name}_wide" for name in names]
-    lines += [f"  call i32 {symbol}(ptr %result, ptr %error, {', '.join(f'i64 {name}' for name in names)})"]
+    lines = [
+        f"declare i32 {symbol}(ptr, ptr{', i64' * len(given)})",
+        f'define {word} @"{function.name}"({parameters}) {{',
+        f"  %result = alloca {kind}",
+        f"  store {kind} {'null' if kind == 'ptr' else 0}, ptr %result",
+        "  %error = alloca ptr",
+    ]
+    arguments = ""
+    for n, form in enumerate(given):
+        lines += [f"  %argument_{n} = sext {form} %given_{n} to i64"] if form != "i64" else []
+        arguments += f", i64 %{'given' if form == 'i64' else 'argument'}_{n}"
+    lines += [f"  call i32 {symbol}(ptr %result, ptr %error{arguments})"]
     if kind == "ptr":
-        lines += [f"  ret {word} 0", "}"]
-        return lines
+        return [*lines, f"  ret {word} 0", "}"]
     lines += [f"  %value = load {kind}, ptr %result"]
-    if kind != word:
-        change = "trunc" if kind == "i64" else "zext"
-        lines += [f"  %returned = {change} {kind} %value to {word}", f"  ret {word} %returned", "}"]
-        return lines
-    return [*lines, f"  ret {word} %value", "}"]
+    if kind == word:
+        return [*lines, f"  ret {word} %value", "}"]
+    change = "trunc" if kind == "i64" else "zext"
+    return [*lines, f"  %returned = {change} {kind} %value to {word}", f"  ret {word} %returned", "}"]
 
 
 def _require_whole(module: Any) -> None:

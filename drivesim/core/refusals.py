@@ -6,7 +6,7 @@ import numpy as np
 
 from drivesim.core.certificate import CYCLE_IS_FULL, REASONS, certify
 from drivesim.core.cycles import BEFORE, NUM_PLANES
-from drivesim.core.jit import kernel
+from drivesim.core.jit import entry
 from drivesim.core.map import MAP
 from drivesim.core.memory import BatchType, BlockType, Frame, FrameType, opener
 from drivesim.core.options import OPTIONS
@@ -22,7 +22,7 @@ FRAME = FrameType(
 open_frame = opener(FRAME)
 
 
-@kernel
+@entry
 def certify_level(argument, i):
     """`certify` for level i of a frame, as one number: reason + 256 · cell."""
     frame = open_frame(argument)

@@ -7,13 +7,14 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-_KERNEL_FOLDERS = ("core", "observations", "planning", "scenarios")
+KERNEL_FOLDERS = ("core", "observations", "planning", "scenarios")
+"""Of the package, those that hold kernels."""
 
 
 def kernel_digest(package: Traversable | None = None) -> bytes:
     """SHA-256 over every Python file of the package that may hold a kernel."""
     digest = hashlib.sha256()
-    for name in _KERNEL_FOLDERS:
+    for name in KERNEL_FOLDERS:
         _add_sources((package or resources.files("drivesim")) / name, name, digest)
     return digest.digest()
 

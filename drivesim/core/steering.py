@@ -1,8 +1,9 @@
 """Steering of the egos: what an action does to heading, lane and speed."""
 
 from drivesim.core.events import collide, enter_cell, enter_junction, note_cut_in, note_lane_change
-from drivesim.core.jit import kernel
+from drivesim.core.jit import entry, kernel
 from drivesim.core.map import EDGE, LEFT_SIDE, RIGHT_SIDE, allows, cell_beside, kind, turned
+from drivesim.core.memory import BlockType, opener
 from drivesim.core.world import (
     ACTION_FASTER,
     ACTION_LEFT,
@@ -15,6 +16,8 @@ from drivesim.core.world import (
     leave_world,
     occupant_of,
 )
+
+open_actions = opener(BlockType("i8"))
 
 
 @kernel
@@ -145,10 +148,11 @@ def steer_egos(map, world, options, actions, action_0):
             world.egos[k].next_turn = 0
 
 
-@kernel
-def first_out_of_range(actions, num_actions):
-    """Index of the first action outside [0, num_actions), -1 = none."""
-    for i in range(actions.shape[0]):
+@entry
+def first_out_of_range(argument, num, num_actions):
+    """Index of the first of `num` actions, int64, outside [0, num_actions), -1 = none."""
+    actions = open_actions(argument)
+    for i in range(num):
         if actions[i] < 0 or actions[i] >= num_actions:
             return i
     return -1

@@ -9,7 +9,7 @@ from drivesim.core.batch import price_tick
 from drivesim.core.copying import copy
 from drivesim.core.episode import DETAIL, describe_actions
 from drivesim.core.event_table import EVENTS_FAILING
-from drivesim.core.jit import kernel
+from drivesim.core.jit import entry, kernel
 from drivesim.core.map import MAP, SIGNALS, junction_of
 from drivesim.core.memory import BatchType, BlockType, FrameType, RowsType, opener
 from drivesim.core.options import OPTIONS
@@ -112,14 +112,14 @@ def save(frame, i, node_out):
         node_out[n] = words[frame.places[n]] & frame.masks[n]
 
 
-@kernel
+@entry
 def save_world(argument):
     """Write the words of world 0 to the first row of `nodes_out`."""
     frame = open_frame(argument)
     save(frame, 0, frame.nodes_out[0])
 
 
-@kernel
+@entry
 def drive_edges(argument, begin, end, slot):
     """Drive the edges begin … end - 1, on world `slot`."""
     frame = open_frame(argument)
@@ -143,7 +143,7 @@ def drive_edges(argument, begin, end, slot):
     return 0
 
 
-@kernel
+@entry
 def describe_nodes(argument, begin, end, slot):
     """Write to the details of the nodes begin … end - 1 which actions do anything that IDLE would not."""
     frame = open_frame(argument)
@@ -152,7 +152,7 @@ def describe_nodes(argument, begin, end, slot):
         describe_actions(frame.maps[0], frame.worlds[slot], 0, frame.options[0], frame.details[node].mask)
 
 
-@kernel
+@entry
 def lamps_at(argument, at):
     """Which lamps show red at a tick, if world 0 has a clock."""
     frame = open_frame(argument)
@@ -197,7 +197,7 @@ def edge_value(frame, n, edge):
     return reward + frame.gamma[0] * frame.values[n + 1][behind]
 
 
-@kernel
+@entry
 def value_nodes(argument):
     """Fill the values of all nodes in all ticks, the last tick first."""
     frame = open_values(argument)

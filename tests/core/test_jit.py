@@ -10,7 +10,8 @@ import pytest
 from effort import effort
 
 import drivesim
-from drivesim.core import jit
+from drivesim.core import compiling
+from drivesim.core.kernel_cache import source_digest
 
 # `index_of` is in full_grid.py and calls `row_of` in map.py.
 PROGRAM = """
@@ -32,6 +33,7 @@ def run(package_parent: Path, cache: Path, program: str = PROGRAM) -> list[int]:
     """What a program prints with the package below `package_parent` and its own cache."""
     environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(cache), "PYTHONPATH": str(package_parent)}
     environment.pop("NUMBA_DISABLE_JIT", None)
+    environment["DRIVESIM_PREBUILT"] = "0"
     done = subprocess.run(
         [sys.executable, "-c", program],
         check=True,
@@ -64,13 +66,13 @@ def test_every_file_with_a_kernel_is_part_of_the_digest(tmp_path) -> None:
         copy = tmp_path / path.relative_to(package)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
-    before = jit.source_digest(tmp_path)
+    before = source_digest(tmp_path)
     for path in sorted(tmp_path.rglob("*.py")):
         text = path.read_text()
         path.write_text(text + "\n")
-        assert jit.source_digest(tmp_path) != before, path
+        assert source_digest(tmp_path) != before, path
         path.write_text(text)
-    assert jit.source_digest(tmp_path) == before
+    assert source_digest(tmp_path) == before
 
 
 def test_the_interpreter_runs_the_kernels_themselves(tmp_path) -> None:
@@ -92,8 +94,8 @@ def test_the_interpreter_runs_the_kernels_themselves(tmp_path) -> None:
 OTHER_VERSION = """
 import numba
 numba.version_info = numba.version_info._replace(short=(0, 99))
-from drivesim.core import jit
-assert not any(jit.pipelines(numba.version_info.short).values())
+from drivesim.core import compiling
+assert not any(compiling.PIPELINES.values())
 """
 DRIVE = """
 import gymnasium as gym
@@ -106,7 +108,7 @@ print(*[int(1000 * sum(envs.step([action] * 8)[1])) for action in (2, 2, 0, 2, 1
 
 @pytest.mark.slow
 def test_a_numba_of_another_version_compiles_kernels_in_its_own_way_to_the_same_results(tmp_path) -> None:
-    assert all(jit.pipelines(jit.KNOWN).values())
+    assert all(compiling.pipelines(compiling.KNOWN).values())
     program = effort(PROGRAM, DRIVE)  # a whole environment takes a minute to compile twice
     package_parent = Path(drivesim.__file__).parents[1]
     ours = run(package_parent, tmp_path / "ours", program)

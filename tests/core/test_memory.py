@@ -24,9 +24,9 @@ SIGNATURES = """
 import json
 import sys
 import numpy as np
-from numba.core.dispatcher import Dispatcher
 from drivesim.config import EnvConfig
 from drivesim.core import batch
+from drivesim.core.jit import Kernel
 from drivesim.engine import Engine
 
 LOOPS = (batch.step_worlds, batch.reset_worlds, batch.observe_worlds, batch.describe_worlds, batch.mask_worlds)
@@ -46,7 +46,7 @@ def drive(scenario, num_egos=1, **level):
 
 def signatures():
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("drivesim")]
-    kernels = {kernel for module in modules for kernel in vars(module).values() if isinstance(kernel, Dispatcher)}
+    kernels = {kernel for module in modules for kernel in vars(module).values() if isinstance(kernel, Kernel)}
     return {f"{kernel.__module__}.{kernel.__name__}": len(kernel.signatures) for kernel in kernels}
 
 drive("Highway", num_vehicles=22)
@@ -77,7 +77,7 @@ def printed(command, **environment):
 
 
 def test_worlds_of_another_size_or_scenario_compile_no_loop_anew() -> None:
-    answer = printed(["-c", SIGNATURES], NUMBA_DISABLE_JIT="0")
+    answer = printed(["-c", SIGNATURES], NUMBA_DISABLE_JIT="0", DRIVESIM_PREBUILT="0")
     assert answer == {"grown": [], "loops": [1] * 5}
 
 
