@@ -76,6 +76,9 @@ bench: $(STAMP)  ## Measure steps per second.
 docs: $(STAMP)  ## Build the documentation, docs/_build/html/index.html.
 	$(BIN)/python scripts/build_docs.py
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@mkdir -p docs/play docs/_build/html/play
+	$(BIN)/python scripts/make_page.py --driver docs/drivers/obstacles.json -o docs/play/index.html && \
+	cp docs/play/index.html docs/_build/html/play/ || echo "There is no docs/play/index.html."
 
 clean:  ## Remove .venv, builds and caches; runs/ stays.
 	rm -rf $(VENV) .venv-integrations build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

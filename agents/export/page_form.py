@@ -1,10 +1,10 @@
-"""A driver as JSON for `drivesim.browser`: the operations of its network, one after the other, and its weights as 8-bit
-integers.
+"""A driver as JSON for `drivesim.browser`: its network's operations in order, and its weights as 8-bit integers.
 
     {"ops": [["linear", [0, "w1", "b1"], [1, 64], 1], …], "scores": 7, …}
 
-An operation is its name, its arguments, the shape of its result for one env, and the factor of what it adds. An argument
-is the number of an earlier result, 0 being the observation, the name of a weight, or a plain value in a list of one.
+An operation is its name, its arguments, the shape of its result for one env, and the factor of what it adds. An
+argument is the number of an earlier result, 0 being the observation, the name of a weight, or a plain value in a list
+of one.
 """
 
 from __future__ import annotations

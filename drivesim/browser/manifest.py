@@ -1,4 +1,4 @@
-"""What scripts must know to use the compiled kernels: where in memory everything lies, and how environments are made."""
+"""What scripts must know to use the compiled kernels: where in memory all lies, and how environments are made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,17 @@ from drivesim.registry import ENTRIES, Entry, entry_of
 
 Json = dict[str, Any]
 
-GENERAL = ("observation", "window", "all_planes", "num_entities", "all_actions", "difficulty", "split", "num_levels", "levels")
+GENERAL = (
+    "observation",
+    "window",
+    "all_planes",
+    "num_entities",
+    "all_actions",
+    "difficulty",
+    "split",
+    "num_levels",
+    "levels",
+)
 """Options of `drivesim.config.EnvConfig` that are no level options and that a page may be made with."""
 
 PLAIN = ">E0 >G0\n"  # a level whose head says nothing
@@ -36,7 +46,9 @@ def manifest(module: Json) -> Json:
         module: the description of the module of WebAssembly.
     """
     parts = ("frames", "structures", "records", "bindings")
-    kernels = {name: {key: kind.get(key, -1) for key in ("lay", "populate")} for name, kind in module["scenarios"].items()}
+    kernels = {
+        name: {key: kind.get(key, -1) for key in ("lay", "populate")} for name, kind in module["scenarios"].items()
+    }
     base = environment(module, "Custom", levels=PLAIN)
     return {
         **{name: module[name] for name in parts},

@@ -14,7 +14,8 @@ from drivesim._version import __version__
 from drivesim.browser.manifest import manifest
 from drivesim.browser.pictures import pictures
 from drivesim.build import build
-from drivesim.core.prebuilt import FOLDER
+from drivesim.core.prebuilt import FOLDER, path_of
+from drivesim.core.sources import kernel_digest
 from drivesim.files import write_whole
 from drivesim.render.page import COLOURS
 
@@ -41,7 +42,7 @@ SCRIPTS = (
     "browser/main.js",
 )
 STYLES = ("render/player.css", "browser/play.css")
-MODULE, DESCRIPTION = FOLDER / "wasm32.wasm", FOLDER / "wasm32.json"
+MODULE, DESCRIPTION = path_of("wasm32"), FOLDER / "wasm32.json"
 
 
 class PageError(Exception):
@@ -53,18 +54,20 @@ def text_of(name: str) -> str:
     return files("drivesim").joinpath(name).read_text(encoding="utf-8")
 
 
+def is_fresh() -> bool:
+    """Whether the module of WebAssembly is there and of these sources."""
+    if not (MODULE.exists() and DESCRIPTION.exists()):
+        return False
+    return bool(json.loads(DESCRIPTION.read_text(encoding="utf-8"))["sources"] == kernel_digest().hex())
+
+
 def require_module() -> None:
     """Build the module of WebAssembly, unless it is there and of these sources.
 
     Raises:
         PageError: if it cannot be built.
     """
-    from drivesim.core.sources import kernel_digest
-
-    if MODULE.exists() and DESCRIPTION.exists():
-        if json.loads(DESCRIPTION.read_text(encoding="utf-8"))["sources"] == kernel_digest().hex():
-            return
-    if build(["wasm32"]) != 0:
+    if not is_fresh() and build(["wasm32"]) != 0:
         raise PageError("the page needs the kernels as WebAssembly, which could not be built, see above")
 
 
@@ -91,7 +94,8 @@ def write_play_page(path: Path, rules: Mapping[str, Sequence[str]], drivers: Seq
 
     Args:
         path: of the HTML file; its folder must exist.
-        rules, drivers: as in `page_data`.
+        rules: as in `page_data`.
+        drivers: likewise.
 
     Raises:
         PageError: if the kernels are not there and cannot be built.

@@ -1,4 +1,4 @@
-"""What the page's pictures are made of: the sprites as images, colours and the places of grass and bushes as numbers."""
+"""What the page's pictures are made of: sprites as images, colours and the places of grass and bushes as numbers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,31 @@ from drivesim.render.tiles import Verge, verge_of
 CELL = 64  # pixels along a cell's side; the browser scales them to its window
 BODIES = {"EGO": palette.EGO, "PARKED": palette.PARKED} | {f"TRAFFIC{n}": c for n, c in enumerate(palette.TRAFFIC)}
 """Colours of vehicles by the name that the scripts have for them."""
-COLOURS = (
-    "ASPHALT BARRIER BARRIER_STRIPE BAY BUSH BUSH_LIGHT CHECKER_DARK CHECKER_LIGHT DIVIDER GLASS GRASS GRASS_DARK GUIDE "
-    "HAZARD HEADLIGHT JOINT MARKING OPEN_GROUND OUTLINE PARKED ROUTE SHOULDER VERGE"
-).split()
+COLOURS = [
+    "ASPHALT",
+    "BARRIER",
+    "BARRIER_STRIPE",
+    "BAY",
+    "BUSH",
+    "BUSH_LIGHT",
+    "CHECKER_DARK",
+    "CHECKER_LIGHT",
+    "DIVIDER",
+    "GLASS",
+    "GRASS",
+    "GRASS_DARK",
+    "GUIDE",
+    "HAZARD",
+    "HEADLIGHT",
+    "JOINT",
+    "MARKING",
+    "OPEN_GROUND",
+    "OUTLINE",
+    "PARKED",
+    "ROUTE",
+    "SHOULDER",
+    "VERGE",
+]
 """Of the palette, those with which the scripts paint the ground."""
 
 

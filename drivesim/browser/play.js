@@ -248,7 +248,7 @@ class DrivePage {
   save() {
     const { record, engine } = this.game.drive, id = engine.environment.id.split("/").at(-1);
     download(`${id}-${record.seed}-0.json`, record.toJson());
-    at("save-note").textContent = "Saved. In Python: scripts/record.py --replay, or Replay.load(…).check().";
+    at("save-note").textContent = "Saved. In Python, scripts/record.py films it.";
   }
 
   toggleXray() {

@@ -60,7 +60,9 @@ class Verge(NamedTuple):
 def verge_of(verge: int) -> Verge:
     """The decoration of verge with this number; below `FIRST_BUSH` it has no bushes."""
     noise = np.random.default_rng(verge)
-    return Verge(*(noise.uniform(low, high, (n, 2)) for low, high, n in ((-0.42, 0.42, 7), (-0.16, 0.16, 4), (-0.2, 0.12, 4))))
+    return Verge(
+        *(noise.uniform(low, high, (n, 2)) for low, high, n in ((-0.42, 0.42, 7), (-0.16, 0.16, 4), (-0.2, 0.12, 4)))
+    )
 
 
 def _paint_grass(canvas: Canvas, verge: int) -> None:

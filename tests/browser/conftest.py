@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from browsers import chromium
 
 from drivesim.browser import page
 from drivesim.browser.manifest import manifest
@@ -29,3 +30,9 @@ def module():
     page.require_module()
     described = json.loads(page.DESCRIPTION.read_text(encoding="utf-8"))
     return page.MODULE.read_bytes(), {**manifest(described), "version": "0"}
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("browser")) as found:
+        yield found

@@ -21,9 +21,16 @@ if (input.manifest?.custom) input.manifest.custom.base.options = fromBase64(inpu
 
 def answer(node, test_script, **given):
     """What a script prints, as JSON: it runs behind the page's scripts and finds `given` as `input`."""
-    given = {name: base64.b64encode(value).decode() if isinstance(value, bytes) else value for name, value in given.items()}
+    given = {
+        name: base64.b64encode(value).decode() if isinstance(value, bytes) else value for name, value in given.items()
+    }
     scripts = "\n".join(text_of(name) for name in SCRIPTS if name not in NEED_A_DOCUMENT)
-    program = f"{scripts}\n{PREFACE}\n(async () => {{\n{test_script}\n}})().catch((error) => {{ console.error(error); process.exit(1); }});"
+    main = f"(async () => {{
+{test_script}
+}})().catch((error) => {{ console.error(error); process.exit(1); }});"
+    program = f"{scripts}
+{PREFACE}
+{main}"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "program.cjs"
         path.write_text(program, encoding="utf-8")

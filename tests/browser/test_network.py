@@ -12,7 +12,6 @@ from scripts_in_node import answer
 from agents.export import numpy_operations
 from agents.export.int8 import Int8Weight
 
-
 DRIVER = Path(__file__).resolve().parents[2] / "docs" / "drivers" / "obstacles.json"
 ASK = """
 const driver = new Trained(input.driver);
@@ -27,12 +26,17 @@ def in_numpy(form, obs):
         decoded = {key: base64.b64decode(value) for key, value in weight.items() if key != "shape"}
         if "codes" in decoded:
             scales = np.frombuffer(decoded["scales"], np.float32).reshape(-1, *[1] * (len(weight["shape"]) - 1))
-            weights[name] = Int8Weight(np.frombuffer(decoded["codes"], np.int8).reshape(weight["shape"]), scales).dequantise()
+            weights[name] = Int8Weight(
+                np.frombuffer(decoded["codes"], np.int8).reshape(weight["shape"]), scales
+            ).dequantise()
         else:
             weights[name] = np.frombuffer(decoded["values"], np.float32).reshape(weight["shape"])
     results = [obs]
     for name, arguments, _, _ in form["ops"]:
-        values = [one[0] if isinstance(one, list) else weights[one] if isinstance(one, str) else results[one] for one in arguments]
+        values = [
+            one[0] if isinstance(one, list) else weights[one] if isinstance(one, str) else results[one]
+            for one in arguments
+        ]
         results.append(getattr(numpy_operations, name)(*values))
     return results[form["scores"]]
 

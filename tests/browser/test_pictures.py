@@ -89,7 +89,9 @@ def test_the_page_sees_the_pieces_that_a_scene_has_where_a_scene_has_them(seen, 
         fields = ("row", "col", "turn", "down", "right", "row_bend", "col_bend", "turns", "leans")
         pieces = found["pieces"]
         assert [(piece["look"], piece["last_look"]) for piece in pieces] == [(look, last) for look, last, _ in wanted]
-        np.testing.assert_allclose([[piece[name] for name in fields] for piece in pieces], [numbers for *_, numbers in wanted], atol=1e-9)
+        np.testing.assert_allclose(
+            [[piece[name] for name in fields] for piece in pieces], [numbers for *_, numbers in wanted], atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("env_id", IDS)
