@@ -102,6 +102,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         drivers = [json.loads(path.read_text(encoding="utf-8")) for path in parsed.driver]
         drivers += [driver_of(run) for run in parsed.run]
+        names = [driver["name"] for driver in drivers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"drivers must have names of their own, got {names}")
         if parsed.keep is not None:
             if len(drivers) != 1:
                 raise ValueError(f"keep takes one driver, got {len(drivers)}")

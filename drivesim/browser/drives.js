@@ -9,7 +9,7 @@ class Drive {
     this.record = new Record(engine, seed);
     this.world = readWorld(engine.world);
     this.before = null;
-    this.log = [];  // [tick, event]
+    this.log = []; // [tick, event]
     this.driver.begin(this);
     this.think();
   }
@@ -49,7 +49,9 @@ class Drive {
   get ending() {
     const last = this.log.filter(([, event]) => event.ends).at(-1);
     if (!last) return "out of time";
-    return last[1].kind === "good" && !this.record.outcome.success ? `${last[1].label}, but not by the rules` : last[1].label;
+    return last[1].kind === "good" && !this.record.outcome.success
+      ? `${last[1].label}, but not by the rules`
+      : last[1].label;
   }
 }
 
@@ -80,7 +82,7 @@ class Human {
 
   act() {
     const held = ["FASTER", "SLOWER"].find((name) => this.held.has(name));
-    const name = this.wishes.splice(0).at(-1) ?? (this.waits ? null : held ?? "IDLE");
+    const name = this.wishes.splice(0).at(-1) ?? (this.waits ? null : (held ?? "IDLE"));
     return name === null ? null : this.names.indexOf(name);
   }
 }
@@ -99,6 +101,6 @@ class Recorded {
   }
 
   act({ ticks }) {
-    return this.actions[ticks] ?? (this.idle >= 0 ? this.idle : this.actions.at(-1) ?? 0);
+    return this.actions[ticks] ?? (this.idle >= 0 ? this.idle : (this.actions.at(-1) ?? 0));
   }
 }

@@ -1,8 +1,14 @@
 const NEW_LEVEL = [
-  ". . . . . . . . . . . .", ". . . . . . . . . . . .", ". . . . . . . . . . . .", ". >E0 > > > > > > >v . . .", ". . . . . . . . v . . .",
-  ". . . . . . . . v . . .", ". . . . . . . . >v > >G0 .", ". . . . . . . . . . . .",
+  ". . . . . . . . . . . .",
+  ". . . . . . . . . . . .",
+  ". . . . . . . . . . . .",
+  ". >E0 > > > > > > >v . . .",
+  ". . . . . . . . v . . .",
+  ". . . . . . . . v . . .",
+  ". . . . . . . . >v > >G0 .",
+  ". . . . . . . . . . . .",
 ].join("\n");
-const FASTEST_CLASS = "a.top_speed = 2";  // of the cars that are painted
+const FASTEST_CLASS = "a.top_speed = 2"; // of the cars that are painted
 const MOST_UNDONE = 500;
 
 /** The part of the page on which one draws a level. */
@@ -23,12 +29,22 @@ class Editor {
   }
 
   fill(data) {
-    at("tools").append(...Object.entries(BRUSHES).map(([name, { label, hint }]) => {
-      const input = Object.assign(document.createElement("input"), { type: "radio", name: "brush", value: name, checked: name === this.brush });
-      return Object.assign(element("label", input, element("span", label)), { title: hint });
-    }));
+    at("tools").append(
+      ...Object.entries(BRUSHES).map(([name, { label, hint }]) => {
+        const input = Object.assign(document.createElement("input"), {
+          type: "radio",
+          name: "brush",
+          value: name,
+          checked: name === this.brush,
+        });
+        return Object.assign(element("label", input, element("span", label)), { title: hint });
+      }),
+    );
     const names = Object.keys(data.manifest.gallery);
-    at("template").append(new Option("a short road", ""), ...names.map((name) => new Option(name.slice(GALLERY.length).replaceAll("_", " "), name)));
+    at("template").append(
+      new Option("a short road", ""),
+      ...names.map((name) => new Option(name.slice(GALLERY.length).replaceAll("_", " "), name)),
+    );
     at("hint").textContent = BRUSHES[this.brush].hint;
   }
 
@@ -80,10 +96,25 @@ class Editor {
 
   /** A map to be shown: that of the level, or what the words say of it while it is none. */
   shownMap() {
-    const { rows, cols, tokens } = this.split, width = cols + 2, cells = (rows + 2) * width;
+    const { rows, cols, tokens } = this.split,
+      width = cols + 2,
+      cells = (rows + 2) * width;
     const map = {
-      rows, cols, width, cells, isRing: false, ring_rows: 0, ring_cols: 0, half_lane: 0, num_junctions: 0, num_portals: 0, has_goal_headings: 0,
-      ground: new Uint8Array(cells), lanes: new Uint8Array(cells).fill(8), distances: new Uint16Array(cells).fill(1), controls: [],
+      rows,
+      cols,
+      width,
+      cells,
+      isRing: false,
+      ring_rows: 0,
+      ring_cols: 0,
+      half_lane: 0,
+      num_junctions: 0,
+      num_portals: 0,
+      has_goal_headings: 0,
+      ground: new Uint8Array(cells),
+      lanes: new Uint8Array(cells).fill(8),
+      distances: new Uint16Array(cells).fill(1),
+      controls: [],
     };
     tokens.forEach((token, n) => {
       const cell = (Math.floor(n / cols) + 1) * width + (n % cols) + 1;
@@ -91,8 +122,11 @@ class Editor {
       if (token.goals) map.distances[cell] = 0;
     });
     if (!this.environment) return map;
-    const { library, map: lengths } = this.environment, { heap, manifest } = this.kernels;
-    const layout = layoutOf(heap, manifest.structures.Map, lengths), address = heap.room(layout.size), place = new Place(heap, layout, address);
+    const { library, map: lengths } = this.environment,
+      { heap, manifest } = this.kernels;
+    const layout = layoutOf(heap, manifest.structures.Map, lengths),
+      address = heap.room(layout.size),
+      place = new Place(heap, layout, address);
     place.bytes.set(library.map);
     const real = { half_lane: place.head("half_lane"), lanes: place.block("lanes") };
     heap.giveBack(address, layout.size);
@@ -100,22 +134,28 @@ class Editor {
   }
 
   lay() {
-    const { rows, cols } = this.split, side = (cells) => ({ cells, ego: 0, shown: cells, first: 0, count: cells, period: 0 });
+    const { rows, cols } = this.split,
+      side = (cells) => ({ cells, ego: 0, shown: cells, first: 0, count: cells, period: 0 });
     this.sheet.lay(this.shownMap(), 0, { rows: side(rows), cols: side(cols) });
     this.fit();
   }
 
   fit() {
     if (at("draw").hidden || !this.sheet.picture) return;
-    const box = at("paper"), high = window.innerHeight - (at("paper").getBoundingClientRect().top + window.scrollY) - 60;
+    const box = at("paper"),
+      high = window.innerHeight - (at("paper").getBoundingClientRect().top + window.scrollY) - 60;
     this.sheet.fit(box.clientWidth, Math.max(260, high));
     this.show();
   }
 
   show() {
-    const { rows, cols, tokens } = this.split, { picture } = this.sheet, scene = { pieces: [] };
+    const { rows, cols, tokens } = this.split,
+      { picture } = this.sheet,
+      scene = { pieces: [] };
     tokens.forEach((token, n) => {
-      const row = Math.floor(n / cols), col = n % cols, only = [0, 1, 2, 3].find((heading) => (token.headings >> heading) & 1) ?? 0;
+      const row = Math.floor(n / cols),
+        col = n % cols,
+        only = [0, 1, 2, 3].find((heading) => (token.headings >> heading) & 1) ?? 0;
       if (token.who === AN_EGO) scene.pieces.push(piece(lookName("ego"), row, col, { turn: only }));
       if (token.who === A_VEHICLE) scene.pieces.push(piece(lookName("car", "TRAFFIC0"), row, col, { turn: only }));
       if (token.who === A_WALKER) scene.pieces.push(piece(lookName("pedestrian"), row, col));
@@ -128,12 +168,20 @@ class Editor {
     for (let row = 0; row <= rows; row++) context.rect(0, row * cell, cols * cell, 0);
     for (let col = 0; col <= cols; col++) context.rect(col * cell, 0, 0, rows * cell);
     context.stroke();
-    if (this.error) this.outline(tokens.findIndex(({ line, column }) => line === this.error.line && column === this.error.column), "--grave", true);
+    if (this.error)
+      this.outline(
+        tokens.findIndex(({ line, column }) => line === this.error.line && column === this.error.column),
+        "--grave",
+        true,
+      );
     if (this.cursor) this.outline(this.cursor[0] * cols + this.cursor[1], "--sky", false);
   }
 
   outline(n, colour, isCrossed) {
-    const { cols } = this.split, { context, cell } = this.sheet.picture, x = (n % cols) * cell, y = Math.floor(n / cols) * cell;
+    const { cols } = this.split,
+      { context, cell } = this.sheet.picture,
+      x = (n % cols) * cell,
+      y = Math.floor(n / cols) * cell;
     if (n < 0) return;
     context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue(colour);
     context.lineWidth = Math.max(2, cell / 9);
@@ -151,8 +199,12 @@ class Editor {
 
   /** The lines above the table. */
   get headText() {
-    const lines = this.text.replace(/\r\n?/g, "\n").split("\n"), first = this.split.tokens[0].line - 1;
-    return lines.slice(0, first).filter((line) => line.trim()).join("\n");
+    const lines = this.text.replace(/\r\n?/g, "\n").split("\n"),
+      first = this.split.tokens[0].line - 1;
+    return lines
+      .slice(0, first)
+      .filter((line) => line.trim())
+      .join("\n");
   }
 
   composed(words, head = this.headText) {
@@ -177,12 +229,20 @@ class Editor {
 
   /** Paint a cell to which the stroke comes, or, if `leaves`, from which it goes on. */
   paint(row, col, leaves = false) {
-    const name = `${row} ${col}`, before = this.stroke.get(name);
+    const name = `${row} ${col}`,
+      before = this.stroke.get(name);
     if (before && TOGGLES.includes(this.brush)) return;
-    const { kinds } = this.texts, words = this.words.map((line) => [...line]);
+    const { kinds } = this.texts,
+      words = this.words.map((line) => [...line]);
     let head = this.headText;
-    if (this.brush === "ego") words.forEach((line, n) => line.forEach((word, m) => { words[n][m] = word.replace(/E[0-9]*$/, ""); }));
-    const token = readWord(words[row][col], this.texts), heading = this.brush === "walker" ? this.towardsCrosswalk(row, col) : this.heading;
+    if (this.brush === "ego")
+      words.forEach((line, n) =>
+        line.forEach((word, m) => {
+          words[n][m] = word.replace(/E[0-9]*$/, "");
+        }),
+      );
+    const token = readWord(words[row][col], this.texts),
+      heading = this.brush === "walker" ? this.towardsCrosswalk(row, col) : this.heading;
     const cell = before ?? { isNew: !isRoad(token), isFirst: this.stroke.size === 0, comes: 0 };
     if (!leaves && !cell.isFirst) cell.comes |= 1 << heading;
     cell.goes = (cell.goes ?? 0) | (leaves ? 1 << heading : 0);
@@ -217,16 +277,29 @@ class Editor {
   }
 
   resize() {
-    const [rows, cols] = ["rows", "cols"].map((id) => Math.min(Math.max(Math.floor(Number(at(id).value)) || 1, 1), this.texts.max_rows));
+    const [rows, cols] = ["rows", "cols"].map((id) =>
+      Math.min(Math.max(Math.floor(Number(at(id).value)) || 1, 1), this.texts.max_rows),
+    );
     this.keep();
-    this.take(this.composed(Array.from({ length: rows }, (_, row) => Array.from({ length: cols }, (__, col) => this.words[row]?.[col] ?? "."))));
+    this.take(
+      this.composed(
+        Array.from({ length: rows }, (_, row) =>
+          Array.from({ length: cols }, (__, col) => this.words[row]?.[col] ?? "."),
+        ),
+      ),
+    );
   }
 
   // --- controls ---------------------------------------------------------------------------------------------------
 
   cellAt({ clientX, clientY }) {
-    const box = at("sheet").getBoundingClientRect(), { rows, cols } = this.split, within = (value, most) => Math.min(Math.max(Math.floor(value), 0), most - 1);
-    return [within(((clientY - box.top) / box.height) * rows, rows), within(((clientX - box.left) / box.width) * cols, cols)];
+    const box = at("sheet").getBoundingClientRect(),
+      { rows, cols } = this.split,
+      within = (value, most) => Math.min(Math.max(Math.floor(value), 0), most - 1);
+    return [
+      within(((clientY - box.top) / box.height) * rows, rows),
+      within(((clientX - box.left) / box.width) * cols, cols),
+    ];
   }
 
   listen() {
@@ -240,7 +313,9 @@ class Editor {
     sheet.addEventListener("pointermove", (move) => {
       if (move.buttons & 1 && this.stroke && this.cursor) this.moveTo(...this.cellAt(move));
     });
-    sheet.addEventListener("pointerup", () => { this.stroke = null; });
+    sheet.addEventListener("pointerup", () => {
+      this.stroke = null;
+    });
     sheet.addEventListener("keydown", (pressed) => this.press(pressed));
     at("tools").addEventListener("change", ({ target }) => {
       this.brush = target.value;
@@ -261,7 +336,8 @@ class Editor {
     at("keep").addEventListener("click", () => download("level.txt", this.text));
     document.addEventListener("keydown", (pressed) => {
       if (at("draw").hidden || !(pressed.ctrlKey || pressed.metaKey) || pressed.target.matches("textarea")) return;
-      const key = pressed.key.toLowerCase(), isRedo = key === "y" || (key === "z" && pressed.shiftKey);
+      const key = pressed.key.toLowerCase(),
+        isRedo = key === "y" || (key === "z" && pressed.shiftKey);
       if (!isRedo && key !== "z") return;
       pressed.preventDefault();
       if (isRedo) this.redo();
@@ -271,17 +347,21 @@ class Editor {
 
   begin(row, col) {
     this.keep();
-    this.stroke = new Map();  // the cells of the stroke, and how it comes to them and goes on
+    this.stroke = new Map(); // the cells of the stroke, and how it comes to them and goes on
     this.cursor = [row, col];
     this.paint(row, col);
   }
 
   /** Keys on the sheet: arrows move the cursor, with shift they draw. */
   press(pressed) {
-    const heading = ["ArrowUp", "ArrowRight", "ArrowDown", "ArrowLeft"].indexOf(pressed.key), { rows, cols } = this.split;
+    const heading = ["ArrowUp", "ArrowRight", "ArrowDown", "ArrowLeft"].indexOf(pressed.key),
+      { rows, cols } = this.split;
     const [row, col] = this.cursor ?? [0, 0];
     if (heading >= 0) {
-      const to = [Math.min(Math.max(row + ROW_STEPS[heading], 0), rows - 1), Math.min(Math.max(col + COL_STEPS[heading], 0), cols - 1)];
+      const to = [
+        Math.min(Math.max(row + ROW_STEPS[heading], 0), rows - 1),
+        Math.min(Math.max(col + COL_STEPS[heading], 0), cols - 1),
+      ];
       if (pressed.shiftKey) {
         if (!this.stroke) this.begin(row, col);
         this.moveTo(...to);

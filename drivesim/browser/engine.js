@@ -1,6 +1,9 @@
-const BY_OPTIONS = 0, BY_LEVEL = 1, BY_LIBRARY = 2, BY_POOL = 3;  // as in `drivesim.core.batch`
-const TEST_SPLIT = 1n << 62n;  // the first level of those that are held out
-const DISABLED = 2;  // who has ended an episode begins the next one
+const BY_OPTIONS = 0,
+  BY_LEVEL = 1,
+  BY_LIBRARY = 2,
+  BY_POOL = 3; // as in `drivesim.core.batch`
+const TEST_SPLIT = 1n << 62n; // the first level of those that are held out
+const DISABLED = 2; // who has ended an episode begins the next one
 const NOT_MADE = new Error("no level can be made with these options");
 
 /** The compiled kernels with the memory that they work on, and what the manifest says of both. */
@@ -41,36 +44,53 @@ class Engine {
     this.mapLayout = layoutOf(this.heap, structures.Map, mapLengths);
     this.worldLayout = layoutOf(this.heap, structures.World, worldLengths);
     this.shown = environment.observations[observation];
-    const numLaid = mapsBy === BY_POOL ? 2 * numMaps : 1;
-    const scratchLength = Math.max(4 * Math.max(worldLengths.occupants, this.shown.size), numLaid);
+    const numPool = mapsBy === BY_POOL ? 2 * numMaps : 1;
+    const scratchLength = Math.max(4 * Math.max(worldLengths.occupants, this.shown.size), numPool);
     this.world = this.place(this.worldLayout);
-    this.firstMap = this.room(this.mapLayout.size * numLaid);
-    this.laid = new Set();
+    this.mapAt = this.room(this.mapLayout.size);
+    this.laid = null; // the number of the pool's map that is there
     this.optionsAt = this.room(records.OPTIONS.size);
     this.heap.bytes(this.optionsAt, records.OPTIONS.size).set(environment.options);
     this.detailAt = this.room(records.DETAIL.size);
     this.outcomes = { reward: this.room(8), terminated: this.room(8), truncated: this.room(8) };
     this.inputs = { action: this.room(8), mask: this.room(8), level: this.room(8), order: this.room(8) };
     this.obsAt = this.room(this.shown.bytes);
-    const scratch = this.room(4 * scratchLength), none = this.room(8);
+    const scratch = this.room(4 * scratchLength),
+      none = this.room(8);
     this.heap.view.setUint8(this.inputs.mask, 1);
     this.world.set({ episode: -1, scenario: environment.number });
     this.frame = new Frame(this.heap, kernels.manifest.frames.batch);
-    const { lay, populate } = scenarios[environment.scenario], bound = (n) => kernels.bindings[n] ?? 0;
+    const { lay, populate } = scenarios[environment.scenario],
+      bound = (n) => kernels.bindings[n] ?? 0;
     this.frame.set({
       worlds: this.world,
-      maps: { address: this.firstMap, layout: this.mapLayout },
-      maps_by: mapsBy, num_maps: numMaps, options: this.optionsAt,
-      lay: bound(lay), populate: bound(populate), encode: bound(this.shown.encode),
-      autoreset: DISABLED, is_detailed: 1, mask: this.inputs.mask, level_seeds: this.inputs.level,
-      actions: this.inputs.action, obs_out: [this.obsAt, this.shown.bytes], rewards_out: this.outcomes.reward,
-      terminations_out: this.outcomes.terminated, truncations_out: this.outcomes.truncated,
-      details_out: this.detailAt, final_obs_out: [none, 0], order: this.inputs.order, scratch: [scratch, 4 * scratchLength],
+      maps: { address: this.mapAt, layout: this.mapLayout },
+      maps_by: mapsBy,
+      num_maps: numMaps,
+      options: this.optionsAt,
+      lay: bound(lay),
+      populate: bound(populate),
+      encode: bound(this.shown.encode),
+      autoreset: DISABLED,
+      is_detailed: 1,
+      mask: this.inputs.mask,
+      level_seeds: this.inputs.level,
+      actions: this.inputs.action,
+      obs_out: [this.obsAt, this.shown.bytes],
+      rewards_out: this.outcomes.reward,
+      terminations_out: this.outcomes.terminated,
+      truncations_out: this.outcomes.truncated,
+      details_out: this.detailAt,
+      final_obs_out: [none, 0],
+      order: this.inputs.order,
+      scratch: [scratch, 4 * scratchLength],
     });
     if (environment.library) {
       const { map, world } = environment.library;
       this.frame.set({
-        library_maps: this.copied(map, this.mapLayout), library_worlds: this.copied(world, this.worldLayout), library_size: 1,
+        library_maps: this.copied(map, this.mapLayout),
+        library_worlds: this.copied(world, this.worldLayout),
+        library_size: 1,
       });
     }
     if (mapsBy === BY_OPTIONS && !kernels.call("batch.lay_map", this.frame)) throw NOT_MADE;
@@ -104,7 +124,7 @@ class Engine {
 
   /** The map of the world's level. */
   get map() {
-    return this.place(this.mapLayout, this.firstMap + this.mapNumber(this.levelSeed) * this.mapLayout.size);
+    return this.place(this.mapLayout, this.mapAt);
   }
 
   get levelSeed() {
@@ -121,7 +141,8 @@ class Engine {
 
   /** Begin episode 0 of a seed, on the level that it draws or on a given one; as `env.reset` in Python. */
   reset(seed, levelSeed = null) {
-    const key = keyOf(seed), split = this.environment.split === "test" ? TEST_SPLIT : 0n;
+    const key = keyOf(seed),
+      split = this.environment.split === "test" ? TEST_SPLIT : 0n;
     this.world.set({ key_0: key[0], key_1: key[1], episode: -1 });
     if (this.environment.maps_by === BY_POOL) this.layPoolMap(this.mapNumber(levelSeed ?? drawnLevel(key) + split));
     this.heap.view.setBigInt64(this.inputs.level, BigInt(levelSeed ?? -1), true);
@@ -132,14 +153,17 @@ class Engine {
     return this.obs;
   }
 
+  /** Lay a map of the pool: the only one that is kept, where the kernels look for the one with its number. */
   layPoolMap(number) {
-    if (this.laid.has(number)) return;
-    const blank = this.place(this.worldLayout);
-    this.frame.set({ worlds: blank });
+    if (this.laid === number) return;
+    this.blank ??= this.place(this.worldLayout);
+    this.blank.bytes.fill(0);
+    const address = this.mapAt - number * this.mapLayout.size;
+    this.frame.set({ worlds: this.blank, maps: { address, layout: this.mapLayout } });
     const isLaid = this.kernels.call("batch.lay_pool", this.frame, number);
     this.frame.set({ worlds: this.world });
     if (!isLaid) throw NOT_MADE;
-    this.laid.add(number);
+    this.laid = number;
   }
 
   /** Take an action; what came of it. */
@@ -159,7 +183,7 @@ class Engine {
     return this.heap.bytes(this.obsAt, this.shown.bytes);
   }
 
-  /** What else is told of the last tick: events, terms of the reward, actions that have an effect, the episode so far. */
+  /** What else is told of the last tick: events, terms of the reward, open actions, the episode so far. */
   get detail() {
     return this.heap.element("DETAIL", this.detailAt);
   }

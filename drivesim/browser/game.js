@@ -1,5 +1,7 @@
-const HUMAN_PACE = 2.5, WATCHING_PACE = 5;  // ticks per second, as in the window
-const COUNTS = 3, COUNT_SECONDS = 0.55;
+const HUMAN_PACE = 2.5,
+  WATCHING_PACE = 5; // ticks per second, as in the window
+const COUNTS = 3,
+  COUNT_SECONDS = 0.55;
 
 /** The drive on the stage and whoever it is raced against, in time. */
 class Game {
@@ -70,7 +72,6 @@ class Game {
   pause() {
     this.isPlaying = false;
     this.count = 0;
-    this.share = this.share > 0 ? 1 : this.share;
   }
 
   /** One frame while it plays. */
@@ -105,6 +106,8 @@ class Game {
     const moved = this.drive.step();
     if (!moved && !this.drive.isOver) return false;
     const follows = this.rival?.step() ?? false;
+    if (!moved) this.drive.before = null; // it stands still
+    if (this.rival && !follows) this.rival.before = null;
     if (!moved && !follows) {
       this.isPlaying = false;
       this.show();
@@ -119,7 +122,12 @@ class Game {
   /** One tick at once, for who looks closely. */
   stepOnce() {
     this.pause();
-    if (!this.drive.isOver && this.drive.driver instanceof Human && !this.drive.driver.waits && !this.drive.driver.wishes.length) {
+    if (
+      !this.drive.isOver &&
+      this.drive.driver instanceof Human &&
+      !this.drive.driver.waits &&
+      !this.drive.driver.wishes.length
+    ) {
       this.drive.driver.wish("IDLE");
     }
     this.tick();
@@ -128,7 +136,8 @@ class Game {
 
   /** The scenes of the tick that is shown. */
   prepare() {
-    const { drive, rival, stage } = this, scene = stage.scene(drive.world, drive.before);
+    const { drive, rival, stage } = this,
+      scene = stage.scene(drive.world, drive.before);
     const ghosts = rival ? stage.scene(rival.world, rival.before).pieces.slice(-1) : [];
     const isApart = ghosts.length && !rival.isOver;
     this.focus = scene.focus;
@@ -144,8 +153,13 @@ class Game {
   }
 
   draw(share) {
-    if (!this.stage.box) return;  // not laid out yet
-    this.stage.picture.drawScene(this.pieces, this.focus, STILL.matches ? 1 : share, this.hasXray ? this.drive.decision ?? this.rival?.decision : null);
+    if (!this.stage.box) return; // not laid out yet
+    this.stage.picture.drawScene(
+      this.pieces,
+      this.focus,
+      STILL.matches ? 1 : share,
+      this.hasXray ? (this.drive.decision ?? this.rival?.decision) : null,
+    );
   }
 }
 

@@ -1,141 +1,28 @@
-// From a text that was taken apart to a level, as `drivesim.levels.reading.Facts` and `drivesim.levels.building` do: the
-// kernel builds and certifies it, and an environment to drive it in is made.
-const BEFORE_PLANE = 4, NUM_PLANES = 5, CYCLE_IS_FULL = 13;  // as in `drivesim.core.cycles` and `drivesim.core.certificate`
-
-/** What the head of a text says, key by key, with defaults for what it leaves out. */
-class Facts {
-  constructor(text, texts) {
-    this.text = text;
-    this.texts = texts;
-    this.head = text.head;
-  }
-
-  has(name) {
-    return Object.hasOwn(this.head, name);
-  }
-
-  value(name) {
-    return this.has(name) ? this.head[name].value : keyNamed(name, this.texts).default;
-  }
-
-  fail(name, message) {
-    return new LevelError(`${name} ${message}`, this.head[name].line, this.head[name].column);
-  }
-
-  count(who) {
-    return this.text.tokens.filter((token) => token.who === who).length;
-  }
-
-  /** A list with as many numbers as there are of something. */
-  numbers(name, count, what) {
-    if (!this.has(name)) return Array(count).fill(this.value(name));
-    const values = this.value(name);
-    if (values.length !== count) throw this.fail(name, `has length ${values.length}; it needs ${count}, ${what}`);
-    return values;
-  }
-
-  /** A list of `width` numbers for every one of something, each from 0 to below `high`. */
-  groups(name, width, what, high) {
-    const values = this.has(name) ? this.value(name) : [];
-    if (values.length % width) throw this.fail(name, `has length ${values.length}; it needs ${width} for every ${what}`);
-    values.forEach((value, n) => {
-      if (!(value >= (n % width === 3 ? -8 : 0) && value < high[n % width])) {
-        throw this.fail(name, `has the number ${value} where at most ${high[n % width] - 1} is allowed`);
-      }
-    });
-    return values;
-  }
-
-  /** All that the kernel wants to know: the head's numbers, and the elements of the blocks. */
-  record() {
-    const { rows, cols, tokens, classes } = this.text, { keys, max_junctions: maxJunctions } = this.texts;
-    const numEgos = this.count(AN_EGO), numPortals = tokens.filter((token) => token.is_portal).length;
-    const portals = this.groups("portals", 3, "portal", [4, rows, cols]);
-    if (this.has("portals") && portals.length !== 3 * numPortals) {
-      throw this.fail("portals", `has length ${portals.length}; it needs ${3 * numPortals}, 3 for every \`@\``);
-    }
-    const lanes = this.groups("lanes", 4, "cell", [rows, cols, 16, 8]);
-    const goals = tokens.reduce((bits, token) => bits | token.goals, 0n).toString(2).replace(/^0$/, "").length;
-    const said = this.value("num_destinations"), numGoals = said === UNSAID ? goals : said;
-    if (numGoals < goals) throw this.fail("num_destinations", `is ${said}, but the words name ${goals}`);
-    const listed = (group, count, what) => {
-      const lists = Object.keys(keys[group]).map((name) => [name, this.numbers(`${group}.${name}`, count, what)]);
-      return Array.from({ length: count }, (_, n) => Object.fromEntries(lists.map(([name, list]) => [name, list[n]])));
-    };
-    const blocks = {
-      tokens, portals, lanes, egos: listed("egos", numEgos, "one for every ego"),
-      goals: listed("goals", numGoals, "one for every destination"),
-      walkers: listed("walkers", this.count(A_WALKER), "one for every walker"),
-      classes: Object.keys(classes).map((letters) =>
-        Object.fromEntries(Object.keys(keys.class).map((name) => [name, this.value(`${letters}.${name}`)]))),
-      junctions: this.junctions(maxJunctions),
-    };
-    const implied = {
-      has_ways: tokens.some((token) => token.junction !== UNSAID) || blocks.classes.some(({ destination }) => destination >= 0),
-      has_goal_headings: blocks.goals.some(({ heading }) => heading >= 0),
-    };
-    const head = {
-      rows, cols, num_egos: numEgos, num_destinations: numGoals, has_portals: Number(this.has("portals")),
-      num_lanes: lanes.length / 4,
-    };
-    for (const name of ["speed_limit", "half_lane", "ring_rows", "ring_cols", "has_reverse", "is_mirrored"]) head[name] = this.value(name);
-    for (const [name, value] of Object.entries(implied)) {
-      head[name] = this.value(name) === UNSAID ? Number(value) : this.value(name);
-    }
-    this.checkClasses();
-    return { head, blocks };
-  }
-
-  /** What the head says of junctions. */
-  junctions(count) {
-    const facts = Array.from({ length: count }, () => ({
-      control: UNSAID, ranks: Array(4).fill(UNSAID), green_0: UNSAID, green_1: UNSAID, yellow: UNSAID, all_red: UNSAID, cycle_start: 0,
-    }));
-    for (const name of Object.keys(this.head)) {
-      const [group, fact] = name.split("."), match = JUNCTION_NAME.exec(group);
-      if (!match) continue;
-      const number = Number(match[1]);
-      if (number > count) throw this.fail(name, `is of no junction; there may be ${count}`);
-      const one = facts[number - 1];
-      if (fact === "green") [one.green_0, one.green_1] = this.numbers(name, 2, "north-south and east-west");
-      else if (fact === "ranks") one.ranks = this.numbers(name, 4, "one for every heading");
-      else one[fact] = this.value(name);
-    }
-    return facts;
-  }
-
-  checkClasses() {
-    const { classes } = this.text;
-    for (const name of Object.keys(this.head)) {
-      const [group, rest] = name.split("."), isClass = rest !== undefined && !["egos", "goals", "walkers"].includes(group);
-      if (isClass && !JUNCTION_NAME.test(group) && !Object.hasOwn(classes, group)) {
-        const names = Object.keys(classes).map((letters) => `'${letters}'`).join(", ");
-        throw this.fail(name, `is of a class without vehicles; there are [${names}]`);
-      }
-    }
-  }
-
-  checkJunctions(numJunctions) {
-    for (const name of Object.keys(this.head)) {
-      const match = JUNCTION_NAME.exec(name.split(".")[0]);
-      if (match && Number(match[1]) > numJunctions) throw this.fail(name, `is of no junction; the table has ${numJunctions}`);
-    }
-  }
-
-  /** The options of the environment that the head gives. */
-  options() {
-    return Object.fromEntries(Object.keys(this.texts.keys.options).filter((name) => this.has(name)).map((name) => [name, this.value(name)]));
-  }
-}
+// From a text that was taken apart to a level, as `drivesim.levels.building`: the kernel builds and certifies it, and
+// an environment to drive it in is made.
+const BEFORE_PLANE = 4,
+  NUM_PLANES = 5,
+  CYCLE_IS_FULL = 13; // as in `drivesim.core.cycles` and `drivesim.core.certificate`
 
 /** How long the blocks of a map are; as `drivesim.core.map.map_dtype`. */
 function mapLengths(rows, cols, { junctions, destinations, hasPortals, hasWays, hasPassing, hasGoalHeadings }) {
-  const cells = (rows + 2) * (cols + 2), where = (has) => (has ? cells : 0);
+  const cells = (rows + 2) * (cols + 2),
+    where = (has) => (has ? cells : 0);
   return {
-    steps: 4, junctions, goals: destinations, leads_to: where(hasPortals), comes_from: where(hasPortals),
-    distances: destinations * cells * (hasGoalHeadings ? 4 : 1), slots: where(junctions), ground: cells + WORD, lanes: cells,
-    ways: destinations * where(hasWays), stays: destinations * where(hasWays), passing: where(hasPassing),
-    junction: where(junctions), open_road: where(junctions),
+    steps: 4,
+    junctions,
+    goals: destinations,
+    leads_to: where(hasPortals),
+    comes_from: where(hasPortals),
+    distances: destinations * cells * (hasGoalHeadings ? 4 : 1),
+    slots: where(junctions),
+    ground: cells + WORD,
+    lanes: cells,
+    ways: destinations * where(hasWays),
+    stays: destinations * where(hasWays),
+    passing: where(hasPassing),
+    junction: where(junctions),
+    open_road: where(junctions),
   };
 }
 
@@ -175,19 +62,33 @@ class Builder {
   }
 
   make(text) {
-    const split = splitText(text, this.texts), facts = new Facts(split, this.texts), record = facts.record();
-    const { rows, cols, tokens } = split, { head } = record, some = (test) => tokens.some(test);
+    const split = splitText(text, this.texts),
+      facts = new Facts(split, this.texts),
+      record = facts.record();
+    const { rows, cols, tokens } = split,
+      { head } = record,
+      some = (test) => tokens.some(test);
     const junctions = some(({ junction }) => junction !== UNSAID) ? this.texts.max_junctions : 0;
-    const egos = head.num_egos, vehicles = egos + facts.count(A_VEHICLE), people = facts.count(A_WALKER);
-    const map = this.place("Map", mapLengths(rows, cols, {
-      junctions, destinations: head.num_destinations, hasPortals: some((token) => token.is_portal), hasWays: head.has_ways,
-      hasPassing: some((token) => token.is_passing), hasGoalHeadings: head.has_goal_headings,
-    }));
+    const egos = head.num_egos,
+      vehicles = egos + facts.count(A_VEHICLE),
+      people = facts.count(A_WALKER);
+    const map = this.place(
+      "Map",
+      mapLengths(rows, cols, {
+        junctions,
+        destinations: head.num_destinations,
+        hasPortals: some((token) => token.is_portal),
+        hasWays: head.has_ways,
+        hasPassing: some((token) => token.is_passing),
+        hasGoalHeadings: head.has_goal_headings,
+      }),
+    );
     const slots = junctions ? this.texts.max_slots : 0;
     const world = this.place("World", worldLengths(rows, cols, { vehicles, egos, people, junctions, slots }));
     this.build(split, record, map, world);
     facts.checkJunctions(map.head("num_junctions"));
-    const [tightMap, tightWorld] = this.tight(map, world), options = facts.options();
+    const [tightMap, tightWorld] = this.tight(map, world),
+      options = facts.options();
     this.certify(split, tightMap, tightWorld, options, egos);
     return this.described(text, facts, tightMap, tightWorld, options);
   }
@@ -195,18 +96,31 @@ class Builder {
   /** Let the kernel build the level into a blank map and world. */
   build(split, { head, blocks }, map, world) {
     const { rows, cols } = split;
-    const text = this.place("Text", Object.fromEntries(Object.entries(blocks).map(([name, { length }]) => [name, length])));
+    const text = this.place(
+      "Text",
+      Object.fromEntries(Object.entries(blocks).map(([name, { length }]) => [name, length])),
+    );
     text.set(head);
     for (const [name, elements] of Object.entries(blocks)) {
-      const form = text.layout.forms[name], record = this.manifest.records[form], size = this.heap.sizeOf(form);
+      const form = text.layout.forms[name],
+        record = this.manifest.records[form],
+        size = this.heap.sizeOf(form);
       elements.forEach((element, n) => {
-        const at = text.at(name) + n * size, said = (field) => [field, element[field]];
+        const at = text.at(name) + n * size,
+          said = (field) => [field, element[field]];
         if (!record) this.heap.writeNumber(form, at, element);
         else this.heap.writeFields(record.fields, at, Object.fromEntries(Object.keys(record.fields).map(said)));
       });
     }
-    const fault = this.room(12), frame = this.frame("building");
-    frame.set({ texts: text, maps: map, worlds: world, scratch: this.room(16 * (rows + 2) * (cols + 2)), fault_out: fault });
+    const fault = this.room(12),
+      frame = this.frame("building");
+    frame.set({
+      texts: text,
+      maps: map,
+      worlds: world,
+      scratch: this.room(16 * (rows + 2) * (cols + 2)),
+      fault_out: fault,
+    });
     if (this.kernels.call("levels.build_level", frame) !== 0) {
       const [number, line, column] = [0, 4, 8].map((offset) => this.heap.number("i4", fault + offset));
       const token = split.tokens.findIndex((one) => one.line === line && one.column === column);
@@ -223,15 +137,27 @@ class Builder {
 
   /** Copies of a map and a world of the least size. */
   tight(map, world) {
-    const m = map.heads(), w = world.heads();
+    const m = map.heads(),
+      w = world.heads();
     const lengths = mapLengths(m.rows, m.cols, {
-      junctions: m.num_junctions, destinations: m.num_destinations, hasPortals: m.num_portals > 0, hasWays: m.has_ways,
-      hasPassing: m.num_passing > 0, hasGoalHeadings: m.has_goal_headings,
+      junctions: m.num_junctions,
+      destinations: m.num_destinations,
+      hasPortals: m.num_portals > 0,
+      hasWays: m.has_ways,
+      hasPassing: m.num_passing > 0,
+      hasGoalHeadings: m.has_goal_headings,
     });
     const others = worldLengths(m.rows, m.cols, {
-      vehicles: w.num_vehicles, egos: w.num_egos, people: w.num_people, junctions: m.num_junctions, slots: m.num_slots,
+      vehicles: w.num_vehicles,
+      egos: w.num_egos,
+      people: w.num_people,
+      junctions: m.num_junctions,
+      slots: m.num_slots,
     });
-    return [[map, this.place("Map", lengths)], [world, this.place("World", others)]].map(([from, to]) => {
+    return [
+      [map, this.place("Map", lengths)],
+      [world, this.place("World", others)],
+    ].map(([from, to]) => {
       to.bytes.set(from.bytes.subarray(0, from.layout.headSize));
       for (const [name, form] of from.layout.structure.blocks) {
         const bytes = this.heap.sizeOf(form) * Math.min(from.layout.lengths[name], to.layout.lengths[name]);
@@ -248,16 +174,22 @@ class Builder {
       to.bytes.set(from.bytes);
       return to;
     });
-    const cells = map.layout.lengths.ground, scratch = this.room(8 * NUM_PLANES * cells);
-    const building = this.frame("building"), frame = this.frame("certificate"), { OPTIONS: type } = this.manifest.records;
+    const cells = map.layout.lengths.ground,
+      scratch = this.room(8 * NUM_PLANES * cells);
+    const building = this.frame("building"),
+      frame = this.frame("certificate"),
+      { OPTIONS: type } = this.manifest.records;
     building.set({ maps: begun[0], worlds: begun[1] });
     this.kernels.call("levels.begin_level", building);
     const optionsAt = this.room(type.size);
     const model = options.traffic ?? this.manifest.custom.driver_models.krauss;
     this.heap.writeFields(type.fields, optionsAt, { driver_model: model, num_egos: numEgos });
     frame.set({ maps: begun[0], worlds: begun[1], options: optionsAt, scratch });
-    const answer = this.kernels.call("refusals.certify_level", frame, 0), m = map.heads();
-    let reason = answer % 256, cell = Math.floor(answer / 256), text = this.texts.reasons[reason];
+    const answer = this.kernels.call("refusals.certify_level", frame, 0),
+      m = map.heads();
+    let reason = answer % 256,
+      cell = Math.floor(answer / 256),
+      text = this.texts.reasons[reason];
     if (reason) text = this.inWords(text, reason, cell, m, scratch);
     else if (!(m.ring_rows + m.ring_cols > 0)) {
       const lost = begun[1].elements("egos", numEgos).findIndex(({ remaining }) => remaining === UNREACHABLE);
@@ -265,41 +197,60 @@ class Builder {
       text = "no way leads from here to the ego's goal";
       cell = begun[1].elements("vehicles", numEgos)[lost].cell;
     } else return;
-    const [row, col] = placeOf(m, cell), { line, column } = split.tokens[row * m.cols + col];
+    const [row, col] = placeOf(m, cell),
+      { line, column } = split.tokens[row * m.cols + col];
     throw new LevelError(`this may not be driven: ${text}`, line, column);
   }
 
   /** The certificate's answer in words, with cells and cycles as (row, col). */
   inWords(text, reason, cell, map, scratch) {
-    const shown = (one) => `(${placeOf(map, one).join(", ")})`, cycle = reason === CYCLE_IS_FULL ? [cell] : [];
+    const shown = (one) => `(${placeOf(map, one).join(", ")})`,
+      cycle = reason === CYCLE_IS_FULL ? [cell] : [];
     const before = (one) => this.heap.number("i8", scratch + 8 * (BEFORE_PLANE * (map.rows + 2) * map.width + one));
     while (cycle.length && before(cycle.at(-1)) !== cell) cycle.push(before(cycle.at(-1)));
-    return text.replace("{cell}", shown(cell)).replace("{storage}", cycle.length)
+    return text
+      .replace("{cell}", shown(cell))
+      .replace("{storage}", cycle.length)
       .replace("{cycle}", `[${cycle.reverse().map(shown).join(", ")}]`);
   }
 
   /** The environment of a level, as the manifest describes others. */
   described(text, facts, map, world, given) {
-    const { certain, dawdles, base } = this.manifest.custom, { OPTIONS: type } = this.manifest.records;
-    if (facts.count(AN_EGO) !== 1) throw new LevelError(`one car is driven here, \`E0\`; there are ${facts.count(AN_EGO)}`, 1, 1);
+    const { certain, dawdles, base } = this.manifest.custom,
+      { OPTIONS: type } = this.manifest.records;
+    if (facts.count(AN_EGO) !== 1)
+      throw new LevelError(`one car is driven here, \`E0\`; there are ${facts.count(AN_EGO)}`, 1, 1);
     if ((given.max_steps ?? 0) > base.max_steps) {
       throw facts.fail("max_steps", `is ${given.max_steps}; at most ${base.max_steps} is allowed`);
     }
-    const options = this.room(type.size), [rows, cols] = [facts.text.rows, facts.text.cols];
-    const own = this.heap.element("OPTIONS", this.copied(base.options)), hasIdle = given.has_idle !== 0;
+    const options = this.room(type.size),
+      [rows, cols] = [facts.text.rows, facts.text.cols];
+    const own = this.heap.element("OPTIONS", this.copied(base.options)),
+      hasIdle = given.has_idle !== 0;
     this.heap.bytes(options, type.size).set(base.options);
-    const dawdle = given.dawdle ?? own.dawdle, isChosen = given.is_dawdle_chosen === 1;
+    const dawdle = given.dawdle ?? own.dawdle,
+      isChosen = given.is_dawdle_chosen === 1;
     const values = {
-      rows, cols, dawdle, has_idle: Number(hasIdle), top_speed: given.top_speed ?? own.top_speed,
-      driver_model: given.traffic ?? own.driver_model, max_steps: given.max_steps ?? 0,
+      rows,
+      cols,
+      dawdle,
+      has_idle: Number(hasIdle),
+      top_speed: given.top_speed ?? own.top_speed,
+      driver_model: given.traffic ?? own.driver_model,
+      max_steps: given.max_steps ?? 0,
       certified_within: given.max_steps ?? base.max_steps,
       more_dawdle: dawdles.map((share) => (isChosen ? 0 : nearest((dawdle / certain) * (share - 1) * certain))),
     };
     this.heap.writeFields(type.fields, options, values);
-    const observations = structuredClone(base.observations), whole = observations.full_grid;
+    const observations = structuredClone(base.observations),
+      whole = observations.full_grid;
     Object.assign(whole, { shape: [rows, cols], size: rows * cols, bytes: rows * cols });
     return {
-      ...base, kwargs: { levels: text.includes("\n") ? text : `${text}\n` }, observations, map: map.layout.lengths, world: world.layout.lengths,
+      ...base,
+      kwargs: { levels: text.includes("\n") ? text : `${text}\n` },
+      observations,
+      map: map.layout.lengths,
+      world: world.layout.lengths,
       actions: hasIdle ? base.actions : base.actions.filter((name) => name !== "IDLE"),
       options: this.heap.bytes(options, type.size).slice(),
       library: { map: map.bytes.slice(), world: world.bytes.slice() },

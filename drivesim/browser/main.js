@@ -1,6 +1,7 @@
 /** Read the page's data, load the kernels, and open the part of the page on which one drives. */
 async function open() {
-  const data = JSON.parse(at("data").textContent), { manifest } = data;
+  const data = JSON.parse(at("data").textContent),
+    { manifest } = data;
   for (const { environments } of manifest.roads) Object.values(environments).forEach(decoded);
   decoded(manifest.custom.base);
   const kernels = await Kernels.load(fromBase64(data.module), manifest);
@@ -36,6 +37,7 @@ function decoded(environment) {
 
 open().catch((error) => {
   at("trouble").hidden = false;
-  at("trouble").textContent = `This browser cannot show the page: ${error.message}. A recent Chrome, Edge, Firefox or Safari can.`;
+  at("trouble").textContent =
+    `This browser cannot show the page: ${error.message}. A recent Chrome, Edge, Firefox or Safari can.`;
   throw error;
 });

@@ -1,7 +1,15 @@
-const WORD = 8;  // bytes: blocks of a structure begin at whole words, as `drivesim.core.memory` lays them out
+const WORD = 8; // bytes: blocks of a structure begin at whole words, as `drivesim.core.memory` lays them out
 const READERS = {
-  "?": "getUint8", u1: "getUint8", i1: "getInt8", u2: "getUint16", i2: "getInt16", u4: "getUint32", i4: "getInt32",
-  i8: "getBigInt64", f4: "getFloat32", f8: "getFloat64",
+  "?": "getUint8",
+  u1: "getUint8",
+  i1: "getInt8",
+  u2: "getUint16",
+  i2: "getInt16",
+  u4: "getUint32",
+  i4: "getInt32",
+  i8: "getBigInt64",
+  f4: "getFloat32",
+  f8: "getFloat64",
 };
 
 /** The memory of the compiled kernels: room in it, and what lies where. */
@@ -15,7 +23,7 @@ class Heap {
     this.memory = memory;
     this.records = records;
     this.end = whole(first);
-    this.free = [];  // [size, address] of what was given back
+    this.free = []; // [size, address] of what was given back
   }
 
   /** A view of all of it, good until the next `room`. */
@@ -63,7 +71,8 @@ class Heap {
   fields(fields, address, names = Object.keys(fields)) {
     const found = {};
     for (const name of names) {
-      const [offset, form, count] = fields[name], size = this.sizeOf(form);
+      const [offset, form, count] = fields[name],
+        size = this.sizeOf(form);
       const one = (n) => this.element(form, address + offset + n * size);
       found[name] = count === 1 ? one(0) : Array.from({ length: count }, (_, n) => one(n));
     }
@@ -136,14 +145,16 @@ class Place {
 
   /** A copy of a block of numbers, as a typed array. */
   block(name) {
-    const form = this.layout.forms[name], bytes = this.heap.sizeOf(form) * this.layout.lengths[name];
+    const form = this.layout.forms[name],
+      bytes = this.heap.sizeOf(form) * this.layout.lengths[name];
     const kinds = { u1: Uint8Array, u2: Uint16Array, i4: Int32Array };
     return new kinds[form](this.heap.memory.buffer.slice(this.at(name), this.at(name) + bytes));
   }
 
   /** The first elements of a block: numbers, or records with all or some of their fields. */
   elements(name, count, names) {
-    const form = this.layout.forms[name], size = this.heap.sizeOf(form);
+    const form = this.layout.forms[name],
+      size = this.heap.sizeOf(form);
     const { fields } = this.heap.records[form];
     return Array.from({ length: count }, (_, n) => this.heap.fields(fields, this.at(name) + n * size, names));
   }
@@ -165,8 +176,12 @@ class Frame {
   set(values) {
     for (const [name, value] of Object.entries(values)) {
       const [word] = this.type.fields[name];
-      const words = typeof value === "number" ? [value] : Array.isArray(value) ? value
-        : [value.address, value.layout.size, value.layout.size, ...Object.values(value.layout.offsets)];
+      const words =
+        typeof value === "number"
+          ? [value]
+          : Array.isArray(value)
+            ? value
+            : [value.address, value.layout.size, value.layout.size, ...Object.values(value.layout.offsets)];
       words.forEach((part, n) => this.heap.writeNumber("i8", this.address + WORD * (word + n), part));
     }
   }

@@ -12,10 +12,13 @@ class Trained {
 
   /** Scores of the actions for an observation, as it lies in memory. */
   scores(bytes, form) {
-    const kind = FLOATS[form], obs = Float32Array.from(new kind(bytes.slice().buffer));
+    const kind = FLOATS[form],
+      obs = Float32Array.from(new kind(bytes.slice().buffer));
     const results = [{ data: obs, shape: [1, obs.length] }];
     for (const [name, given, shape, factor] of this.form.ops) {
-      const values = given.map((one) => (Array.isArray(one) ? one[0] : typeof one === "number" ? results[one] : this.weights[one]));
+      const values = given.map((one) =>
+        Array.isArray(one) ? one[0] : typeof one === "number" ? results[one] : this.weights[one],
+      );
       results.push({ data: OPERATIONS[name](values, shape, factor), shape });
     }
     return Array.from(results[this.form.scores].data);
@@ -38,7 +41,8 @@ class Trained {
     let scores = this.scores(bytes, form).map((score, n) => (allowed[n] === 0 ? -Infinity : score));
     const action = scores.indexOf(Math.max(...scores));
     if (this.form.is_probability) {
-      const powers = scores.map((score) => Math.exp(score - scores[action])), sum = powers.reduce((one, other) => one + other);
+      const powers = scores.map((score) => Math.exp(score - scores[action])),
+        sum = powers.reduce((one, other) => one + other);
       scores = powers.map((power) => power / sum);
     }
     return { scores, action, is_probability: this.form.is_probability, saliency: [] };
@@ -52,7 +56,8 @@ class Trained {
 /** A weight as numbers: codes times the scale of their output, or as they are. */
 function weightOf({ shape, codes, scales, values }) {
   if (values !== undefined) return { shape, data: new Float32Array(fromBase64(values).buffer) };
-  const whole = new Int8Array(fromBase64(codes).buffer), steps = new Float32Array(fromBase64(scales).buffer);
+  const whole = new Int8Array(fromBase64(codes).buffer),
+    steps = new Float32Array(fromBase64(scales).buffer);
   const width = whole.length / steps.length;
   return { shape, data: Float32Array.from(whole, (code, n) => code * steps[Math.floor(n / width)]) };
 }
@@ -60,7 +65,8 @@ function weightOf({ shape, codes, scales, values }) {
 /** Layers of a network for one observation: from arguments and the result's shape to the result's numbers. */
 const OPERATIONS = {
   linear([x, weight, bias]) {
-    const [outputs, inputs] = weight.shape, result = new Float32Array(outputs);
+    const [outputs, inputs] = weight.shape,
+      result = new Float32Array(outputs);
     for (let i = 0; i < outputs; i++) {
       let sum = 0;
       for (let j = 0; j < inputs; j++) sum += weight.data[i * inputs + j] * x.data[j];
@@ -69,7 +75,8 @@ const OPERATIONS = {
     return result;
   },
   layer_norm([x, , weight, bias, epsilon]) {
-    const { length } = x.data, mean = x.data.reduce((sum, value) => sum + value, 0) / length;
+    const { length } = x.data,
+      mean = x.data.reduce((sum, value) => sum + value, 0) / length;
     const variance = x.data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / length;
     return x.data.map((value, n) => ((value - mean) / Math.sqrt(variance + epsilon)) * weight.data[n] + bias.data[n]);
   },
@@ -77,8 +84,11 @@ const OPERATIONS = {
   tanh: ([x]) => x.data.map(Math.tanh),
   same: ([x]) => x.data,
   reshape: ([x]) => x.data,
-  bfloat16: ([x]) => {  // the nearest of 8 significant bits, the even one of two
-    const bits = new Uint32Array(x.data.slice().buffer).map((word) => (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000);
+  bfloat16: ([x]) => {
+    // the nearest of 8 significant bits, the even one of two
+    const bits = new Uint32Array(x.data.slice().buffer).map(
+      (word) => (word + 0x7fff + ((word >>> 16) & 1)) & 0xffff0000,
+    );
     return new Float32Array(bits.buffer);
   },
   add: ([x, y], shape, factor) => elementwise(x, y, shape, (one, other) => one + factor * other),
@@ -92,5 +102,6 @@ const OPERATIONS = {
 function elementwise(x, y, shape, compute) {
   const [one, other] = [x, y].map((value) => value.data ?? [value]);
   return Float32Array.from({ length: shape.reduce((size, side) => size * side, 1) }, (_, n) =>
-    compute(one[n % one.length], other[n % other.length]));
+    compute(one[n % one.length], other[n % other.length]),
+  );
 }

@@ -1,4 +1,4 @@
-const FORMAT = 1;  // of a replay's file, see `drivesim.replay_file`
+const FORMAT = 1; // of a replay's file, see `drivesim.replay_file`
 
 /** A drive from its start on, with the digest by which Python knows that it goes that way. */
 class Record {
@@ -14,10 +14,12 @@ class Record {
 
   /** Take an action and note what came of it. */
   step(action) {
-    const answer = this.engine.step(action), { obs } = this.engine;
+    const answer = this.engine.step(action),
+      { obs } = this.engine;
     this.actions.push(action);
     this.rewards.push(answer.reward);
-    const noted = new Uint8Array(this.hash.length + obs.length + 10), view = new DataView(noted.buffer);
+    const noted = new Uint8Array(this.hash.length + obs.length + 10),
+      view = new DataView(noted.buffer);
     noted.set(this.hash);
     noted.set(obs, this.hash.length);
     view.setFloat64(noted.length - 10, answer.reward, true);
@@ -43,11 +45,24 @@ class Record {
 
   /** The text of a replay's file. */
   toJson() {
-    const { environment, kernels } = this.engine, { success, return: sum, length } = this.outcome;
-    return `${JSON.stringify({
-      format: FORMAT, env_id: environment.id, options: environment.kwargs, seed: this.seed, actions: this.actions.join(""),
-      digest: this.digest, outcome: { success, return: sum, length }, episode: 0, level_seed: this.levelSeed,
-      max_episode_steps: null, version: kernels.manifest.version,
-    }, null, 1)}\n`;
+    const { environment, kernels } = this.engine,
+      { success, return: sum, length } = this.outcome;
+    return `${JSON.stringify(
+      {
+        format: FORMAT,
+        env_id: environment.id,
+        options: environment.kwargs,
+        seed: this.seed,
+        actions: this.actions.join(""),
+        digest: this.digest,
+        outcome: { success, return: sum, length },
+        episode: 0,
+        level_seed: this.levelSeed,
+        max_episode_steps: null,
+        version: kernels.manifest.version,
+      },
+      null,
+      1,
+    )}\n`;
   }
 }

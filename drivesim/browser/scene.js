@@ -1,7 +1,18 @@
 // What stands and moves on the ground in one tick, as `drivesim.render.scene` and `drivesim.render.motion` tell it.
-const MIDDLE = 0.4, SPACE = 0.97, BESIDE = 0.7, TRUCK_SPEED = 1, TELLS = 10, LEAN = 0.12, UNREACHABLE = 65535;
-const ABSENT = 0, DRIVING = 1, CRASHED = 3, SIGNALS = 0;
-const HEAD_ACROSS = 1.25, HEAD_BACK = 0.5, CELLS_OF_A_RING = 6;
+const MIDDLE = 0.4,
+  SPACE = 0.97,
+  BESIDE = 0.7,
+  TRUCK_SPEED = 1,
+  TELLS = 10,
+  LEAN = 0.12,
+  UNREACHABLE = 65535;
+const ABSENT = 0,
+  DRIVING = 1,
+  CRASHED = 3,
+  SIGNALS = 0;
+const HEAD_ACROSS = 1.25,
+  HEAD_BACK = 0.5,
+  CELLS_OF_A_RING = 6;
 
 /** What of a world pictures need, copied out of the heap. */
 function readWorld(place) {
@@ -20,7 +31,20 @@ function lookName(kind, body = "EGO", brakes = false, indicator = 0, level = 0) 
 
 /** A piece that stands still, or moves by (down, right) and is bent at MIDDLE; as the page of a replay has it. */
 function piece(look, row, col, more = {}) {
-  return { look, row, col, turn: 0, down: 0, right: 0, row_bend: 0, col_bend: 0, turns: 0, leans: 0, last_look: -1, ...more };
+  return {
+    look,
+    row,
+    col,
+    turn: 0,
+    down: 0,
+    right: 0,
+    row_bend: 0,
+    col_bend: 0,
+    turns: 0,
+    leans: 0,
+    last_look: -1,
+    ...more,
+  };
 }
 
 /** All pieces, the lowest first, and how the ego moves. */
@@ -50,7 +74,9 @@ function periodsOf(map) {
 function moved(map, periods, old, now) {
   const [from, to] = [placeOf(map, old), placeOf(map, now)];
   return [0, 1].map((axis) => {
-    const move = to[axis] - from[axis], period = periods[axis], half = Math.floor(period / 2);
+    const move = to[axis] - from[axis],
+      period = periods[axis],
+      half = Math.floor(period / 2);
     return period ? modulo(move + half, period) - half : move;
   });
 }
@@ -59,15 +85,27 @@ function moved(map, periods, old, now) {
 function waysOf(map, before, after) {
   const periods = periodsOf(map);
   const all = after.vehicles.map((vehicle, k) => {
-    const old = before.vehicles[k], start = placeOf(map, old.cell), way = moved(map, periods, old.cell, vehicle.cell);
+    const old = before.vehicles[k],
+      start = placeOf(map, old.cell),
+      way = moved(map, periods, old.cell, vehicle.cell);
     const ahead = [ROW_STEPS[vehicle.heading], COL_STEPS[vehicle.heading]];
     const along = way[0] * ahead[0] + way[1] * ahead[1];
     const aside = [way[0] - along * ahead[0], way[1] - along * ahead[1]];
-    return { start, way, ahead, aside, byMiddle: MIDDLE * along, drives: old.status === DRIVING && old.heading === vehicle.heading };
+    return {
+      start,
+      way,
+      ahead,
+      aside,
+      byMiddle: MIDDLE * along,
+      drives: old.status === DRIVING && old.heading === vehicle.heading,
+    };
   });
   if (all.some(({ aside }) => aside[0] || aside[1])) holdBack(all, periods);
   return all.map(({ start, way, ahead, aside, byMiddle }) => ({
-    row: start[0], col: start[1], down: way[0], right: way[1],
+    row: start[0],
+    col: start[1],
+    down: way[0],
+    right: way[1],
     row_bend: aside[0] + byMiddle * ahead[0] - MIDDLE * way[0],
     col_bend: aside[1] + byMiddle * ahead[1] - MIDDLE * way[1],
   }));
@@ -75,22 +113,29 @@ function waysOf(map, before, after) {
 
 /** Let nobody come closer than SPACE, by MIDDLE, to whom he follows. */
 function holdBack(all, periods) {
-  const allowances = all.map((one) => all.map((other) => {
-    const apart = [0, 1].map((axis) => {
-      const distance = other.start[axis] - one.start[axis], period = periods[axis];
-      return period ? distance - nearest(distance / period) * period : distance;
-    });
-    const across = [-one.ahead[1], one.ahead[0]];
-    const distance = apart[0] * one.ahead[0] + apart[1] * one.ahead[1];
-    const beside = apart[0] * across[0] + apart[1] * across[1];
-    const then = beside + (other.aside[0] - one.aside[0]) * across[0] + (other.aside[1] - one.aside[1]) * across[1];
-    const touches = Math.min(Math.abs(beside), Math.abs(then)) < BESIDE || beside * then < 0;
-    const isParallel = one.ahead[0] === other.ahead[0] && one.ahead[1] === other.ahead[1] && one.drives && other.drives;
-    return touches && isParallel && distance > 0.5 ? distance - SPACE : Infinity;
-  }));
+  const allowances = all.map((one) =>
+    all.map((other) => {
+      const apart = [0, 1].map((axis) => {
+        const distance = other.start[axis] - one.start[axis],
+          period = periods[axis];
+        return period ? distance - nearest(distance / period) * period : distance;
+      });
+      const across = [-one.ahead[1], one.ahead[0]];
+      const distance = apart[0] * one.ahead[0] + apart[1] * one.ahead[1];
+      const beside = apart[0] * across[0] + apart[1] * across[1];
+      const then = beside + (other.aside[0] - one.aside[0]) * across[0] + (other.aside[1] - one.aside[1]) * across[1];
+      const touches = Math.min(Math.abs(beside), Math.abs(then)) < BESIDE || beside * then < 0;
+      const isParallel =
+        one.ahead[0] === other.ahead[0] && one.ahead[1] === other.ahead[1] && one.drives && other.drives;
+      return touches && isParallel && distance > 0.5 ? distance - SPACE : Infinity;
+    }),
+  );
   for (let round = 0; round < all.length; round++) {
     const held = all.map((one, k) => {
-      const limit = allowances[k].reduce((least, allowance, n) => Math.min(least, allowance + all[n].byMiddle), Infinity);
+      const limit = allowances[k].reduce(
+        (least, allowance, n) => Math.min(least, allowance + all[n].byMiddle),
+        Infinity,
+      );
       return Math.min(one.byMiddle, Math.max(limit, 0));
     });
     if (held.every((value, k) => value === all[k].byMiddle)) break;
@@ -100,32 +145,40 @@ function holdBack(all, periods) {
 
 /** The nearest whole number, the even one of two; as NumPy rounds. */
 function nearest(value) {
-  const floor = Math.floor(value), rest = value - floor;
+  const floor = Math.floor(value),
+    rest = value - floor;
   if (rest === 0.5) return floor % 2 === 0 ? floor : floor + 1;
   return rest < 0.5 ? floor : floor + 1;
 }
 
 /** The heads of the signals: what they show while a tick goes on is what the drivers saw before it. */
 function signalsOf(map, lines, before, after) {
-  return lines.filter(([, , , number]) => map.controls[number] === SIGNALS).map(([row, col, heading, number]) => {
-    const axis = heading & 1 ? "colour_1" : "colour_0", across = (heading + 1) & 3, back = (heading + 2) & 3;
-    const shown = before.lamps[number][axis], then = after.lamps[number][axis];
-    return piece(
-      lookName("signal", "EGO", false, 0, shown),
-      row + HEAD_ACROSS * ROW_STEPS[across] + HEAD_BACK * ROW_STEPS[back],
-      col + HEAD_ACROSS * COL_STEPS[across] + HEAD_BACK * COL_STEPS[back],
-      { last_look: then !== shown ? lookName("signal", "EGO", false, 0, then) : -1 },
-    );
-  });
+  return lines
+    .filter(([, , , number]) => map.controls[number] === SIGNALS)
+    .map(([row, col, heading, number]) => {
+      const axis = heading & 1 ? "colour_1" : "colour_0",
+        across = (heading + 1) & 3,
+        back = (heading + 2) & 3;
+      const shown = before.lamps[number][axis],
+        then = after.lamps[number][axis];
+      return piece(
+        lookName("signal", "EGO", false, 0, shown),
+        row + HEAD_ACROSS * ROW_STEPS[across] + HEAD_BACK * ROW_STEPS[back],
+        col + HEAD_ACROSS * COL_STEPS[across] + HEAD_BACK * COL_STEPS[back],
+        { last_look: then !== shown ? lookName("signal", "EGO", false, 0, then) : -1 },
+      );
+    });
 }
 
 /** Everybody on foot. */
 function peopleOf(map, before, after) {
-  const periods = periodsOf(map), people = [];
+  const periods = periodsOf(map),
+    people = [];
   after.people.forEach((person, n) => {
     const old = before.people[n];
     if (!person.status || !old.status) return;
-    const [down, right] = moved(map, periods, old.cell, person.cell), [row, col] = placeOf(map, old.cell);
+    const [down, right] = moved(map, periods, old.cell, person.cell),
+      [row, col] = placeOf(map, old.cell);
     people.push(piece(lookName("pedestrian"), row, col, { down, right }));
   });
   return people;
@@ -133,18 +186,22 @@ function peopleOf(map, before, after) {
 
 /** All vehicles, the egos on top, over the wakes of all. */
 function vehiclesOf(map, before, after, ways, moves) {
-  const later = nextTurns(map, after), wakes = [], bodies = [];
+  const later = nextTurns(map, after),
+    wakes = [],
+    bodies = [];
   after.vehicles.forEach((vehicle, k) => {
     const { status, heading, speed, top_speed: topSpeed, acceleration, lane_shift: shift, turn_now: turn } = vehicle;
     const { status: was, heading: faced } = before.vehicles[k];
     if (was === ABSENT || status === ABSENT) return;
-    const isEgo = k < after.num_egos, isParked = !isEgo && topSpeed === 0;
+    const isEgo = k < after.num_egos,
+      isParked = !isEgo && topSpeed === 0;
     const body = isEgo ? "EGO" : isParked ? "PARKED" : `TRAFFIC${k % 3}`;
     const kind = isEgo ? "ego" : isParked || topSpeed > TRUCK_SPEED ? "car" : "truck";
     const brakes = Math.abs(speed) < Math.abs(speed - acceleration);
     const turns = modulo(heading - faced + 2, 4) - 2;
     const moving = { ...ways[k], turn: faced, turns, leans: turns === 0 ? LEAN * shift : 0 };
-    let look = lookName(kind, body, brakes, shift || turn || later[k]), last = -1;
+    let look = lookName(kind, body, brakes, shift || turn || later[k]),
+      last = -1;
     if (was === CRASHED || (status === CRASHED && !moves)) look = lookName("wreck", body);
     else if (status === CRASHED) last = lookName("wreck", body);
     else if (status === DRIVING && speed > 0) wakes.push(piece(lookName("wake", "EGO", false, 0, speed), 0, 0, moving));
@@ -170,12 +227,14 @@ function nextTurns(map, world) {
 /** Signs along a shortest way from the ego to its goal; on a ring, along the lane ahead. */
 function plannedRoute(map, world) {
   let { cell, heading } = world.vehicles[0];
-  const signs = [], goal = world.egos[0].goal;
+  const signs = [],
+    goal = world.egos[0].goal;
   const sign = (at, turn) => signs.push(piece(lookName("route"), ...placeOf(map, at), { turn }));
   if (map.isRing) {
     const [row, col] = placeOf(map, cell);
     for (let n = 1; n <= CELLS_OF_A_RING; n++) {
-      const atRow = modulo(row + ROW_STEPS[heading] * n, map.rows), atCol = modulo(col + COL_STEPS[heading] * n, map.cols);
+      const atRow = modulo(row + ROW_STEPS[heading] * n, map.rows),
+        atCol = modulo(col + COL_STEPS[heading] * n, map.cols);
       signs.push(piece(lookName("route"), atRow, atCol, { turn: heading }));
     }
     return signs;
@@ -185,11 +244,14 @@ function plannedRoute(map, world) {
   while (distance > 0 && distance < UNREACHABLE) {
     let best = null;
     for (const [step, facing, turn] of movesOf(map, cell, heading)) {
-      const at = cell + step, passing = map.num_passing ? map.passing[at] : 0;
+      const at = cell + step,
+        passing = map.num_passing ? map.passing[at] : 0;
       const isOpen = ((map.ground[at] | passing) >> facing) & 1;
-      const left = distanceAt(at, facing), offset = map.half_lane ? Math.abs((map.lanes[at] & 15) - 8) : 0;
+      const left = distanceAt(at, facing),
+        offset = map.half_lane ? Math.abs((map.lanes[at] & 15) - 8) : 0;
       if (left >= distance || !(isOpen || left === 0)) continue;
-      if (!best || left < best.left || (left === best.left && offset < best.offset)) best = { left, offset, at, facing, turn };
+      if (!best || left < best.left || (left === best.left && offset < best.offset))
+        best = { left, offset, at, facing, turn };
     }
     if (!best) return signs;
     [distance, cell, heading] = [best.left, best.at, best.facing];
@@ -200,7 +262,8 @@ function plannedRoute(map, world) {
 
 /** The moves that lead on from a cell: the step to the next one, the heading then, the direction of the sign. */
 function movesOf(map, cell, heading) {
-  const turns = [], changes = [];
+  const turns = [],
+    changes = [];
   for (const side of [1, -1]) {
     const across = (heading + side) & 3;
     if ((map.ground[cell] >> across) & 1) turns.push([map.steps[across], across, across]);

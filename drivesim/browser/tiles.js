@@ -1,8 +1,20 @@
 // Paints the ground of one cell from its packed facts, as `drivesim.render.tiles` does. Colours and the places of grass
 // and bushes are the page's, from Python.
-const LINE_WIDTH = 0.07, VERGE_WIDTH = 0.13, FIRST_BUSH = 5;  // cells
-const CORNERS = [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]];  // north-west, clockwise
-const SIDES = [[0, -0.5], [0.5, 0], [0, 0.5], [-0.5, 0]];  // middles of the sides, north first
+const LINE_WIDTH = 0.07,
+  VERGE_WIDTH = 0.13,
+  FIRST_BUSH = 5; // cells
+const CORNERS = [
+  [-0.5, -0.5],
+  [0.5, -0.5],
+  [0.5, 0.5],
+  [-0.5, 0.5],
+]; // north-west, clockwise
+const SIDES = [
+  [0, -0.5],
+  [0.5, 0],
+  [0, 0.5],
+  [-0.5, 0],
+]; // middles of the sides, north first
 
 /** A cell as samples, finer than it is shown. */
 class Canvas {
@@ -16,7 +28,9 @@ class Canvas {
 
   /** Cover the samples (x, y), in cells from the middle, for which `where` is true. */
   paint(colour, where, opacity = 1) {
-    const { side, samples, at } = this, [red, green, blue] = colour.map((value) => value * opacity), rest = 1 - opacity;
+    const { side, samples, at } = this,
+      [red, green, blue] = colour.map((value) => value * opacity),
+      rest = 1 - opacity;
     for (let i = 0, n = 0; i < side; i++) {
       for (let j = 0; j < side; j++, n += 3) {
         if (!where(at[j], at[i], i * side + j)) continue;
@@ -29,20 +43,23 @@ class Canvas {
 
   /** What a function of (x, y) is at every sample. */
   map(value) {
-    const { side, at } = this, values = new Float32Array(side * side);
+    const { side, at } = this,
+      values = new Float32Array(side * side);
     for (let i = 0, n = 0; i < side; i++) for (let j = 0; j < side; j++, n++) values[n] = value(at[j], at[i]);
     return values;
   }
 
   /** The picture, RGBA bytes of `cell` x `cell` pixels. */
   toBytes() {
-    const { cell, fineness, side, samples } = this, bytes = new Uint8ClampedArray(cell * cell * 4).fill(255);
+    const { cell, fineness, side, samples } = this,
+      bytes = new Uint8ClampedArray(cell * cell * 4).fill(255);
     for (let i = 0; i < cell; i++) {
       for (let j = 0; j < cell; j++) {
         for (let part = 0; part < 3; part++) {
           let sum = 0;
           for (let m = 0; m < fineness; m++) {
-            for (let n = 0; n < fineness; n++) sum += samples[((i * fineness + m) * side + j * fineness + n) * 3 + part];
+            for (let n = 0; n < fineness; n++)
+              sum += samples[((i * fineness + m) * side + j * fineness + n) * 3 + part];
           }
           bytes[(i * cell + j) * 4 + part] = sum / (fineness * fineness);
         }
@@ -54,30 +71,42 @@ class Canvas {
 
 /** Whether a point lies in a box around the origin whose corners are rounded. */
 function inBox(x, y, halfWidth, halfHeight, corner = 0) {
-  const beyondX = Math.max(Math.abs(x) - (halfWidth - corner), 0), beyondY = Math.max(Math.abs(y) - (halfHeight - corner), 0);
+  const beyondX = Math.max(Math.abs(x) - (halfWidth - corner), 0),
+    beyondY = Math.max(Math.abs(y) - (halfHeight - corner), 0);
   return corner ? beyondX ** 2 + beyondY ** 2 <= corner ** 2 : beyondX + beyondY <= 0;
 }
 
 /** Coordinates in the frame of who heads `turn` quarter turns to the right of north. */
 function turned(x, y, turn) {
-  return [[x, y], [y, -x], [-x, -y], [-y, x]][turn & 3];
+  return [
+    [x, y],
+    [y, -x],
+    [-x, -y],
+    [-y, x],
+  ][turn & 3];
 }
 
 function distanceToSegment(x, y, [startX, startY], [endX, endY]) {
-  const dx = endX - startX, dy = endY - startY;
+  const dx = endX - startX,
+    dy = endY - startY;
   const along = Math.min(Math.max(((x - startX) * dx + (y - startY) * dy) / (dx ** 2 + dy ** 2), 0), 1);
   return Math.hypot(x - startX - along * dx, y - startY - along * dy);
 }
 
 /** The picture of a cell's ground, RGBA bytes; `paints` are the page's colours and verges. */
 function tileOf(cell, number, paints) {
-  const facts = unpacked(number), { kind, heading, corners } = facts, { colours } = paints;
+  const facts = unpacked(number),
+    { kind, heading, corners } = facts,
+    { colours } = paints;
   const canvas = new Canvas(cell);
-  const inCorners = (x, y) => CORNERS.some(([cx, cy], n) => (corners >> n) & 1 && Math.abs(x - cx) + Math.abs(y - cy) < 0.5);
+  const inCorners = (x, y) =>
+    CORNERS.some(([cx, cy], n) => (corners >> n) & 1 && Math.abs(x - cx) + Math.abs(y - cy) < 0.5);
   const road = canvas.map((x, y) => Number(inCorners(x, y) === (kind === OFF_ROAD)));
   if (kind === OFF_ROAD || corners) paintGrass(canvas, paints, facts.verge);
   const edges = edgeSegments(facts);
-  const distance = canvas.map((x, y) => edges.reduce((least, [from, to]) => Math.min(least, distanceToSegment(x, y, from, to)), 9));
+  const distance = canvas.map((x, y) =>
+    edges.reduce((least, [from, to]) => Math.min(least, distanceToSegment(x, y, from, to)), 9),
+  );
   if (edges.length) canvas.paint(colours.VERGE, (x, y, n) => !road[n] && distance[n] < VERGE_WIDTH);
   canvas.paint(surfaceOf(kind, heading, colours), (x, y, n) => road[n]);
   paintKind(canvas, kind, heading, road, colours);
@@ -122,10 +151,12 @@ function paintGrass(canvas, { colours, verges }, verge) {
 /** Half of every line at the cell's sides. */
 function paintLines(canvas, lines, road, colours) {
   SIDES.forEach(([sideX, sideY], n) => {
-    const style = (lines >> (2 * n)) & 3, width = style === 3 ? LINE_WIDTH : LINE_WIDTH / 2;
+    const style = (lines >> (2 * n)) & 3,
+      width = style === 3 ? LINE_WIDTH : LINE_WIDTH / 2;
     if (!style) return;
     canvas.paint(style === 3 ? colours.DIVIDER : colours.MARKING, (x, y, at) => {
-      const away = sideX ? Math.abs(x - sideX) : Math.abs(y - sideY), along = sideX ? y : x;
+      const away = sideX ? Math.abs(x - sideX) : Math.abs(y - sideY),
+        along = sideX ? y : x;
       return road[at] && away < width && (style !== 1 || Math.abs(along) < 0.27);
     });
   });
@@ -136,20 +167,29 @@ function paintMiddle(canvas, middle, heading, colours) {
   if (middle === 1) {
     canvas.paint(colours.GUIDE, (x, y) => inBox(...turned(x, y, heading), 0.04, 0.2, 0.04));
   } else if (middle === 2) {
-    canvas.paint(colours.MARKING, (px, py) => {
-      const [x, y] = turned(px, py, heading);
-      return inBox(x, y - 0.08, 0.035, 0.2) || (y > -0.32 && y < -0.06 && Math.abs(x) < (y + 0.32) * 0.55);
-    }, 0.55);
+    canvas.paint(
+      colours.MARKING,
+      (px, py) => {
+        const [x, y] = turned(px, py, heading);
+        return inBox(x, y - 0.08, 0.035, 0.2) || (y > -0.32 && y < -0.06 && Math.abs(x) < (y + 0.32) * 0.55);
+      },
+      0.55,
+    );
   }
 }
 
 /** A bold arrow in the heading in which the goal must be reached. */
 function paintGoalHeading(canvas, heading, colours) {
-  for (const [rim, colour] of [[0.06, colours.OUTLINE], [0, colours.ROUTE]]) {
+  for (const [rim, colour] of [
+    [0.06, colours.OUTLINE],
+    [0, colours.ROUTE],
+  ]) {
     canvas.paint(colour, (px, py) => {
       const [x, y] = turned(px, py, heading);
-      return inBox(x, y - 0.14, 0.09 + rim, 0.2 + rim)
-        || (y > -0.4 - 2 * rim && y < rim && Math.abs(x) < (y + 0.4 + 2 * rim) * 0.75);
+      return (
+        inBox(x, y - 0.14, 0.09 + rim, 0.2 + rim) ||
+        (y > -0.4 - 2 * rim && y < rim && Math.abs(x) < (y + 0.4 + 2 * rim) * 0.75)
+      );
     });
   }
 }
@@ -161,7 +201,10 @@ function paintKind(canvas, kind, heading, road, colours) {
     canvas.paint(colours.CHECKER_LIGHT, (x, y, n) => road[n] && isLight(x, y));
     canvas.paint(colours.CHECKER_DARK, (x, y, n) => road[n] && !isLight(x, y));
   } else if (kind === CROSSWALK) {
-    canvas.paint(colours.MARKING, (x, y, n) => road[n] && Math.abs(modulo(turned(x, y, heading)[0], 0.25) - 0.125) < 0.07);
+    canvas.paint(
+      colours.MARKING,
+      (x, y, n) => road[n] && Math.abs(modulo(turned(x, y, heading)[0], 0.25) - 0.125) < 0.07,
+    );
   } else if (kind === STOP_LINE) {
     canvas.paint(colours.MARKING, (px, py, n) => {
       const y = turned(px, py, heading)[1];
@@ -180,7 +223,8 @@ function paintBarrier(canvas, joined, colours) {
     const [north, east, south, west] = [0, 1, 2, 3].map((side) => ((joined >> side) & 1 ? 0.5 : 0.5 - inset));
     return (x, y) => x > -west && x < east && y > -north && y < south;
   };
-  const top = within(0.15), isStripe = (x, y) => modulo(x + y, 0.5) < 0.25;
+  const top = within(0.15),
+    isStripe = (x, y) => modulo(x + y, 0.5) < 0.25;
   canvas.paint(colours.OUTLINE, within(0.1));
   canvas.paint(colours.BARRIER, (x, y) => top(x, y) && isStripe(x, y));
   canvas.paint(colours.BARRIER_STRIPE, (x, y) => top(x, y) && !isStripe(x, y));
@@ -188,7 +232,8 @@ function paintBarrier(canvas, joined, colours) {
 
 /** A car that stands still with its hazard lights on. */
 function paintParkedCar(canvas, heading, colours) {
-  const halfLength = 0.42, halfWidth = 0.25;
+  const halfLength = 0.42,
+    halfWidth = 0.25;
   const paint = (colour, where) => canvas.paint(colour, (px, py) => where(...turned(px, py, heading)));
   paint(colours.OUTLINE, (x, y) => inBox(x, y, halfWidth + 0.06, halfLength + 0.05, 0.16));
   paint(colours.PARKED, (x, y) => inBox(x, y, halfWidth, halfLength, 0.12));

@@ -129,7 +129,7 @@ def test_a_trained_driver_arrives_and_its_replay_is_verified_by_python(page, tmp
     choose(page, "driver", "a neural network")
     choose(page, "rival", "rules")
     page.execute_script("drivesim.page.game.speed = 50")
-    press(page, Keys.SPACE)
+    at(page, "play").click()
     until(page, "drivesim.page.game.isOver")
     assert at(page, "banner-title").text == "Arrived!"
     assert "The other: arrived" in at(page, "banner-text").text
@@ -142,9 +142,7 @@ def test_a_trained_driver_arrives_and_its_replay_is_verified_by_python(page, tmp
 
 def test_the_x_ray_tells_which_cells_matter(page):
     choose(page, "driver", "a neural network")
-    for _ in range(6):
-        press(page, "n")
-    press(page, "x")
+    press(page, Keys.ESCAPE, *"nnnnnn", "x")
     cells = asked(page, "drivesim.page.game.drive.decision.saliency")
     assert cells
     assert cells[0][2] == 1
@@ -211,7 +209,6 @@ def test_a_city_of_forty_vehicles_is_drawn_swiftly(page, record_property):
     page.find_element(By.CSS_SELECTOR, "#difficulty input[value=hard]").find_element(By.XPATH, "..").click()
     choose(page, "driver", "rules")
     assert asked(page, "drivesim.page.game.drive.world.num_vehicles") >= 40
-    press(page, Keys.SPACE)
     seconds = asked(
         page,
         "(() => { const { game } = drivesim.page, begin = performance.now();"
