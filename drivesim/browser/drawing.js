@@ -53,6 +53,22 @@ const NO_TOKEN = {
   name: "",
 };
 
+/** Put a vehicle of a class on a road; once more, a faster one. */
+function paintVehicle(token, { letter, topSpeed }) {
+  if (!isRoad(token)) return token;
+  const pace = token.who === A_VEHICLE && token.name === letter ? (token.pace + 1) % (topSpeed + 1) : 0;
+  return { ...token, who: A_VEHICLE, name: letter, pace };
+}
+
+/** The letter of the class of vehicles of which a head says nothing but this top speed; else one that is not used. */
+function letterOfClass(topSpeed, head, classes) {
+  const lines = head.split("\n"),
+    said = (letter) => lines.filter((one) => one.startsWith(`${letter}.`));
+  const isIt = (letter) => said(letter).length === 1 && said(letter)[0] === `${letter}.top_speed = ${topSpeed}`;
+  const isFree = (letter) => said(letter).length === 0 && !Object.hasOwn(classes, letter);
+  return [...CLASS_LETTERS].find(isIt) ?? [...CLASS_LETTERS].find(isFree);
+}
+
 /**
  * Brushes by name: their label, a hint, and what they make of a token. `heading` is the way in which one draws, `mask`
  * the ways in which the stroke comes and goes, `isNew` whether there was no road before it, `isFirst` where it begins.
@@ -122,12 +138,11 @@ const BRUSHES = {
   },
   car: {
     label: "Car",
-    hint: "Somebody else; once more for a faster one.",
-    paint: (token) =>
-      isRoad(token)
-        ? { ...token, who: A_VEHICLE, name: "a", pace: token.who === A_VEHICLE ? (token.pace + 1) % 4 : 0 }
-        : token,
+    hint: "Somebody else, on a road that never ends, through portals if need be; once more for a faster one.",
+    topSpeed: 2,
+    paint: paintVehicle,
   },
+  parked: { label: "Parked car", hint: "It stays where it is.", topSpeed: 0, paint: paintVehicle },
   walker: {
     label: "Walker",
     hint: "Beside a crosswalk; once more to turn round.",
@@ -138,4 +153,4 @@ const BRUSHES = {
     }),
   },
 };
-const TOGGLES = ["junction", "passing", "portal", "goal", "car", "walker"]; // a cell is painted once in a stroke
+const TOGGLES = ["junction", "passing", "portal", "goal", "car", "parked", "walker"]; // a cell is painted once in a stroke

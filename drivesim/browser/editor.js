@@ -8,7 +8,6 @@ const NEW_LEVEL = [
   ". . . . . . . . >v > >G0 .",
   ". . . . . . . . . . . .",
 ].join("\n");
-const FASTEST_CLASS = "a.top_speed = 2"; // of the cars that are painted
 const MOST_UNDONE = 500;
 
 /** The part of the page on which one draws a level. */
@@ -58,6 +57,7 @@ class Editor {
     try {
       this.split = splitText(text, this.texts);
       this.words = this.split.words.map((row) => [...row]);
+      this.source = text;
     } catch (error) {
       this.say(error);
       return;
@@ -199,7 +199,7 @@ class Editor {
 
   /** The lines above the table. */
   get headText() {
-    const lines = this.text.replace(/\r\n?/g, "\n").split("\n"),
+    const lines = this.source.replace(/\r\n?/g, "\n").split("\n"),
       first = this.split.tokens[0].line - 1;
     return lines
       .slice(0, first)
@@ -247,11 +247,31 @@ class Editor {
     if (!leaves && !cell.isFirst) cell.comes |= 1 << heading;
     cell.goes = (cell.goes ?? 0) | (leaves ? 1 << heading : 0);
     this.stroke.set(name, cell);
-    const mask = cell.comes | cell.goes || 1 << heading;
-    words[row][col] = wordText(BRUSHES[this.brush].paint(token, { ...cell, heading, mask, kinds }), this.texts);
-    if (this.brush === "car" && !/^a\.top_speed/m.test(head)) head = [head, FASTEST_CLASS].filter(Boolean).join("\n");
-    if (!words.flat().some((word) => /a[0-9]?$/.test(word))) head = head.replace(/^a\..*\n?/gm, "").trim();
+    const mask = cell.comes | cell.goes || 1 << heading,
+      brush = BRUSHES[this.brush],
+      { topSpeed } = brush;
+    const letter = topSpeed === undefined ? "" : letterOfClass(topSpeed, head, this.split.classes);
+    const painted = brush.paint(token, { ...cell, heading, mask, kinds, letter, topSpeed });
+    words[row][col] = wordText(painted, this.texts);
+    if (painted.name && letter) head = this.withClass(head, `${letter}.top_speed = ${topSpeed}`);
+    head = this.withoutLost(head, words);
     this.take(this.composed(words, head));
+  }
+
+  /** A head with the line of a class. */
+  withClass(head, line) {
+    return head.split("\n").includes(line) ? head : [head, line].filter(Boolean).join("\n");
+  }
+
+  /** A head without lines of classes that have no vehicles any more. */
+  withoutLost(head, words) {
+    const names = new Set([...new Set(words.flat())].map((word) => readWord(word, this.texts).name));
+    const isLost = (one) => /^[a-oq-uw-z]{1,3}\./.test(one) && !names.has(one.split(".")[0]);
+    const groups = ["egos", "goals", "walkers"].map((group) => `${group}.`);
+    return head
+      .split("\n")
+      .filter((one) => groups.some((group) => one.startsWith(group)) || !isLost(one))
+      .join("\n");
   }
 
   /** The heading from a cell to a crosswalk beside it. */

@@ -37,6 +37,7 @@ class Engine {
   constructor(kernels, environment, observation = environment.observation) {
     this.kernels = kernels;
     this.environment = environment;
+    this.observation = observation;
     this.heap = kernels.heap;
     this.rooms = [];
     const { map: mapLengths, world: worldLengths, maps_by: mapsBy, num_maps: numMaps } = environment;
@@ -144,7 +145,8 @@ class Engine {
     const key = keyOf(seed),
       split = this.environment.split === "test" ? TEST_SPLIT : 0n;
     this.world.set({ key_0: key[0], key_1: key[1], episode: -1 });
-    if (this.environment.maps_by === BY_POOL) this.layPoolMap(this.mapNumber(levelSeed ?? drawnLevel(key) + split));
+    const level = levelSeed === null ? drawnLevel(key) + split : BigInt(levelSeed);
+    if (this.environment.maps_by === BY_POOL) this.layPoolMap(this.mapNumber(level));
     this.heap.view.setBigInt64(this.inputs.level, BigInt(levelSeed ?? -1), true);
     if (this.kernels.call("batch.reset_worlds", this.frame, 0, 1, 0) !== 0) throw NOT_MADE;
     this.kernels.call("batch.describe_worlds", this.frame, 0, 1, 0);

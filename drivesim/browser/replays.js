@@ -45,13 +45,14 @@ class Record {
 
   /** The text of a replay's file. */
   toJson() {
-    const { environment, kernels } = this.engine,
+    const { environment, kernels, observation } = this.engine,
       { success, return: sum, length } = this.outcome;
+    const seen = observation === environment.observation ? {} : { observation }; // which the digest covers
     return `${JSON.stringify(
       {
         format: FORMAT,
         env_id: environment.id,
-        options: environment.kwargs,
+        options: { ...environment.kwargs, ...seen },
         seed: this.seed,
         actions: this.actions.join(""),
         digest: this.digest,

@@ -165,7 +165,7 @@ def test_a_level_is_drawn_and_driven_and_its_replay_is_verified_by_python(page, 
     at(page, "redo").click()
     page.find_element(By.CSS_SELECTOR, "#tools input[value=road]").find_element(By.XPATH, "..").click()
     drag(page, [(1, 0), (1, 10), (6, 10)])
-    for brush, cell in (("ego", (1, 0)), ("obstacle", (2, 2)), ("car", (1, 3))):
+    for brush, cell in (("ego", (1, 0)), ("obstacle", (2, 2)), ("parked", (1, 8))):
         page.find_element(By.CSS_SELECTOR, f"#tools input[value={brush}]").find_element(By.XPATH, "..").click()
         drag(page, [cell])
     text = asked(page, "drivesim.editor.text")
@@ -211,9 +211,11 @@ def test_a_city_of_forty_vehicles_is_drawn_swiftly(page, record_property):
     assert asked(page, "drivesim.page.game.drive.world.num_vehicles") >= 40
     seconds = asked(
         page,
-        "(() => { const { game } = drivesim.page, begin = performance.now();"
-        "for (let n = 0; n < 100; n++) { if (n % 12 === 0) game.tick(); game.draw((n % 12) / 12); }"
-        "game.stage.picture.context.getImageData(0, 0, 1, 1); return (performance.now() - begin) / 100000; })()",
-    )
+        "(() => { const { game } = drivesim.page, times = []; for (let n = 0; n < 60; n++) {"
+        "const begin = performance.now(); if (n % 12 === 0) game.tick(); game.draw((n % 12) / 12);"
+        "game.stage.picture.context.getImageData(0, 0, 1, 1); times.push(performance.now() - begin); }"
+        "return times.sort((one, other) => one - other)[6] / 1000; })()",
+    )  # of the quicker frames, since other programs may be at work
     record_property("milliseconds per frame", round(1000 * seconds, 2))
-    assert seconds < 0.25  # however busy the machine is
+    print(f"{1000 * seconds:.1f} ms per frame")  # noqa: T201
+    assert seconds < 1 / 30
