@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train play test test-fast test-integrations lint format bench docs clean
+.PHONY: help install train play test test-fast test-integrations lint format bench page docs clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,10 @@ format: $(STAMP)  ## Format the code and apply safe fixes.
 
 bench: $(STAMP)  ## Measure steps per second.
 	$(BIN)/python scripts/benchmark.py $(ARGS)
+
+page: $(STAMP)  ## Write play.html, a page to be opened from disk: drive, watch, race, draw.
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
+	$(BIN)/python scripts/make_page.py --driver docs/drivers/obstacles.json $(ARGS)
 
 docs: $(STAMP)  ## Build the documentation, docs/_build/html/index.html.
 	$(BIN)/python scripts/build_docs.py
