@@ -147,9 +147,8 @@ class Occlusions {
 
 /** The cells that matter most for a decision, [row, column, weight], the heaviest first. */
 function saliencyOf(occlusions, trained, decision) {
-  const { engine, shown, map } = occlusions,
-    allowed = trained.allowed(engine),
-    width = map.head("width");
+  const { engine, shown } = occlusions,
+    allowed = trained.allowed(engine);
   const chosen = (bytes) => trained.judge(bytes, shown.form, allowed).scores[decision.action];
   const changes = [];
   for (const [cell, obs] of occlusions.observations()) {
@@ -160,5 +159,5 @@ function saliencyOf(occlusions, trained, decision) {
   const heaviest = changes.sort(([, one], [, other]) => other - one).slice(0, MAX_CELLS);
   return heaviest
     .filter(([, change]) => change / most >= MIN_WEIGHT)
-    .map(([cell, change]) => [...placeOf({ width }, cell), change / most]);
+    .map(([cell, change]) => [...placeOf(occlusions.read, cell), change / most]);
 }

@@ -146,7 +146,8 @@ def test_the_x_ray_tells_which_cells_matter(page):
     cells = asked(page, "drivesim.page.game.drive.decision.saliency")
     assert cells
     assert cells[0][2] == 1
-    assert all(0 <= weight <= 1 for *_, weight in cells)
+    rows, cols = asked(page, "(({ rows, cols }) => [rows, cols])(drivesim.page.game.stage.map)")
+    assert all(0 <= row < rows and 0 <= col < cols and 0 <= weight <= 1 for row, col, weight in cells)
     scores = asked(page, "drivesim.page.game.drive.decision.scores")
     assert sum(scores) == pytest.approx(1)
 
