@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train play test test-fast test-integrations lint format bench page docs clean
+.PHONY: help install train play test test-fast test-integrations lint format bench page docs wheel clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,9 +27,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "[1/3] creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@echo "[2/3] installing packages into $(VENV); two to three minutes, most of them for PyTorch"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,docs,test]'
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[agents,export,tune,docs,test,build]'
 	@echo "[3/3] compiling the kernels, so that what comes next begins at once; about half a minute"
-	@$(BIN)/python -m drivesim warm || echo "The kernels could not be compiled now; each will be when it is first needed."
+	@$(BIN)/python -m drivesim build --target native || $(BIN)/python -m drivesim warm || echo "The kernels could not be compiled now; each will be when it is first needed."
 	@touch $@
 	@echo "installed"
 
@@ -74,7 +74,6 @@ bench: $(STAMP)  ## Measure steps per second.
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
 page: $(STAMP)  ## Write play.html, a page to be opened from disk: drive, watch, race, draw.
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
 	$(BIN)/python scripts/make_page.py --driver docs/drivers/obstacles.json $(ARGS)
 
 docs: $(STAMP)  ## Build the documentation, docs/_build/html/index.html.
@@ -84,6 +83,9 @@ docs: $(STAMP)  ## Build the documentation, docs/_build/html/index.html.
 	$(BIN)/python scripts/make_page.py --driver docs/drivers/obstacles.json -o docs/play/index.html && \
 	cp docs/play/index.html docs/_build/html/play/ || echo "There is no docs/play/index.html."
 
+wheel: $(STAMP)  ## Make wheels with prebuilt kernels, dist/.
+	$(BIN)/python scripts/make_wheels.py $(ARGS)
+
 clean:  ## Remove .venv, builds and caches; runs/ stays.
-	rm -rf $(VENV) .venv-integrations build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-integrations build dist docs/_build drivesim/objects *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -33,12 +33,13 @@ from drivesim.cache import say
 from drivesim.core import batch
 from drivesim.core.intrinsics import signature_of
 from drivesim.core.jit import Entry
+from drivesim.core.kernel_cache import before_compiling
 from drivesim.core.memory import BlockType
 from drivesim.core.object_code import BINDINGS, TARGETS, Function, Portable
-from drivesim.core.prebuilt import FOLDER, Seal, path_of, sealed, symbol_of
+from drivesim.core.prebuilt import FOLDER, Seal, own_targets, path_of, sealed, symbol_of
 from drivesim.core.sources import KERNEL_FOLDERS, kernel_digest
 from drivesim.layouts import layouts
-from drivesim.linking import LinkError, shared_library, wasm
+from drivesim.linking import LinkError, linker_of, shared_library, wasm
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES, scenario_of
 
@@ -77,18 +78,26 @@ def build(targets: Sequence[str], folder: Path = FOLDER) -> int:
     """Make the files of kernels for some targets.
 
     Args:
-        targets: names in `TARGETS`.
+        targets: names in `TARGETS`, or "native" for the best that this machine can run.
         folder: made if need be.
 
     Returns:
         The exit status.
     """
     started = time.perf_counter()
+    own = own_targets()
+    if "native" in targets and not own:
+        say("drivesim: there are no prebuilt kernels for this machine")
+        return 1
+    targets = list(dict.fromkeys(own[0] if target == "native" else target for target in targets))
     sources = kernel_digest()
     functions = [*entries().values(), *bindings().values()]
-    say(f"drivesim: compiling {len(functions)} kernels and what they call")
-    folder.mkdir(parents=True, exist_ok=True)
+    before_compiling(lambda: None)  # it is said here
     try:
+        for name in targets:
+            linker_of(name)
+        say(f"drivesim: compiling {len(functions)} kernels and what they call")
+        folder.mkdir(parents=True, exist_ok=True)
         portable = Portable(functions)
         for name in targets:
             content = linked(portable, name, functions)

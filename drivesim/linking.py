@@ -17,12 +17,13 @@ class LinkError(Exception):
     """There is no linker, or it refuses."""
 
 
-def linker(name: str) -> list[str]:
-    """How to call LLVM's linker of that name, `ld.lld` or `wasm-ld`: the package ziglang has both, most systems one.
+def linker_of(target: str) -> list[str]:
+    """How to call LLVM's linker for a target: the package ziglang has it, and systems with LLVM.
 
     Raises:
         LinkError: if there is none.
     """
+    name = "wasm-ld" if target == "wasm32" else "ld.lld"
     if find_spec("ziglang") is not None:
         return [sys.executable, "-m", "ziglang", name]
     found = shutil.which(name)
@@ -39,7 +40,9 @@ def shared_library(code: bytes, names: Sequence[str]) -> bytes:
     """
     options = ["-shared", "--no-undefined", "--strip-all", "--hash-style=gnu", "-z", "now", "--build-id=none"]
     exported = "".join(f'  "{name}";\n' for name in names)
-    return _linked("ld.lld", code, [*options, "--version-script=exports"], f"{{\nglobal:\n{exported}local: *;\n}};\n")
+    return _linked(
+        linker_of("native"), code, [*options, "--version-script=exports"], f"{{\nglobal:\n{exported}local: *;\n}};\n"
+    )
 
 
 def wasm(code: bytes, names: Sequence[str]) -> bytes:
@@ -51,15 +54,15 @@ def wasm(code: bytes, names: Sequence[str]) -> bytes:
         LinkError: if something in it would be undefined.
     """
     options = ["--no-entry", "--strip-all", "--stack-first", "-z", f"stack-size={STACK}"]
-    return _linked("wasm-ld", code, [*options, *(f"--export={name}" for name in (*names, "__heap_base"))], "")
+    return _linked(linker_of("wasm32"), code, [*options, *(f"--export={name}" for name in (*names, "__heap_base"))], "")
 
 
-def _linked(name: str, code: bytes, options: Sequence[str], exports: str) -> bytes:
+def _linked(linker: Sequence[str], code: bytes, options: Sequence[str], exports: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "kernels.o").write_bytes(code)
         Path(folder, "exports").write_text(exports, encoding="ascii")
-        command = [*linker(name), *options, "-o", "kernels", "kernels.o"]
+        command = [*linker, *options, "-o", "kernels", "kernels.o"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise LinkError(f"{name} refuses: {done.stderr.strip()}")
+            raise LinkError(f"{linker[-1]} refuses: {done.stderr.strip()}")
         return Path(folder, "kernels").read_bytes()

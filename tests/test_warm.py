@@ -21,7 +21,9 @@ ROOT = Path(drivesim.__file__).parent.parent
 
 def test_without_a_command_the_ids_are_listed(capsys) -> None:
     assert main([]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [entry.id for entry in ENTRIES]
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [entry.id for entry in ENTRIES]
+    assert last.startswith("kernels: ")
 
 
 @pytest.mark.parametrize("words", [["warm", "drivesim/Moon-v0"], ["warm", IDS[0], "Moon"], ["moon"]])

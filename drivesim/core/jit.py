@@ -144,6 +144,14 @@ def ready(function: F) -> F:
     return getattr(function, "ready", function)
 
 
+def origin() -> str:
+    """Where what runs comes from, in words."""
+    if INTERPRETED:
+        return "plain Python, for NUMBA_DISABLE_JIT is set"
+    served = prebuilt.library()
+    return f"prebuilt, {served[0]}" if served else "compiled by numba when they are first needed, and kept"
+
+
 def intrinsic(maker: str, twin: F, *arguments: Any) -> F:
     """What the compiler has of its own for `twin`, a plain function that computes the same in the interpreter.
 

@@ -187,7 +187,7 @@ class Portable:
         module.verify()
         builder = llvm.create_pass_builder(machine, llvm.PipelineTuningOptions(speed_level=3))
         builder.getModulePassManager().run(module, builder)
-        _require_whole(module)
+        require_whole(module)
         return bytes(machine.emit_object(module))
 
     def _outside(self, target: Target) -> str:
@@ -245,7 +245,7 @@ def _entry(function: Function, compiled: Any, word: str) -> list[str]:
     return [*lines, f"  %returned = {change} {kind} %value to {word}", f"  ret {word} %returned", "}"]
 
 
-def _require_whole(module: Any) -> None:
+def require_whole(module: Any) -> None:
     """Refuse a module that lacks something or that holds addresses of this process."""
     lacking = [code.name for code in module.functions if code.is_declaration and not code.name.startswith("llvm.")]
     lacking += [variable.name for variable in module.global_variables if variable.is_declaration]

@@ -68,9 +68,9 @@ def unsealed(data: bytes) -> Seal:
     return Seal(target.rstrip(b"\0").decode(), sources)
 
 
-def path_of(target: str, folder: Path = FOLDER) -> Path:
+def path_of(target: str, folder: Path | None = None) -> Path:
     """The file for a target."""
-    return folder / f"{target}{'.wasm' if target == 'wasm32' else '.so'}"
+    return (folder or FOLDER) / f"{target}{'.wasm' if target == 'wasm32' else '.so'}"
 
 
 def symbol_of(kernel: Any) -> str:

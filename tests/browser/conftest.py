@@ -1,6 +1,7 @@
 """What tests of the page need: Node.js, the module of WebAssembly, and a page."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -8,7 +9,7 @@ from browsers import chromium
 
 from drivesim.browser import page
 from drivesim.browser.manifest import manifest
-from drivesim.linking import LinkError, linker
+from drivesim.linking import LinkError, linker_of
 
 
 @pytest.fixture(scope="session")
@@ -21,13 +22,17 @@ def node():
 
 
 @pytest.fixture(scope="session")
-def module():
-    """The module of WebAssembly of these sources, as bytes, and what the page knows of it."""
+def module(tmp_path_factory):
+    """The module of WebAssembly of these sources, as bytes, and what the page knows of it; made once for all workers."""
     try:
-        linker("wasm-ld")
+        linker_of("wasm32")
     except LinkError as error:
         pytest.skip(str(error))
-    page.require_module()
+    base = tmp_path_factory.getbasetemp()
+    fcntl = pytest.importorskip("fcntl")
+    with open((base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "wasm32.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        page.require_module()
     described = json.loads(page.DESCRIPTION.read_text(encoding="utf-8"))
     return page.MODULE.read_bytes(), {**manifest(described), "version": "0"}
 

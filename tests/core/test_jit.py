@@ -33,7 +33,6 @@ def run(package_parent: Path, cache: Path, program: str = PROGRAM) -> list[int]:
     """What a program prints with the package below `package_parent` and its own cache."""
     environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(cache), "PYTHONPATH": str(package_parent)}
     environment.pop("NUMBA_DISABLE_JIT", None)
-    environment["DRIVESIM_PREBUILT"] = "0"
     done = subprocess.run(
         [sys.executable, "-c", program],
         check=True,

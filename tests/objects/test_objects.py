@@ -1,0 +1,184 @@
+"""Object code computes what numba's code and the plain interpreter do, needs nothing, and is known by its seal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import drives
+import elf
+import pytest
+from effort import effort
+from llvmlite import binding as llvm
+
+from drivesim.build import bindings, entries
+from drivesim.core import jit, prebuilt
+from drivesim.core.object_code import require_whole
+from drivesim.core.prebuilt import SealError
+from drivesim.observations import ENCODERS
+from drivesim.registry import ENTRIES, scenario_of
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+GENERATED = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
+JOBS = [
+    drives.job(scenario, observation, "medium", num_worlds=8, steps=effort(25, 12_500))
+    for scenario in GENERATED
+    for observation in effort([scenario_of(scenario).observation], list(ENCODERS))
+]
+NODE = shutil.which("node")
+MAX_BYTES = 6_000_000
+
+
+def answers(folder: Path | str, jobs: list[dict], path: Path, **environment: str) -> dict:
+    """What `drives` prints in a process of its own."""
+    (path / "jobs").write_text(json.dumps(jobs))
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "DRIVESIM_PREBUILT": "1", **environment}
+    command = [sys.executable, "-W", "error", str(HERE / "drives.py"), str(folder), str(path / "jobs")]
+    done = subprocess.run(command, capture_output=True, text=True, env=variables)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def compiled() -> list[str]:
+    """What numba's code answers to `JOBS`."""
+    return [drives.answer(job) for job in JOBS]
+
+
+@pytest.mark.slow
+class TestForms:
+    def test_object_code_drives_as_numba_does_and_loads_no_numba(self, objects, compiled, tmp_path) -> None:
+        if not prebuilt.own_targets():
+            pytest.skip("no object code is made for this machine")
+        for target in prebuilt.own_targets():
+            folder = tmp_path / target
+            folder.mkdir()
+            shutil.copy(prebuilt.path_of(target, objects), folder)
+            assert answers(folder, JOBS, tmp_path) == {"answers": compiled, "has_numba": False}
+
+    @pytest.mark.skipif(NODE is None, reason="needs Node.js")
+    def test_webassembly_drives_as_numba_does(self, objects, compiled, tmp_path) -> None:
+        for job, expected in zip(JOBS, compiled, strict=True):
+            (tmp_path / "job").write_text(json.dumps(job))
+            (tmp_path / "actions").write_bytes(drives.actions_of(job).tobytes())
+            files = [objects / "wasm32.wasm", objects / "wasm32.json", tmp_path / "job", tmp_path / "actions"]
+            command = [str(NODE), str(HERE / "host.mjs"), *map(str, files)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.strip() == expected, job
+
+    def test_the_interpreter_drives_as_numba_does(self, tmp_path) -> None:
+        jobs = [drives.job("LaneKeep", "grid", "easy", 2, 12), drives.job("Crosswalk", "features", "easy", 2, 12)]
+        assert answers("", jobs, tmp_path, NUMBA_DISABLE_JIT="1")["answers"] == [drives.answer(job) for job in jobs]
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("target", "machine"), [("x86_64_v2", elf.X86_64), ("x86_64_v3", elf.X86_64), ("aarch64", elf.AARCH64)]
+    )
+    def test_a_library_has_every_kernel_that_is_called_from_outside_and_needs_nothing(
+        self, objects, target, machine
+    ) -> None:
+        data = prebuilt.path_of(target, objects).read_bytes()
+        assert len(data) <= MAX_BYTES
+        library = elf.read(data)
+        assert library == (machine, 0, set(entries()) | set(bindings()), set())
+
+    def test_the_module_of_webassembly_is_small_and_its_description_fits(self, objects) -> None:
+        assert prebuilt.path_of("wasm32", objects).stat().st_size <= MAX_BYTES
+        about = json.loads((objects / "wasm32.json").read_text())
+        assert about["bindings"] == list(bindings())
+        assert set(about["entries"]) == {name for name in entries() if name.startswith("core.")}
+        assert about["entries"]["core.batch.step_worlds"] == ["argument", "begin", "end", "slot"]
+        assert list(about["scenarios"]) == [entry.name for entry in ENTRIES]
+
+    def test_what_would_be_undefined_is_refused_by_name(self) -> None:
+        module = llvm.parse_assembly("declare double @exp(double)\ndefine double @f(double %x) {\n ret double %x\n}\n")
+        with pytest.raises(RuntimeError, match="exp"):
+            require_whole(module)
+        bound = llvm.parse_assembly("@numba.dynamic.globals.7f = global ptr null\n")
+        with pytest.raises(RuntimeError, match="addresses of this process"):
+            require_whole(bound)
+
+    def test_two_builds_are_equal(self, objects, tmp_path) -> None:
+        program = (
+            "import sys\nfrom pathlib import Path\nfrom drivesim import build\n"
+            "build.ENTRIES = build.ENTRIES[1:2]\n"
+            "build.described = lambda *about: {}\n"
+            "sys.exit(build.build(['x86_64_v3', 'wasm32'], Path(sys.argv[1])))\n"
+        )
+        for seed in ("1", "2"):
+            variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
+            command = [sys.executable, "-c", program, str(tmp_path / seed)]
+            subprocess.run(command, check=True, env=variables, capture_output=True)
+        for name in ("x86_64_v3.so", "wasm32.wasm"):
+            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder from which this process would load object code, asked anew in each test."""
+    monkeypatch.setattr(prebuilt, "FOLDER", tmp_path)
+    monkeypatch.setattr(prebuilt, "own_targets", lambda: ("x86_64_v3",))
+    monkeypatch.setenv("DRIVESIM_PREBUILT", "1")
+    prebuilt.library.cache_clear()
+    yield tmp_path / "x86_64_v3.so"
+    prebuilt.library.cache_clear()
+
+
+class TestChoice:
+    SEAL = prebuilt.Seal("x86_64_v3", bytes(32))
+
+    def test_a_file_that_does_not_fit_is_not_used_which_is_said_once(self, shelf, capsys, monkeypatch) -> None:
+        monkeypatch.setattr(prebuilt, "kernel_digest", lambda: bytes(32))
+        whole = prebuilt.sealed(b"code", self.SEAL)
+        for content, reason in (
+            (prebuilt.sealed(b"code", prebuilt.Seal("aarch64", bytes(32))), "it is for aarch64"),
+            (prebuilt.sealed(b"code", prebuilt.Seal("x86_64_v3", b"1" * 32)), "it was made of other sources"),
+            (b"K" + whole[1:], "it is damaged"),
+            (whole[:-1], "it is damaged"),
+            (b"", "it is damaged"),
+            (whole, ""),  # what the system's loader refuses
+        ):
+            shelf.write_bytes(content)
+            prebuilt.library.cache_clear()
+            for _ in range(2):
+                assert prebuilt.library() is None
+                assert jit.origin().startswith("compiled by numba")
+            (line,) = capsys.readouterr().err.splitlines()
+            assert f"{shelf} is not used: {reason}" in line
+            assert "kernels are compiled" in line
+
+    def test_without_a_file_or_if_it_is_switched_off_nothing_is_said(self, shelf, capsys, monkeypatch) -> None:
+        assert prebuilt.library() is None
+        shelf.write_bytes(b"")
+        monkeypatch.setenv("DRIVESIM_PREBUILT", "0")
+        prebuilt.library.cache_clear()
+        assert prebuilt.library() is None
+        assert capsys.readouterr().err == ""
+
+    def test_every_bit_of_a_file_counts(self) -> None:
+        whole = prebuilt.sealed(b"code", self.SEAL)
+        assert prebuilt.unsealed(whole) == self.SEAL
+        for n in range(len(whole)):
+            with pytest.raises(SealError):
+                prebuilt.unsealed(whole[:n] + bytes([whole[n] ^ 1]) + whole[n + 1 :])
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="files are for Linux")
+    def test_the_processor_decides(self, monkeypatch) -> None:
+        monkeypatch.setattr(prebuilt.platform, "machine", lambda: "x86_64")
+        v2 = {"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3", "fpu"}
+        for flags, expected in (
+            (v2 | {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}, ("x86_64_v3", "x86_64_v2")),
+            (v2, ("x86_64_v2",)),
+            (v2 - {"popcnt"}, ()),
+        ):
+            monkeypatch.setattr(prebuilt, "_processor_flags", lambda flags=flags: flags)
+            assert prebuilt.own_targets() == expected
+        monkeypatch.setattr(prebuilt.platform, "machine", lambda: "riscv64")
+        assert prebuilt.own_targets() == ()
