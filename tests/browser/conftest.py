@@ -23,7 +23,7 @@ def node():
 
 @pytest.fixture(scope="session")
 def module(tmp_path_factory):
-    """The module of WebAssembly of these sources, as bytes, and what the page knows of it; made once for all workers."""
+    """The module of WebAssembly of these sources, as bytes, and what the page knows of it; made by one worker."""
     try:
         linker_of("wasm32")
     except LinkError as error:
