@@ -16,7 +16,7 @@ TOOLS := $(VENV)/installed-tools
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install train play test test-fast test-integrations soak lint format bench docs wheel clean
+.PHONY: help install train play test test-fast test-integrations soak lint format bench page docs wheel clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -84,9 +84,15 @@ format: $(TOOLS)  ## Format the code and apply safe fixes.
 bench: $(STAMP)  ## Measure steps per second.
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
+page: $(STAMP)  ## Write play.html, a page to be opened from disk: drive, watch, race, draw.
+	$(BIN)/python scripts/make_page.py --driver docs/drivers/obstacles.json $(ARGS)
+
 docs: $(TOOLS)  ## Build the documentation, docs/_build/html/index.html.
 	$(BIN)/python scripts/build_docs.py
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@mkdir -p docs/play docs/_build/html/play
+	$(BIN)/python scripts/make_page.py --driver docs/drivers/obstacles.json -o docs/play/index.html && \
+	cp docs/play/index.html docs/_build/html/play/ || echo "There is no docs/play/index.html."
 
 wheel: $(STAMP)  ## Make wheels with prebuilt kernels, dist/.
 	$(BIN)/python scripts/make_wheels.py $(ARGS)

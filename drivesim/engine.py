@@ -27,18 +27,8 @@ from drivesim.states import StateError, check_state, check_states, occupants_of
 
 Array = np.ndarray[Any, Any]
 
-_FOUND_AGAIN = [
-    "_frame",
-    "_scratch",
-    "_no_final_obs",
-    "_flattened",
-    "_step_worlds",
-    "detail_bytes",
-    "episodes",
-    "costs",
-    "terms",
-    "masks",
-]
+_VIEWS = ("detail_bytes", "episodes", "costs", "terms", "masks")
+_FOUND_AGAIN = ("_frame", "_scratch", "_no_final_obs", "_flattened", "_step_worlds", *_VIEWS)
 
 
 def key_of(seed: int | None) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from drivesim.config import DIFFICULTIES, EnvConfig
-from drivesim.core import batch, levels, texts, world
+from drivesim.core import batch, levels, refusals, texts, world
 from drivesim.core import map as maps
 from drivesim.core.episode import DETAIL, EPISODE, EPISODE_ARRAYS
 from drivesim.core.memory import BatchType, FrameType, RowsType, Structure
@@ -36,7 +36,7 @@ RECORDS = {
     "GOAL_FACTS": texts.GOAL_FACTS,
     "WALKER_FACTS": texts.WALKER_FACTS,
 }
-FRAMES = {"batch": batch.FRAME, "building": levels.BUILDING}
+FRAMES = {"batch": batch.FRAME, "building": levels.BUILDING, "certificate": refusals.FRAME}
 
 
 def layouts() -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _network_lines(driver: Driver, program: ExportedProgram) -> tuple[list[str],
     output = next(iter(program.graph.find_nodes(op="output")))
     outputs = dict(zip(driver.output_names(), output.all_input_nodes, strict=True))
     ends = [outputs[name] for name in ("scores", "next_memory") if name in outputs]
-    needed, weights = _needed(ends), weight_nodes(program)
+    needed, weights = needed_nodes(ends), weight_nodes(program)
     names: dict[Node, str] = {}
     lines: list[str] = []
     functions: set[str] = set()
@@ -167,7 +167,7 @@ def _network_lines(driver: Driver, program: ExportedProgram) -> tuple[list[str],
     return [*lines, f"    return {', '.join(names[end] for end in ends)}"], functions
 
 
-def _needed(ends: list[Node]) -> set[Node]:
+def needed_nodes(ends: list[Node]) -> set[Node]:
     """Returns what the given nodes are computed from, and themselves."""
     needed: set[Node] = set()
     waiting = list(ends)

@@ -222,7 +222,7 @@ def _data_uri(picture: Array) -> str:
     return "data:image/png;base64," + base64.b64encode(encode_png(picture)).decode("ascii")
 
 
-def _look(look: Look, cell: int) -> dict[str, Any]:
+def look_image(look: Look, cell: int) -> dict[str, Any]:
     """The picture of a look that heads north, and its corner in pixels from its middle."""
     shape = sprite(cell, look, 0.0)
     opacity = 1.0 - shape.through / 256.0
@@ -248,7 +248,7 @@ def _motion(moments: Sequence[Moment], cell: int) -> dict[str, Any]:
     return {
         "middle": MIDDLE,
         "fields": FIELDS,
-        "looks": [_look(look, cell) for look in looks],
+        "looks": [look_image(look, cell) for look in looks],
         "pieces": list(pieces),
         "ticks": ticks,
     }

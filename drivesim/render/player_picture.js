@@ -1,13 +1,20 @@
-/** Draws the road and what is on it at any time of the episode. */
+/** Draws the road and what is on it at any time of an episode. */
 class Picture {
+  /**
+   * @param canvas to draw on.
+   * @param episode `rows`, `cols`, `ground`, `num_tiles`, `cell`, `looks`, `middle` and `tint` as a page has them; of a
+   *   finished episode `fields`, `pieces` and `ticks` too.
+   * @param tiles the image of all tiles, one below the other.
+   * @param looks the images of the episode's looks.
+   */
   constructor(canvas, episode, tiles, looks) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.episode = episode;
     this.tiles = tiles;
     this.lookImages = looks;
-    const fields = Object.entries(episode.fields);
-    this.pieces = episode.pieces.map((values) =>
+    const fields = Object.entries(episode.fields ?? {});
+    this.pieces = (episode.pieces ?? []).map((values) =>
       Object.fromEntries(fields.map(([name, usual], i) => [name, values[i] ?? usual])));
   }
 
@@ -44,16 +51,21 @@ class Picture {
 
   /** Draw the episode when `position` ticks have passed, a fraction of one being a part of it. */
   draw(position, showSaliency) {
-    const { ticks, rows, cols } = this.episode;
+    const { ticks } = this.episode;
     const n = Math.ceil(position), share = n === position ? 1 : position - (n - 1);
-    const tick = ticks[n], context = this.context;
-    const [egoRow, egoCol] = this.place(this.pieces[tick.focus], share);
+    const { pieces, focus } = ticks[n], decision = showSaliency ? ticks[Math.floor(position)].decision : null;
+    this.drawScene(pieces.map((number) => this.pieces[number]), this.pieces[focus], share, decision);
+  }
+
+  /** Draw pieces after a share of their tick, the lowest first, around a piece that moves as the ego does. */
+  drawScene(pieces, focus, share, decision = null) {
+    const { rows, cols } = this.episode, context = this.context;
+    const [egoRow, egoCol] = this.place(focus, share);
     const firstRow = first(rows, egoRow), firstCol = first(cols, egoCol);
     const top = Math.round(firstRow * this.cell), left = Math.round(firstCol * this.cell);  // whole pixels: no seams
     this.drawGround(top, left);
-    if (showSaliency) this.drawSaliency(ticks[Math.floor(position)].decision, top, left, firstRow, firstCol);
-    for (const number of tick.pieces) {
-      const piece = this.pieces[number];
+    this.drawSaliency(decision, top, left, firstRow, firstCol);
+    for (const piece of pieces) {
       const look = this.looks[share >= 1 && piece.last_look >= 0 ? piece.last_look : piece.look];
       const [row, col] = this.place(piece, share), direction = this.direction(piece, share);
       for (const atRow of places(inView(row - firstRow, rows), piece.row, piece.down, rows)) {
@@ -61,10 +73,12 @@ class Picture {
           const x = (atCol + firstCol + 0.5) * this.cell - left, y = (atRow + firstRow + 0.5) * this.cell - top;
           context.setTransform(1, 0, 0, 1, x, y);
           context.rotate((direction * Math.PI) / 2);
+          context.globalAlpha = piece.opacity ?? 1;
           context.drawImage(look.image, look.x, look.y, look.width, look.height);
         }
       }
     }
+    context.globalAlpha = 1;
     context.resetTransform();
   }
 

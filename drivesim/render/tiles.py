@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,17 +48,34 @@ def _surface(kind: int, heading: int) -> Colour:
     return palette.OPEN_GROUND if kind == LANE and heading == EVERY_HEADING else palette.ASPHALT
 
 
+class Verge(NamedTuple):
+    """What grows on a cell of verge: middles (n, 2), in cells from its own."""
+
+    blades: Array
+    bushes: Array
+    lights: Array
+    """Of the bushes, where they are bright."""
+
+
+def verge_of(verge: int) -> Verge:
+    """The decoration of verge with this number; below `FIRST_BUSH` it has no bushes."""
+    noise = np.random.default_rng(verge)
+    return Verge(
+        *(noise.uniform(low, high, (n, 2)) for low, high, n in ((-0.42, 0.42, 7), (-0.16, 0.16, 4), (-0.2, 0.12, 4)))
+    )
+
+
 def _paint_grass(canvas: Canvas, verge: int) -> None:
     """Grass with a few blades, or a bush."""
-    noise = np.random.default_rng(verge)
+    blades, bushes, lights = verge_of(verge)
     everywhere = np.ones(canvas.x.shape, np.bool_)
     canvas.paint(everywhere, palette.GRASS)
-    for x, y in noise.uniform(-0.42, 0.42, (7, 2)):
+    for x, y in blades:
         canvas.paint(in_box(canvas.x - x, canvas.y - y, 0.025, 0.06), palette.GRASS_DARK)
     if verge >= FIRST_BUSH:
-        for x, y in noise.uniform(-0.16, 0.16, (4, 2)):
+        for x, y in bushes:
             canvas.paint(np.hypot(canvas.x - x, canvas.y - y) < 0.26, palette.BUSH)
-        for x, y in noise.uniform(-0.2, 0.12, (4, 2)):
+        for x, y in lights:
             canvas.paint(np.hypot(canvas.x - x, canvas.y - y) < 0.1, palette.BUSH_LIGHT)
 
 

@@ -1,0 +1,126 @@
+// What there is to choose on the page: where to drive, and who drives.
+const SPEEDS = [0.25, 0.5, 1, 2, 4];
+const DIFFICULTIES = ["easy", "medium", "hard"];
+const GALLERY = "gallery/"; // what names of drawn levels begin with
+const DRAWN = "drawn"; // the road that was drawn on the page
+const YOU = "you"; // at the wheel; behind it, other drivers
+const RULES = "rules";
+const LAST = "last";
+const NOBODY = "";
+const EASY = "Obstacles"; // the road on which the page opens
+
+/** What is chosen, and what can be. */
+class Choice {
+  constructor(data, kernels, builder) {
+    this.data = data;
+    this.kernels = kernels;
+    this.builder = builder;
+    this.lastActions = new Map(); // of your drives, by level
+    this.drawn = null; // the text of the level that was drawn here
+    this.seed = 0;
+    this.fill();
+  }
+
+  fill() {
+    const { roads, gallery } = this.kernels.manifest;
+    const own = roads.filter(({ environments }) => Object.keys(environments).length);
+    const group = (label, options) => {
+      const found = document.createElement("optgroup");
+      found.label = label;
+      found.append(...options);
+      return found;
+    };
+    at("road").append(
+      group(
+        "New levels without end",
+        own.map(({ name, summary }) => new Option(`${name}: ${summary}`, name)),
+      ),
+      group(
+        "Drawn levels",
+        Object.keys(gallery).map((name) => new Option(name.slice(GALLERY.length).replaceAll("_", " "), name)),
+      ),
+    );
+    at("road").value = own.some(({ name }) => name === EASY) ? EASY : own[0].name;
+    at("difficulty").append(
+      ...DIFFICULTIES.map((name) => {
+        const input = Object.assign(document.createElement("input"), {
+          type: "radio",
+          name: "difficulty",
+          value: name,
+          checked: name === "easy",
+        });
+        return element("label", input, element("span", name));
+      }),
+    );
+    at("speed").append(...SPEEDS.map((times) => new Option(`${times}×`, times, times === 1, times === 1)));
+  }
+
+  get road() {
+    return at("road").value;
+  }
+
+  get difficulty() {
+    return document.querySelector("input[name=difficulty]:checked").value;
+  }
+
+  get isDrawn() {
+    return this.road === DRAWN || this.road.startsWith(GALLERY);
+  }
+
+  /** What tells one level from another. */
+  get levelName() {
+    return `${this.road} ${this.isDrawn ? "" : this.difficulty} ${this.seed}`;
+  }
+
+  /** The environment of the road that is chosen. */
+  environment() {
+    if (this.road === DRAWN) return this.builder.environment(this.drawn);
+    if (this.isDrawn) return this.builder.environment(this.kernels.manifest.gallery[this.road]);
+    return this.kernels.manifest.roads.find(({ name }) => name === this.road).environments[this.difficulty];
+  }
+
+  get rulesName() {
+    return this.isDrawn ? this.road : `${this.road} ${this.difficulty}`;
+  }
+
+  /** The actions of the rule-based driver on this level, if they are in the page. */
+  get rules() {
+    const digits = this.data.rules[this.rulesName]?.[this.seed];
+    return digits === undefined ? null : [...digits].map(Number);
+  }
+
+  /** The drivers for this road: names and what they are called. */
+  drivers() {
+    const trained = this.data.drivers.filter((one) => one.scenario === (this.isDrawn ? "Custom" : this.road));
+    return [
+      ...(this.rules ? [[RULES, "the rule-based driver"]] : []),
+      ...trained.map((one) => [one.name, `${one.name}, trained`]),
+    ];
+  }
+
+  fillDrivers() {
+    const others = this.drivers(),
+      last = this.lastActions.has(this.levelName) ? [[LAST, "your last drive"]] : [];
+    for (const [id, first, more] of [
+      ["driver", [YOU, "you"], []],
+      ["rival", [NOBODY, "nobody"], last],
+    ]) {
+      const before = at(id).value,
+        options = [first, ...others, ...more];
+      at(id).replaceChildren(...options.map(([value, label]) => new Option(label, value)));
+      at(id).value = options.some(([value]) => value === before) ? before : first[0];
+    }
+    const { length } = this.data.rules[this.rulesName] ?? [];
+    at("who-note").textContent =
+      this.rules || !length ? "" : `The rule-based driver drives levels 0 to ${length - 1} here.`;
+  }
+
+  /** A new driver of that name; null for nobody. */
+  driverNamed(name, environment) {
+    if (name === NOBODY) return null;
+    if (name === YOU) return new Human(environment.actions);
+    if (name === RULES) return new Recorded(this.rules, environment.actions);
+    if (name === LAST) return new Recorded(this.lastActions.get(this.levelName), environment.actions);
+    return new Trained(this.data.drivers.find((one) => one.name === name));
+  }
+}

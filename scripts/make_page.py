@@ -1,0 +1,122 @@
+"""Writes the page in which one drives, watches, races and draws: one HTML file, to be opened from disk.
+
+    python scripts/make_page.py                                    # play.html
+    python scripts/make_page.py --run runs/first runs/second -o drivers.html
+    python scripts/make_page.py --driver docs/play/obstacles.json  # a driver that was kept as a file
+    python scripts/make_page.py --run runs/first --keep first.json # keep one, without its run
+
+The page holds the compiled kernels as WebAssembly, drives of the rule-based driver, and trained drivers with weights of
+8 bits. Nothing is served and nothing is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+import tyro
+
+from agents.scripted import make_scripted
+from drivesim.browser.page import PageError, write_play_page
+from drivesim.config import DIFFICULTIES
+from drivesim.files import write_whole
+from drivesim.levels.library import GALLERY
+from drivesim.registry import ENTRIES, entry_of
+
+NUM_LEVELS = 10  # of every road and difficulty, driven by rules
+NUM_DRAWN = 3  # drives on every drawn level
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the command line."""
+
+    run: tuple[Path, ...] = ()
+    """Folders of runs, whose best drivers go into the page."""
+    driver: tuple[Path, ...] = ()
+    """Drivers that were kept as files."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("play.html")
+    """The page."""
+    keep: Path | None = None
+    """Write the run's driver to this file, and no page."""
+    rules: bool = True
+    """Whether drives of the rule-based driver go into the page."""
+
+
+def drives_by_rules() -> dict[str, list[str]]:
+    """The rule-based driver's actions on the first levels of every road, and on the drawn ones."""
+    found = {}
+    for entry in ENTRIES:
+        if entry.name != "Custom":
+            for difficulty in DIFFICULTIES:
+                options = {"difficulty": difficulty, "split": "test"}
+                found[f"{entry.name} {difficulty}"] = driven(entry.id, NUM_LEVELS, **options)
+    for name in GALLERY:
+        found[name] = driven(entry_of("Custom").id, NUM_DRAWN, levels=name)
+    return found
+
+
+def driven(env_id: str, num: int, **options: Any) -> list[str]:
+    """The rule-based driver's actions with the seeds 0, 1, … as digits, until the first episode's end."""
+    driver = make_scripted(env_id)
+    envs: Any = gym.make_vec(env_id, num_envs=num, observation=driver.observation, **options)
+    with contextlib.closing(envs):
+        obs, _ = envs.reset(seed=0)
+        digits = [""] * num
+        is_over = np.zeros(num, np.bool_)
+        while not is_over.all():
+            actions = driver(obs)
+            obs, _, terminated, truncated, _ = envs.step(actions)
+            for n in np.flatnonzero(~is_over).tolist():
+                digits[n] += str(int(actions[n]))
+            is_over |= terminated | truncated
+    return digits
+
+
+def driver_of(run: Path) -> dict[str, Any]:
+    """The best driver of a run, as the page holds it.
+
+    Raises:
+        ValueError: if it has none, or one that a page does not show.
+        OSError: if it is no run.
+    """
+    from agents.checkpoint import CheckpointError  # torch is not asked for by a page without drivers
+    from agents.export.export_run import ExportError
+    from agents.export.page_form import driver_for_page
+
+    try:
+        return driver_for_page(run)
+    except (CheckpointError, ExportError) as error:
+        raise ValueError(str(error)) from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parsed = tyro.cli(Arguments, args=sys.argv[1:] if arguments is None else arguments, description=__doc__)
+    try:
+        drivers = [json.loads(path.read_text(encoding="utf-8")) for path in parsed.driver]
+        drivers += [driver_of(run) for run in parsed.run]
+        names = [driver["name"] for driver in drivers]
+        if len(set(names)) < len(names):
+            raise ValueError(f"drivers must have names of their own, got {names}")
+        if parsed.keep is not None:
+            if len(drivers) != 1:
+                raise ValueError(f"keep takes one driver, got {len(drivers)}")
+            write_whole(parsed.keep, json.dumps(drivers[0], separators=(",", ":")) + "\n")
+            return 0
+        write_play_page(parsed.out, drives_by_rules() if parsed.rules else {}, drivers)
+    except (ValueError, OSError, PageError, gym.error.Error) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{parsed.out}: {parsed.out.stat().st_size / 1000:.0f} kB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

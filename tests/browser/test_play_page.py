@@ -1,0 +1,222 @@
+"""The page in a browser: one drives, watches, races and draws, and keeps replays that Python verifies."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from loading import load_script
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from drivesim.browser.page import write_play_page
+from drivesim.levels.text import read
+from drivesim.registry import ENTRIES
+from drivesim.replay_file import Replay
+
+DRIVERS = Path(__file__).resolve().parents[2] / "docs" / "drivers"
+PATIENCE = 60  # seconds until a browser counts as stuck
+PHONE, LAPTOP = (390, 844), (1280, 800)
+
+
+@pytest.fixture(scope="module")
+def path(module, tmp_path_factory):
+    """The page."""
+    found = tmp_path_factory.mktemp("page") / "play.html"
+    driver = json.loads((DRIVERS / "obstacles.json").read_text(encoding="utf-8"))
+    driven = load_script("make_page").driven
+    rules = {"Obstacles easy": driven("drivesim/Obstacles-v1", 2, difficulty="easy", split="test")}
+    rules["City hard"] = driven("drivesim/City-v1", 1, difficulty="hard", split="test")
+    write_play_page(found, rules, [driver])
+    return found
+
+
+@pytest.fixture
+def page(browser, path, tmp_path):
+    """The page, opened from disk in a laptop's window; what it downloads goes to `tmp_path`."""
+    browser.get("about:blank")
+    resize(browser, LAPTOP)
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get(path.as_uri())
+    until(browser, "window.drivesim !== undefined")
+    return browser
+
+
+def resize(browser, size):
+    size = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def asked(page, expression, *arguments):
+    return page.execute_script(f"return {expression}", *arguments)
+
+
+def until(page, condition):
+    WebDriverWait(page, PATIENCE, 0.02).until(lambda browser: browser.execute_script(f"return {condition}"))
+
+
+def press(page, *keys):
+    ActionChains(page).send_keys(*keys).perform()
+
+
+def at(page, name):
+    return page.find_element(By.ID, name)
+
+
+def choose(page, name, value):
+    Select(at(page, name)).select_by_value(value)
+
+
+def world(page):
+    return asked(page, "drivesim.page.game.drive.world")
+
+
+def downloaded(folder, name):
+    """The text of a file, once the browser has written it."""
+    end = time.monotonic() + PATIENCE
+    while not (folder / name).exists():
+        assert time.monotonic() < end, f"{name} never came"
+        time.sleep(0.02)
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def test_it_opens_from_disk_says_what_to_do_and_asks_for_nothing(page):
+    assert at(page, "banner-title").text == "Press \u2191 to drive"
+    assert not at(page, "trouble").is_displayed()
+    for entry in ENTRIES:
+        if entry.name != "Custom":
+            choose(page, "road", entry.name)
+    for name in asked(page, "Object.keys(drivesim.kernels.manifest.gallery)"):
+        if "E1" not in asked(page, "drivesim.kernels.manifest.gallery[arguments[0]]", name):
+            choose(page, "road", name)
+    assert [line for line in page.get_log("browser") if line["level"] == "SEVERE"] == []
+    sent = [json.loads(line["message"])["message"] for line in page.get_log("performance")]
+    urls = [one["params"]["request"]["url"] for one in sent if one["method"] == "Network.requestWillBeSent"]
+    assert [url[:60] for url in urls if not url.startswith(("file:", "data:"))] == []
+
+
+def test_keys_move_the_car_once_the_countdown_is_over(page):
+    assert world(page)["vehicles"][0]["speed"] == 0
+    press(page, Keys.ARROW_UP)
+    assert at(page, "count").text == "3"
+    until(page, "drivesim.page.game.isPlaying && drivesim.page.game.count === 0")
+    ActionChains(page).key_down(Keys.ARROW_UP).perform()
+    until(page, "drivesim.page.game.drive.world.vehicles[0].speed >= 2")
+    ActionChains(page).key_up(Keys.ARROW_UP).perform()
+    press(page, Keys.SPACE)
+    ticks = asked(page, "drivesim.page.game.drive.ticks")
+    press(page, "n")
+    assert asked(page, "drivesim.page.game.drive.ticks") == ticks + 1
+    assert at(page, "counter").text == f"{ticks + 1} / 100"
+
+
+def test_a_finger_moves_it_too_and_all_fits_on_a_phone(page):
+    resize(page, PHONE)
+    page.execute_script("window.dispatchEvent(new Event('resize'))")
+    assert asked(page, "document.documentElement.scrollWidth <= window.innerWidth")
+    pad = at(page, "pad").find_element(By.CSS_SELECTOR, "[data-action=FASTER]")
+    for _ in range(2):
+        ActionChains(page).click(pad).perform()
+        until(page, "drivesim.page.game.count === 0")
+    until(page, "drivesim.page.game.drive.world.vehicles[0].speed === 1")
+
+
+def test_a_trained_driver_arrives_and_its_replay_is_verified_by_python(page, tmp_path):
+    choose(page, "driver", "a neural network")
+    choose(page, "rival", "rules")
+    page.execute_script("drivesim.page.game.speed = 50")
+    at(page, "play").click()
+    until(page, "drivesim.page.game.isOver")
+    assert at(page, "banner-title").text == "Arrived!"
+    assert "The other: arrived" in at(page, "banner-text").text
+    press(page, "v")
+    replay = Replay.from_json(downloaded(tmp_path, "Obstacles-v1-0-0.json"))
+    replay.check()
+    assert replay.outcome["success"]
+    assert at(page, "digest").text == replay.digest
+
+
+def test_the_x_ray_tells_which_cells_matter(page):
+    choose(page, "driver", "a neural network")
+    press(page, Keys.ESCAPE, *"nnnnnn", "x")
+    cells = asked(page, "drivesim.page.game.drive.decision.saliency")
+    assert cells
+    assert cells[0][2] == 1
+    rows, cols = asked(page, "(({ rows, cols }) => [rows, cols])(drivesim.page.game.stage.map)")
+    assert all(0 <= row < rows and 0 <= col < cols and 0 <= weight <= 1 for row, col, weight in cells)
+    scores = asked(page, "drivesim.page.game.drive.decision.scores")
+    assert sum(scores) == pytest.approx(1)
+
+
+def test_a_level_is_drawn_and_driven_and_its_replay_is_verified_by_python(page, tmp_path):
+    at(page, "tab-draw").click()
+    page.find_element(By.CSS_SELECTOR, "#tools input[value=verge]").find_element(By.XPATH, "..").click()
+    drag(page, [(3, 1), (3, 8)])
+    assert at(page, "verdict").text.startswith("Line")
+    assert not at(page, "drive-it").is_enabled()
+    for _ in range(2):
+        at(page, "undo").click()
+        at(page, "redo").click()
+    at(page, "undo").click()
+    assert at(page, "drive-it").is_enabled()
+    at(page, "redo").click()
+    page.find_element(By.CSS_SELECTOR, "#tools input[value=road]").find_element(By.XPATH, "..").click()
+    drag(page, [(1, 0), (1, 10), (6, 10)])
+    for brush, cell in (("ego", (1, 0)), ("obstacle", (2, 2)), ("parked", (1, 8))):
+        page.find_element(By.CSS_SELECTOR, f"#tools input[value={brush}]").find_element(By.XPATH, "..").click()
+        drag(page, [cell])
+    text = asked(page, "drivesim.editor.text")
+    level = read(text)
+    assert level.num_egos == 1
+    assert at(page, "verdict").text == "It can be driven: 8 rows, 12 columns."
+    at(page, "drive-it").click()
+    press(page, Keys.ARROW_UP)
+    until(page, "drivesim.page.game.isPlaying && drivesim.page.game.count === 0")
+    ActionChains(page).key_down(Keys.ARROW_UP).perform()
+    page.execute_script("drivesim.page.game.speed = 8")
+    until(page, "drivesim.page.game.drive.world.vehicles[0].speed > 0")
+    until(page, "drivesim.page.game.isOver")
+    ActionChains(page).key_up(Keys.ARROW_UP).perform()
+    press(page, "v")
+    Replay.from_json(downloaded(tmp_path, "Custom-v1-0-0.json")).check()
+
+
+def drag(page, cells):
+    """Draw from cell to cell on the sheet."""
+    rows, cols = asked(page, "[drivesim.editor.split.rows, drivesim.editor.split.cols]")
+    sheet = at(page, "sheet")
+    width, height = sheet.size["width"], sheet.size["height"]
+    places = [((col + 0.5) / cols * width - width / 2, (row + 0.5) / rows * height - height / 2) for row, col in cells]
+    hand = ActionChains(page, duration=20).move_to_element_with_offset(sheet, *map(round, places[0])).click_and_hold()
+    for x, y in places[1:]:
+        hand = hand.move_to_element_with_offset(sheet, round(x), round(y))
+    hand.release().perform()
+
+
+def test_what_is_typed_is_told_where_it_is_wrong(page):
+    at(page, "tab-draw").click()
+    page.execute_script("document.getElementById('text').value = '. >E0 ?? >G0\\n'")
+    at(page, "text").send_keys(Keys.END)
+    page.execute_script("document.getElementById('text').dispatchEvent(new Event('input'))")
+    assert at(page, "verdict").text.startswith("Line 1, column 7: `??` is no word of a level")
+
+
+def test_a_city_of_forty_vehicles_is_drawn_swiftly(page, record_property):
+    choose(page, "road", "City")
+    page.find_element(By.CSS_SELECTOR, "#difficulty input[value=hard]").find_element(By.XPATH, "..").click()
+    choose(page, "driver", "rules")
+    assert asked(page, "drivesim.page.game.drive.world.num_vehicles") >= 40
+    seconds = asked(
+        page,
+        "(() => { const { game } = drivesim.page, times = []; for (let n = 0; n < 60; n++) {"
+        "const begin = performance.now(); if (n % 12 === 0) game.tick(); game.draw((n % 12) / 12);"
+        "game.stage.picture.context.getImageData(0, 0, 1, 1); times.push(performance.now() - begin); }"
+        "return times.sort((one, other) => one - other)[6] / 1000; })()",
+    )  # of the quicker frames, since other programs may be at work
+    record_property("milliseconds per frame", round(1000 * seconds, 2))
+    print(f"{1000 * seconds:.1f} ms per frame")  # noqa: T201
+    assert seconds < 1 / 30
