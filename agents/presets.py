@@ -103,8 +103,8 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(8_000_000), _SMALL_PQN),
         "ppo": Preset(
-            _run(5_000_000, reward_weights={**HALF, "time": -0.8}, stop_at_success=0.995, **_brisk("Obstacles", 0.965)),
-            replace(_SHORT_PPO, entropy_coefficient_end=0.003),
+            _run(4_000_000, reward_weights={**HALF, "time": -0.8}, stop_at_success=0.995, **_brisk("Obstacles", 0.965)),
+            replace(_SHORT_PPO, gamma=0.995, entropy_coefficient_end=0.003),  # dead ends are seen well ahead
         ),
     },
     "drivesim/Highway-v1": {
