@@ -43,6 +43,7 @@ from agents.checkpoint import (
 )
 from agents.environments import env_seeds, load_kernels, make_envs
 from agents.evaluation import evaluate
+from agents.heap import trim_heap
 from agents.interrupts import stop_requests
 from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
 from agents.policy import Domain, NetworkPolicy
@@ -293,6 +294,7 @@ class _Run:
         self.last_log = (now, step)
         self.idle_seconds = 0.0
         bar.show(metrics)
+        trim_heap()
 
     def _evaluate(self) -> tuple[float, float]:
         """Evaluates on held-out levels, always the same ones, keeps the best driver; success and mean return."""
