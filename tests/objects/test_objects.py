@@ -113,9 +113,9 @@ class TestFiles:
             "sys.exit(build.build(['x86_64_v3', 'wasm32'], Path(sys.argv[1])))\n"
         )
         for seed in ("1", "2"):
-            variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
+            variables = {**os.environ, "PYTHONHASHSEED": seed}
             command = [sys.executable, "-c", program, str(tmp_path / seed)]
-            subprocess.run(command, check=True, env=variables, capture_output=True)
+            subprocess.run(command, check=True, cwd=ROOT, env=variables, capture_output=True)
         for name in ("x86_64_v3.so", "wasm32.wasm"):
             assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
