@@ -35,6 +35,7 @@ class Planner:
 
     Decision, for every env and each action that does something there, with the same R futures for all of them:
         Q(a) = mean over futures of the rewards of a and then of the base driver's actions, over H ticks
+
     The action with the greatest Q is then compared with the base driver's own in four times as many futures, and taken
     if it is better there by more than ``caution`` standard errors, as if in one more future the drive had come to the
     worst end seen in any. A few futures are a small sample: what is best in them by chance would be taken too often,

@@ -46,8 +46,8 @@ class TrainConfig(EnvChoice):
     stop_at_success: float | None = None
     """Stop when a periodic evaluation reaches this share of held-out episodes; None never does."""
     stop_at_return: float | None = None
-    """With stop_at_success: the mean return by the default reward that the evaluation must reach too, for a driver that
-    does not dawdle; None asks for none."""
+    """The mean return by the default reward that an evaluation must reach, too, to stop the run, for a driver that does
+    not dawdle; None asks for none."""
     env_shares: dict[str, int] = field(default_factory=dict)
     """Of several environments, the share of some in the training envs, in pairs: drivesim/City-v1 3; that of all others
     is 1."""
@@ -88,8 +88,6 @@ class TrainConfig(EnvChoice):
             raise ValueError(f"max_seconds must be positive, got {self.max_seconds!r}")
         if self.stop_at_success is not None and not 0 < self.stop_at_success <= 1:
             raise ValueError(f"stop_at_success must be in (0, 1], got {self.stop_at_success!r}")
-        has_success = self.stop_at_return is None or self.stop_at_success is not None
-        require("stop_at_return", self.stop_at_return, has_success, "None without stop_at_success")
 
     def is_reached(self, success: float, mean_return: float) -> bool:
         """Returns whether an evaluation ends the run."""

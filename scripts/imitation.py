@@ -90,6 +90,7 @@ def measured(
             total_steps=arguments.total_steps,
             max_seconds=arguments.max_seconds,
             stop_at_success=THRESHOLDS[-1],
+            stop_at_return=None,
             log_interval=arguments.eval_interval,
             eval_interval=arguments.eval_interval,
             eval_episodes=500,

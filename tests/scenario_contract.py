@@ -29,6 +29,7 @@ SECTIONS = (
     "Version history",
 )
 NUM_LEVELS = 100
+LEVEL_SEEDS = list(range(10**9, 10**9 + NUM_LEVELS))
 ALIKE = 2
 """Levels of these that may be alike by chance, in the smallest worlds."""
 OF_THE_EPISODE = ("key_0", "key_1", "episode", "level_seed", "attempt")
@@ -102,7 +103,7 @@ def different_levels(entry: Entry, root: Path) -> Messages:
         return
     for difficulty in DIFFICULTIES:
         envs = gym.make_vec(entry.id, num_envs=NUM_LEVELS, difficulty=difficulty).unwrapped
-        envs.reset(seed=0, options={"level_seed": np.arange(10**9, 10**9 + NUM_LEVELS)})
+        envs.reset(seed=0, options={"level_seed": LEVEL_SEEDS})
         states = np.zeros(NUM_LEVELS, envs.get_state().dtype)  # between fields, a copy may hold anything
         states[...] = envs.get_state()
         envs.close()

@@ -79,8 +79,12 @@ class Frame:
         for name, value in values.items():
             if getattr(self, name, None) is value and not isinstance(value, int):
                 continue
-            self.__dict__.pop(name, None)  # an interrupt leaves nothing half set
-            self._type.write(self._table, name, value)
+            before = self.__dict__.pop(name, None)  # an interrupt leaves nothing half set
+            try:
+                self._type.write(self._table, name, value)
+            except TypeError:  # nothing has been written
+                setattr(self, name, before)
+                raise
             setattr(self, name, value)
 
 

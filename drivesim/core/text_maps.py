@@ -3,7 +3,6 @@
 from drivesim.core.jit import kernel
 from drivesim.core.map import (
     ALL_HEADINGS,
-    ALL_WAY_STOP,
     EDGE,
     LEFT_SIDE,
     NO_CONTROL,
@@ -28,11 +27,9 @@ from drivesim.core.texts import (
     ALL_RED_TICKS,
     FINE,
     GREEN_TICKS,
-    LINE_WITHOUT_JUNCTION,
     MAX_JUNCTIONS,
     MAX_SLOTS,
     MISSING_JUNCTION,
-    NO_STOP_LINE,
     PORTAL_LEADS_NOWHERE,
     PORTAL_TARGET_IS_NO_ROAD,
     PORTAL_TARGET_IS_TAKEN,
@@ -202,34 +199,16 @@ def read_controls(text, map):
         if token.kind != STOP_LINE:
             continue
         cell = cell_of_token(map, n)
-        leads_to_one = False
         for heading in range(4):
             s = junction_entered(map, cell, heading)
             if s < 0:
                 continue
-            leads_to_one = True
             junction = map.junctions[s]
             if junction.control != NO_CONTROL and junction.control != token.control:
                 return SEVERAL_CONTROLS, n
             junction.control = token.control
             if token.control == YIELD:
                 junction.ranks[heading] = 1
-        if not leads_to_one:
-            return LINE_WITHOUT_JUNCTION, n
-    return FINE, 0
-
-
-@kernel
-def check_stop_lines(text, map):
-    """Refuse an approach without a line of an all-way stop that has lines; (fault, token)."""
-    for n in range(map.rows * map.cols):
-        cell = cell_of_token(map, n)
-        if junction_of(map, cell) >= 0 or kind(map, cell) == STOP_LINE:
-            continue
-        for heading in range(4):
-            s = junction_entered(map, cell, heading)
-            if s >= 0 and map.junctions[s].control == ALL_WAY_STOP:
-                return NO_STOP_LINE, n
     return FINE, 0
 
 
@@ -282,8 +261,6 @@ def paint_map(text, map, world, scratch):
             fault, n = TOO_MANY_SLOTS, first_of_junctions(text, map)
     if fault == FINE:
         fault, n = read_controls(text, map)
-    if fault == FINE:
-        fault, n = check_stop_lines(text, map)
     if fault == FINE:
         set_controls(text, map, world)
     return fault, n

@@ -18,8 +18,7 @@ and the render mode `"ansi"`::
     a2        vehicle of the class a, with speed 2
     p>        walker who goes east: on a crosswalk, crossing; on the verge before one, waiting; there and back
 
-A number that is left out is 0. Classes are named by small letters, but for `p` and `v`. A line stands right before a
-cell of a junction; where one approach of an all-way stop has its line, all have.
+A number that is left out is 0. Classes are named by small letters, but for `p` and `v`.
 """
 
 from __future__ import annotations

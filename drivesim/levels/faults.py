@@ -26,13 +26,6 @@ FAULTS = {
     ),
     texts.NO_GOAL_IN_ITS_HEADING: "`{word}` may not be driven in the heading that `goals.heading` asks for",
     texts.GOAL_OFF_THE_ROAD: "`{word}` is a goal where nobody can drive; goals are marked on cells with a heading",
-    texts.LINE_WITHOUT_JUNCTION: (
-        "`{word}` is a line before nothing; lines stand right before a cell of a junction, such as `*+`"
-    ),
-    texts.NO_STOP_LINE: (
-        "`{word}` leads into an all-way stop without a line; either all approaches have `!`, or those that give way "
-        "have `?`"
-    ),
     texts.WALKS_ON_THE_ROAD: "`{word}`: nobody walks there; walkers wait on the verge, `.`, or cross a crosswalk, `=`",
     texts.WALKS_NOWHERE: "`{word}` looks at no crosswalk; who waits has one, such as `=^`, right ahead",
     texts.ENDS_ON_THE_ROAD: (

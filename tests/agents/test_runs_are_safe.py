@@ -250,6 +250,7 @@ def test_every_field_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert script.parse(["--env", "drivesim/Obstacles-v1"]).train.reward_weights == {
         "collision": -0.5,
         "off_road": -0.5,
+        "time": -0.8,
     }
     assert script.parse(["--env", "drivesim/Obstacles-v1", *weights]).train.reward_weights == {
         "collision": -2.0,

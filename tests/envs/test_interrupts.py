@@ -88,13 +88,16 @@ def assert_whole(envs: Any, twin: Any, actions: np.ndarray, patch: Callable[[pyt
 
 def interrupt_between_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread's range moves, the other's has not yet."""
-    loop = batch.step_worlds
+    call = Ranges.call
 
-    def slow(argument: Any, begin: int, end: int, slot: int) -> int:
-        press_ctrl_c()
-        return loop(argument, begin, end, slot)
+    def slow(self: Ranges, loop: Any, argument: Any) -> int:
+        def slow_loop(argument: Any, begin: int, end: int, slot: int) -> int:
+            press_ctrl_c()
+            return int(loop(argument, begin, end, slot))
 
-    monkeypatch.setattr(batch, "step_worlds", slow)
+        return call(self, slow_loop, argument)
+
+    monkeypatch.setattr(Ranges, "call", slow)
 
 
 def interrupt_before_a_range_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def starts_are_safe(folder: Path) -> None:
 
 @report("HighwayEnv #312, #268, #284", "what pays most is parking, zig-zags or waiting")
 def standing_and_weaving_do_not_pay(folder: Path) -> None:
-    """Standing still, changing lanes in every tick: each returns less than half of the rule-based driver."""
+    """Standing still, steering to and fro in every tick: each returns less than half of the rule-based driver."""
 
     def mean_return(actions: Callable[[np.ndarray, int], np.ndarray], observation: str) -> float:
         envs = gym.make_vec(HIGHWAY, num_envs=200, observation=observation, autoreset_mode="SameStep")
