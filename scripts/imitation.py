@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tyro
-from readme_tables import table
+from tables import table
 
 from agents.command_line import refuse
 from agents.evaluation import evaluate

@@ -54,7 +54,8 @@ class Engine {
     this.heap.bytes(this.optionsAt, records.OPTIONS.size).set(environment.options);
     this.detailAt = this.room(records.DETAIL.size);
     this.outcomes = { reward: this.room(8), terminated: this.room(8), truncated: this.room(8) };
-    this.inputs = { action: this.room(8), mask: this.room(8), level: this.room(8), order: this.room(8), beginning: this.room(8) };
+    this.inputs = { action: this.room(8), mask: this.room(8), level: this.room(8) };
+    Object.assign(this.inputs, { order: this.room(8), beginning: this.room(8) });
     this.obsAt = this.room(this.shown.bytes);
     const scratch = this.room(4 * scratchLength),
       none = this.room(8);
