@@ -1,9 +1,9 @@
 """Writes the page in which one drives, watches, races and draws: one HTML file, to be opened from disk.
 
-    python scripts/make_page.py                                    # play.html
-    python scripts/make_page.py --run runs/first runs/second -o drivers.html
-    python scripts/make_page.py --driver docs/play/obstacles.json  # a driver that was kept as a file
-    python scripts/make_page.py --run runs/first --keep first.json # keep one, without its run
+    .venv/bin/python scripts/make_page.py                                          # play.html
+    .venv/bin/python scripts/make_page.py --run runs/latest -o drivers.html
+    .venv/bin/python scripts/make_page.py --driver docs/drivers/obstacles.json     # a driver that was kept as a file
+    .venv/bin/python scripts/make_page.py --run runs/latest --keep obstacles.json  # keep one, without its run
 
 The page holds the compiled kernels as WebAssembly, drives of the rule-based driver, and trained drivers with weights of
 8 bits. Nothing is served and nothing is asked for.

@@ -78,7 +78,7 @@ def printed(command, **environment):
 
 def test_worlds_of_another_size_or_scenario_compile_no_loop_anew() -> None:
     answer = printed(["-c", SIGNATURES], NUMBA_DISABLE_JIT="0")
-    assert answer == {"grown": [], "loops": [1] * 5}
+    assert answer == {"grown": [], "loops": [1] * 6}
 
 
 def test_a_world_of_the_highway_is_small() -> None:

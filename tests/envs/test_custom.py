@@ -472,7 +472,7 @@ def test_levels_in_which_traffic_would_stand_for_ever_are_refused_with_the_place
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("^G\n.\n^E\n", 3), ("#G\n^E\n", 2), ("vG\n^\n^E\n", 3)],
+    [("^G\n.\n^E\n", 3), ("vG\n^\n^E\n", 3)],
 )
 def test_levels_in_which_an_ego_cannot_arrive_are_refused_with_its_place(text, line) -> None:
     assert_refused(

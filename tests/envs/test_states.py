@@ -88,6 +88,7 @@ def test_a_restored_state_continues_exactly_pending_autoresets_included(env_id, 
         for env_id in IDS
         for traffic, model in DRIVER_MODELS.items()
         if model in scenario_of(entry_of_id(env_id).name).driver_models
+        and (env_id, traffic) != ("drivesim/Custom-v1", "unaware")  # people walk in its levels
     ],
 )
 def test_every_state_that_can_be_reached_is_taken_back(env_id, traffic) -> None:
