@@ -1,5 +1,5 @@
 // A host of the kernels' WebAssembly: node host.mjs MODULE DESCRIPTION JOB ACTIONS, the last one byte for each action.
-// Drives a batch of worlds as drives.py does, and prints the SHA-256 of all that came of the reset and of every step.
+// Drives a batch of worlds as object_drives.py does, and prints the SHA-256 of all that came of the reset and of every step.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 

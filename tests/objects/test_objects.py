@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import drives
 import elf
+import object_drives as drives
 import pytest
 from effort import effort
 from llvmlite import binding as llvm
@@ -38,7 +38,7 @@ def answers(folder: Path | str, jobs: list[dict], path: Path, **environment: str
     """What `drives` prints in a process of its own."""
     (path / "jobs").write_text(json.dumps(jobs))
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "DRIVESIM_PREBUILT": "1", **environment}
-    command = [sys.executable, "-W", "error", str(HERE / "drives.py"), str(folder), str(path / "jobs")]
+    command = [sys.executable, "-W", "error", str(HERE / "object_drives.py"), str(folder), str(path / "jobs")]
     done = subprocess.run(command, capture_output=True, text=True, env=variables)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -1,6 +1,6 @@
 """Drives by which the forms of the kernels are compared: all bytes that come of every step.
 
-As a program it prints the answers to jobs, given as JSON: python drives.py FOLDER JOBS, with the object code in FOLDER,
+As a program it prints the answers to jobs, given as JSON: object_drives.py FOLDER JOBS, with the object code in FOLDER,
 or "" for none.
 """
 
