@@ -28,10 +28,10 @@ def test_who_only_drives_gets_no_tools_and_who_tests_gets_them(tmp_path) -> None
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).touch()
     for target in ("install", "train", "play", "bench"):
-        assert "'.[agents,export,tune]'" in asked(target), target
+        assert "'.[agents,export,tune,build]'" in asked(target), target
         assert "test" not in asked(target), target
     for target in ("test", "test-fast", "lint", "format", "docs"):
-        assert "'.[agents,export,tune,docs,test]'" in asked(target), target
+        assert "'.[agents,export,tune,build,docs,test]'" in asked(target), target
 
 
 @needs_make
