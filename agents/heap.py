@@ -13,8 +13,8 @@ __all__ = ["trim_heap"]
 def trim_heap() -> None:
     """Give back what is free; only glibc has to be asked to.
 
-    Large arrays that come and go between small ones that stay leave holes in its heap, which grows for as long as a
-    DQN learns: by 0.8 kB a step, to 13 GB in a race of a few runs.
+    Large arrays that come and go between small ones that stay leave holes in its heap, which else grows for as long as
+    a DQN learns, by some hundred bytes a step (`tests/agents/test_heap.py`).
     """
     trim = _malloc_trim()
     if trim is not None:

@@ -113,7 +113,7 @@ def test_a_row_that_there_is_not_is_refused(soak, tmp_path, capsys) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", [row for row in ROWS if row not in ("batches", "stateful")])  # these need minutes
+@pytest.mark.parametrize("row", ROWS)
 def test_every_row_finds_nothing_in_a_piece_or_two(row, tmp_path) -> None:
     options = ["--minutes", str(effort(0.02, 1.0)), "--out", tmp_path, "--rows", row]
     command = [sys.executable, SCRIPTS / "soak.py", *options]

@@ -116,9 +116,8 @@ def episodes_of(env_id: str, options: dict[str, Any], variant: dict[str, Any]) -
 
 def answered(number: int) -> list[int]:
     """Of the first variant, for a partner."""
-    return [
-        int(each) for each in mixed(episodes_of(*drawn_options(number), VARIANTS[0]).T.copy(), np.zeros(LARGEST))[:8]
-    ]
+    found = episodes_of(*drawn_options(number), VARIANTS[0])
+    return [int(each) for each in mixed(np.zeros(LARGEST, np.uint64), found.T)[:8]]
 
 
 def piece(number: int, folder: Path) -> Iterator[int]:

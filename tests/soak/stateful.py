@@ -24,7 +24,7 @@ from test_bad_inputs import BAD_ACTIONS, BAD_BATCHES, BAD_SEEDS
 import drivesim
 from drivesim.config import DIFFICULTIES, REWARDS
 
-RUNS, CALLS = 1, 200
+RUNS, CALLS = 5, 200  # the first run is the one in which nothing is called
 KINDS = ("single", "vector", "multi-agent")
 SETTINGS = settings(
     max_examples=RUNS,
@@ -56,6 +56,7 @@ class Calls(RuleBasedStateMachine):
             options["difficulty"] = data.draw(st.sampled_from(DIFFICULTIES))
         self.num = 1
         if self.kind == "single":
+            options["disable_env_checker"] = True  # Gymnasium's own fails in the first step after a refused first reset
             maker: Callable[[], Any] = lambda: gym.make(self.env_id, **options)  # noqa: E731
         elif self.kind == "vector":
             self.num = data.draw(st.integers(1, 4))
