@@ -10,8 +10,9 @@ import re
 import runpy
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
 
 ROOT = Path(__file__).resolve().parent
 PROGRAMS = runpy.run_path(str(ROOT / "drivesim" / "programs.py"))["PROGRAMS"]  # what it needs is not there in a build
@@ -43,9 +44,18 @@ class BuildWithPrograms(build_py):
         return [*super().get_source_files(), *(str(path.relative_to(ROOT)) for path in own)]
 
 
+class EditableWithAgents(editable_wheel):
+    """An editable installation: `agents` is found where it lies, as the checkout's scripts import it."""
+
+    def run(self) -> None:
+        """Build."""
+        self.distribution.packages += find_packages(str(ROOT), include=["agents*"])
+        super().run()
+
+
 def programs() -> list[Path]:
     """The scripts that are commands."""
     return [ROOT / "scripts" / f"{name}.py" for name in PROGRAMS]
 
 
-setup(cmdclass={"build_py": BuildWithPrograms})
+setup(cmdclass={"build_py": BuildWithPrograms, "editable_wheel": EditableWithAgents})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,24 @@ if [ "$2" = drivesim ]; then echo "a bar" >&2; exit {status}; fi
 """
 
 
+# As from a shell, not as from the `make test` that these tests may run in: an inner make would tell of its folder.
+SHELL = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+
+
+def test_the_installation_finds_both_packages_from_every_folder(tmp_path) -> None:
+    """Scripts import both, and run with their own folder before them: pytest alone would find `agents` here anyway."""
+    code = "import agents, drivesim; print(agents.__path__[0], drivesim.__path__[0], sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [str(ROOT / "agents"), str(ROOT / "drivesim")]
 
 
 @needs_make
 def test_who_only_drives_gets_no_tools_and_who_tests_gets_them(tmp_path) -> None:
     def asked(target: str) -> str:
         command = ["make", "-n", "-f", str(ROOT / "Makefile"), target]
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, cwd=tmp_path, env=SHELL, check=True, capture_output=True, text=True).stdout
 
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).touch()
@@ -43,7 +55,7 @@ def test_installing_tells_each_stage_and_ends_well_even_if_nothing_can_be_compil
     python.write_text(PYTHON.format(status=status))
     python.chmod(0o755)
     command = ["make", "-f", str(ROOT / "Makefile"), "install", f"PYTHON={python}"]
-    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=SHELL, check=True, capture_output=True, text=True)
     stages = ["[1/3] creating .venv", "[2/3] installing packages", "[3/3] compiling the kernels", "installed"]
     lines = iter(done.stdout.splitlines())
     assert all(any(line.startswith(stage) for line in lines) for stage in stages), done.stdout

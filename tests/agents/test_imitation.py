@@ -177,6 +177,6 @@ def test_a_driver_has_learnt_after_a_few_seconds_of_watching(tmp_path: Path, nam
     train(run, config, tmp_path)
     policy, choice = load_policy(tmp_path)
     record = evaluate(policy, choice, episodes=200, seed=1_000_000)
-    # Three seeds reached 84 to 85 % and 96 to 99 % on 1,000 levels: what only watches leaves the road where no expert
-    # ever was (Ross et al. 2011), however long it watches.
-    assert record["success_rate"] > (0.75 if name == "bc" else 0.9)
+    # Four seeds ended at 84 to 87 % and 96 to 99 % of 1,000 levels: who only watches is lost where no expert ever was
+    # (Ross et al. 2011). Who does not learn drives under 1 %.
+    assert record["success_rate"] > (0.8 if name == "bc" else 0.9)
