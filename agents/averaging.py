@@ -39,9 +39,10 @@ class WeightAverage(Generic[_Network]):
             num_updates: made so far; while they are few, the average forgets its beginning faster.
         """
         decay = min(self.decay, num_updates / (num_updates + 9))
+        averages: list[Tensor] = list(self.network.parameters())
+        weights: list[Tensor] = list(network.parameters())
         with torch.no_grad():
-            for average, weights in zip(self.network.parameters(), network.parameters(), strict=True):
-                average.lerp_(weights, 1.0 - decay)
+            torch._foreach_lerp_(averages, weights, 1.0 - decay)
 
     def state(self) -> dict[str, Tensor]:
         """Returns the average; tensors are not copied."""

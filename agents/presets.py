@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agents.dqn import DQNConfig
+from agents.dqn_config import DQNConfig
 from agents.networks import NetworkConfig
 from agents.ppo import PPOConfig
 from agents.pqn import PQNConfig
@@ -40,6 +40,7 @@ _DQN = DQNConfig(
     train_frequency=1024,
     epsilon_end=0.01,
     exploration_fraction=0.07,
+    average_weights=0.999,
 )
 _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
@@ -103,7 +104,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(8_000_000), _SMALL_PQN),
         "ppo": Preset(
-            _run(4_000_000, reward_weights={**HALF, "time": -0.8}, stop_at_success=0.995, **_brisk("Obstacles", 0.965)),
+            _run(2_500_000, reward_weights={**HALF, "time": -0.8}, stop_at_success=0.995, **_brisk("Obstacles", 0.96)),
             replace(_SHORT_PPO, gamma=0.995, entropy_coefficient_end=0.003),  # dead ends are seen well ahead
         ),
     },
