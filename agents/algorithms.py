@@ -16,8 +16,7 @@ from torch import nn
 from agents.bc import BC
 from agents.checkpoint import Checkpoint
 from agents.dagger import DAgger
-from agents.dqn import DQN
-from agents.dqn_config import DQNConfig
+from agents.dqn import DQN, DQNConfig
 from agents.policy import NetworkPolicy
 from agents.ppo import PPO
 from agents.pqn import PQN

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agents.dqn_config import DQNConfig
+from agents.dqn import DQNConfig
 from agents.networks import NetworkConfig
 from agents.ppo import PPOConfig
 from agents.pqn import PQNConfig
@@ -40,7 +40,6 @@ _DQN = DQNConfig(
     train_frequency=1024,
     epsilon_end=0.01,
     exploration_fraction=0.07,
-    average_weights=0.999,
 )
 _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
@@ -120,18 +119,18 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         f"drivesim/{name}-v1": {
             "dqn": Preset(_run(steps), _DQN),
             "pqn": Preset(_run(steps), _PQN),
-            "ppo": Preset(_run(ppo_steps, **_brisk(name)), ppo),
+            "ppo": Preset(_run(ppo_steps, **_brisk(name, share)), ppo),
         }
-        for name, steps, ppo_steps, ppo in (
-            ("Intersection", 4_000_000, 3_000_000, _PATIENT_PPO),
-            ("Merge", 5_000_000, 5_000_000, _PPO),
-            ("Exit", 5_000_000, 5_000_000, _PPO),
-            ("Overtake", 5_000_000, 4_000_000, _PATIENT_PPO),
-            ("FourWayStop", 4_000_000, 4_000_000, _PPO),
-            ("Roundabout", 5_000_000, 3_000_000, _PATIENT_PPO),
-            ("Crosswalk", 4_000_000, 4_000_000, _PPO),
-            ("Parking", 6_000_000, 4_000_000, _SHORT_PPO),
-            ("City", 8_000_000, 8_000_000, _PPO),
+        for name, steps, ppo_steps, share, ppo in (
+            ("Intersection", 4_000_000, 3_000_000, 0.95, _PATIENT_PPO),
+            ("Merge", 5_000_000, 5_000_000, 0.97, _PPO),
+            ("Exit", 5_000_000, 5_000_000, 0.97, _PPO),
+            ("Overtake", 5_000_000, 6_000_000, 0.97, _PATIENT_PPO),
+            ("FourWayStop", 4_000_000, 4_000_000, 0.95, _PPO),
+            ("Roundabout", 5_000_000, 3_000_000, 0.95, _PATIENT_PPO),
+            ("Crosswalk", 4_000_000, 4_000_000, 0.95, _PPO),
+            ("Parking", 6_000_000, 4_000_000, 0.95, _SHORT_PPO),
+            ("City", 8_000_000, 8_000_000, 0.95, _PPO),
         )
     },
 }

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from agents.bc import BCConfig
 from agents.dagger import DAggerConfig
-from agents.dqn_config import DQNConfig
+from agents.dqn import DQNConfig
 from agents.environments import EnvChoice
 from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import harmonic_mean, median
 from typing import Any
 
-from agents.dqn_config import DQNConfig
+from agents.dqn import DQNConfig
 from agents.metrics import read_metrics
 from agents.pqn import PQNConfig
 from agents.presets import preset_for

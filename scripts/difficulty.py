@@ -2,13 +2,16 @@
 
     .venv/bin/python scripts/difficulty.py --summary docs/difficulty.json
     .venv/bin/python scripts/difficulty.py --envs drivesim/Merge-v1 --episodes 200
+    .venv/bin/python scripts/difficulty.py --runs runs/results --summary docs/difficulty.json
 
 A random driver, one that never steers, one that follows the route at the limit and sees nobody else, and the rule-based
-one drive the first episodes of the same held-out levels. The table is printed.
+one drive the first episodes of the same held-out levels; with --runs, those that PPO trained in a race too, which have
+seen nothing but levels of medium difficulty. The table is printed.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +23,16 @@ from tables import table
 from agents.baselines import make_baseline
 from agents.environments import EnvChoice, generates_levels, require_registered
 from agents.evaluation import evaluate
+from agents.policy import Policy
+from agents.race import Run
 from agents.results import BASELINES, FINAL_SEED, read_summary, write_summary
-from agents.validation import check_at_least
+from agents.run_config import AgentName
+from agents.training import load_policy
+from agents.validation import check_at_least, require
 from drivesim.config import DIFFICULTIES
 from drivesim.registry import IDS
 
+TRAINED: AgentName = "ppo"
 DASH = "\N{EN DASH}"
 
 
@@ -36,6 +44,8 @@ class Arguments:
     """Environment ids; by default those with held-out levels."""
     episodes: int = 1000
     """Held-out levels of each."""
+    runs: Path | None = None
+    """Folder of a race, see scripts/results.py, whose drivers of training seed 0 are measured too."""
     summary: Path | None = None
     """Write the records to this file too; ids that are not measured now keep theirs."""
 
@@ -44,11 +54,24 @@ class Arguments:
         check_at_least(self, 1, "episodes")
         for env_id in self.envs:
             require_registered(env_id)
+            if self.runs is not None:
+                folder = self.folder_of(env_id)
+                require("runs", str(self.runs), folder.is_dir(), f"the folder of a race that holds {folder.name}")
+
+    def folder_of(self, env_id: str) -> Path:
+        """The run of an environment, in a race's folder."""
+        assert self.runs is not None
+        return self.runs / Run(env_id, TRAINED, 0).name
 
 
-def measured(env_id: str, difficulty: str, episodes: int) -> list[dict[str, Any]]:
-    """A record of every driver."""
-    drivers = {name: make_baseline(name, EnvChoice(env_id, difficulty=difficulty)) for name in BASELINES}
+def measured(env_id: str, difficulty: str, episodes: int, run: Path | None = None) -> list[dict[str, Any]]:
+    """A record of every driver, also of a run's if there is one."""
+    drivers: dict[str, tuple[Policy, EnvChoice]] = {
+        name: make_baseline(name, EnvChoice(env_id, difficulty=difficulty)) for name in BASELINES
+    }
+    if run is not None:
+        policy, choice = load_policy(run)
+        drivers[TRAINED] = policy, dataclasses.replace(choice, difficulty=difficulty)
     return [
         evaluate(policy, choice, episodes=episodes, seed=FINAL_SEED, agent=name)
         for name, (policy, choice) in drivers.items()
@@ -57,7 +80,9 @@ def measured(env_id: str, difficulty: str, episodes: int) -> list[dict[str, Any]
 
 def markdown(records: list[dict[str, Any]]) -> str:
     """The records as a table: shares that arrive, and how long the rule-based driver takes."""
-    rows = [("id", "difficulty", *BASELINES, "its ticks to the goal")]
+    has_trained = any(record["agent"] == TRAINED for record in records)
+    trained = [f"{TRAINED.upper()}, trained on medium"] if has_trained else []
+    rows = [("id", "difficulty", *BASELINES, "its ticks to the goal", *trained)]
     for env_id in dict.fromkeys(record["env"] for record in records):
         for difficulty in DIFFICULTIES:
             found = {
@@ -66,10 +91,15 @@ def markdown(records: list[dict[str, Any]]) -> str:
                 if (record["env"], record["difficulty"]) == (env_id, difficulty)
             }
             if found:
-                shares = [f"{100 * found[name]['success_rate']:.1f} %" for name in BASELINES]
+                shares = [_percent(found[name]) for name in BASELINES]
                 ticks = found["rule-based"]["mean_length_of_successes"]
-                rows.append((f"`{env_id}`", difficulty, *shares, DASH if ticks is None else f"{ticks:.1f}"))
+                learnt = [_percent(found.get(TRAINED)) for _ in trained]
+                rows.append((f"`{env_id}`", difficulty, *shares, DASH if ticks is None else f"{ticks:.1f}", *learnt))
     return table(rows)
+
+
+def _percent(record: dict[str, Any] | None) -> str:
+    return DASH if record is None else f"{100 * record['success_rate']:.1f} %"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,8 +108,10 @@ def main(arguments: list[str] | None = None) -> int:
     records = []
     for env_id in parsed.envs:
         for difficulty in DIFFICULTIES:
-            records += measured(env_id, difficulty, parsed.episodes)
-            print(markdown(records[-len(BASELINES) :]).splitlines()[-1], flush=True)
+            run = None if parsed.runs is None else parsed.folder_of(env_id)
+            found = measured(env_id, difficulty, parsed.episodes, run)
+            print(markdown(found).splitlines()[-1], flush=True)
+            records += found
     if parsed.summary is not None:
         if parsed.summary.exists():
             records += [each for each in read_summary(parsed.summary)["records"] if each["env"] not in parsed.envs]

@@ -232,7 +232,7 @@ VALUE_LEARNERS: dict[str, tuple[Any, Any, int]] = {
             loss="mse",
             network=NetworkConfig(hidden_sizes=(256,)),
         ),
-        400_000,
+        200_000,
     ),
     "pqn": (
         PQN,

@@ -77,7 +77,7 @@ def printed(command, **environment):
 
 
 def test_worlds_of_another_size_or_scenario_compile_no_loop_anew() -> None:
-    answer = printed(["-c", SIGNATURES], NUMBA_DISABLE_JIT="0")
+    answer = printed(["-c", SIGNATURES], NUMBA_DISABLE_JIT="0", DRIVESIM_PREBUILT="0")
     assert answer == {"grown": [], "loops": [1] * 6}
 
 

@@ -350,7 +350,7 @@ def test_whatever_is_written_into_a_state_it_is_refused_or_can_be_driven(turn) -
     """In processes of their own: a kernel that leaves its memory ends the interpreter."""
     script = Path(__file__).with_name("fuzz_states.py")
     cases = TRAFFIC[turn::NUM_PROCESSES]
-    command = [sys.executable, "-X", "faulthandler", script, str(turn), str(effort(3, 1)), *itertools.chain(*cases)]
+    command = [sys.executable, "-X", "faulthandler", script, str(turn), str(effort(6, 1)), *itertools.chain(*cases)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     ends = [line for line in run.stdout.splitlines() if line.startswith("drivesim/")]

@@ -11,7 +11,10 @@ from loading import SCRIPTS, load_script
 from scenario_facts import MEASURED, facts_of
 
 from agents.environments import generates_levels
+from agents.ppo import PPOConfig
 from agents.results import BASELINES, read_summary
+from agents.run_config import TrainConfig
+from agents.training import train
 from drivesim.config import DIFFICULTIES
 
 GENERATED = list(filter(generates_levels, MEASURED))
@@ -32,7 +35,8 @@ def documented() -> dict[tuple[str, str, str], dict[str, Any]]:
 
 
 def test_every_difficulty_of_every_scenario_is_documented(documented) -> None:
-    assert set(documented) == {(env, level, name) for env in GENERATED for level in DIFFICULTIES for name in BASELINES}
+    drivers = (*BASELINES, "ppo")
+    assert set(documented) == {(env, level, name) for env in GENERATED for level in DIFFICULTIES for name in drivers}
     assert {record["episodes"] for record in documented.values()} == {1000}
 
 
@@ -71,3 +75,17 @@ def test_the_command_prints_a_line_of_each_and_keeps_what_it_does_not_measure(di
         "drivesim/FourWayStop-v1",
     ]
     assert difficulty.markdown(records).count("LaneKeep") == len(DIFFICULTIES)
+
+
+def test_what_was_trained_on_medium_is_measured_on_every_difficulty(difficulty, tmp_path, capsys) -> None:
+    env_id, summary = "drivesim/LaneKeep-v1", tmp_path / "difficulty.json"
+    run = TrainConfig(env=env_id, observation="features", agent="ppo", total_steps=300, progress=False, num_threads=1)
+    train(run, PPOConfig(num_envs=8, num_steps=8, minibatches=2), tmp_path / "LaneKeep-v1__ppo__0")
+    command = ["--envs", env_id, "--episodes", "4", "--runs", str(tmp_path), "--summary", str(summary)]
+    assert difficulty.main(command) == 0
+    assert all(line.count(" % |") == len(BASELINES) + 1 for line in capsys.readouterr().out.splitlines())
+    learnt = [record for record in read_summary(summary)["records"] if record["agent"] == "ppo"]
+    assert [record["difficulty"] for record in learnt] == list(DIFFICULTIES)
+    with pytest.raises(SystemExit):
+        difficulty.main([*command, "--envs", "drivesim/Highway-v1"])
+    assert "Highway-v1__ppo__0" in capsys.readouterr().err
