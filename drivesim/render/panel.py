@@ -172,6 +172,18 @@ class Panel:
             pen.row(event, f"tick {at}", MUTED, colour)
 
 
+def caption(title: str, left: str, right: str, colour: Colour, width: int) -> Array:
+    """Two lines below a picture, uint8 (height, width, 3): a title, and figures on both sides, the right one in colour."""
+    surface = pygame.Surface((width, 2 * LINE))
+    surface.fill(BACKGROUND)
+    figure = font(TEXT).render(right, True, colour)
+    surface.blit(font(TEXT).render(cut(title, TEXT, width - 2 * GAP), True, MUTED), (GAP, 2))
+    surface.blit(font(TEXT).render(left, True, FOREGROUND), (GAP, LINE))
+    surface.blit(figure, (width - GAP - figure.get_width(), LINE))
+    picture: Array = pygame.surfarray.array3d(surface).transpose(1, 0, 2)
+    return picture
+
+
 class _Pen:
     """Writes from the top of a surface down, and stops at its end."""
 
