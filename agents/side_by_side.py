@@ -3,6 +3,8 @@
     replay, moments = watch(policy, choice, seed=7)
     drives = [Drive("ppo", replay, moments), *beside(["optimum", "rule-based"], replay, choice)]
     record_beside(drives, Path("three.gif"), size=320)
+
+Who has ended waits for the others, at what it was paid in all.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -9,8 +9,8 @@
     .venv/bin/python scripts/record.py runs/first --beside optimum rule-based --formats gif
 
 A run's best driver, or one that learns nothing, drives held-out episodes; a replay is driven as it was recorded, which
-is verified. With --beside one film shows it and others on the same level, with what each has been paid so far. Files are
-named after the episode.
+is verified. With --beside one film shows it and others on the same level, with what each has been paid so far. Files
+are named after the episode.
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
     .venv/bin/python scripts/solvable.py --runs runs/results --summary docs/solvable.json
     .venv/bin/python scripts/solvable.py --envs drivesim/Merge-v1 --difficulties hard --episodes 100
 
-A drive that arrives without a failure is the proof for its level: the rule-based driver's, another driver's that learns
-nothing, that of a finished run, and where all of them fail the planner's. Where bounds are measured, every drive of all
-these drivers is compared with what the planner says that no drive in its level is worth more than, which it finds
-without knowing any of them. A row that the summary already holds, of as many levels and with at least these drivers, is
-not measured again: the same command goes on after an interruption. The table is printed.
+A drive that arrives without a failure is the proof for its level: the rule-based driver's; where it fails, another
+one's that learns nothing or that of a finished run; and where all of them fail, the planner's. Where bounds are
+measured, all of these drivers drive all levels, and what they earn is compared with what the planner says that no drive
+is worth more than, which it finds without knowing any of them. A row that the summary already holds, of as many levels
+and with at least these drivers, is not measured again: the same command goes on after an interruption. The table is
+printed.
 """
 
 from __future__ import annotations
@@ -96,19 +97,21 @@ def runs_of(env_id: str, folder: Path | None) -> list[Path]:
 def measured(env_id: str, difficulty: str, arguments: Arguments, runs: list[Path]) -> dict[str, Any]:
     """A row's record: which levels have been solved by whom, and how many drives were worth more than the bound."""
     seeds = range(FINAL_SEED, FINAL_SEED + arguments.episodes)
-    is_solved = np.zeros(len(seeds), np.bool_)
+    is_bounded = difficulty in arguments.bounds
+    left = set(seeds)
     first_by: dict[str, int] = {}
     returns = []
     for name, policy, choice in drivers_of(env_id, difficulty, runs):
-        results = first_drives(policy, choice, seeds, "test").results
-        arrives = results["success"].astype(np.bool_)
-        first_by[name] = int((arrives & ~is_solved).sum())
-        is_solved |= arrives
-        returns.append(results["episode_return"])
+        wanted = seeds if is_bounded else sorted(left)
+        results = first_drives(policy, choice, wanted, "test").results if wanted else {"success": np.zeros(0)}
+        solved = left & {seed for seed, success in zip(wanted, results["success"], strict=True) if success}
+        first_by[name] = len(solved)
+        left -= solved
+        if is_bounded:
+            returns.append(results["episode_return"])
     with contextlib.closing(gym.make(env_id, disable_env_checker=True, split="test", difficulty=difficulty)) as env:
-        left = [seed for seed, is_done in zip(seeds, is_solved, strict=True) if not is_done]
-        unsolved = [seed for seed in left if not is_solvable(env, seed)]
-        bound = bounded(env, seeds, np.stack(returns)) if difficulty in arguments.bounds else None
+        unsolved = [seed for seed in sorted(left) if not is_solvable(env, seed)]
+        bound = bounded(env, seeds, np.stack(returns)) if is_bounded else None
     first_by[PLANNER] = len(left) - len(unsolved)
     return {
         "env": env_id,

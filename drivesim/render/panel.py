@@ -173,7 +173,7 @@ class Panel:
 
 
 def caption(title: str, left: str, right: str, colour: Colour, width: int) -> Array:
-    """Two lines below a picture, uint8 (height, width, 3): a title, and figures on both sides, the right one in colour."""
+    """Two lines below a picture, uint8 (height, width, 3): a title; a figure on the left and a coloured one right."""
     surface = pygame.Surface((width, 2 * LINE))
     surface.fill(BACKGROUND)
     figure = font(TEXT).render(right, True, colour)
