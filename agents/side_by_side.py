@@ -1,8 +1,7 @@
 """Several drives of one level in one film, side by side, each with its ticks and what it has been paid so far.
 
-    replay, moments = watch(policy, choice, seed=7)
-    drives = [Drive("ppo", replay, moments), *beside(["optimum", "rule-based"], replay, choice)]
-    record_beside(drives, Path("three.gif"), size=320)
+    own = Drive("ppo", *watch(policy, choice, seed=7))
+    record_beside([own, *beside(["optimum", "rule-based"], own, choice)], Path("three.gif"), size=320)
 
 Who has ended waits for the others, at what it was paid in all.
 """
@@ -25,7 +24,7 @@ from drivesim.checks import whole
 from drivesim.planning import solve
 from drivesim.render.film import film, num_frames
 from drivesim.render.moment import Moment
-from drivesim.render.panel import BACKGROUND, BAD, FOREGROUND, GOOD, caption
+from drivesim.render.panel import BACKGROUND, BAD, CAPTION, FOREGROUND, GOOD, caption
 from drivesim.render.view import LARGEST_SIZE, SMALLEST_SIZE
 from drivesim.replay import Replay, all_moments
 from drivesim.replay_file import begin, make
@@ -49,31 +48,32 @@ class Drive:
     name: str
     """Of the driver."""
     replay: Replay
-    """The episode, which is over."""
+    """The episode."""
     moments: Sequence[Moment]
     """Its worlds."""
 
 
-def beside(names: Iterable[str], replay: Replay, choice: EnvChoice | None, budget: int | None = None) -> list[Drive]:
-    """Lets others drive the level of an episode.
+def beside(names: Iterable[str], drive: Drive, choice: EnvChoice | None, budget: int | None = None) -> list[Drive]:
+    """Lets others drive the level of a drive.
 
     Args:
         names: :data:`OPTIMUM`, or drivers that learn nothing, as for :func:`agents.baselines.make_baseline`. An optimum
             that is not exact within the budget is called the best drive known.
-        replay: the episode, the first of its env. The planner begins with it.
+        drive: the drive; the planner begins with it, if it has come to an end.
         choice: environment and options of the level; None, of which no driver can be made, leaves the optimum.
         budget: of the planner; None takes its default.
 
     Raises:
         ValueError: naming what is wrong.
     """
-    drives = []
+    drives, replay = [], drive.replay
+    first, last = (drive.moments[n].world["stage"] for n in (0, -1))
     for name in names:
         if name == OPTIMUM:
             with contextlib.closing(make(replay)) as env:
                 begin(env, replay)
                 limit = {} if budget is None else {"budget": budget}
-                plan = solve(env, incumbent=replay.actions, **limit)
+                plan = solve(env, incumbent=None if last == first else replay.actions, **limit)
             own = plan.replay(replay.seed)
             drives.append(Drive(name if plan.is_exact else "best drive known", own, all_moments(own)))
         elif choice is None:
@@ -95,7 +95,7 @@ def record_beside(
 ) -> Path:
     """Writes drives of one level as one film, by the suffix of the path; who has ended waits for the others.
 
-    Panes that are much wider than high stand one below the other, all others side by side.
+    Roads that are shown more than twice as wide as high stand one below the other, all others side by side.
 
     Args:
         drives: at least one, of one environment and options.
@@ -131,7 +131,7 @@ def _pictures(drives: Sequence[Drive], size: int, frames_per_tick: int, hold: in
     panes = [_panes(drive, size, frames_per_tick, count) for drive in drives]
     for together in zip(*panes, strict=True):
         height, width = together[0].shape[:2]
-        axis = 0 if width > 2 * height else 1
+        axis = 0 if width > 2 * (height - CAPTION) else 1
         gap = np.full((_GAP, width, 3) if axis == 0 else (height, _GAP, 3), 255, np.uint8)
         parts = [part for pane in together for part in (pane, gap)]
         yield np.concatenate(parts[:-1], axis=axis)

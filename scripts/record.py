@@ -143,10 +143,8 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
 
 def write_beside(episode: Episode, folder: Path, arguments: Arguments) -> None:
     """Writes the films of an episode and of others on its level."""
-    drives = [
-        Drive(episode.driver, episode.replay, episode.moments),
-        *beside(arguments.beside, episode.replay, episode.choice),
-    ]
+    own = Drive(episode.driver, episode.replay, episode.moments)
+    drives = [own, *beside(arguments.beside, own, episode.choice)]
     for suffix in arguments.formats:
         path = record_beside(
             drives,

@@ -170,6 +170,11 @@ def markdown(records: list[dict[str, Any]]) -> str:
     if unsolved:
         names = (f"`{record['env']}`, {record['difficulty']}, seed {seed:,}" for record, seed in unsolved)
         note += f" Nobody arrived in {'; '.join(names)}."
+    ids = {env_id for env_id, _ in found}
+    missing = [f"`{env_id}`" for env_id in filter(generates_levels, IDS) if env_id not in ids]
+    missing += [f"what is {DASH} in the table"] * any(DASH in row[1 : 1 + len(DIFFICULTIES)] for row in rows)
+    if missing:
+        note += f" Not measured by this command yet: {', '.join(missing)}."
     return f"{table(rows)}\n\n{textwrap.fill(note, 120, break_on_hyphens=False)}"
 
 

@@ -21,6 +21,7 @@ WIDTH = 264  # pixels
 MARGIN, GAP = 14, 8
 LINE = 20
 BAR = 12
+CAPTION = 2 * LINE  # below a picture
 TEXT, HEADING = 15, 19  # pixels of height
 BACKGROUND: Colour = (24, 27, 33)
 FOREGROUND: Colour = (232, 234, 238)
@@ -174,7 +175,7 @@ class Panel:
 
 def caption(title: str, left: str, right: str, colour: Colour, width: int) -> Array:
     """Two lines below a picture, uint8 (height, width, 3): a title; a figure on the left and a coloured one right."""
-    surface = pygame.Surface((width, 2 * LINE))
+    surface = pygame.Surface((width, CAPTION))
     surface.fill(BACKGROUND)
     figure = font(TEXT).render(right, True, colour)
     surface.blit(font(TEXT).render(cut(title, TEXT, width - 2 * GAP), True, MUTED), (GAP, 2))

@@ -35,7 +35,8 @@ def only_random(env_id: str, difficulty: str, runs: list[Path]) -> Any:
 def test_every_held_out_level_that_was_tried_can_be_solved_and_nobody_was_above_a_bound() -> None:
     records = read_summary(DOCS / "solvable.json")["records"]
     wanted = {(env_id, level) for env_id in filter(generates_levels, IDS) for level in DIFFICULTIES}
-    assert {(record["env"], record["difficulty"]) for record in records} == wanted
+    assert {(record["env"], record["difficulty"]) for record in records} <= wanted
+    assert len(records) > 10
     for record in records:
         assert record["episodes"] == 1000
         assert record["unsolved"] == []
@@ -69,6 +70,10 @@ def test_the_planner_solves_what_drivers_do_not_and_what_nobody_does_is_named(so
     assert (record["first_by"]["planner"], record["unsolved"]) == (2, [FIRST])
     text = solvable.markdown([record])
     assert "Solved in all: 2 of 3." in text
+    missing = text.partition("Not measured by this command yet: ")[2]
+    assert "`drivesim/City-v1`" in missing
+    assert FOUR_WAY_STOP not in missing
+    assert "what is \N{EN DASH} in the table" in missing
     assert f"Nobody arrived in `{FOUR_WAY_STOP}`, easy, seed 1,000,000." in text
 
 
