@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from agents.baselines import make_baseline
 from agents.environments import EnvChoice
+from agents.regret import BUDGET
 from agents.videos import pace, write_gif, write_mp4
 from agents.watching import watch
 from drivesim.checks import whole
@@ -53,7 +54,7 @@ class Drive:
     """Its worlds."""
 
 
-def beside(names: Iterable[str], drive: Drive, choice: EnvChoice | None, budget: int | None = None) -> list[Drive]:
+def beside(names: Iterable[str], drive: Drive, choice: EnvChoice | None, budget: int = BUDGET) -> list[Drive]:
     """Lets others drive the level of a drive.
 
     Args:
@@ -61,7 +62,7 @@ def beside(names: Iterable[str], drive: Drive, choice: EnvChoice | None, budget:
             that is not exact within the budget is called the best drive known.
         drive: the drive; the planner begins with it, if it has come to an end.
         choice: environment and options of the level; None, of which no driver can be made, leaves the optimum.
-        budget: of the planner; None takes its default.
+        budget: of the planner.
 
     Raises:
         ValueError: naming what is wrong.
@@ -72,8 +73,7 @@ def beside(names: Iterable[str], drive: Drive, choice: EnvChoice | None, budget:
         if name == OPTIMUM:
             with contextlib.closing(make(replay)) as env:
                 begin(env, replay)
-                limit = {} if budget is None else {"budget": budget}
-                plan = solve(env, incumbent=None if last == first else replay.actions, **limit)
+                plan = solve(env, budget=budget, incumbent=None if last == first else replay.actions)
             own = plan.replay(replay.seed)
             drives.append(Drive(name if plan.is_exact else "best drive known", own, all_moments(own)))
         elif choice is None:
