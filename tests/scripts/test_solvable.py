@@ -36,13 +36,14 @@ def test_every_held_out_level_that_was_tried_can_be_solved_and_nobody_was_above_
     records = read_summary(DOCS / "solvable.json")["records"]
     wanted = {(env_id, level) for env_id in filter(generates_levels, IDS) for level in DIFFICULTIES}
     assert {(record["env"], record["difficulty"]) for record in records} <= wanted
-    assert len(records) > 10
+    assert len(records) > 20
+    assert any(record["bound"] is not None for record in records)
     for record in records:
         assert record["episodes"] == 1000
         assert record["unsolved"] == []
         assert sum(record["first_by"].values()) == 1000
         assert set(record["first_by"]) > {*BASELINES, "planner"}, "runs drive as well"
-        if record["difficulty"] == "medium":
+        if record["bound"] is not None:
             assert record["bound"]["drives"] == 1000 * (len(record["first_by"]) - 1)
             assert record["bound"]["above"] == 0
             assert record["bound"]["least_gap"] >= -1e-9
