@@ -27,7 +27,7 @@ from drivesim.render.view import LARGEST_SIZE, SMALLEST_SIZE
 from drivesim.replay import Replay
 from drivesim.replay_file import config_of
 
-__all__ = ["FORMATS", "record", "record_episode", "write_gif", "write_mp4"]
+__all__ = ["FORMATS", "pace", "record", "record_episode", "write_gif", "write_mp4"]
 
 FORMATS = ("mp4", "gif", "html")
 MAX_FRAMES_PER_SECOND = 240
@@ -106,6 +106,20 @@ def write_gif(
         gif.close()
 
 
+def pace(frames_per_second: float, ticks_per_second: float) -> tuple[int, int]:
+    """Pictures of every tick, and of an episode's end, which is shown for a second.
+
+    Raises:
+        ValueError: for an impossible pace.
+    """
+    if not 0 < ticks_per_second <= frames_per_second <= MAX_FRAMES_PER_SECOND:
+        raise ValueError(
+            "ticks_per_second must be above 0 and at most frames_per_second, and these at most "
+            f"{MAX_FRAMES_PER_SECOND}, got {ticks_per_second} of {frames_per_second}"
+        )
+    return max(1, round(frames_per_second / ticks_per_second)), round(_HOLD * frames_per_second)
+
+
 def record(
     replay: Replay,
     moments: Sequence[Moment],
@@ -140,12 +154,7 @@ def record(
     suffix = path.suffix[1:]
     if suffix not in FORMATS:
         raise ValueError(f"path must end in one of {[f'.{name}' for name in FORMATS]}, got {str(path)!r}")
-    if not 0 < ticks_per_second <= frames_per_second <= MAX_FRAMES_PER_SECOND:
-        pace = f"{ticks_per_second} of {frames_per_second}"
-        raise ValueError(
-            "ticks_per_second must be above 0 and at most frames_per_second, and these at most "
-            f"{MAX_FRAMES_PER_SECOND}, got {pace}"
-        )
+    frames_per_tick, hold = pace(frames_per_second, ticks_per_second)
     size = whole("size", size, SMALLEST_SIZE, LARGEST_SIZE)
     config = config_of(replay.entry, dict(replay.options))
     if suffix == "html":
@@ -157,7 +166,6 @@ def record(
         board = Panel(replay.env_id, config.actions, config.scenario_class.top_speed) if panel else None
         return film(some, frames_per_tick=frames_per_tick, size=size, hold=hold, xray=xray, panel=board)
 
-    frames_per_tick, hold = max(1, round(frames_per_second / ticks_per_second)), round(_HOLD * frames_per_second)
     frames = pictures(moments, frames_per_tick, hold)
     if suffix == "mp4":
         write_mp4(frames, path, frames_per_second)

@@ -25,6 +25,7 @@ from typing import Any
 import difficulty
 import optimum
 import soak
+import solvable
 import tyro
 from draw_levels import draw
 from gymnasium import spaces
@@ -332,6 +333,7 @@ def pages(docs: Path) -> dict[Path, str | None]:
         "rgb": docstring_table(rgb),
         "difficulty": difficulty.markdown(read_summary(docs / "difficulty.json")["records"]),
         "optimum": optimum.markdown(read_summary(docs / "optimum.json")["records"]),
+        "solvable": solvable.markdown(read_summary(docs / "solvable.json")["records"]),
         **soak.tables(docs),
     }
     for path in sorted(docs.glob("*.md")):

@@ -1,8 +1,9 @@
-"""Draws figures, each as PNG and SVG: learning curves, comparisons of algorithms, the traffic's flow over density.
+"""Draws figures, each as PNG and SVG: learning curves, comparisons of algorithms, regret, the traffic's flow.
 
 .venv/bin/python scripts/plot.py curve runs/first
 .venv/bin/python scripts/plot.py curve runs/results/Highway-v1__ppo__* --out plots
 .venv/bin/python scripts/plot.py compare runs/results/*-v1__*__? --out plots
+.venv/bin/python scripts/plot.py regret runs/results/regret-*.json --out plots
 .venv/bin/python scripts/plot.py traffic --out plots
 """
 
@@ -21,7 +22,7 @@ from typing import Annotated
 import tyro
 
 from agents.command_line import refuse
-from agents.plots import plot_comparison, plot_learning_curve, plot_traffic
+from agents.plots import plot_comparison, plot_learning_curve, plot_regret, plot_traffic
 from agents.run_folder import run_at
 from drivesim.files import printable
 
@@ -55,6 +56,20 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Regret:
+    """What drivers earn less than the best drives, over how much these are held up in a level."""
+
+    files: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """What evaluate.py --regret --json printed, a file for each driver and environment."""
+    out: Path = Path("plots")
+    """Folder to write to."""
+
+    def plot(self) -> tuple[Path, ...]:
+        """Writes the figure; returns its paths."""
+        return plot_regret(self.files, self.out)
+
+
+@dataclass(frozen=True)
 class Traffic:
     """Flow and mean speed of the traffic over its density, measured on a ring road."""
 
@@ -74,8 +89,10 @@ class Traffic:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parsed: Curve | Compare | Traffic = tyro.extras.subcommand_cli_from_dict(
-        {"curve": Curve, "compare": Compare, "traffic": Traffic}, args=arguments, description=__doc__
+    parsed: Curve | Compare | Regret | Traffic = tyro.extras.subcommand_cli_from_dict(
+        {"curve": Curve, "compare": Compare, "regret": Regret, "traffic": Traffic},
+        args=arguments,
+        description=__doc__,
     )
     try:
         paths = parsed.plot()

@@ -6,9 +6,11 @@
     .venv/bin/python scripts/record.py replays/Highway-v1-7-0.json --out films --size 1080
     .venv/bin/python scripts/record.py replays/Highway-v1-7-0.json --watch runs/first --formats html
     .venv/bin/python scripts/record.py --baseline planner --env drivesim/Merge-v1 --out films --formats gif
+    .venv/bin/python scripts/record.py runs/first --beside optimum rule-based --formats gif
 
 A run's best driver, or one that learns nothing, drives held-out episodes; a replay is driven as it was recorded, which
-is verified. Files are named after the episode.
+is verified. With --beside one film shows it and others on the same level, with what each has been paid so far. Files
+are named after the episode.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import gymnasium as gym
 import tyro
@@ -34,6 +36,7 @@ from agents.command_line import refuse
 from agents.environments import EnvChoice, LevelChoice, with_level_options
 from agents.policy import Policy
 from agents.run_folder import run_at
+from agents.side_by_side import Drive, beside, record_beside
 from agents.training import load_policy
 from agents.videos import record
 from agents.watching import think_along, watch
@@ -54,6 +57,8 @@ class Arguments(LevelChoice):
     """Instead of them, one that learns nothing: random, "never steers", "ignores others", rule-based or planner."""
     env: str = EnvChoice.env
     """Environment id of a baseline."""
+    beside: tuple[str, ...] = ()
+    """Others on the same level, in one film with it: optimum, the best drive there is, or those of --baseline."""
     formats: tuple[Format, ...] = ("mp4", "html")
     """What to write."""
     out: Path | None = None
@@ -78,19 +83,31 @@ class Arguments(LevelChoice):
     """Tint the cells that matter most to the driver; on a page it is a box to tick."""
 
 
-def driven(
-    policy: Policy, trained: EnvChoice, driver: str, arguments: Arguments
-) -> Iterator[tuple[str, str, Replay, list[Moment]]]:
-    """The episodes that a driver drives now: a name for the files, who drove, and what happened."""
+class Episode(NamedTuple):
+    """An episode to be shown."""
+
+    name: str
+    """For its files."""
+    driver: str
+    """Who drove."""
+    replay: Replay
+    moments: list[Moment]
+    choice: EnvChoice | None = None
+    """Environment and options, None of a replay."""
+
+
+def driven(policy: Policy, trained: EnvChoice, driver: str, arguments: Arguments) -> Iterator[Episode]:
+    """The episodes that a driver drives now."""
     wants_xray = arguments.xray or "html" in arguments.formats
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
     for own, seed in product(trained.each(), seeds):
-        replay, shown = watch(policy, arguments.chosen_in(own), seed=seed, split=arguments.split, xray=wants_xray)
-        where = f"{own.env.rpartition('/')[2]}-" if own.among or arguments.baseline else ""
-        yield f"{where}episode-{seed}", driver, replay, shown
+        choice = arguments.chosen_in(own)
+        replay, shown = watch(policy, choice, seed=seed, split=arguments.split, xray=wants_xray)
+        where = f"{own.env.rpartition('/')[2]}-" if own.among or arguments.baseline or arguments.beside else ""
+        yield Episode(f"{where}episode-{seed}", driver, replay, shown, choice)
 
 
-def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, Replay, list[Moment]]]:
+def episodes_of(source: Path, arguments: Arguments) -> Iterator[Episode]:
     """The same of a source, be they driven now or a replay's."""
     if source.is_dir():
         policy, trained = load_policy(source)
@@ -99,18 +116,14 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[tuple[str, str, 
         policy, config = load_policy(run_at(arguments.watch))
         replay = Replay.load(source)
         wants_xray = arguments.xray or "html" in arguments.formats
-        yield (
-            source.stem,
-            f"replay; thoughts of {config.agent}",
-            replay,
-            think_along(policy, config, replay, xray=wants_xray),
-        )
+        shown = think_along(policy, config, replay, xray=wants_xray)
+        yield Episode(source.stem, f"replay; thoughts of {config.agent}", replay, shown)
     else:
         replay = Replay.load(source)
-        yield source.stem, "replay", replay, all_moments(replay)
+        yield Episode(source.stem, "replay", replay, all_moments(replay))
 
 
-def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, str, str, Replay, list[Moment]]]:
+def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
     """The same of everything that is asked for, with the folder for the files.
 
     Raises:
@@ -121,11 +134,45 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, str, str, Replay,
     if arguments.baseline is not None:
         choice = make_baseline(arguments.baseline, arguments.chosen_in(EnvChoice(arguments.env)))
         for episode in driven(*choice, arguments.baseline, arguments):
-            yield (arguments.out or Path(), *episode)
+            yield arguments.out or Path(), episode
     for source in map(run_at, arguments.sources):
         folder = arguments.out or (source if source.is_dir() else source.parent)
         for episode in episodes_of(source, arguments):
-            yield (folder, *episode)
+            yield folder, episode
+
+
+def write_beside(episode: Episode, folder: Path, arguments: Arguments) -> None:
+    """Writes the films of an episode and of others on its level."""
+    own = Drive(episode.driver, episode.replay, episode.moments)
+    drives = [own, *beside(arguments.beside, own, episode.choice)]
+    for suffix in arguments.formats:
+        path = record_beside(
+            drives,
+            folder / f"{episode.name}-side-by-side.{suffix}",
+            size=arguments.size,
+            frames_per_second=arguments.fps,
+            ticks_per_second=arguments.ticks_per_second,
+        )
+        told = (f"{drive.name} {drive.replay.outcome['return']:.3f}" for drive in drives)
+        print(f"{printable(str(path))}: {', '.join(told)}, {path.stat().st_size:,} bytes")
+
+
+def write(episode: Episode, folder: Path, arguments: Arguments) -> None:
+    """Writes an episode as a replay, and its films and pages."""
+    episode.replay.save(folder / f"{episode.name}.json")
+    for suffix in arguments.formats:
+        path = record(
+            episode.replay,
+            episode.moments,
+            folder / f"{episode.name}.{suffix}",
+            driver=episode.driver,
+            size=arguments.size,
+            frames_per_second=arguments.fps,
+            ticks_per_second=arguments.ticks_per_second,
+            panel=arguments.panel,
+            xray=arguments.xray,
+        )
+        print(f"{printable(str(path))}: {episode.replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,22 +182,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if parsed.episodes < 1:
             raise ValueError(f"episodes must be at least 1, got {parsed.episodes}")
-        for folder, name, driver, replay, shown in all_episodes(parsed):
+        if parsed.beside and "html" in parsed.formats:
+            raise ValueError("formats must be among gif and mp4 where several drivers are shown, got html")
+        for folder, episode in all_episodes(parsed):
             folder.mkdir(parents=True, exist_ok=True)
-            replay.save(folder / f"{name}.json")
-            for suffix in parsed.formats:
-                path = record(
-                    replay,
-                    shown,
-                    folder / f"{name}.{suffix}",
-                    driver=driver,
-                    size=parsed.size,
-                    frames_per_second=parsed.fps,
-                    ticks_per_second=parsed.ticks_per_second,
-                    panel=parsed.panel,
-                    xray=parsed.xray,
-                )
-                print(f"{printable(str(path))}: {replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
+            (write_beside if parsed.beside else write)(episode, folder, parsed)
     except (ValueError, OSError, ModuleNotFoundError, CheckpointError, gym.error.Error) as error:
         return refuse(error)
     return 0

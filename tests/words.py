@@ -37,6 +37,7 @@ ROADS = (
     "docs/gallery.md",
     "docs/observations.md",
     "docs/planning.md",
+    "docs/regret.md",
     "docs/playing_in_the_browser.md",
     "docs/rewards.md",
     "docs/tutorials/",

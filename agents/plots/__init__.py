@@ -1,10 +1,11 @@
-"""Figures: learning curves of runs, comparisons of algorithms, the traffic's fundamental diagram.
+"""Figures: learning curves of runs, comparisons of algorithms, regret, the traffic's fundamental diagram.
 
 ============ ===========================================================================
 module       what it does
 ============ ===========================================================================
 ``runs``     reads run folders; means over seeds with Student's 95 % interval
 ``learning`` learning curves, of one run or several seeds, and of algorithms side by side
+``regret``   drivers' regret over how much the best drive is held up, from files of ``evaluate.py``
 ``traffic``  measures flow and speed on a ring road, and draws them over density
 ``figures``  the common look, and the writing of files
 ============ ===========================================================================
@@ -14,6 +15,7 @@ matplotlib's global state beyond the call.
 """
 
 from agents.plots.learning import plot_comparison, plot_learning_curve
+from agents.plots.regret import plot_regret
 from agents.plots.traffic import plot_traffic
 
-__all__ = ["plot_comparison", "plot_learning_curve", "plot_traffic"]
+__all__ = ["plot_comparison", "plot_learning_curve", "plot_regret", "plot_traffic"]

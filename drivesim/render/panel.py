@@ -21,6 +21,7 @@ WIDTH = 264  # pixels
 MARGIN, GAP = 14, 8
 LINE = 20
 BAR = 12
+CAPTION = 2 * LINE  # below a picture
 TEXT, HEADING = 15, 19  # pixels of height
 BACKGROUND: Colour = (24, 27, 33)
 FOREGROUND: Colour = (232, 234, 238)
@@ -170,6 +171,18 @@ class Panel:
         for at, event in reversed(recent[-MOST_EVENTS:]):
             colour = GOOD if event in GOOD_EVENTS else NOTE if event in MILD_EVENTS else BAD
             pen.row(event, f"tick {at}", MUTED, colour)
+
+
+def caption(title: str, left: str, right: str, colour: Colour, width: int) -> Array:
+    """Two lines below a picture, uint8 (height, width, 3): a title; a figure on the left and a coloured one right."""
+    surface = pygame.Surface((width, CAPTION))
+    surface.fill(BACKGROUND)
+    figure = font(TEXT).render(right, True, colour)
+    surface.blit(font(TEXT).render(cut(title, TEXT, width - 2 * GAP), True, MUTED), (GAP, 2))
+    surface.blit(font(TEXT).render(left, True, FOREGROUND), (GAP, LINE))
+    surface.blit(figure, (width - GAP - figure.get_width(), LINE))
+    picture: Array = pygame.surfarray.array3d(surface).transpose(1, 0, 2)
+    return picture
 
 
 class _Pen:

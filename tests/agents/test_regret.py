@@ -86,6 +86,30 @@ def test_a_worse_drive_has_as_much_regret_as_it_earns_less_whatever_it_was_train
     assert measured(Replaying(drives), half_price) == record
 
 
+def test_single_levels_are_told_and_add_up_to_the_means(plans) -> None:
+    drives = [(2, 2), *(plan.actions for plan in plans[1:])]
+    record = measured(Replaying(drives), EnvChoice(OVERTAKE))
+    levels = record["each_level"]
+    assert [level["seed"] for level in levels] == list(SEEDS)
+    assert [level["plan_length"] for level in levels] == [plan.ticks for plan in plans]
+    assert [level["bounds"] for level in levels] == [[plan.total_reward] * 2 for plan in plans]
+    assert [level["success"] for level in levels] == [False, True, True, True]
+    less = [level["optimum"] - level["return"] for level in levels]
+    assert record["mean_regret"] == pytest.approx(sum(less) / 4)
+    assert all(0 < level["empty_road_ticks"] <= level["plan_length"] for level in levels)
+
+
+def test_an_empty_road_is_driven_ever_faster_up_to_the_top_speed() -> None:
+    env = gym.make(OVERTAKE)
+    env.reset(seed=0)
+    state = env.unwrapped.get_state()
+    state["world"]["vehicles"]["speed"][0, 0], state["world"]["vehicles"]["top_speed"][0, 0] = 1, 3
+    for moves, ticks in ((1, 1), (2, 1), (3, 2), (5, 2), (6, 3), (8, 3), (9, 4)):  # 2, 3, 3, 3 cells
+        state["world"]["egos"]["remaining"][0, 0] = moves
+        env.unwrapped.set_state(state)
+        assert agents.regret._empty_road_ticks(env) == ticks
+
+
 def test_a_driver_above_the_bound_is_an_error_though_its_drive_is_known_to_the_planner(plans, monkeypatch) -> None:
     def with_a_low_bound(env: Any, **options: Any) -> Plan:
         plan = solve(env, **options)  # a drive that is given lifts the bound that it exceeds

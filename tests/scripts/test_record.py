@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_a_run_is_judged_and_filmed_on_other_levels_than_it_was_trained_on(run_d
         assert "drivesim/Highway-v1" in capsys.readouterr().out
 
 
+def test_others_are_shown_beside_a_run_and_the_best_drive_beside_a_replay(run_dir, replay, tmp_path, capsys):
+    out = tmp_path / "films"
+    flags = ["--formats", "gif", "--size", "64", "--fps", "5", "--out", str(out)]
+    assert record.main([str(run_dir), "--seed", "7", "--beside", "optimum", "rule-based", *flags]) == 0
+    assert names(out) == ["LaneKeep-v1-episode-7-side-by-side.gif"]
+    assert re.search(r": pqn, seed 0 -?\d\.\d{3}, optimum 1\.\d{3}, rule-based 1\.\d{3}, ", capsys.readouterr().out)
+    assert record.main([str(replay), "--beside", "optimum", *flags]) == 0
+    assert names(out)[1:] == ["drive-side-by-side.gif"]
+
+
 def test_replay_becomes_a_film_beside_it_and_is_left_as_it_was(replay, tmp_path):
     before = replay.read_bytes()
     assert record.main([str(replay), "--formats", "mp4", "--size", "160", "--xray"]) == 0
@@ -99,6 +110,8 @@ def test_a_replay_that_does_not_go_as_recorded_is_an_error_and_leaves_no_film(re
         (["drive.json", "--episodes", "0"], "episodes must be at least 1"),
         (["drive.json", "--fps", "1"], "ticks_per_second must be"),
         (["drive.json", "--size", "9"], "size must be in"),
+        (["drive.json", "--beside", "optimum"], "formats must be among gif and mp4"),
+        (["drive.json", "--beside", "rule-based", "--formats", "gif"], "beside a replay can stand 'optimum' alone"),
     ],
 )
 def test_what_cannot_be_recorded_is_said_in_a_line(arguments, message, replay, monkeypatch, capsys):
