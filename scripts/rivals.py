@@ -7,8 +7,9 @@
 The rivals are the PPO of Stable-Baselines3, that of SBX, which is the same in JAX, and scripts/examples/cleanrl_ppo.py,
 in one file. All get the same levels, observation and reward, and a process of their own with one thread. A rival first
 tries several settings on one environment: this project's preset, those of its pages, and draws from the ranges that
-rl-zoo searches. The best of them are driven on every environment, and so is the preset of that environment; what needs
-less time counts. Libraries that are not in this Python get an environment of their own, .venv-integrations/NAME.
+rl-zoo searches. It drives every environment with the best of them and with the preset of that environment, and each of
+its times is the least of both. Libraries that are not in this Python get an environment of their own, below
+.venv-integrations.
 
 The same command continues what was interrupted: a run that was cut off is made again, finished ones are kept.
 """
