@@ -11,7 +11,8 @@ rl-zoo searches. It drives every environment with the best of them and with the 
 its times is the least of both. Libraries that are not in this Python get an environment of their own, below
 .venv-integrations.
 
-The same command continues what was interrupted: a run that was cut off is made again, finished ones are kept.
+The same command continues what was interrupted: a run that was cut off is made again, finished ones are kept. With
+more --max-seconds those are made again that would have needed them.
 """
 
 from __future__ import annotations
@@ -244,7 +245,7 @@ def request_of(
 
 
 def made(folder: Path, name: str, request: dict[str, Any], python: Path) -> dict[str, Any]:
-    """The record of a run, from its file or freshly made.
+    """The record of a run, from its file or freshly made: also where the one that is there had less time.
 
     Raises:
         ValueError: the file is of another request, or the run failed.
@@ -252,9 +253,11 @@ def made(folder: Path, name: str, request: dict[str, Any], python: Path) -> dict
     path = folder / f"{name}.json"
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text())
-        if kept["request"] != json.loads(json.dumps(request)):
+        wanted = {**json.loads(json.dumps(request)), "max_seconds": kept["request"]["max_seconds"]}
+        if kept["request"] != wanted:
             raise ValueError(f"{path} was made with other settings; choose another --out, or delete it")
-        return kept
+        if None not in kept["times"].values() or wanted["max_seconds"] >= request["max_seconds"]:
+            return kept
     words = [str(python), str(ENTRANT), json.dumps(request)]
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC"), "1")
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from typing import Any, NamedTuple
 
 from tables import table
 
@@ -13,6 +13,7 @@ GOALS: dict[str, tuple[int, float]] = {"95 %": (0, 0.95), "99 %": (0, 0.99), OPT
 
 NAMES = {"drivesim": "drivesim", "sb3": "Stable-Baselines3", "sbx": "SBX", "single-file": "single file"}
 DASH = "\N{EN DASH}"
+MARK = "\N{DEGREE SIGN}"
 
 
 def best_of(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -28,29 +29,44 @@ def best_of(records: list[dict[str, Any]]) -> dict[str, Any]:
     return max(records, key=rank)
 
 
-def seconds_of(records: list[dict[str, Any]], goal: str) -> tuple[float, bool]:
-    """The mean time to a goal over the seeds, each with what was fastest to this goal; and whether all reached it.
+class Time(NamedTuple):
+    """How long a goal took, in seconds of the processor."""
 
-    A seed that did not counts as long as it was trained, with whatever was trained longest: then the time is a bound.
+    seconds: float
+    """The mean over the seeds."""
+    is_reached: bool
+    """By every seed; else the time is a bound."""
+    is_ours: bool
+    """Whether it took this project's preset, whose network policy and value share."""
+
+
+def time_of(records: list[dict[str, Any]], goal: str) -> Time:
+    """The mean time to a goal over the seeds, each with what was fastest to this goal.
+
+    A seed that did not get there counts as long as it was trained, with whatever was trained longest.
     """
-    reached: dict[int, list[float]] = {record["request"]["seed"]: [] for record in records}
-    trained = {seed: 0.0 for seed in reached}
-    for record in records:
-        seed, time = record["request"]["seed"], record["times"][goal]
-        trained[seed] = max(trained[seed], record["cpu_seconds"])
-        if time is not None:
-            reached[seed].append(time[1])
-    times = [min(found) if found else trained[seed] for seed, found in reached.items()]
-    return sum(times) / len(times), [] not in reached.values()
+    fastest: list[tuple[bool, float, bool]] = []
+    for seed in sorted({record["request"]["seed"] for record in records}):
+        of_seed = []
+        for record in records:
+            if record["request"]["seed"] == seed:
+                time, settings = record["times"][goal], record["request"]["settings"]
+                is_ours = settings is not None and settings["shared"]
+                of_seed.append((True, -record["cpu_seconds"], is_ours) if time is None else (False, time[1], is_ours))
+        fastest.append(min(of_seed))
+    seconds = [abs(seconds) for _, seconds, _ in fastest]
+    is_reached = not any(is_bound for is_bound, _, _ in fastest)
+    is_ours = is_reached and any(is_ours for _, _, is_ours in fastest)
+    return Time(sum(seconds) / len(seconds), is_reached, is_ours)
 
 
-def ratio(ours: tuple[float, bool], theirs: list[tuple[float, bool]]) -> str:
+def ratio(ours: Time, theirs: list[Time]) -> str:
     """The best rival's time, divided by ours; a bound where one of them did not get there."""
     best = min(theirs)
-    if not ours[1] and not best[1]:
+    if not ours.is_reached and not best.is_reached:
         return DASH
-    sign = "> " if not best[1] else "< " if not ours[1] else ""
-    return f"{sign}{best[0] / ours[0]:.1f}"
+    sign = "> " if not best.is_reached else "< " if not ours.is_reached else ""
+    return f"{sign}{best.seconds / ours.seconds:.1f}"
 
 
 def markdown(summary: dict[str, Any]) -> str:
@@ -63,7 +79,7 @@ def markdown(summary: dict[str, Any]) -> str:
     rows: list[tuple[str, ...]] = [("id", *(NAMES[name] for name in entrants), "the best rival's time, in ours")]
     for env_id in there:
         times = {
-            name: [seconds_of(groups[env_id, name], goal) for goal in GOALS]
+            name: [time_of(groups[env_id, name], goal) for goal in GOALS]
             for name in entrants
             if (env_id, name) in groups
         }
@@ -74,9 +90,9 @@ def markdown(summary: dict[str, Any]) -> str:
     return f"{table(rows)}\n\n{textwrap.fill(caption(summary), 120)}"
 
 
-def cell(time: tuple[float, bool]) -> str:
+def cell(time: Time) -> str:
     """A time, or how long was not enough."""
-    return f"{time[0]:.0f}" if time[1] else f"> {time[0]:.0f}"
+    return f"{'' if time.is_reached else '> '}{time.seconds:.0f}{MARK if time.is_ours else ''}"
 
 
 def caption(summary: dict[str, Any]) -> str:
@@ -91,15 +107,17 @@ def caption(summary: dict[str, Any]) -> str:
     said = (
         f"Seconds of the processor until a driver first reached {' / '.join(GOALS)} on {levels:,} held-out levels, "
         f"looked at every {interval:g} s while the clock stood; after > it was trained for so long and did not. Of a "
-        "rival, each time is the least of all its settings. In the last column the least time of a rival, divided by "
-        f"ours. Training seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; one thread each, with "
+        f"rival, each time is the least of all its settings, {MARK} with this project's preset. In the last column the "
+        "least time of a rival, divided by ours. "
+        f"Training seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}; one thread each, with "
         f"{', '.join(f'{name} {what}' for name, what in versions.items())}."
     )
     if trials:
-        count = 1 + max(int(trial["name"].rpartition("__")[2]) for trial in trials)
+        entrants = [trial["request"]["entrant"] for trial in trials]
+        counts = ", ".join(f"{label} {entrants.count(name)}" for name, label in NAMES.items() if name in entrants)
         seconds = max(trial["request"]["max_seconds"] for trial in trials)
         where = trials[0]["request"]["env"].rpartition("/")[2]
-        said += f" Before, every rival tried {count} settings on {where}, for up to {seconds:g} s each."
+        said += f" Settings tried before on {where}, for up to {seconds:g} s each: {counts}."
     if busiest > 2:
         said += (
             f" The machine was shared with other work, up to {busiest:.0f} processes that wanted its processors: hence "

@@ -109,7 +109,9 @@ def test_all_are_looked_at_as_the_projects_own_evaluation_does() -> None:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def run_of(entrant: str, seed: int, *times: float | None, share: float = 0.9, env: str = LANE_KEEP) -> dict[str, Any]:
+def run_of(
+    entrant: str, seed: int, *times: float | None, share: float = 0.9, env: str = LANE_KEEP, is_ours: bool = False
+) -> dict[str, Any]:
     goals = ("95 %", "99 %", "97 % of the optimum")
     return {
         "name": f"{entrant}__{seed}",
@@ -125,6 +127,7 @@ def run_of(entrant: str, seed: int, *times: float | None, share: float = 0.9, en
             "max_seconds": 60.0,
             "interval": 2.0,
             "levels": 1000,
+            "settings": None if entrant == "drivesim" else {"shared": is_ours},
         },
     }
 
@@ -134,14 +137,14 @@ def test_a_rival_is_worth_its_best_settings_and_the_ratio_is_that_of_the_best_ri
         run_of("drivesim", 0, 4.0, 8.0, 10.0),
         run_of("drivesim", 1, 6.0, 12.0, 30.0),
         run_of("sb3", 0, 10.0, None, None),
-        run_of("sb3", 0, 20.0, 30.0, None),
+        run_of("sb3", 0, 20.0, 30.0, None, is_ours=True),
         run_of("sb3", 1, 30.0, 50.0, None),
         run_of("sbx", 0, 15.0, None, None),
         run_of("sbx", 1, 45.0, None, 40.0),
     ]
     lines = rivals_table.markdown({"runs": runs, "search": []}).splitlines()
     assert lines[0] == "| id | drivesim | Stable-Baselines3 | SBX | the best rival's time, in ours |"
-    cells = "5 / 10 / 20 | 20 / 40 / > 60 | 30 / > 60 / > 50 | 4.0 / 4.0 / > 2.5"
+    cells = "5 / 10 / 20 | 20 / 40\N{DEGREE SIGN} / > 60 | 30 / > 60 / > 50 | 4.0 / 4.0 / > 2.5"
     assert lines[2] == f"| `drivesim/LaneKeep-v1` | {cells} |"
 
 
@@ -256,3 +259,23 @@ def test_every_rival_tries_the_projects_own_preset_first(rivals) -> None:
     assert len({json.dumps(settings) for settings in tried}) == 5
     for settings in tried:
         assert settings["num_envs"] * settings["num_steps"] % settings["batch_size"] == 0
+
+
+def test_a_run_is_made_again_only_where_more_time_may_tell_more(rivals, tmp_path, monkeypatch) -> None:
+    made = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        asked = json.loads(command[-1])
+        made.append(asked["max_seconds"])
+        record = run_of("sb3", 0, 5.0, 6.0, 7.0 if asked["max_seconds"] >= 50 else None)
+        told = {name: record[name] for name in ("times", "best_share", "cpu_seconds")}
+        told |= {"best_success": 1.0, "steps": 8}
+        return subprocess.CompletedProcess(command, 0, stdout=f"words of a library\n{json.dumps(told)}\n")
+
+    monkeypatch.setattr(rivals.subprocess, "run", run)
+    for seconds in (20.0, 20.0, 10.0, 50.0, 90.0):
+        record = rivals.made(tmp_path, "run__0", request(max_seconds=seconds), Path("python"))
+    assert made == [20.0, 50.0]
+    assert record["request"]["max_seconds"] == 50.0
+    with pytest.raises(ValueError, match="other settings"):
+        rivals.made(tmp_path, "run__0", request(seed=1), Path("python"))
