@@ -87,8 +87,12 @@ class Arguments:
     quick: bool = False
     """Train for a moment, to see that everything works; runs/rivals-quick by default."""
 
-    def __post_init__(self) -> None:
-        """Checks every field."""
+    def check(self) -> None:
+        """Refuses fields that are wrong.
+
+        Raises:
+            ValueError: names one of them.
+        """
         for name in ("envs", "entrants", "settings", "seeds"):
             require(name, getattr(self, name), len(getattr(self, name)) > 0, "at least one")
         for env_id in (*self.envs, self.search_env):
@@ -340,6 +344,7 @@ def gathered(folder: Path) -> dict[str, Any]:
 
 def work(arguments: Arguments) -> None:
     """Races, and prints the table."""
+    arguments.check()
     if not arguments.table:
         race(arguments)
     summary = gathered(arguments.folder)
