@@ -24,6 +24,7 @@ from typing import Any
 
 import difficulty
 import optimum
+import rivals_table
 import soak
 import solvable
 import tyro
@@ -334,6 +335,7 @@ def pages(docs: Path) -> dict[Path, str | None]:
         "difficulty": difficulty.markdown(read_summary(docs / "difficulty.json")["records"]),
         "optimum": optimum.markdown(read_summary(docs / "optimum.json")["records"]),
         "solvable": solvable.markdown(read_summary(docs / "solvable.json")["records"]),
+        "rivals": rivals_table.markdown(read_summary(docs / "rivals.json")),
         **soak.tables(docs),
     }
     for path in sorted(docs.glob("*.md")):

@@ -89,12 +89,11 @@ def layer(num_inputs: int, num_outputs: int, gain: float = 2**0.5) -> nn.Linear:
 class Agent(nn.Module):
     """Actor and critic, without shared layers."""
 
-    def __init__(self, num_inputs: int, num_actions: int) -> None:
+    def __init__(self, num_inputs: int, num_actions: int, width: int = 64) -> None:
         super().__init__()
-        self.critic = nn.Sequential(layer(num_inputs, 64), nn.Tanh(), layer(64, 64), nn.Tanh(), layer(64, 1, gain=1.0))
-        self.actor = nn.Sequential(
-            layer(num_inputs, 64), nn.Tanh(), layer(64, 64), nn.Tanh(), layer(64, num_actions, gain=0.01)
-        )
+        hidden = [nn.Sequential(layer(num_inputs, width), nn.Tanh(), layer(width, width), nn.Tanh()) for _ in range(2)]
+        self.critic = nn.Sequential(hidden[0], layer(width, 1, gain=1.0))
+        self.actor = nn.Sequential(hidden[1], layer(width, num_actions, gain=0.01))
 
     def value(self, obs: Tensor) -> Tensor:
         """What is still to be gained (N,) from observations (N, num_inputs)."""
