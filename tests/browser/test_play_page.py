@@ -11,6 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from agents.export.rules_form import rules_for_page
 from drivesim.browser.page import write_play_page
 from drivesim.levels.text import read
 from drivesim.registry import ENTRIES
@@ -28,8 +29,9 @@ def path(module, tmp_path_factory):
     driver = json.loads((DRIVERS / "obstacles.json").read_text(encoding="utf-8"))
     driven = load_script("make_page").driven
     rules = {"Obstacles easy": driven("drivesim/Obstacles-v1", 2, difficulty="easy", split="test")}
-    rules["City hard"] = driven("drivesim/City-v1", 1, difficulty="hard", split="test")
-    write_play_page(found, rules, [driver])
+    write_play_page(
+        found, rules, [driver], {road: rules_for_page(f"drivesim/{road}-v1") for road in ("City", "Custom")}
+    )
     return found
 
 
@@ -154,7 +156,7 @@ def test_the_x_ray_tells_which_cells_matter(page):
 
 def test_a_level_is_drawn_and_driven_and_its_replay_is_verified_by_python(page, tmp_path):
     at(page, "tab-draw").click()
-    page.find_element(By.CSS_SELECTOR, "#tools input[value=verge]").find_element(By.XPATH, "..").click()
+    brush(page, "verge")
     drag(page, [(3, 1), (3, 8)])
     assert at(page, "verdict").text.startswith("Line")
     assert not at(page, "drive-it").is_enabled()
@@ -164,10 +166,10 @@ def test_a_level_is_drawn_and_driven_and_its_replay_is_verified_by_python(page, 
     at(page, "undo").click()
     assert at(page, "drive-it").is_enabled()
     at(page, "redo").click()
-    page.find_element(By.CSS_SELECTOR, "#tools input[value=road]").find_element(By.XPATH, "..").click()
+    brush(page, "road")
     drag(page, [(1, 0), (1, 10), (6, 10)])
-    for brush, cell in (("ego", (1, 0)), ("obstacle", (2, 2)), ("parked", (1, 8))):
-        page.find_element(By.CSS_SELECTOR, f"#tools input[value={brush}]").find_element(By.XPATH, "..").click()
+    for name, cell in (("ego", (1, 0)), ("obstacle", (2, 2)), ("parked", (1, 8))):
+        brush(page, name)
         drag(page, [cell])
     text = asked(page, "drivesim.editor.text")
     level = read(text)
@@ -183,6 +185,29 @@ def test_a_level_is_drawn_and_driven_and_its_replay_is_verified_by_python(page, 
     ActionChains(page).key_up(Keys.ARROW_UP).perform()
     press(page, "v")
     Replay.from_json(downloaded(tmp_path, "Custom-v1-0-0.json")).check()
+
+
+def test_the_rule_based_driver_drives_what_was_drawn(page, tmp_path):
+    at(page, "tab-draw").click()
+    brush(page, "road")
+    drag(page, [(1, 0), (1, 10), (6, 10)])
+    brush(page, "ego")
+    drag(page, [(1, 0)])
+    at(page, "drive-it").click()
+    choose(page, "driver", "rules")
+    page.execute_script("drivesim.page.game.speed = 50")
+    at(page, "play").click()
+    until(page, "drivesim.page.game.isOver")
+    assert at(page, "banner-title").text == "Arrived!"
+    press(page, "v")
+    replay = Replay.from_json(downloaded(tmp_path, "Custom-v1-0-0.json"))
+    replay.check()
+    assert replay.outcome["success"]
+
+
+def brush(page, name):
+    """Take a brush."""
+    page.find_element(By.CSS_SELECTOR, f"#tools input[value={name}]").find_element(By.XPATH, "..").click()
 
 
 def drag(page, cells):

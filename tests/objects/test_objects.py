@@ -103,7 +103,7 @@ class TestForms:
         compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-none", "-O1", "-ffreestanding"]
         options = ["-fno-stack-protector", "-nostdlib", "-static", "-o", str(tmp_path / "host")]
         subprocess.run([*compiler, *options, str(HERE / "emulated.c")], check=True, capture_output=True)
-        jobs = [{**job, "num_worlds": 2, "keys": job["keys"][:2], "steps": effort(12, 500)} for job in JOBS]
+        jobs = [{**job, "num_worlds": 2, "keys": job["keys"][:2], "steps": effort(12, 60)} for job in JOBS]
         (tmp_path / "jobs").write_text(json.dumps(jobs))
         library = prebuilt.path_of("aarch64", objects)
         found = json.loads(python(HERE / "emulated.py", library, tmp_path / "jobs", emulator, tmp_path / "host"))
