@@ -112,11 +112,23 @@ def install(version: str, machine: str, folder: Path, what: Sequence[str]) -> No
         CheckError: if that fails.
     """
     platforms = [option for platform in PLATFORMS for option in ("--platform", f"{platform}_{machine}")]
-    options = ["--python-version", version, *platforms, "--only-binary", ":all:", "--no-compile", "--quiet"]
-    command = [sys.executable, "-m", "pip", "install", *options, "--upgrade", "--target", str(folder), *what]
-    done = subprocess.run(command, capture_output=True, text=True)
+    of_it = ["--python-version", version, *platforms, "--only-binary", ":all:", "--quiet"]
+    loaded = folder.with_name(f"{folder.name}-wheels")
+    pip(["download", *of_it, "--dest", str(loaded), *what])  # which asks what that Python needs, not this one
+    found = [str(path) for path in sorted(loaded.glob("*.whl"))]
+    options = ["--no-deps", "--no-index", "--ignore-requires-python", "--no-compile", "--upgrade"]
+    pip(["install", *of_it, *options, "--target", str(folder), *found])
+
+
+def pip(arguments: Sequence[str]) -> None:
+    """Call this Python's pip.
+
+    Raises:
+        CheckError: if it fails.
+    """
+    done = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True)
     if done.returncode:
-        raise CheckError(f"{', '.join(what)} cannot be installed: {done.stderr}")
+        raise CheckError(f"pip {shlex.join(arguments)} fails: {done.stderr}")
 
 
 def run_tests(python: Sequence[str], kind: tuple[str, str], folder: Path, tests: Sequence[str]) -> None:

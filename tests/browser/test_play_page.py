@@ -20,6 +20,24 @@ from drivesim.replay_file import Replay
 DRIVERS = Path(__file__).resolve().parents[2] / "docs" / "drivers"
 PATIENCE = 60  # seconds until a browser counts as stuck
 PHONE, LAPTOP = (390, 844), (1280, 800)
+# Seconds that a frame and a tick take; of the quicker ones, since other programs may be at work.
+TIMES = """
+const { game } = drivesim.page, frames = [], ticks = [];
+const seconds = (work) => {
+  const begin = performance.now();
+  work();
+  return (performance.now() - begin) / 1000;
+};
+const drawn = (share) => {
+  game.draw(share);
+  game.stage.picture.context.getImageData(0, 0, 1, 1);
+};
+for (let n = 0; n < 60; n++) {
+  if (n % 6 === 0) ticks.push(seconds(() => game.tick()));
+  frames.push(seconds(() => drawn((n % 6) / 6)));
+}
+return [frames, ticks].map((times) => times.sort((one, other) => one - other)[times.length / 5]);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -235,13 +253,8 @@ def test_a_city_of_forty_vehicles_is_drawn_swiftly(page, record_property):
     page.find_element(By.CSS_SELECTOR, "#difficulty input[value=hard]").find_element(By.XPATH, "..").click()
     choose(page, "driver", "rules")
     assert asked(page, "drivesim.page.game.drive.world.num_vehicles") >= 40
-    seconds = asked(
-        page,
-        "(() => { const { game } = drivesim.page, times = []; for (let n = 0; n < 60; n++) {"
-        "const begin = performance.now(); if (n % 12 === 0) game.tick(); game.draw((n % 12) / 12);"
-        "game.stage.picture.context.getImageData(0, 0, 1, 1); times.push(performance.now() - begin); }"
-        "return times.sort((one, other) => one - other)[6] / 1000; })()",
-    )  # of the quicker frames, since other programs may be at work
-    record_property("milliseconds per frame", round(1000 * seconds, 2))
-    print(f"{1000 * seconds:.1f} ms per frame")  # noqa: T201
-    assert seconds < 1 / 30
+    frame, tick = page.execute_script(TIMES)
+    said = f"{1000 * frame:.1f} ms for a frame, {1000 * tick:.1f} ms for a tick"
+    record_property("city of forty vehicles", said)
+    print(said)  # noqa: T201
+    assert frame + tick < 1 / 60
