@@ -87,13 +87,14 @@ def check(python: Sequence[str], wheels: Path, folder: Path, tests: Sequence[str
     if len(found) != 1:
         raise CheckError(f"{wheels} must have one wheel for {machine}, got {[path.name for path in found]}")
     install(version, machine, folder / "site", [str(found[0])])
-    asked(python, folder, "-m", "compileall", "-q", str(folder / "site"))  # as pip does for its own Python
     is_emulated = machine != os.uname().machine
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
     seconds = {}
+    variables = {"HOME": str(home), "PYTHONPATH": str(folder / "site")}
+    asked(python, folder, "-c", FIRST_STEP, IDS[0], **variables)  # leaves bytecode, as pip does for its own Python
     for env_id in IDS:
-        home = folder / "home"
-        home.mkdir(exist_ok=True)
-        answer = asked(python, folder, "-c", FIRST_STEP, env_id, HOME=str(home), PYTHONPATH=str(folder / "site"))
+        answer = asked(python, folder, "-c", FIRST_STEP, env_id, **variables)
         processor, wall, has_numba = answer.split()
         seconds[env_id] = float(processor)
         print(f"Python {version}, {machine}: {env_id}, {float(processor):.2f} s of a processor, {float(wall):.2f} s")
