@@ -28,7 +28,7 @@ from drivesim.registry import IDS
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = [f"python3.{minor}" for minor in range(11, 20)]
 PLATFORMS = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28")
-TOOLS = ("pytest>=8", "hypothesis>=6.100", "tyro>=1.0", "pettingzoo>=1.25")  # what tests need, but for Torch
+TOOLS = ("pytest>=8", "tyro>=1.0")  # what the tests need that run by default
 TESTED = ("agents", "scripts", "tests", "pyproject.toml")
 MOST_SECONDS = 1.0
 ABOUT = "import json, platform, sys; print(json.dumps([platform.python_version(), platform.machine()]))"
