@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def library() -> tuple[str, Any] | None:
     if os.environ.get("DRIVESIM_PREBUILT") == "0":
         return None
     targets = [name for name in own_targets() if path_of(name).exists()]
-    for target, following in zip(targets, [*targets[1:], None], strict=True):
+    for target, following in zip_longest(targets, targets[1:]):
         try:
             return target, _loaded(target)
         except (OSError, SealError) as error:
