@@ -16,7 +16,7 @@ TOOLS := $(VENV)/installed-tools
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install train play test test-fast test-integrations soak lint format bench page docs wheel clean
+.PHONY: help install train play test test-fast test-wheels test-integrations soak lint format bench page docs wheel clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ test-fast: $(TOOLS)  ## Run the tests that take seconds.
 	$(BIN)/python -m pytest $(SPREAD) -m 'not slow' $(ARGS)
 
 INTEGRATIONS := $(patsubst tests/integrations/%/requirements.txt,%,$(wildcard tests/integrations/*/requirements.txt))
+
+test-wheels: wheel  ## Install the wheels for every Python that there is, and drive from there.
+	$(BIN)/python scripts/check_wheels.py $(ARGS)
 
 test-integrations: $(addprefix test-with-,$(INTEGRATIONS))  ## Test inside other RL libraries.
 

@@ -108,12 +108,12 @@ def scenario_layout(entry: Entry) -> dict[str, Any]:
     }
     if not scenario.generates_levels():
         return found | {"options": config.to_options(0).tobytes().hex()}
-    return found | {"difficulties": {difficulty: size_layout(entry, difficulty) for difficulty in DIFFICULTIES}}
+    configs = {difficulty: EnvConfig(entry.name, difficulty=difficulty) for difficulty in DIFFICULTIES}
+    return found | {"difficulties": {difficulty: size_layout(config) for difficulty, config in configs.items()}}
 
 
-def size_layout(entry: Entry, difficulty: str) -> dict[str, Any]:
-    """How large everything is on one difficulty, and its options."""
-    config = EnvConfig(entry.name, difficulty=difficulty)
+def size_layout(config: EnvConfig) -> dict[str, Any]:
+    """How large everything is in environments of one ego, and their options."""
     map_type, world_type = config.dtypes(1)
     found: dict[str, Any] = {"map": block_layout(map_type, maps.MAP), "world": block_layout(world_type, world.WORLD)}
     found["num_maps"] = config.scenario_class.num_maps(config.level_config)

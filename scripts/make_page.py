@@ -5,8 +5,8 @@
     .venv/bin/python scripts/make_page.py --driver docs/drivers/obstacles.json     # a driver that was kept as a file
     .venv/bin/python scripts/make_page.py --run runs/latest --keep obstacles.json  # keep one, without its run
 
-The page holds the compiled kernels as WebAssembly, drives of the rule-based driver, and trained drivers with weights of
-8 bits. Nothing is served and nothing is asked for.
+The page holds the compiled kernels as WebAssembly, the rule-based driver, on some roads as drives, and trained drivers
+with weights of 8 bits. Nothing is served and nothing is asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,15 +23,17 @@ import gymnasium as gym
 import numpy as np
 import tyro
 
-from agents.scripted import make_scripted
+from agents.export.rules_form import rules_for_page
+from agents.scripted import DRIVERS, make_scripted
+from agents.scripted.highway import HighwayDriver
+from agents.scripted.route import RouteDriver
 from drivesim.browser.page import PageError, write_play_page
 from drivesim.config import DIFFICULTIES
 from drivesim.files import write_whole
-from drivesim.levels.library import GALLERY
 from drivesim.registry import ENTRIES, entry_of
 
 NUM_LEVELS = 10  # of every road and difficulty, driven by rules
-NUM_DRAWN = 3  # drives on every drawn level
+IN_THE_PAGE = (HighwayDriver, RouteDriver)  # whose rules a page can compute; of the others it holds drives
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,23 @@ class Arguments:
     keep: Path | None = None
     """Write the run's driver to this file, and no page."""
     rules: bool = True
-    """Whether drives of the rule-based driver go into the page."""
+    """Whether the rule-based driver goes into the page."""
 
 
-def drives_by_rules() -> dict[str, list[str]]:
-    """The rule-based driver's actions on the first levels of every road, and on the drawn ones."""
+def rule_based_drivers() -> dict[str, dict[str, Any]]:
+    """Those that drive in the page, by their roads."""
+    names = [name for name, driver in DRIVERS.items() if driver in IN_THE_PAGE]
+    return {name: rules_for_page(entry_of(name).id) for name in names}
+
+
+def drives_by_rules(others: Container[str]) -> dict[str, list[str]]:
+    """The rule-based driver's actions on the first levels of every road but some others."""
     found = {}
     for entry in ENTRIES:
-        if entry.name != "Custom":
+        if entry.name not in others:
             for difficulty in DIFFICULTIES:
                 options = {"difficulty": difficulty, "split": "test"}
                 found[f"{entry.name} {difficulty}"] = driven(entry.id, NUM_LEVELS, **options)
-    for name in GALLERY:
-        found[name] = driven(entry_of("Custom").id, NUM_DRAWN, levels=name)
     return found
 
 
@@ -110,7 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ValueError(f"keep takes one driver, got {len(drivers)}")
             write_whole(parsed.keep, json.dumps(drivers[0], separators=(",", ":")) + "\n")
             return 0
-        write_play_page(parsed.out, drives_by_rules() if parsed.rules else {}, drivers)
+        ruled = rule_based_drivers() if parsed.rules else {}
+        write_play_page(parsed.out, drives_by_rules(ruled) if parsed.rules else {}, drivers, ruled)
     except (ValueError, OSError, PageError, gym.error.Error) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

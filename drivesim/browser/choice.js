@@ -80,26 +80,33 @@ class Choice {
   }
 
   get rulesName() {
-    return this.isDrawn ? this.road : `${this.road} ${this.difficulty}`;
+    return `${this.road} ${this.difficulty}`;
   }
 
-  /** The actions of the rule-based driver on this level, if they are in the page. */
-  get rules() {
+  get scenario() {
+    return this.isDrawn ? "Custom" : this.road;
+  }
+
+  /** A new rule-based driver for this level, or its drive as it was recorded; null if the page has neither. */
+  rules(actions) {
+    const form = this.data.ruled[this.scenario];
+    if (form) return actions.includes("IDLE") ? new Ruled(form) : null; // the rules know it
     const digits = this.data.rules[this.rulesName]?.[this.seed];
-    return digits === undefined ? null : [...digits].map(Number);
+    return digits === undefined ? null : new Recorded([...digits].map(Number), actions);
   }
 
-  /** The drivers for this road: names and what they are called. */
-  drivers() {
-    const trained = this.data.drivers.filter((one) => one.scenario === (this.isDrawn ? "Custom" : this.road));
+  /** The drivers for an environment: names and what they are called. */
+  drivers({ actions }) {
+    const trained = this.data.drivers.filter((one) => one.scenario === this.scenario);
     return [
-      ...(this.rules ? [[RULES, "the rule-based driver"]] : []),
+      ...(this.rules(actions) ? [[RULES, "the rule-based driver"]] : []),
       ...trained.map((one) => [one.name, `${one.name}, trained`]),
     ];
   }
 
-  fillDrivers() {
-    const others = this.drivers(),
+  fillDrivers(environment) {
+    const hasRules = this.rules(environment.actions) !== null,
+      others = this.drivers(environment),
       last = this.lastActions.has(this.levelName) ? [[LAST, "your last drive"]] : [];
     for (const [id, first, more] of [
       ["driver", [YOU, "you"], []],
@@ -112,14 +119,14 @@ class Choice {
     }
     const { length } = this.data.rules[this.rulesName] ?? [];
     at("who-note").textContent =
-      this.rules || !length ? "" : `The rule-based driver drives levels 0 to ${length - 1} here.`;
+      hasRules || !length ? "" : `The rule-based driver drives levels 0 to ${length - 1} here.`;
   }
 
   /** A new driver of that name; null for nobody. */
   driverNamed(name, environment) {
     if (name === NOBODY) return null;
     if (name === YOU) return new Human(environment.actions);
-    if (name === RULES) return new Recorded(this.rules, environment.actions);
+    if (name === RULES) return this.rules(environment.actions);
     if (name === LAST) return new Recorded(this.lastActions.get(this.levelName), environment.actions);
     return new Trained(this.data.drivers.find((one) => one.name === name));
   }

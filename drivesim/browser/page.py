@@ -34,6 +34,7 @@ SCRIPTS = (
     "browser/level_building.js",
     "browser/occlusion.js",
     "browser/network.js",
+    "browser/rules.js",
     "browser/stage.js",
     "browser/drives.js",
     "browser/game.js",
@@ -74,13 +75,18 @@ def require_module() -> None:
         raise PageError("the page needs the kernels as WebAssembly, which could not be built, see above")
 
 
-def page_data(rules: Mapping[str, Sequence[str]], drivers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def page_data(
+    rules: Mapping[str, Sequence[str]],
+    drivers: Sequence[Mapping[str, Any]],
+    ruled: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
     """What the page holds beside its scripts, in terms of JSON.
 
     Args:
         rules: drives of the rule-based driver, a string of digits for each of the levels 0, 1, …, by a road's name and
-            difficulty, or by the name of a drawn level.
+            difficulty.
         drivers: trained drivers, as `agents.export.page_form` makes them.
+        ruled: rule-based drivers that drive in the page, by a road's name, as `agents.export.rules_form` makes them.
     """
     module = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     return {
@@ -88,23 +94,30 @@ def page_data(rules: Mapping[str, Sequence[str]], drivers: Sequence[Mapping[str,
         "manifest": {**manifest(module), "version": __version__},
         "art": pictures(),
         "rules": dict(rules),
+        "ruled": dict(ruled),
         "drivers": list(drivers),
     }
 
 
-def write_play_page(path: Path, rules: Mapping[str, Sequence[str]], drivers: Sequence[Mapping[str, Any]]) -> None:
+def write_play_page(
+    path: Path,
+    rules: Mapping[str, Sequence[str]],
+    drivers: Sequence[Mapping[str, Any]],
+    ruled: Mapping[str, Mapping[str, Any]],
+) -> None:
     """Write the page; the same bytes for the same arguments.
 
     Args:
         path: of the HTML file; its folder must exist.
         rules: as in `page_data`.
         drivers: likewise.
+        ruled: likewise.
 
     Raises:
         PageError: if the kernels are not there and cannot be built.
     """
     require_module()
-    data = json.dumps(page_data(rules, drivers), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    data = json.dumps(page_data(rules, drivers, ruled), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     parts = {
         "colours": "".join(f"--{name}:rgb{colour};" for name, colour in COLOURS.items()).replace(" ", ""),
         "style": "\n".join(text_of(name) for name in STYLES),

@@ -27,13 +27,13 @@ class DrivePage {
   /** Begin anew with what is chosen. */
   begin() {
     this.remember();
-    this.choice.fillDrivers();
     at("difficulty").hidden = this.choice.isDrawn;
     at("seed").value = this.choice.seed;
     at("trouble").hidden = true;
     let environment;
     try {
       environment = this.choice.environment();
+      this.choice.fillDrivers(environment);
       this.start(environment);
     } catch (error) {
       at("trouble").hidden = false;

@@ -2,7 +2,7 @@
 
 They lie in the package, and are trusted as its other files are. A file ends with a seal, which says for which processor
 it was made and of which sources, and by which damage is seen before anything is loaded. What does not fit is not used,
-which a line on the standard error says; kernels are then compiled as if there were no such file.
+which a line on the standard error says; the next best file is, or kernels are compiled as if there were none.
 
 ``DRIVESIM_PREBUILT=0`` in the environment leaves them alone.
 """
@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -105,20 +106,30 @@ def library() -> tuple[str, Any] | None:
     """The target of the file that serves this process, and its loaded code; None if kernels are to be compiled."""
     if os.environ.get("DRIVESIM_PREBUILT") == "0":
         return None
-    target = next((name for name in own_targets() if path_of(name).exists()), None)
-    if target is None:
-        return None
-    try:
-        seal = unsealed(path_of(target).read_bytes())
-        if seal.target != target:
-            raise SealError(f"it is for {seal.target}")
-        if seal.sources != kernel_digest():
-            raise SealError("it was made of other sources")
-        return target, ctypes.CDLL(str(path_of(target)))
-    except (OSError, SealError) as error:
-        if multiprocessing.parent_process() is None:  # which has said it for those that it started
-            say(f"drivesim: {path_of(target)} is not used: {error}; kernels are compiled as they are needed")
-        return None
+    targets = [name for name in own_targets() if path_of(name).exists()]
+    for target, following in zip_longest(targets, targets[1:]):
+        try:
+            return target, _loaded(target)
+        except (OSError, SealError) as error:
+            if multiprocessing.parent_process() is None:  # which has said it for those that it started
+                then = f"{path_of(following)} is tried" if following else "kernels are compiled as they are needed"
+                say(f"drivesim: {path_of(target)} is not used: {error}; {then}")
+    return None
+
+
+def _loaded(target: str) -> Any:
+    """The code for a target.
+
+    Raises:
+        SealError: if the file is not what it should be.
+        OSError: if it cannot be read, or is refused by the system's loader.
+    """
+    seal = unsealed(path_of(target).read_bytes())
+    if seal.target != target:
+        raise SealError(f"it is for {seal.target}")
+    if seal.sources != kernel_digest():
+        raise SealError("it was made of other sources")
+    return ctypes.CDLL(str(path_of(target)))
 
 
 def function(kernel: Any) -> Callable[..., int] | None:

@@ -22,7 +22,7 @@ const view = () => new DataView(kernels.memory.buffer);
 const bytes = (address, size) => new Uint8Array(kernels.memory.buffer, address, size);
 
 const scenario = about.scenarios[job.scenario];
-const sizes = scenario.difficulties[job.difficulty];
+const sizes = job.sizes ?? scenario.difficulties[job.difficulty];
 const { num_worlds: n, steps } = job;
 const [shape, form] = sizes.observations[job.observation];
 const cells = shape.reduce((a, b) => a * b);
@@ -33,8 +33,7 @@ const set = (name, ...values) =>
   values.forEach((value, i) => view().setBigInt64(frame + 8 * (fields[name][0] + i), BigInt(value), true));
 const batch = (name, address, layout, stride = layout.size) =>
   set(name, address, stride, layout.size, ...layout.blocks.map(([offset]) => offset));
-const indices = (name) =>
-  view().getUint32(kernels["drivesim.bindings"].value + 4 * scenario[name], true);
+const bound = (number) => view().getUint32(kernels["drivesim.bindings"].value + 4 * number, true);
 
 const numMaps = scenario.maps_by === 0 ? 1 : scenario.maps_by === 3 ? 2 * sizes.num_maps : n;
 const places = {
@@ -68,9 +67,19 @@ set("maps_by", scenario.maps_by);
 set("num_maps", sizes.num_maps);
 set("autoreset", job.autoreset);
 set("is_detailed", 1);
-set("lay", indices("lay"));
-set("populate", indices("populate"));
-set("encode", view().getUint32(kernels["drivesim.bindings"].value + 4 * scenario.encode[job.observation], true));
+if (job.library) {
+  for (const name of ["maps", "worlds"]) {
+    const levels = Buffer.from(job.library[name], "base64");
+    const address = room(levels.length);
+    bytes(address, levels.length).set(levels);
+    batch(`library_${name}`, address, name === "maps" ? sizes.map : sizes.world);
+  }
+  set("library_size", job.library_size);
+} else {
+  set("lay", bound(scenario.lay));
+  set("populate", bound(scenario.populate));
+}
+set("encode", bound(about.bindings.indexOf(job.encode)));
 
 const { head } = about.structures.World;
 for (let i = 0; i < n; i++) {
@@ -100,6 +109,7 @@ const parts = [
   [places.details_out, n * about.records.DETAIL.size],
   [places.final_obs_out, n * rowSize],
 ];
+if (scenario.maps_by === 3) digest.update(bytes(...parts.splice(1, 1)[0])); // a pool does not change
 const note = () => parts.forEach(([address, size]) => digest.update(bytes(address, size)));
 if (kernels["core.batch.reset_worlds"](frame, 0, n, 0)) throw new Error("a level is refused");
 note();

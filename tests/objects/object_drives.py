@@ -6,6 +6,7 @@ or "" for none.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import sys
@@ -18,27 +19,49 @@ from drivesim.config import EnvConfig
 from drivesim.core import prebuilt
 from drivesim.core.batch import SAME_STEP
 from drivesim.engine import Engine, key_of
+from drivesim.layouts import size_layout
 
-MAX_STEPS = 40
 
-
-def job(scenario: str, observation: str, difficulty: str, num_worlds: int, steps: int) -> dict[str, Any]:
+def job(
+    scenario: str,
+    observation: str,
+    num_worlds: int,
+    steps: int,
+    max_steps: int = 40,
+    difficulty: str = "medium",
+    levels: tuple[str, ...] | None = None,
+) -> dict[str, Any]:
     """A drive, in terms of JSON."""
-    return {
+    found = {
         "scenario": scenario,
         "observation": observation,
         "difficulty": difficulty,
+        "levels": levels,
         "num_worlds": num_worlds,
         "steps": steps,
-        "max_steps": MAX_STEPS,
+        "max_steps": max_steps,
         "autoreset": SAME_STEP,
         "keys": [key_of(seed).tolist() for seed in range(num_worlds)],
     }
+    config = config_of(found)
+    found["encode"] = prebuilt.symbol_of(config.encoder.encode_for(config.shown))
+    if config.library is not None:  # of whose sizes and levels no description of the kernels tells
+        parts = {"maps": config.library.maps, "worlds": config.library.worlds}
+        found["sizes"] = size_layout(config)
+        found["library"] = {name: base64.b64encode(part.tobytes()).decode() for name, part in parts.items()}
+        found["library_size"] = len(config.library.texts)
+    return found
+
+
+def config_of(about: dict[str, Any]) -> EnvConfig:
+    """The environment of a drive."""
+    kind = {"levels": about["levels"]} if about["levels"] else {"difficulty": about["difficulty"]}
+    return EnvConfig(about["scenario"], observation=about["observation"], **kind)
 
 
 def actions_of(about: dict[str, Any]) -> np.ndarray:
     """uint8 (steps, N), drawn: mostly FASTER, so that episodes get somewhere."""
-    config = EnvConfig(about["scenario"])
+    config = config_of(about)
     rng = np.random.default_rng(about["steps"])
     shape = about["steps"], about["num_worlds"]
     drawn = rng.integers(0, len(config.actions), shape, np.uint8)
@@ -46,9 +69,12 @@ def actions_of(about: dict[str, Any]) -> np.ndarray:
 
 
 def answer(about: dict[str, Any]) -> str:
-    """The SHA-256 of worlds, maps, observations, rewards, ends and details after the reset and after every step."""
+    """The SHA-256 of worlds, maps, observations, rewards, ends and details after the reset and after every step.
+
+    A pool of maps is there before the reset and does not change: it is in it once.
+    """
     num_worlds = about["num_worlds"]
-    config = EnvConfig(about["scenario"], observation=about["observation"], difficulty=about["difficulty"])
+    config = config_of(about)
     engine = Engine(config, num_worlds, about["autoreset"], max_steps=about["max_steps"])
     for world, keys in enumerate(about["keys"]):
         engine.worlds["key_0"][world], engine.worlds["key_1"][world] = keys
@@ -58,9 +84,13 @@ def answer(about: dict[str, Any]) -> str:
     rewards, ends, cuts = np.zeros(num_worlds), np.zeros(num_worlds, np.bool_), np.zeros(num_worlds, np.bool_)
     digest = hashlib.sha256()
 
+    parts = [engine.worlds, engine.maps, obs, rewards, ends, cuts, engine.details, final_obs]
+    if engine._pool_of_maps is not None:
+        digest.update(parts.pop(1))
+
     def note() -> None:
-        for part in (engine.worlds, engine.maps, obs, rewards, ends, cuts, engine.details, final_obs):
-            digest.update(part.tobytes())
+        for part in parts:
+            digest.update(part)
 
     engine.reset(np.ones(num_worlds, np.bool_), np.full(num_worlds, -1), obs)
     note()

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import elf
@@ -24,24 +25,47 @@ from drivesim.registry import ENTRIES, scenario_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-GENERATED = [entry.name for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
-JOBS = [
-    drives.job(scenario, observation, "medium", num_worlds=8, steps=effort(25, 12_500))
-    for scenario in GENERATED
-    for observation in effort([scenario_of(scenario).observation], list(ENCODERS))
-]
+
+
+def jobs_of(scenario: str) -> list[dict]:
+    """Drives of a scenario; with all effort 8 x 12,600 steps, more than 10^5, with every observation."""
+    road = scenario_of(scenario)
+    kinds = [{"difficulty": difficulty} for difficulty in effort(("medium",), ("easy", "medium", "hard"))]
+    kinds = kinds if road.generates_levels() else [{"levels": ("gallery/*",)}]
+    how = {"num_worlds": 8, **effort({"steps": 25}, {"steps": 12_600 // len(kinds), "max_steps": 200})}
+    seen = effort((road.observation,), tuple(ENCODERS))
+    return [drives.job(scenario, observation, **how, **kind) for observation in seen for kind in kinds]
+
+
+JOBS = [job for entry in ENTRIES for job in jobs_of(entry.name)]
+# Runs tests with object code in a folder, and fails if any of them asks for numba.
+GOLDEN = """
+import sys
+from pathlib import Path
+import pytest
+from drivesim.core import prebuilt
+
+prebuilt.FOLDER = Path(sys.argv[1])
+status = pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[2:]])
+sys.exit(status or "numba" in sys.modules)
+"""
 NODE = shutil.which("node")
 MAX_BYTES = 6_000_000
 
 
-def answers(folder: Path | str, jobs: list[dict], path: Path, **environment: str) -> dict:
-    """What `drives` prints in a process of its own."""
-    (path / "jobs").write_text(json.dumps(jobs))
+def python(*arguments: object, **environment: str) -> str:
+    """What a program in a process of its own prints, which may load object code."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "DRIVESIM_PREBUILT": "1", **environment}
-    command = [sys.executable, "-W", "error", str(HERE / "object_drives.py"), str(folder), str(path / "jobs")]
+    command = [sys.executable, "-W", "error", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=variables)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def answers(folder: Path | str, jobs: list[dict], path: Path, **environment: str) -> dict:
+    """What `drives` prints."""
+    (path / "jobs").write_text(json.dumps(jobs))
+    return json.loads(python(HERE / "object_drives.py", folder, path / "jobs", **environment))
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +96,29 @@ class TestForms:
             assert done.returncode == 0, done.stderr
             assert done.stdout.strip() == expected, job
 
+    def test_under_an_emulator_64_bit_arm_drives_as_numba_does(self, objects, tmp_path) -> None:
+        emulator = next(filter(None, map(shutil.which, ("qemu-aarch64", "qemu-aarch64-static"))), None)
+        if emulator is None or find_spec("ziglang") is None:
+            pytest.skip("needs the emulator qemu-aarch64, and the package ziglang")
+        compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-none", "-O1", "-ffreestanding"]
+        options = ["-fno-stack-protector", "-nostdlib", "-static", "-o", str(tmp_path / "host")]
+        subprocess.run([*compiler, *options, str(HERE / "emulated.c")], check=True, capture_output=True)
+        jobs = [{**job, "num_worlds": 2, "keys": job["keys"][:2], "steps": effort(12, 60)} for job in JOBS]
+        (tmp_path / "jobs").write_text(json.dumps(jobs))
+        library = prebuilt.path_of("aarch64", objects)
+        found = json.loads(python(HERE / "emulated.py", library, tmp_path / "jobs", emulator, tmp_path / "host"))
+        assert found["calls"] >= 12 * len(jobs)
+        assert not found["has_numba"]
+        assert found["answers"] == [drives.answer(job) for job in jobs]
+
+    @pytest.mark.skipif(not prebuilt.own_targets(), reason="no object code is made for this machine")
+    def test_object_code_answers_as_is_on_record(self, objects) -> None:
+        tests = ROOT / "tests" / "core" / "test_golden.py"
+        assert " passed" in python("-c", GOLDEN, objects, tests, "-k", "answers_as_recorded")
+
     def test_the_interpreter_drives_as_numba_does(self, tmp_path) -> None:
-        jobs = [drives.job("LaneKeep", "grid", "easy", 2, 12), drives.job("Crosswalk", "features", "easy", 2, 12)]
+        roads = ("LaneKeep", "grid"), ("Crosswalk", "features")
+        jobs = [drives.job(*road, num_worlds=2, steps=12, difficulty="easy") for road in roads]
         assert answers("", jobs, tmp_path, NUMBA_DISABLE_JIT="1")["answers"] == [drives.answer(job) for job in jobs]
 
 
@@ -153,6 +198,23 @@ class TestChoice:
             (line,) = capsys.readouterr().err.splitlines()
             assert f"{shelf} is not used: {reason}" in line
             assert "kernels are compiled" in line
+
+    def test_after_a_file_that_does_not_fit_the_next_best_is_tried(self, shelf, capsys, monkeypatch) -> None:
+        monkeypatch.setattr(prebuilt, "own_targets", lambda: ("x86_64_v3", "x86_64_v2"))
+        monkeypatch.setattr(prebuilt, "kernel_digest", lambda: bytes(32))
+        monkeypatch.setattr(prebuilt.ctypes, "CDLL", lambda path: path)
+        second = prebuilt.path_of("x86_64_v2")
+        shelf.write_bytes(b"damaged")
+        second.write_bytes(prebuilt.sealed(b"code", prebuilt.Seal("x86_64_v2", bytes(32))))
+        assert prebuilt.library() == ("x86_64_v2", str(second))
+        assert capsys.readouterr().err == f"drivesim: {shelf} is not used: it is damaged; {second} is tried\n"
+        second.write_bytes(b"damaged")
+        prebuilt.library.cache_clear()
+        assert prebuilt.library() is None
+        first_line, second_line = capsys.readouterr().err.splitlines()
+        assert f"{second} is tried" in first_line
+        assert f"{second} is not used" in second_line
+        assert "kernels are compiled" in second_line
 
     def test_without_a_file_or_if_it_is_switched_off_nothing_is_said(self, shelf, capsys, monkeypatch) -> None:
         assert prebuilt.library() is None
