@@ -1,7 +1,7 @@
 """No test opens a window on anybody's screen; the helpers beside this file can be imported from every folder.
 
 Kernels are those of the installation's object code where it is of these sources, for compiling them takes minutes; else
-numba's, whatever files there are. tests/objects/ and tests/core/test_golden.py hold that both do the same.
+numba's, whatever files there are. tests/objects/ holds that both do the same.
 """
 
 import os
