@@ -18,6 +18,7 @@ from collections.abc import Callable
 import torch
 
 from drivesim.cache import keep, read
+from drivesim.stages import stage
 
 __all__ = ["choose_num_threads", "fastest_num_threads", "usable_cores"]
 
@@ -46,7 +47,8 @@ def choose_num_threads(key: str, make_trial: Callable[[], Callable[[], object]])
         num_threads = int(json.loads(remembered)["num_threads"])
         if 1 <= num_threads <= usable_cores():
             return num_threads
-    num_threads = fastest_num_threads(make_trial())
+    with stage("measuring how many threads learn fastest, once for this network and machine"):
+        num_threads = fastest_num_threads(make_trial())
     keep("threads", digest[:16], json.dumps({"num_threads": num_threads, "work": key}).encode())
     return num_threads
 

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script, stage
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import sys
 from dataclasses import dataclass
@@ -78,7 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
         {"curve": Curve, "compare": Compare, "traffic": Traffic}, args=arguments, description=__doc__
     )
     try:
-        paths = parsed.plot()
+        with stage("drawing"):
+            paths = parsed.plot()
     except (ValueError, OSError, ModuleNotFoundError) as error:
         return refuse(error)
     print(*(printable(str(path)) for path in paths), sep="\n")
@@ -86,4 +87,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

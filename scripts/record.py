@@ -13,10 +13,10 @@ is verified. Files are named after the episode.
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script, stage
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import sys
 from collections.abc import Iterator
@@ -139,17 +139,18 @@ def main(arguments: list[str] | None = None) -> int:
             folder.mkdir(parents=True, exist_ok=True)
             replay.save(folder / f"{name}.json")
             for suffix in parsed.formats:
-                path = record(
-                    replay,
-                    shown,
-                    folder / f"{name}.{suffix}",
-                    driver=driver,
-                    size=parsed.size,
-                    frames_per_second=parsed.fps,
-                    ticks_per_second=parsed.ticks_per_second,
-                    panel=parsed.panel,
-                    xray=parsed.xray,
-                )
+                with stage(f"writing {name}.{suffix}"):
+                    path = record(
+                        replay,
+                        shown,
+                        folder / f"{name}.{suffix}",
+                        driver=driver,
+                        size=parsed.size,
+                        frames_per_second=parsed.fps,
+                        ticks_per_second=parsed.ticks_per_second,
+                        panel=parsed.panel,
+                        xray=parsed.xray,
+                    )
                 print(f"{printable(str(path))}: {replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
     except (ValueError, OSError, ModuleNotFoundError, CheckpointError, gym.error.Error) as error:
         return refuse(error)
@@ -157,4 +158,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))
