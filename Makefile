@@ -71,6 +71,8 @@ test-with-%: .venv-integrations/%/installed
 	@grep '^torch==' constraints.txt >$(@D)/torch.txt
 	@.venv-integrations/$*/bin/python -m pip install --quiet --no-compile -c $(@D)/torch.txt \
 	-r $< -e . pytest==9.2.0
+	@! test -f $(<D)/requirements-alone.txt || \
+	.venv-integrations/$*/bin/python -m pip install --quiet --no-compile --no-deps -r $(<D)/requirements-alone.txt
 	@touch $@
 
 soak: $(STAMP)  ## Look for what must never happen, for hours; figures in runs/soak/.

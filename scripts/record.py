@@ -85,7 +85,8 @@ def driven(
     wants_xray = arguments.xray or "html" in arguments.formats
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
     for own, seed in product(trained.each(), seeds):
-        replay, shown = watch(policy, arguments.chosen_in(own), seed=seed, split=arguments.split, xray=wants_xray)
+        with stage(f"driving episode {seed} of {own.env}"):
+            replay, shown = watch(policy, arguments.chosen_in(own), seed=seed, split=arguments.split, xray=wants_xray)
         where = f"{own.env.rpartition('/')[2]}-" if own.among or arguments.baseline else ""
         yield f"{where}episode-{seed}", driver, replay, shown
 
