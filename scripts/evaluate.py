@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = tyro.cli(Arguments, args=given, description=with_level_options(__doc__ or "", given))
     try:
         policy, config, agent = parsed.driver()
-        same = {"seed": parsed.seed, "split": parsed.split, "agent": agent}
+        same: dict[str, Any] = {"seed": parsed.seed, "split": parsed.split, "agent": agent}
         with stage(f"driving {parsed.episodes:,} episodes"):
             record = evaluate(policy, config, episodes=parsed.episodes, **same)
         if parsed.regret:
