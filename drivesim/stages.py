@@ -43,6 +43,7 @@ def run_script(main: Callable[[], int]) -> int:
 
 
 def _show(text: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(_CLEARED + text)
-        sys.stderr.flush()
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # there may be no standard error, or a closed one
+        if sys.stderr.isatty():
+            sys.stderr.write(_CLEARED + text)
+            sys.stderr.flush()

@@ -47,6 +47,11 @@ def test_what_is_done_is_shown_on_a_terminal_and_gone_before_anything_else_is() 
     assert shown(PROGRAM, on_a_terminal=False) == (3, "done\n")
 
 
+@pytest.mark.parametrize("ending", ["sys.stderr = None", "sys.stderr.close()"])
+def test_without_a_standard_error_the_work_is_done_all_the_same(ending: str) -> None:
+    assert shown(f"import sys\n{ending}\n{PROGRAM}", on_a_terminal=True) == (3, "done\r\n")
+
+
 @pytest.mark.parametrize("name", sorted(set(PROGRAMS) - {"tune", "results"}))  # which run for hours
 def test_every_program_tells_that_it_is_loading_before_it_does(name: str) -> None:
     lines = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8").splitlines()
