@@ -67,10 +67,16 @@ test-integrations: $(addprefix test-with-,$(INTEGRATIONS))  ## Test inside other
 test-with-%: .venv-integrations/%/installed
 	.venv-integrations/$*/bin/python -m pytest -p no:cacheprovider tests/integrations/$* $(ARGS)
 
-.venv-integrations/%/installed: tests/integrations/%/requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv-integrations/$*
-	.venv-integrations/$*/bin/python -m pip install --quiet -r $< -e . pytest==9.2.0
-	touch $@
+# Whoever brings torch along, it is the one that the project is tested with: any other may come with gigabytes.
+.venv-integrations/%/installed: tests/integrations/%/requirements.txt pyproject.toml constraints.txt
+	@echo "installing what tests/integrations/$* needs into .venv-integrations/$*; minutes, where that is much"
+	@$(PYTHON) -m venv .venv-integrations/$*
+	@grep '^torch==' constraints.txt >$(@D)/torch.txt
+	@.venv-integrations/$*/bin/python -m pip install --quiet --no-compile -c $(@D)/torch.txt \
+	-r $< -e . pytest==9.2.0
+	@! test -f $(<D)/requirements-alone.txt || \
+	.venv-integrations/$*/bin/python -m pip install --quiet --no-compile --no-deps -r $(<D)/requirements-alone.txt
+	@touch $@
 
 soak: $(STAMP)  ## Look for what must never happen, for hours; figures in runs/soak/.
 	$(BIN)/python scripts/soak.py $(ARGS)

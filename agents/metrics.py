@@ -280,7 +280,8 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> tuple[f
     weight = 1.0 + z * z / trials
     centre = (share + z * z / (2 * trials)) / weight
     spread = z / weight * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return max(centre - spread, 0.0), min(centre + spread, 1.0)
+    low, high = centre - spread, centre + spread
+    return (low if successes else 0.0), (high if successes < trials else 1.0)  # without what rounding leaves of 0 and 1
 
 
 def sign_test(won: int, lost: int) -> float:

@@ -51,7 +51,7 @@ class NetworkConfig:
     activation: Literal["relu", "tanh"] = "relu"
     """Between the hidden layers."""
     attention_heads: int = 4
-    """Of the encoder of entities, :class:`agents.attention.EntityEncoder`."""
+    """Of the encoder of entities, agents.attention.EntityEncoder."""
     attention_width: int = 32
     """Its width, in units: a multiple of the heads."""
     first_layer: Literal["float32", "bfloat16"] = "float32"

@@ -96,7 +96,7 @@ def claimed(folder: Path) -> Iterator[None]:
         FileExistsError: another process is training in it.
         ValueError: it holds a link.
     """
-    require_plain(folder, unless="wandb")
+    require_plain(folder, linked="wandb")
     with locked(folder / "training.lock") as is_ours:
         if not is_ours:
             raise FileExistsError(f"another process is training in {folder}; wait for it, or choose another folder")
@@ -132,7 +132,7 @@ def read_config(folder: Path) -> dict[str, dict[str, Any]]:
         raise FileNotFoundError(f"run folder {folder} does not exist")
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is not a run folder: it has no config.json")
-    require_plain(folder, unless="wandb")  # whose own files hold links
+    require_plain(folder, linked="wandb")  # whose own files are linked with each other
     content = read_bounded(path, MAX_CONFIG_BYTES)
     try:
         record: dict[str, dict[str, Any]] = json.loads(content)

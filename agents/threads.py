@@ -18,10 +18,12 @@ from collections.abc import Callable
 import torch
 
 from drivesim.cache import keep, read
+from drivesim.stages import stage
 
 __all__ = ["choose_num_threads", "fastest_num_threads", "usable_cores"]
 
 _ROUNDS = 4  # of the measurement, alternating between the candidates
+_ENOUGH = 6.0  # seconds after which no further round begins: on a busy machine none is better than the one before
 _GAIN = 0.9  # more threads must take less than this share of the time of fewer
 
 
@@ -46,7 +48,8 @@ def choose_num_threads(key: str, make_trial: Callable[[], Callable[[], object]])
         num_threads = int(json.loads(remembered)["num_threads"])
         if 1 <= num_threads <= usable_cores():
             return num_threads
-    num_threads = fastest_num_threads(make_trial())
+    with stage("measuring how many threads learn fastest, once for this network and machine"):
+        num_threads = fastest_num_threads(make_trial())
     keep("threads", digest[:16], json.dumps({"num_threads": num_threads, "work": key}).encode())
     return num_threads
 
@@ -64,7 +67,10 @@ def fastest_num_threads(trial: Callable[[], object]) -> int:
         for candidate in candidates:  # buffers are allocated and threads started on first use
             torch.set_num_threads(candidate)
             trial()
-        for _ in range(_ROUNDS):
+        begun = time.perf_counter()
+        for done in range(_ROUNDS):
+            if done and time.perf_counter() - begun > _ENOUGH:
+                break
             for candidate in candidates:
                 torch.set_num_threads(candidate)
                 start = time.perf_counter()

@@ -82,24 +82,33 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
         return file.read(max_bytes)
 
 
-def require_plain(folder: Path, unless: str = "") -> None:
+def require_plain(folder: Path, linked: str | None = None) -> None:
     """Checks that a folder holds files and folders of its own only, so that nothing in it leads out of it.
 
     Args:
         folder: which may be a link itself.
-        unless: name of a folder in it into which is not looked.
+        linked: name of a folder in it that may hold links, as long as they lead to what is in that same folder.
 
     Raises:
-        ValueError: there is a link, a pipe, a socket or a device; names it.
+        ValueError: there is a pipe, a socket, a device, or a link other than those; names it.
     """
+    own = None if linked is None else Path(os.path.realpath(folder), linked)
     waiting = [folder]
     while waiting:
         with contextlib.suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:  # a run may be going on
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    waiting += [Path(entry.path)] if entry.name != unless else []
+                    waiting.append(Path(entry.path))
                 elif not entry.is_file(follow_symlinks=False):
+                    if own is not None and entry.is_symlink() and _stays_in(own, Path(entry.path)):
+                        continue
                     raise ValueError(f"{printable(entry.path)} must be a file or a folder, and no link")
+
+
+def _stays_in(folder: Path, link: Path) -> bool:
+    """Whether a link lies in a folder, whose path holds no links, and leads to something in it."""
+    place = Path(os.path.realpath(link.parent), link.name)
+    return place.is_relative_to(folder) and Path(os.path.realpath(link)).is_relative_to(folder)
 
 
 def printable(text: str) -> str:

@@ -37,6 +37,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
         name: one of `PROGRAMS`.
         arguments: what follows it; `--help` lists what there is.
     """
+    from drivesim.stages import stage  # not above, for `setup.py` reads this file where nothing is installed yet
+
     package = Path(__file__).resolve().parent
     in_wheel = package / "scripts" / f"{name}.py"
     if not in_wheel.is_file():
@@ -49,7 +51,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
     sys.modules[spec.name] = program  # its dataclasses look their module up
     sys.argv = [f"drivesim {name}", *arguments]
     try:
-        spec.loader.exec_module(program)
+        with stage("loading"):
+            spec.loader.exec_module(program)
     except ModuleNotFoundError as error:
         if error.name not in _EXTRAS:
             raise

@@ -14,10 +14,10 @@ trained with.
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script, stage
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import json
 import sys
@@ -119,17 +119,14 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = tyro.cli(Arguments, args=given, description=with_level_options(__doc__ or "", given))
     try:
         policy, config, agent = parsed.driver()
-        record = evaluate(policy, config, episodes=parsed.episodes, seed=parsed.seed, split=parsed.split, agent=agent)
+        same: dict[str, Any] = {"seed": parsed.seed, "split": parsed.split, "agent": agent}
+        with stage(f"driving {parsed.episodes:,} episodes"):
+            record = evaluate(policy, config, episodes=parsed.episodes, **same)
         if parsed.regret:
-            record["regret"] = regret(
-                policy,
-                config,
-                levels=parsed.regret_levels,
-                seed=parsed.seed,
-                split=parsed.split,
-                agent=agent,
-                budget=parsed.regret_budget,
-            )
+            with stage(f"looking for the best drives on {parsed.regret_levels} levels"):
+                record["regret"] = regret(
+                    policy, config, levels=parsed.regret_levels, budget=parsed.regret_budget, **same
+                )
     except (ValueError, OSError, CheckpointError, gym.error.Error) as error:
         return refuse(error)
     if parsed.json:
@@ -141,4 +138,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

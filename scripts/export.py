@@ -9,10 +9,10 @@ and agreement of every form, or one JSON object with --json.
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script, stage
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import json
 import sys
@@ -53,14 +53,15 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
         run_dir = run_at(parsed.run_dir)
-        report = export_run(
-            run_dir,
-            run_dir / "export" if parsed.out is None else parsed.out,
-            checkpoint=parsed.checkpoint,
-            formats=parsed.formats,
-            int8=parsed.int8,
-            observations=parsed.observations,
-        )
+        with stage("exporting, and comparing the forms"):
+            report = export_run(
+                run_dir,
+                run_dir / "export" if parsed.out is None else parsed.out,
+                checkpoint=parsed.checkpoint,
+                formats=parsed.formats,
+                int8=parsed.int8,
+                observations=parsed.observations,
+            )
     except (ValueError, OSError, CheckpointError, ExportError) as error:
         return refuse(error)
     print(json.dumps(report, allow_nan=False) if parsed.json else _table(report))
@@ -87,4 +88,4 @@ def _table(report: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -14,10 +14,10 @@ Claims run no code: their replays are driven again. The exit status is 1 if some
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script, stage
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import sys
 import time
@@ -30,6 +30,7 @@ import gymnasium as gym
 import tyro
 
 from agents.checkpoint import CheckpointError
+from agents.command_line import refuse
 from agents.competition import Competition, Rules, Score, write_claim
 from agents.entrants import is_claim, load_entrant, named
 from agents.environments import CUSTOM, EnvChoice, LevelChoice, with_level_options
@@ -135,7 +136,8 @@ def compete(arguments: Arguments) -> bool:
         name, place = named(source)
         started = time.perf_counter()
         try:
-            scores.append(score_of(arguments, competition, name, place))
+            with stage(f"{printable(name)} drives"):
+                scores.append(score_of(arguments, competition, name, place))
         except Exception as error:  # in code that somebody else wrote, perhaps: the others go on
             if ":" in place:
                 traceback.print_exc()
@@ -161,10 +163,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         is_clean = compete(tyro.cli(Arguments, args=given, description=with_level_options(__doc__ or "", given)))
     except (ValueError, TypeError, OSError, gym.error.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return refuse(error)
     return 0 if is_clean else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -14,10 +14,10 @@ what is wrong and where, and the drive goes on in the level as it was.
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import itertools
 import sys
@@ -372,4 +372,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

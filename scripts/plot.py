@@ -9,10 +9,10 @@
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script, stage
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import sys
 from dataclasses import dataclass
@@ -95,7 +95,8 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     try:
-        paths = parsed.plot()
+        with stage("drawing"):
+            paths = parsed.plot()
     except (ValueError, OSError, ModuleNotFoundError) as error:
         return refuse(error)
     print(*(printable(str(path)) for path in paths), sep="\n")
@@ -103,4 +104,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -15,10 +15,10 @@ are named after the episode.
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script, stage
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import sys
 from collections.abc import Iterator
@@ -102,7 +102,8 @@ def driven(policy: Policy, trained: EnvChoice, driver: str, arguments: Arguments
     seeds = range(arguments.seed, arguments.seed + arguments.episodes)
     for own, seed in product(trained.each(), seeds):
         choice = arguments.chosen_in(own)
-        replay, shown = watch(policy, choice, seed=seed, split=arguments.split, xray=wants_xray)
+        with stage(f"driving episode {seed} of {own.env}"):
+            replay, shown = watch(policy, choice, seed=seed, split=arguments.split, xray=wants_xray)
         where = f"{own.env.rpartition('/')[2]}-" if own.among or arguments.baseline or arguments.beside else ""
         yield Episode(f"{where}episode-{seed}", driver, replay, shown, choice)
 
@@ -144,15 +145,17 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
 def write_beside(episode: Episode, folder: Path, arguments: Arguments) -> None:
     """Writes the films of an episode and of others on its level."""
     own = Drive(episode.driver, episode.replay, episode.moments)
-    drives = [own, *beside(arguments.beside, own, episode.choice)]
+    with stage(f"driving the level of {episode.name} with {', '.join(arguments.beside)}"):
+        drives = [own, *beside(arguments.beside, own, episode.choice)]
     for suffix in arguments.formats:
-        path = record_beside(
-            drives,
-            folder / f"{episode.name}-side-by-side.{suffix}",
-            size=arguments.size,
-            frames_per_second=arguments.fps,
-            ticks_per_second=arguments.ticks_per_second,
-        )
+        with stage(f"writing {episode.name}-side-by-side.{suffix}"):
+            path = record_beside(
+                drives,
+                folder / f"{episode.name}-side-by-side.{suffix}",
+                size=arguments.size,
+                frames_per_second=arguments.fps,
+                ticks_per_second=arguments.ticks_per_second,
+            )
         told = (f"{drive.name} {drive.replay.outcome['return']:.3f}" for drive in drives)
         print(f"{printable(str(path))}: {', '.join(told)}, {path.stat().st_size:,} bytes")
 
@@ -161,17 +164,18 @@ def write(episode: Episode, folder: Path, arguments: Arguments) -> None:
     """Writes an episode as a replay, and its films and pages."""
     episode.replay.save(folder / f"{episode.name}.json")
     for suffix in arguments.formats:
-        path = record(
-            episode.replay,
-            episode.moments,
-            folder / f"{episode.name}.{suffix}",
-            driver=episode.driver,
-            size=arguments.size,
-            frames_per_second=arguments.fps,
-            ticks_per_second=arguments.ticks_per_second,
-            panel=arguments.panel,
-            xray=arguments.xray,
-        )
+        with stage(f"writing {episode.name}.{suffix}"):
+            path = record(
+                episode.replay,
+                episode.moments,
+                folder / f"{episode.name}.{suffix}",
+                driver=episode.driver,
+                size=arguments.size,
+                frames_per_second=arguments.fps,
+                ticks_per_second=arguments.ticks_per_second,
+                panel=arguments.panel,
+                xray=arguments.xray,
+            )
         print(f"{printable(str(path))}: {episode.replay.outcome['length']} ticks, {path.stat().st_size:,} bytes")
 
 
@@ -193,4 +197,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

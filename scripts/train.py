@@ -14,10 +14,10 @@ their values for the chosen environment and algorithm.
 
 from __future__ import annotations
 
-import signal
+from drivesim.stages import begin_script, run_script, stage
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback, while libraries are loaded too
+if __name__ == "__main__":
+    begin_script()
 
 import argparse
 import json
@@ -201,13 +201,16 @@ def main(arguments: list[str] | None = None) -> int:
 def finish(folder: Path, episodes: int) -> None:
     """Draws, films and compares the driver of a run."""
     policy, config = load_policy(folder)
-    plot_learning_curve([folder])
+    with stage("drawing the learning curve"):
+        plot_learning_curve([folder])
     driver = f"{config.agent}, seed {config.seed}"
     for choice in config.each():
         films = folder / choice.env.rpartition("/")[2] if choice.among else folder
         films.mkdir(exist_ok=True)
-        record_episode(policy, choice, films, seed=FINAL_SEED, driver=driver)
-    records = compare(folder, episodes)
+        with stage(f"filming a drive of {choice.env}"):
+            record_episode(policy, choice, films, seed=FINAL_SEED, driver=driver)
+    with stage(f"driving {episodes:,} held-out levels, with this driver and with simple ones"):
+        records = compare(folder, episodes)
     write_whole(folder / "evaluation.json", json.dumps(records, indent=2) + "\n")
     is_one = len(config.each()) == 1
     shown, road = (comparison(records), config.env) if is_one else (comparison_of_roads(records), "each environment")
@@ -217,4 +220,4 @@ def finish(folder: Path, episodes: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

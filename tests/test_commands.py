@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -113,6 +115,20 @@ def test_what_a_command_reads_is_there_after_make_train_and_the_commands_before_
                 made.add(path)
             elif path.startswith(("runs/", "replays/", "claims/")) and not path.startswith("runs/*"):
                 assert any(path == there or path.startswith(f"{there}/") for there in made), (word, words)
+
+
+@pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="needs a checkout")
+def test_git_ignores_what_the_commands_write() -> None:
+    written = {
+        path
+        for commands in COMMANDS.values()
+        for words in commands
+        for flag, path in pairwise(words)
+        if words[0] == PYTHON and flag in ("--out", "--save", "-o")
+    }
+    assert {"claims", "competition", "films", "runs/first"} <= written
+    asked = subprocess.run(["git", "check-ignore", *(f"{path}/x" for path in written)], cwd=ROOT, capture_output=True)
+    assert {line.removesuffix("/x") for line in asked.stdout.decode().splitlines()} == written
 
 
 @pytest.mark.parametrize("name", sorted({words[0] for _, words in SCRIPTS if words[0].count("/") == 1}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,18 @@ def test_who_only_drives_gets_no_tools_and_who_tests_gets_them(tmp_path) -> None
         assert "test" not in asked(target), target
     for target in ("test", "test-fast", "lint", "format", "docs"):
         assert "'.[agents,export,tune,build,docs,test]'" in asked(target), target
+
+
+def test_every_integration_is_tested_with_the_torch_of_the_constraints() -> None:
+    (torch,) = re.findall(r"^torch==.*$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    environments = sorted(ROOT.glob("tests/integrations/*/requirements.txt"))
+    assert len(environments) > 10
+    for path in environments:
+        asked = re.findall(r"^torch\b.*$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert asked in ([], [torch]), path
+    rule = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\n.venv-integrations/%/installed:")[2]
+    assert "grep '^torch==' constraints.txt >$(@D)/torch.txt" in rule  # for those that others bring along
+    assert "-c $(@D)/torch.txt" in rule
 
 
 @needs_make

@@ -80,6 +80,9 @@ def test_wilson_interval_equals_published_numbers() -> None:
     assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
     low, high = wilson_interval(20, 20)
     assert (high, low) == pytest.approx((1.0, 1 - 0.1611), abs=5e-5)
+    for trials in range(1, 2000):  # and neither 2e-19 nor 0.9999999999999999
+        assert wilson_interval(0, trials)[0] == 0.0
+        assert wilson_interval(trials, trials)[1] == 1.0
     with pytest.raises(ValueError, match="0 <= successes <= trials"):
         wilson_interval(3, 2)
 

@@ -121,6 +121,7 @@ def test_help_lists_every_setting_of_the_chosen_algorithm(agent: AgentName, caps
     for name in AGENT_CONFIGS[agent].__dataclass_fields__:
         assert f"--{name.replace('_', '-')}" in shown, name
     assert "drivesim/LaneKeep-v1" in shown
+    assert ":`" not in shown  # a role of Sphinx
     others = {name for kind in AGENT_CONFIGS.values() for name in kind.__dataclass_fields__}
     for name in others - set(AGENT_CONFIGS[agent].__dataclass_fields__):
         assert f"--{name.replace('_', '-')} " not in shown, name

@@ -51,6 +51,7 @@ NAMES = (
     "metrics.csv", "metrics.partial", "config.json.partial", "episode-0.html", "episode-0.mp4", "episode-0.json",
     ".episode-0.mp4.partial.mp4", "evaluation.json", "learning_curve.png", "learning_curve.svg", "versions.json",
     "training.lock", "checkpoints/.partial-last-000000000224", "tensorboard/events.out.tfevents.1.a.1.0",
+    "wandb", "wandb/debug.log", "wandb/run-1/logs/debug.log",
 )  # fmt: skip
 
 
@@ -73,6 +74,7 @@ def test_nothing_is_written_or_read_through_a_link(
         path.rename(target)
     else:
         target.write_text("mine")
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
     before = {each: each.read_bytes() for each in target.rglob("*") if each.is_file()}
     path.symlink_to(target)
@@ -83,6 +85,21 @@ def test_nothing_is_written_or_read_through_a_link(
     assert path.is_symlink()
     assert {each: each.read_bytes() for each in target.rglob("*") if each.is_file()} == before
     assert target.is_dir() or target.read_text() == "mine"
+
+
+def test_the_links_of_weights_and_biases_may_lead_to_its_own_files_alone(given: Path) -> None:
+    logs = given / "wandb" / "run-1" / "logs"
+    logs.mkdir(parents=True)
+    (given / "wandb" / "debug.log").symlink_to("run-1/logs/debug.log")
+    (given / "wandb" / "latest-run").symlink_to("run-1")
+    read_configs(given)
+    (logs / "debug.log").symlink_to("../../../config.json")  # of the folder, but not of wandb/
+    with pytest.raises(ValueError, match="must be a file or a folder, and no link"):
+        read_configs(given)
+    (logs / "debug.log").unlink()
+    (given / "latest").symlink_to("wandb/run-1")  # leads there, but does not lie there
+    with pytest.raises(ValueError, match="must be a file or a folder, and no link"):
+        read_configs(given)
 
 
 def test_a_link_that_appears_is_replaced_and_not_followed(tmp_path: Path) -> None:

@@ -41,6 +41,21 @@ def test_more_threads_are_used_only_if_they_are_clearly_faster(
     assert torch.get_num_threads() == before
 
 
+def test_a_busy_machine_is_not_measured_for_long(
+    monkeypatch: pytest.MonkeyPatch, slow_with: Callable[[dict[int, float]], None]
+) -> None:
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    asked: list[int] = []
+
+    def trial(seconds: float) -> Callable[[], None]:
+        return lambda: (asked.append(1), slow_with({1: seconds, 2: seconds / 2}))[1]
+
+    for seconds, times in ((1.0, 10), (10.0, 4)):  # each of two candidates is tried once before it is timed
+        asked.clear()
+        assert fastest_num_threads(trial(seconds)) == 2
+        assert len(asked) == times
+
+
 def test_the_answer_is_remembered_so_that_runs_repeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow_with: Callable[[dict[int, float]], None]
 ) -> None:

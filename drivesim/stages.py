@@ -1,0 +1,49 @@
+"""What a command is doing, on a terminal, until there is something else to be seen."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+__all__ = ["begin_script", "run_script", "stage"]
+
+_CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
+
+
+@contextlib.contextmanager
+def stage(what: str) -> Iterator[None]:
+    """Shows what is being done while it is; a standard error that is no terminal gets nothing.
+
+    Args:
+        what: such as "driving 1,000 episodes".
+    """
+    _show(f"{what} ...")
+    try:
+        yield
+    finally:
+        _show("")
+
+
+def begin_script() -> None:
+    """Tells that libraries are being loaded, during which Ctrl-C ends the program without a traceback.
+
+    A script calls it before it imports them, if it is the program; :func:`run_script` follows.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _show("loading ...")
+
+
+def run_script(main: Callable[[], int]) -> int:
+    """Runs a script whose libraries are loaded; returns the exit status."""
+    _show("")
+    return main()
+
+
+def _show(text: str) -> None:
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # there may be no standard error, or a closed one
+        if sys.stderr.isatty():
+            sys.stderr.write(_CLEARED + text)
+            sys.stderr.flush()

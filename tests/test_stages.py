@@ -1,0 +1,63 @@
+"""A person at a terminal sees what a command is doing; files and pipes get its results only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drivesim.programs import PROGRAMS
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = """
+from drivesim.stages import begin_script, run_script, stage
+
+begin_script()
+
+
+def main():
+    with stage("driving 10 episodes"):
+        pass
+    print("done")
+    return 3
+
+
+raise SystemExit(run_script(main))
+"""
+
+
+def shown(program: str, *, on_a_terminal: bool) -> tuple[int, str]:
+    """The exit status, and what stands on the standard error."""
+    reader, writer = os.openpty() if on_a_terminal else os.pipe()
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stderr=writer, stdout=writer, check=False)
+    os.close(writer)
+    text = os.read(reader, 1 << 16).decode()
+    os.close(reader)
+    return done.returncode, text
+
+
+def test_what_is_done_is_shown_on_a_terminal_and_gone_before_anything_else_is() -> None:
+    status, text = shown(PROGRAM, on_a_terminal=True)
+    clear = "\r\x1b[K"
+    assert text.split(clear) == ["", "loading ...", "", "driving 10 episodes ...", "done\r\n"]
+    assert status == 3
+    assert shown(PROGRAM, on_a_terminal=False) == (3, "done\n")
+
+
+@pytest.mark.parametrize("ending", ["sys.stderr = None", "sys.stderr.close()"])
+def test_without_a_standard_error_the_work_is_done_all_the_same(ending: str) -> None:
+    assert shown(f"import sys\n{ending}\n{PROGRAM}", on_a_terminal=True) == (3, "done\r\n")
+
+
+@pytest.mark.parametrize("name", sorted(set(PROGRAMS) - {"tune", "results"}))  # which run for hours
+def test_every_program_tells_that_it_is_loading_before_it_does(name: str) -> None:
+    lines = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8").splitlines()
+    begins = lines.index("    begin_script()")
+    heavy = [
+        n for n, line in enumerate(lines) if line.startswith(("from agents", "import tyro", "from drivesim.render"))
+    ]
+    assert begins < min(heavy)
+    assert lines[-1] == "    sys.exit(run_script(main))"
