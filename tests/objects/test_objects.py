@@ -68,10 +68,17 @@ def answers(folder: Path | str, jobs: list[dict], path: Path, **environment: str
     return json.loads(python(HERE / "object_drives.py", folder, path / "jobs", **environment))
 
 
+def compiled_answers(jobs: list[dict], path: Path) -> list[str]:
+    """What numba's code answers; this process may have object code itself."""
+    found = answers("", jobs, path, DRIVESIM_PREBUILT="0")
+    assert found["has_numba"]
+    return found["answers"]
+
+
 @pytest.fixture(scope="module")
-def compiled() -> list[str]:
+def compiled(tmp_path_factory) -> list[str]:
     """What numba's code answers to `JOBS`."""
-    return [drives.answer(job) for job in JOBS]
+    return compiled_answers(JOBS, tmp_path_factory.mktemp("compiled"))
 
 
 @pytest.mark.slow
@@ -109,17 +116,22 @@ class TestForms:
         found = json.loads(python(HERE / "emulated.py", library, tmp_path / "jobs", emulator, tmp_path / "host"))
         assert found["calls"] >= 12 * len(jobs)
         assert not found["has_numba"]
-        assert found["answers"] == [drives.answer(job) for job in jobs]
+        assert found["answers"] == compiled_answers(jobs, tmp_path)
 
     @pytest.mark.skipif(not prebuilt.own_targets(), reason="no object code is made for this machine")
     def test_object_code_answers_as_is_on_record(self, objects) -> None:
         tests = ROOT / "tests" / "core" / "test_golden.py"
         assert " passed" in python("-c", GOLDEN, objects, tests, "-k", "answers_as_recorded")
 
+    def test_numbas_code_conforms_and_answers_as_is_on_record(self) -> None:
+        tests = [ROOT / "tests" / name for name in ("core/test_golden.py", "envs/test_conformance.py")]
+        assert " passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, DRIVESIM_PREBUILT="0")
+
     def test_the_interpreter_drives_as_numba_does(self, tmp_path) -> None:
         roads = ("LaneKeep", "grid"), ("Crosswalk", "features")
         jobs = [drives.job(*road, num_worlds=2, steps=12, difficulty="easy") for road in roads]
-        assert answers("", jobs, tmp_path, NUMBA_DISABLE_JIT="1")["answers"] == [drives.answer(job) for job in jobs]
+        found = answers("", jobs, tmp_path, NUMBA_DISABLE_JIT="1", DRIVESIM_PREBUILT="0")
+        assert found["answers"] == compiled_answers(jobs, tmp_path)
 
 
 class TestFiles:
@@ -151,18 +163,12 @@ class TestFiles:
             require_whole(bound)
 
     def test_two_builds_are_equal(self, objects, tmp_path) -> None:
-        program = (
-            "import sys\nfrom pathlib import Path\nfrom drivesim import build\n"
-            "build.ENTRIES = build.ENTRIES[1:2]\n"
-            "build.described = lambda *about: {}\n"
-            "sys.exit(build.build(['x86_64_v3', 'wasm32'], Path(sys.argv[1])))\n"
-        )
-        for seed in ("1", "2"):
-            variables = {**os.environ, "PYTHONHASHSEED": seed}
-            command = [sys.executable, "-c", program, str(tmp_path / seed)]
-            subprocess.run(command, check=True, cwd=ROOT, env=variables, capture_output=True)
-        for name in ("x86_64_v3.so", "wasm32.wasm"):
-            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+        targets = effort(("x86_64_v3",), prebuilt.TARGETS)
+        command = [sys.executable, "-m", "drivesim", "build", "--out", str(tmp_path), "--target", *targets]
+        another_order = {**os.environ, "PYTHONHASHSEED": "1"}
+        subprocess.run(command, check=True, cwd=ROOT, env=another_order, capture_output=True)
+        for name in (prebuilt.path_of(target).name for target in targets):
+            assert (tmp_path / name).read_bytes() == (objects / name).read_bytes()
 
 
 @pytest.fixture
