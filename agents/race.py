@@ -64,7 +64,7 @@ class RaceConfig:
 
     out: Path = Path("runs/results")
     """Folder of the runs and their records."""
-    max_seconds: float = 180.0
+    max_seconds: float = 300.0
     """Longest training of a run, in seconds, evaluations included."""
     stop_at_success: float | None = None
     """End a run when a periodic evaluation reaches this share of held-out episodes; None takes the preset's."""

@@ -282,10 +282,14 @@ def _caption(rows: list[dict[str, Any]], conditions: dict[str, Any]) -> str:
     alone = [row for row in rows if len(row["seeds"]) == 1]
     episodes, last_seed = conditions["episodes"], conditions["first_seed"] + conditions["episodes"] - 1
     if 0 < len(alone) < len(rows):
-        names = ", ".join(dict.fromkeys(row["env"].rpartition("/")[2].rpartition("-v")[0] for row in alone))
+        several = {row["agent"] for row in rows if len(row["seeds"]) > 1}
+        names = dict.fromkeys(
+            row["env"].rpartition("/")[2].rpartition("-v")[0] if row["agent"] in several else row["agent"].upper()
+            for row in alone
+        )
         over = (
             f"Means over the training seeds {', '.join(map(str, seeds))}, success with Student's 95 % interval; of "
-            f"{names} one seed only, with Wilson's."
+            f"{', '.join(names)} one seed only, with Wilson's."
         )
     elif len(seeds) > 1:
         over = f"Means over the training seeds {', '.join(map(str, seeds))}; success with Student's 95 % interval."

@@ -191,6 +191,13 @@ def test_the_table_says_what_the_records_do() -> None:
     assert "one run at a time with one thread each, on 2 processors of a processor" in caption
 
 
+def test_algorithms_of_which_all_runs_have_one_seed_are_named() -> None:
+    runs = [run_record(env, "ppo", seed) for env in IDS[:2] for seed in (0, 1)]
+    runs += [run_record(env, agent, 0) for env in IDS[:2] for agent in ("dqn", "pqn")]
+    caption = " ".join(markdown({"runs": runs, "baselines": [], "conditions": CONDITIONS}).splitlines())
+    assert "of DQN, PQN one seed only" in caption
+
+
 def test_a_summary_is_read_as_it_was_written_and_the_csv_has_its_rows(tmp_path) -> None:
     runs = [run_record(IDS[0], "dqn", seed, success_rate=0.4 + seed / 10) for seed in range(3)]
     summary = {"conditions": CONDITIONS, "baselines": [], "runs": runs, "summary": summarise(runs)}
