@@ -23,6 +23,7 @@ What a host of the module has to do, in JavaScript for instance:
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import pkgutil
 import time
@@ -43,6 +44,7 @@ from drivesim.layouts import layouts
 from drivesim.linking import LinkError, linker_of, shared_library, wasm
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES, scenario_of
+from drivesim.stages import show, stage
 
 _CUSTOM = b"\x08drivesim"  # the name of a section of WebAssembly, with its length
 
@@ -93,15 +95,18 @@ def build(targets: Sequence[str], folder: Path = FOLDER) -> int:
     targets = list(dict.fromkeys(own[0] if target == "native" else target for target in targets))
     sources = kernel_digest()
     functions = [*entries().values(), *bindings().values()]
-    before_compiling(lambda: None)  # it is said here
+    num_compiled = itertools.count(1)
+    before_compiling(lambda: show(f"{next(num_compiled)} functions compiled ..."))
     try:
         for name in targets:
             linker_of(name)
         say(f"drivesim: compiling {len(functions)} kernels and what they call")
         folder.mkdir(parents=True, exist_ok=True)
-        portable = Portable(functions)
+        with stage("compiling"):
+            portable = Portable(functions)
         for name in targets:
-            content = linked(portable, name, functions)
+            with stage(f"optimising for {name}"):
+                content = linked(portable, name, functions)
             write(path_of(name, folder), sealed_file(content, Seal(name, sources)))
             if name == "wasm32":
                 text = json.dumps(described(functions, sources), indent=1)

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 
-__all__ = ["begin_script", "run_script", "stage"]
+__all__ = ["begin_script", "run_script", "show", "stage"]
 
 _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
 
@@ -19,11 +19,11 @@ def stage(what: str) -> Iterator[None]:
     Args:
         what: such as "driving 1,000 episodes".
     """
-    _show(f"{what} ...")
+    show(f"{what} ...")
     try:
         yield
     finally:
-        _show("")
+        show("")
 
 
 def begin_script() -> None:
@@ -33,16 +33,17 @@ def begin_script() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _show("loading ...")
+    show("loading ...")
 
 
 def run_script(main: Callable[[], int]) -> int:
     """Runs a script whose libraries are loaded; returns the exit status."""
-    _show("")
+    show("")
     return main()
 
 
-def _show(text: str) -> None:
+def show(text: str) -> None:
+    """Draws the line of a terminal anew."""
     with contextlib.suppress(AttributeError, ValueError, OSError):  # there may be no standard error, or a closed one
         if sys.stderr.isatty():
             sys.stderr.write(_CLEARED + text)
