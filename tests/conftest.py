@@ -11,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # each core has a worker of its own, and threads that wait would spin
 from drivesim.core import prebuilt
 from drivesim.core.sources import kernel_digest
 

@@ -126,6 +126,7 @@ def test_git_ignores_what_the_commands_write() -> None:
         for flag, path in pairwise(words)
         if words[0] == PYTHON and flag in ("--out", "--save", "-o")
     }
+    written -= {path for path in written if path.startswith("docs/")}  # where the project's own pictures are
     assert {"claims", "competition", "films", "runs/first"} <= written
     asked = subprocess.run(["git", "check-ignore", *(f"{path}/x" for path in written)], cwd=ROOT, capture_output=True)
     assert {line.removesuffix("/x") for line in asked.stdout.decode().splitlines()} == written
