@@ -38,6 +38,7 @@ class Side:
     Args:
         root: folder of the package `drivesim`.
         cache: folder of its kernels; None = the user's.
+        prebuilt: whether kernels that were built beforehand may serve it; else it compiles all that it runs.
 
     Attributes:
         file: where the measured package lies.
@@ -48,11 +49,13 @@ class Side:
         MeasurementError: if the package cannot be imported from there.
     """
 
-    def __init__(self, root: Path, cache: Path | None = None) -> None:
+    def __init__(self, root: Path, cache: Path | None = None, prebuilt: bool = True) -> None:
         paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         if cache is not None:
             environment["DRIVESIM_CACHE_DIR"] = str(cache)
+        if not prebuilt:
+            environment["DRIVESIM_PREBUILT"] = "0"
         self._process = subprocess.Popen(
             [sys.executable, str(DRIVER)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

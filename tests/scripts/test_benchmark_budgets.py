@@ -23,7 +23,7 @@ import gymnasium as gym
 import numpy as np
 
 with open(os.environ["STUB_LOG"], "a") as log:
-    log.write(f"VERSION {os.environ['DRIVESIM_CACHE_DIR']}\\n")
+    log.write(f"VERSION {os.environ['DRIVESIM_CACHE_DIR']} {os.environ.get('DRIVESIM_PREBUILT', '1')}\\n")
 time.sleep(float(os.environ.get("STUB_SLEEP", "0")))
 SPACES = gym.spaces.Box(0, 1, (1,)), gym.spaces.Discrete(3)
 
@@ -128,9 +128,11 @@ def test_each_side_runs_its_own_code_with_its_own_cache_in_turns_and_nothing_sta
     assert Path(report["sides"]["before"]).is_relative_to(tmp_path / "temporary")
     runs = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
     before, today = ("0", "before"), ("1", "today")
-    turns = [before, today, before, before, today]  # version 0 has no second scenario, nor has today's a turn then
-    assert [(version, Path(cache).name) for version, cache in runs] == turns
-    assert len({cache for _, cache in runs}) == 2
+    # Version 0 has no second scenario, so today has no turn in that.
+    compiling = [(*before, "0"), (*today, "0"), (*before, "0")]
+    turns = [*compiling, (*today, "1"), (*before, "1"), (*today, "1")]
+    assert [(version, Path(cache).name, prebuilt) for version, cache, prebuilt in runs] == turns
+    assert len({cache for _, cache, _ in runs}) == 2
     assert worktrees(root) == 1
     assert not list((tmp_path / "temporary").iterdir())
 
@@ -150,11 +152,12 @@ def test_there_is_a_row_per_budget_and_scenario_that_both_sides_have(
         ("ns of a vehicle's tick, 40 in City; before: Highway", "<= 2 times", True),
         ("Highway, batch of one, unwrapped", ">= 120,000/s", True),
         ("Highway grid, 256 to 1,024 envs", "<= 1.3 max/min", True),
-        ("first step of Highway, nothing cached", "<= 10 s", True),
-        ("first step of Intersection after it", "<= 4 s", False),  # the earlier commit has none
+        ("first step of Highway, compiling", "<= 10 s", True),
+        ("first step of Intersection after it, compiling", "<= 4 s", False),  # the earlier commit has none
+        ("first step of Highway, prebuilt; before: compiling", "<= 1 s", True),
     ]
     assert rows[2]["today"] * 10 * 256 == pytest.approx(rows[1]["today"])  # EnvPool's faster batch counts
-    assert "Intersection" in rows[-1]["error"]
+    assert "Intersection" in rows[-2]["error"]
 
 
 def test_a_bad_commit_is_a_clear_error(benchmark, root, monkeypatch, capsys) -> None:
@@ -232,6 +235,7 @@ def test_a_budget_is_reached_on_the_right_side_of_its_bound(budgets) -> None:
         "flatness": low,
         "first": low,
         "second": low,
+        "prebuilt": low,
     }
 
 
