@@ -26,16 +26,23 @@ from agents.export.verification import Drives, Form, TorchForm, compare
 from agents.networks import ActorCritic, NetworkConfig, PlaneEncoder, QNetwork
 from agents.policy import NetworkPolicy
 from agents.q_heads import HeadConfig
+from drivesim.observations.entities import NUM_COLUMNS
 
 NUM_ACTIONS = 5
 FEATURES = gym.spaces.Box(-1.0, 1.0, (12,), np.float32)
 CODES = gym.spaces.Box(0, 40, (4, 5), np.uint8)
 WIDE_CODES = gym.spaces.Box(0, 300, (3, 3), np.int16)
 PLANES = gym.spaces.Box(0, 255, (3, 9, 6), np.uint8)
-_BOUNDS = np.ones((5, 9), np.float32)
-_BOUNDS[3:] = 0.0  # two of the rows are empty
-_VALID = _BOUNDS * (np.arange(9) == 0)
-ROWS = gym.spaces.Box(2 * _VALID - _BOUNDS, _BOUNDS, dtype=np.float32)
+
+
+def rows_space(num_columns: int) -> gym.spaces.Box:
+    """Five rows, of which the last two are empty; the first column says so."""
+    bounds = np.ones((5, num_columns), np.float32)
+    bounds[3:] = 0.0
+    return gym.spaces.Box(2 * bounds * (np.arange(num_columns) == 0) - bounds, bounds, dtype=np.float32)
+
+
+ROWS, ENTITIES = rows_space(9), rows_space(NUM_COLUMNS)
 QUANTILES = HeadConfig(dueling=True, returns="quantile", num_outputs=7)
 NOISY_ATOMS = HeadConfig(dueling=True, noisy_std=0.5, returns="categorical", num_outputs=7, v_min=-2.0, v_max=3.0)
 
@@ -63,6 +70,7 @@ CASES: dict[str, tuple[gym.spaces.Box, Any]] = {
         lambda: actor_critic(PLANES, masks=True, hidden_sizes=(8,), channels=(4, 6), residual=True, memory_size=5),
     ),
     "rows": (ROWS, lambda: actor_critic(ROWS, hidden_sizes=(16,), attention_width=8, attention_heads=2)),
+    "entities": (ENTITIES, lambda: actor_critic(ENTITIES, hidden_sizes=(16,), attention_width=8, attention_heads=2)),
     "noisy-atoms": (FEATURES, lambda: q_network(FEATURES, NOISY_ATOMS, hidden_sizes=(16, 8))),
 }
 

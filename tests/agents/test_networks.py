@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from agents.attention import EntityEncoder
 from agents.networks import CodeEncoder, NetworkConfig, PlaneEncoder, QNetwork
-from drivesim.observations.entities import ENTITY, VALID
+from drivesim.observations.entities import ENTITY, ENTITY_AHEAD, ENTITY_RIGHT, NUM_COMMON, VALID
 
 FEATURES = gym.spaces.Box(-1.0, 1.0, (12,), np.float32)
 CODES = gym.spaces.Box(0, 40, (10, 10), np.uint8)
@@ -94,14 +94,32 @@ def test_attention_is_the_softmax_of_scaled_products_over_the_rows_that_there_ar
     torch.manual_seed(1)
     encoder = EntityEncoder(8, len(ENTITY), width=4, num_heads=1).requires_grad_(False)
     (obs,) = crowd(np.random.default_rng(1), 1)
-    rows = functional.relu(encoder.embed(obs))
-    normed = encoder.norm(rows)
-    keys, values, query = encoder.key(normed), encoder.value(normed), encoder.query(normed)[0]
+    rows = functional.relu(encoder.embed_again(functional.relu(encoder.embed(encoder.described(obs[None])[0]))))
+    ego = functional.relu(encoder.embed_ego(obs[0]))
+    keys, values, query = encoder.key(rows), encoder.value(rows), encoder.query(encoder.norm(ego))
     weights = torch.tensor([float(query @ key) / 4**0.5 for key in keys[:5]]).exp()
     heard = sum(weight * value for weight, value in zip(weights, values, strict=False)) / weights.sum()
-    ego = rows[0] + encoder.hear(heard)
+    ego = ego + encoder.hear(heard)
     expected = ego + encoder.narrow(functional.relu(encoder.widen(encoder.norm_heard(ego))))
     torch.testing.assert_close(encoder(obs[None])[0], expected)
+
+
+def test_an_entity_in_the_egos_lane_or_a_cell_ahead_is_a_unit_of_its_own() -> None:
+    encoder = EntityEncoder(5, len(ENTITY), width=4, num_heads=1)
+    cells = torch.tensor([[0.0, 0.0], [1.0, -1.0], [3.0, 2.0], [-400.0, 0.5], [12.0, 40.0]])  # ahead, right
+    obs = torch.zeros(1, 5, len(ENTITY))
+    obs[0, :, ENTITY_AHEAD : ENTITY_RIGHT + 1] = cells / (cells.abs() + 10.0)
+    (hats,) = encoder.described(obs)[:, :, NUM_COMMON:]
+    expected = torch.zeros(5, 16)  # tops at -16, -8, -4, -2, -1, 0, 1, 2, 4, 8 and 16 ahead, -2 ... 2 to the right
+    expected[0, 5] = expected[0, 13] = 1.0
+    expected[1, 6] = expected[1, 12] = 1.0
+    expected[1, 7] = 1.0 / 3.0  # of 1.5 cells
+    expected[2, [7, 8, 9]] = torch.tensor([1.0 / 3.0, 2.0 / 3.0, 1.0 / 6.0])
+    expected[2, 15] = 1.0
+    expected[3, [13, 14]] = 0.5
+    expected[4, [9, 10]] = torch.tensor([1.0 / 3.0, 0.5])
+    torch.testing.assert_close(hats, expected, atol=1e-5, rtol=0.0)
+    assert not hats.requires_grad
 
 
 def test_heads_must_divide_the_width_of_attention() -> None:
