@@ -280,7 +280,7 @@ POLICY_LEARNERS: dict[str, tuple[Any, Any, int]] = {
             entropy_coefficient=0.3,
             network=NetworkConfig(hidden_sizes=(64, 64), layer_norm=False),
         ),
-        1_400_000,
+        700_000,
     ),
     "reinforce": (
         REINFORCE,
@@ -292,7 +292,7 @@ POLICY_LEARNERS: dict[str, tuple[Any, Any, int]] = {
             entropy_coefficient=0.3,
             network=NetworkConfig(hidden_sizes=(64, 64), layer_norm=False),
         ),
-        1_400_000,
+        700_000,
     ),
 }
 
