@@ -58,7 +58,8 @@ test-fast: $(TOOLS)  ## Run the tests that take seconds.
 
 INTEGRATIONS := $(patsubst tests/integrations/%/requirements.txt,%,$(wildcard tests/integrations/*/requirements.txt))
 
-test-wheels: wheel  ## Install the wheels for every Python that there is, and drive from there.
+test-wheels: $(STAMP)  ## Install the wheels for every Python that there is, and drive from there.
+	@$(MAKE) --no-print-directory wheel ARGS=
 	$(BIN)/python scripts/check_wheels.py $(ARGS)
 
 test-integrations: $(addprefix test-with-,$(INTEGRATIONS))  ## Test inside other RL libraries.

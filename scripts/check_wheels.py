@@ -28,7 +28,8 @@ from drivesim.registry import IDS
 ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = [f"python3.{minor}" for minor in range(11, 20)]
 PLATFORMS = ("manylinux2014", "manylinux_2_17", "manylinux_2_27", "manylinux_2_28")
-TOOLS = ("pytest>=8", "tyro>=1.0")  # what the tests need that run by default
+TESTS = ("tests/core/test_golden.py",)  # those that run by default
+TOOLS = ("pytest>=8", "hypothesis>=6.100", "tyro>=1.0")  # what they need
 TESTED = ("agents", "scripts", "tests", "pyproject.toml")
 MOST_SECONDS = 1.0
 ABOUT = "import json, platform, sys; print(json.dumps([platform.python_version(), platform.machine()]))"
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--python", action="append", metavar="COMMAND", help="one that counts; may be repeated")
     parser.add_argument("--wheels", type=Path, default=ROOT / "dist", help="where they lie, by default dist/")
     parser.add_argument("--folder", type=Path, help="where to install, and what is there already stays")
-    parser.add_argument("--tests", nargs="*", default=["tests/core/test_golden.py"], help="what pytest is asked for")
+    parser.add_argument("--tests", nargs="*", default=[*TESTS], help="what pytest is asked for")
     given = parser.parse_args(arguments)
     commands = [shlex.split(command) for command in given.python or filter(works, PYTHONS)]
     if not commands:

@@ -60,6 +60,16 @@ def test_every_integration_is_tested_with_the_torch_of_the_constraints() -> None
 
 
 @needs_make
+def test_flags_of_the_check_of_wheels_are_not_handed_to_what_makes_the_wheels(tmp_path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    command = ["make", "-n", "test-wheels", "ARGS=--python python3.13"]
+    asked = subprocess.run(command, cwd=tmp_path, env=SHELL, check=True, capture_output=True, text=True).stdout
+    scripts = [line.partition("scripts/")[2].split() for line in asked.splitlines() if "scripts/" in line]
+    assert scripts == [["make_wheels.py"], ["check_wheels.py", "--python", "python3.13"]]
+
+
+@needs_make
 @pytest.mark.parametrize("status", [0, 1])
 def test_installing_tells_each_stage_and_ends_well_even_if_nothing_can_be_compiled(tmp_path, status) -> None:
     for name in ("pyproject.toml", "constraints.txt"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from docs_blocks import DOCS
 
 pytest.importorskip("stable_baselines3")
 
@@ -18,7 +20,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecTranspo
 from drivesim.integrations.stable_baselines3 import SB3VecEnv, make_vec_env
 from drivesim.registry import IDS
 
-HIGHWAY, OBSTACLES = "drivesim/Highway-v1", "drivesim/Obstacles-v1"
+OBSTACLES = "drivesim/Obstacles-v1"
 FASTER, LEFT = 3, 0
 
 
@@ -163,15 +165,21 @@ def test_closing_twice_is_fine_and_a_closed_batch_does_not_step() -> None:
 
 def test_planes_keep_their_order_where_the_guess_of_the_axes_is_switched_off() -> None:
     """The library takes the shortest axis of a picture for its channels and moves it to the front."""
-    venv = started(2, HIGHWAY, observation="grid")
-    shape = venv.observation_space.shape
-    assert VecTransposeImage(venv).observation_space.shape != shape
-    kept = VecTransposeImage(venv, skip=True)
-    assert kept.observation_space.shape == shape
-    venv.seed(3)
-    obs = venv.reset()
-    venv.seed(3)
-    assert np.array_equal(kept.reset(), obs)
+    shapes = {env_id: gym.make(env_id, observation="grid").observation_space.shape for env_id in IDS}
+    mistaken = [env_id for env_id, shape in shapes.items() if min(shape) != shape[0]]
+    text = (DOCS / "integrations" / "stable_baselines3.md").read_text(encoding="utf-8")
+    (named,) = re.findall(r"for the channels: in (.*?)\s+that\s+is\s+one\s+of\s+the\s+window's\s+sides", text)
+    assert re.findall(r"`(\w+)`", named) == [env_id.removeprefix("drivesim/").partition("-")[0] for env_id in mistaken]
+    for env_id in mistaken:
+        venv = started(2, env_id, observation="grid")
+        shape = venv.observation_space.shape
+        assert VecTransposeImage(venv).observation_space.shape != shape
+        kept = VecTransposeImage(venv, skip=True)
+        assert kept.observation_space.shape == shape
+        venv.seed(3)
+        obs = venv.reset()
+        venv.seed(3)
+        assert np.array_equal(kept.reset(), obs)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

@@ -58,4 +58,7 @@ def test_a_rival_trains_until_its_time_is_over_and_is_looked_at(entrant, monkeyp
     assert record["times"]["10 %"] is not None
     assert record["times"]["200 %"] is None
     assert record["steps"] == record["looks"][-1][0] > 20_000
-    assert record["looks"][0][3] < record["best_success"]
+    steps = [look[0] for look in record["looks"]]
+    assert len(steps) > 1
+    assert steps == sorted(set(steps))
+    assert record["best_success"] > 0.5  # of random drivers none arrives

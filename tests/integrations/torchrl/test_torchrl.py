@@ -214,6 +214,7 @@ def test_the_example_learns_to_drive(capsys) -> None:
     assert "return" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:PettingZoo in TorchRL is tested using version == 1.24.3")  # as the page says
 def test_the_code_of_the_page_runs_and_shows_what_it_says(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     run_library_page("torchrl")

@@ -12,6 +12,7 @@ from torchrl.envs.utils import check_env_specs
 import drivesim
 
 INTERSECTION = "drivesim/Intersection-v1"
+pytestmark = pytest.mark.filterwarnings("ignore:PettingZoo in TorchRL is tested using version == 1.24.3")
 
 
 def make(num_agents=3):
@@ -19,12 +20,10 @@ def make(num_agents=3):
     return PettingZooWrapper(cars, use_mask=True, done_on_any=False, categorical_actions=True, seed=0)
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_specs_are_what_the_environment_does():
     check_env_specs(make())
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_a_rollout_over_many_episodes_is_that_of_the_environment():
     rollout = make().rollout(300, break_when_any_done=False)
     cars = rollout["car"]
