@@ -362,7 +362,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if not window.is_visible:
                 raise OSError(
-                    "there is no display to open a window on; scripts/record.py makes films and pages without"
+                    "there is no display to open a window on; python scripts/record.py makes films and pages without"
                 )
             window.reads_keys = True
             if parsed.replay is not None:

@@ -1,6 +1,6 @@
 const HOW = "↑ faster, ↓ slower, ← → change lane or turn. Follow the arrows to the chequered cells.";
-const LOW = 260, // CSS pixels of a picture's height of which the sign would cover much: it stands below, where there is room
-  SIGN = 112;
+const LOW = 260, // CSS pixels: of a lower picture the sign would cover much, so it stands below, where there is room
+  SIGN = 112; // for it
 const TASKS = "You are the yellow car: drive to the chequered cells.";
 const NOT_SAVED = "Python drives it again, and compares every bit.";
 const KEYS_OF_ACTIONS = {
@@ -206,7 +206,7 @@ class DrivePage {
     const { record, engine } = this.game.drive,
       id = engine.environment.id.split("/").at(-1);
     download(`${id}-${record.seed}-0.json`, record.toJson());
-    at("save-note").textContent = "Saved. In Python, scripts/record.py films it.";
+    at("save-note").textContent = "Saved. `drivesim record` films it.";
   }
 
   toggleXray() {
