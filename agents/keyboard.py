@@ -58,16 +58,20 @@ class Keyboard:
     def act(self, env: gym.Env[Any, Any], obs: Any) -> int | None:
         """The action that was asked for; None if the drive is left, the level is another or the window closed.
 
-        A key without a meaning changes nothing, and one that leaves a drive must be pressed twice once it has begun.
+        A key without a meaning changes nothing, and one that leaves a drive must be pressed twice once it has begun. A
+        pause changes none of that, and a key that drives is kept for the next tick.
         """
         names: tuple[str, ...] = env.unwrapped.action_names  # type: ignore[attr-defined]
         must_wait = self.waits or "IDLE" not in names
         if not self._has_begun and not must_wait:
             self._count_down()
         wish = None
-        while wish is None:
-            if must_wait:
-                self.window.wait_for_key(self.drawing.look)
+
+        def is_free() -> bool:
+            return not self.window.is_held and (wish is not None or not must_wait)
+
+        while True:
+            self.window.wait_for_key(lambda: self.drawing.look() or is_free())
             pressed, self.window.keys = self.window.keys, []
             for key in pressed:
                 wish = next((name for name, keys in STEERING.items() if key in keys), wish)
@@ -78,9 +82,11 @@ class Keyboard:
                     return None
             if self.drawing.is_new or not self.window.is_open:
                 return None
-            if wish is None and not must_wait:
-                held = pygame.key.get_pressed()
-                wish = next((name for name in ("FASTER", "SLOWER") if any(held[key] for key in STEERING[name])), "IDLE")
+            if is_free():
+                break
+        if wish is None:
+            held = pygame.key.get_pressed()
+            wish = next((name for name in ("FASTER", "SLOWER") if any(held[key] for key in STEERING[name])), "IDLE")
         self._has_begun = self.window.loses_drive = True
         return names.index(wish)
 
@@ -94,7 +100,8 @@ class Keyboard:
             left -= 0.0 if self.window.is_paused else now - before
             before = now
             self.drawing.lines = (str(math.ceil(left)), HINT)
-            return self.drawing.look() or left <= 0.0
+            has_to_tick = self.window.is_paused and not self.window.is_held
+            return self.drawing.look() or left <= 0.0 or has_to_tick
 
         meant = (*(key for keys in STEERING.values() for key in keys), *LEAVING)
         while self.window.is_open and not is_over() and not any(key in meant for key in self.window.keys):

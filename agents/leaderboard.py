@@ -237,7 +237,7 @@ body { margin: 0; padding: 14px clamp(10px, 2vw, 24px) 20px; background: var(--p
   font: 15px/1.45 system-ui, sans-serif; }
 h1 { font-size: 1.3rem; margin: 0 0 4px; } h2 { font-size: 1rem; }
 p, li { color: var(--faint); max-width: 70em; overflow-wrap: anywhere; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { display: block; overflow-x: auto; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: var(--faint); font-weight: 600; font-size: .82rem; }
 th, td { padding: 4px 14px 2px 0; } thead tr, tr:nth-child(even) { border-bottom: 1px solid var(--line); }
 .levels { padding-bottom: 8px; max-width: 70em; line-height: 0; }

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("drivesim", "agents", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("drivesim", "agents", "scripts", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 DATE = (1980, 1, 1, 0, 0, 0)  # of every file, the first that an archive can tell
 # Their code needs no library, so that any Linux will do; the names are those of the oldest that installers know.
 LINUX = ("manylinux_2_17_{0}", "manylinux2014_{0}", "musllinux_1_1_{0}")
@@ -38,14 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--objects", type=Path, help="a folder with kernels that have been built")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where the wheels go, by default dist/")
     given = parser.parse_args(arguments)
+    targets = [target for _, targets in WHEELS.values() for target in targets]
     with tempfile.TemporaryDirectory() as folder:
         objects = given.objects
         if objects is None:
             from drivesim.build import build
 
             objects = Path(folder, "objects")
-            if build([target for _, targets in WHEELS.values() for target in targets], objects):
+            if build(targets, objects):
                 return 1
+        lacking = [target for target in targets if not (objects / f"{target}.so").is_file()]
+        if lacking:
+            command = f"python -m drivesim build --target {' '.join(lacking)} --out {objects}"
+            parser.error(f"{objects} has no kernels for {', '.join(lacking)}; `{command}` makes them")
         plain = pure_wheel(Path(folder))
         given.out.mkdir(parents=True, exist_ok=True)
         for name in WHEELS:

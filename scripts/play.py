@@ -134,9 +134,14 @@ class Learnt:
 
 
 def asks_for_next(window: Window) -> bool:
-    """Whether somebody who watches has asked for the next level; other keys change nothing."""
-    pressed, window.keys = window.keys, []
-    return any(key in ENTER for key in pressed)
+    """Whether somebody who watches has asked for the next level, once no pause holds; other keys change nothing."""
+    while True:
+        window.wait_for_key(lambda: not window.is_held)
+        pressed, window.keys = window.keys, []
+        if any(key in ENTER for key in pressed):
+            return True
+        if not window.is_held:
+            return False
 
 
 def drive_episode(env: Env, obs: Any, driver: Driver, drawing: Drawing) -> dict[str, Any] | None:
@@ -336,6 +341,7 @@ def show_replay(arguments: Arguments, window: Window) -> None:
         f"{title_of(replay.env_id)}, seed {replay.seed}", base.action_names, base.config.scenario_class.top_speed
     )
     for moment in shown:
+        asks_for_next(window)  # the end stays on the screen, whatever is asked for
         window.show(moment)
     while window.is_open and not arguments.episodes and not asks_for_next(window):
         window.wait_for_key()
@@ -356,8 +362,9 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if not window.is_visible:
                 raise OSError(
-                    "there is no display to open a window on; scripts/record.py makes films and pages without"
+                    "there is no display to open a window on; python scripts/record.py makes films and pages without"
                 )
+            window.reads_keys = True
             if parsed.replay is not None:
                 show_replay(parsed, window)
             elif is_human:

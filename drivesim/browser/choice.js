@@ -118,8 +118,11 @@ class Choice {
       at(id).value = options.some(([value]) => value === before) ? before : first[0];
     }
     const { length } = this.data.rules[this.rulesName] ?? [];
-    at("who-note").textContent =
-      hasRules || !length ? "" : `The rule-based driver drives levels 0 to ${length - 1} here.`;
+    at("who-note").textContent = this.isDrawn
+      ? "The rule-based driver follows the route and brakes; around what stands in its lane it does not steer."
+      : hasRules || !length
+        ? ""
+        : `The rule-based driver drives levels 0 to ${length - 1} here.`;
   }
 
   /** A new driver of that name; null for nobody. */

@@ -26,6 +26,15 @@ function wordText(token, { kinds, max_destinations: most }) {
   return `${marks}${sign}${signs}${goals}${who[token.who]}`;
 }
 
+/** The lines above the table of a text that was taken apart. */
+function headText(text, { tokens }) {
+  return text
+    .split(/\r\n|\r|\n/)
+    .slice(0, tokens[0].line - 1)
+    .filter((line) => line.trim())
+    .join("\n");
+}
+
 /** A table of words with its columns in line. */
 function alignedText(words) {
   const widths = words[0].map((_, col) => Math.max(...words.map((row) => row[col].length)));

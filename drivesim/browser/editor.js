@@ -9,6 +9,18 @@ const NEW_LEVEL = [
   ". . . . . . . . . . . .",
 ].join("\n");
 const MOST_UNDONE = 500;
+const KEPT = "drivesim drawing"; // where the browser keeps the drawing while the page is closed
+
+/** Ask what the browser keeps for this page; undefined where it keeps nothing. */
+function browserKeeps(ask) {
+  try {
+    return ask(localStorage);
+  } catch {
+    return undefined; // it is switched off, or full
+  }
+}
+
+const counted = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 
 /** The part of the page on which one draws a level. */
 class Editor {
@@ -24,7 +36,15 @@ class Editor {
     this.future = [];
     this.fill(data);
     this.listen();
+    const kept = browserKeeps((storage) => storage.getItem(KEPT)) ?? NEW_LEVEL;
     this.take(NEW_LEVEL);
+    if (kept === NEW_LEVEL) return;
+    this.keep();
+    try {
+      this.take(kept);
+    } catch {
+      this.undo(); // whatever is wrong with it, the page opens
+    }
   }
 
   fill(data) {
@@ -54,10 +74,11 @@ class Editor {
   /** Take a text over and check it; `isTyped` = it stands there already. */
   take(text, isTyped = false) {
     if (!isTyped) at("text").value = text;
+    browserKeeps((storage) => storage.setItem(KEPT, text));
     try {
       this.split = splitText(text, this.texts);
       this.words = this.split.words.map((row) => [...row]);
-      this.source = text;
+      this.head = headText(text, this.split);
     } catch (error) {
       this.say(error);
       return;
@@ -81,7 +102,7 @@ class Editor {
     }
     const { rows, cols } = this.split;
     at("verdict").className = "good";
-    at("verdict").textContent = `It can be driven: ${rows} rows, ${cols} columns.`;
+    at("verdict").textContent = `It can be driven: ${counted(rows, "row")}, ${counted(cols, "column")}.`;
     at("drive-it").disabled = false;
   }
 
@@ -197,17 +218,7 @@ class Editor {
 
   // --- changes ----------------------------------------------------------------------------------------------------
 
-  /** The lines above the table. */
-  get headText() {
-    const lines = this.source.replace(/\r\n?/g, "\n").split("\n"),
-      first = this.split.tokens[0].line - 1;
-    return lines
-      .slice(0, first)
-      .filter((line) => line.trim())
-      .join("\n");
-  }
-
-  composed(words, head = this.headText) {
+  composed(words, head = this.head) {
     return `${head ? `${head}\n\n` : ""}${alignedText(words)}`;
   }
 
@@ -218,6 +229,7 @@ class Editor {
   }
 
   undo(from = this.history, to = this.future) {
+    while (from.at(-1) === this.text) from.pop(); // of a stroke that changed nothing
     if (!from.length) return;
     to.push(this.text);
     this.take(from.pop());
@@ -230,17 +242,10 @@ class Editor {
   /** Paint a cell to which the stroke comes, or, if `leaves`, from which it goes on. */
   paint(row, col, leaves = false) {
     const name = `${row} ${col}`,
-      before = this.stroke.get(name);
+      before = this.stroke.get(name),
+      { words } = this,
+      { kinds } = this.texts;
     if (before && TOGGLES.includes(this.brush)) return;
-    const { kinds } = this.texts,
-      words = this.words.map((line) => [...line]);
-    let head = this.headText;
-    if (this.brush === "ego")
-      words.forEach((line, n) =>
-        line.forEach((word, m) => {
-          words[n][m] = word.replace(/E[0-9]*$/, "");
-        }),
-      );
     const token = readWord(words[row][col], this.texts),
       heading = this.brush === "walker" ? this.towardsCrosswalk(row, col) : this.heading;
     const cell = before ?? { isNew: !isRoad(token), isFirst: this.stroke.size === 0, comes: 0 };
@@ -250,12 +255,23 @@ class Editor {
     const mask = cell.comes | cell.goes || 1 << heading,
       brush = BRUSHES[this.brush],
       { topSpeed } = brush;
-    const letter = topSpeed === undefined ? "" : letterOfClass(topSpeed, head, this.split.classes);
+    const letter = topSpeed === undefined ? "" : letterOfClass(topSpeed, this.head, this.split.classes);
     const painted = brush.paint(token, { ...cell, heading, mask, kinds, letter, topSpeed });
+    if (painted === token) {
+      at("hint").textContent = `${brush.label}: only on a road.`;
+      return;
+    }
+    if (this.brush === "ego") {
+      for (const line of words) line.forEach((word, n) => (line[n] = word.replace(/E[0-9]*$/, "")));
+    }
     words[row][col] = wordText(painted, this.texts);
-    if (painted.name && letter) head = this.withClass(head, `${letter}.top_speed = ${topSpeed}`);
-    head = this.withoutLost(head, words);
-    this.take(this.composed(words, head));
+    if (painted.name && letter) this.head = this.withClass(this.head, `${letter}.top_speed = ${topSpeed}`);
+  }
+
+  /** Take over what has been painted, once for however many cells: a level is checked as a whole. */
+  takePainted() {
+    this.head = this.withoutLost(this.head, this.words);
+    this.take(this.composed(this.words));
   }
 
   /** A head with the line of a class. */
@@ -294,11 +310,13 @@ class Editor {
       this.cursor = [atRow, atCol];
       this.paint(atRow, atCol);
     }
+    this.takePainted();
   }
 
+  /** Make the level as large as the fields say; what is no number leaves it as it is. */
   resize() {
     const [rows, cols] = ["rows", "cols"].map((id) =>
-      Math.min(Math.max(Math.floor(Number(at(id).value)) || 1, 1), this.texts.max_rows),
+      Math.min(Math.max(Math.floor(Number(at(id).value || this.split[id])), 1), this.texts[`max_${id}`]),
     );
     this.keep();
     this.take(
@@ -369,7 +387,9 @@ class Editor {
     this.keep();
     this.stroke = new Map(); // the cells of the stroke, and how it comes to them and goes on
     this.cursor = [row, col];
+    at("hint").textContent = BRUSHES[this.brush].hint;
     this.paint(row, col);
+    this.takePainted();
   }
 
   /** Keys on the sheet: arrows move the cursor, with shift they draw. */

@@ -191,7 +191,12 @@ function readTable(lines, before, head, texts) {
     tokens = [];
   lines.forEach((whole, n) => {
     const number = before + n + 1;
-    const row = [...whole.matchAll(/[^ \t]+/g)].map((match) => [match[0], [...whole.slice(0, match.index)].length + 1]);
+    let [index, column] = [0, 1]; // the former in units of UTF-16, the latter in characters
+    const row = [...whole.matchAll(/[^ \t]+/g)].map((match) => {
+      column += [...whole.slice(index, match.index)].length;
+      ({ index } = match);
+      return [match[0], column];
+    });
     const expected = words.length ? words[0].length : Math.min(row.length, texts.max_cols);
     if (row.length !== expected) {
       const column = row.length > expected ? row[expected][1] : [...whole.replace(/[ \t]+$/, "")].length + 1;

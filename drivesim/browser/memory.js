@@ -92,7 +92,9 @@ class Heap {
   writeFields(fields, address, values) {
     for (const [name, value] of Object.entries(values)) {
       const [offset, form] = fields[name];
-      [value].flat().forEach((one, n) => this.writeNumber(form, address + offset + n * this.sizeOf(form), one));
+      if (Array.isArray(value))
+        value.forEach((one, n) => this.writeNumber(form, address + offset + n * this.sizeOf(form), one));
+      else this.writeNumber(form, address + offset, value);
     }
   }
 }

@@ -1,5 +1,8 @@
 const HOW = "↑ faster, ↓ slower, ← → change lane or turn. Follow the arrows to the chequered cells.";
+const LOW = 260, // CSS pixels: of a lower picture the sign would cover much, so it stands below, where there is room
+  SIGN = 112; // for it
 const TASKS = "You are the yellow car: drive to the chequered cells.";
+const NOT_SAVED = "Python drives it again, and compares every bit.";
 const KEYS_OF_ACTIONS = {
   ArrowLeft: "LEFT",
   a: "LEFT",
@@ -27,6 +30,7 @@ class DrivePage {
   /** Begin anew with what is chosen. */
   begin() {
     this.remember();
+    at("save-note").textContent = NOT_SAVED;
     at("difficulty").hidden = this.choice.isDrawn;
     at("seed").value = this.choice.seed;
     at("trouble").hidden = true;
@@ -139,7 +143,7 @@ class DrivePage {
       const { success, return: sum, length } = drive.record.outcome;
       title = success ? "Arrived!" : `${drive.ending[0].toUpperCase()}${drive.ending.slice(1)}`;
       text =
-        `${length} ticks, return ${sum.toFixed(2)}. ${rival ? `The other: ${this.rivalText()}. ` : ""}` +
+        `${length} ticks, return ${signed(sum)}. ${rival ? `The other: ${this.rivalText()}. ` : ""}` +
         (touch ? "Tap for the next level." : "Enter: next level. R: again. V: download the replay.");
     } else if (!isPlaying && drive.ticks === 0) {
       title = isHuman ? (touch ? "Tap to drive" : "Press ↑ to drive") : touch ? "Tap to watch" : "Press space to watch";
@@ -155,7 +159,7 @@ class DrivePage {
     const { rival } = this.game;
     while (!rival.isOver && rival.step());
     const { success, return: sum, length } = rival.record.outcome;
-    return `${success ? "arrived" : rival.ending} after ${length} ticks, return ${sum.toFixed(2)}`;
+    return `${success ? "arrived" : rival.ending} after ${length} ticks, return ${signed(sum)}`;
   }
 
   /** Lay all out for the window as it is. */
@@ -163,12 +167,14 @@ class DrivePage {
     if (at("drive").hidden || !this.stage.picture) return;
     const room = at("drive").clientWidth,
       high = window.innerHeight,
-      isBeside = room >= 820;
+      isBeside = room >= 820 || (room >= 600 && high < 500); // the latter on a phone that lies
     at("drive").className = isBeside ? "beside" : "";
     const above = at("stage").getBoundingClientRect().top + window.scrollY,
       pad = at("pad").offsetHeight;
     const height = Math.max(220, high - above - pad - 24);
     this.stage.fit(isBeside ? room * 0.62 : room, isBeside ? height : Math.min(height, high * 0.6));
+    const shown = at("picture").offsetHeight;
+    at("frame").classList.toggle("low", shown < LOW && above + shown + SIGN + pad < high);
     this.game.draw(this.game.share);
   }
 
@@ -187,21 +193,24 @@ class DrivePage {
     at("speed").value = this.game.speed;
   }
 
-  /** A wish of whoever drives by hand; the first one starts the clock. */
+  /** A wish of whoever drives by hand: the first one starts the countdown, and a second one ends it. */
   wish(name) {
     if (!this.human) return;
-    if (!this.game.isPlaying && !this.game.drive.isOver) this.game.play();
-    if (this.game.count === 0) this.human.wish(name);
+    if (this.game.isPlaying) this.game.count = 0;
+    else if (!this.game.drive.isOver) this.game.play();
+    this.human.wish(name);
+    this.showNow();
   }
 
   save() {
     const { record, engine } = this.game.drive,
       id = engine.environment.id.split("/").at(-1);
     download(`${id}-${record.seed}-0.json`, record.toJson());
-    at("save-note").textContent = "Saved. In Python, scripts/record.py films it.";
+    at("save-note").textContent = "Saved. `drivesim record` films it.";
   }
 
   toggleXray() {
+    if (!this.mind) at("who-note").textContent = "The x-ray shows what a trained driver looks at, and none drives here.";
     at("xray").checked = !at("xray").checked && Boolean(this.mind);
     this.game.setXray(at("xray").checked);
   }

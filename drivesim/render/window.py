@@ -90,6 +90,8 @@ class Window:
         """Whether they stand on the right, and not in the middle."""
         self.keys: list[int] = []
         """Keys that were pressed and mean nothing to the window, the oldest first; empty it when you have read it."""
+        self.reads_keys = False
+        """Whether somebody reads `keys` between the ticks: in a pause, a key then ends the tick that is shown."""
         self.num_frames = 0
         """Pictures shown so far."""
         self.picture_folder = Path("pictures")
@@ -118,6 +120,11 @@ class Window:
     def is_open(self) -> bool:
         """Whether the window is there."""
         return self._desktop.is_open
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a pause holds the drive, and not one more tick is asked for."""
+        return self.is_open and self.is_paused and not self._single_step
 
     # --- showing -----------------------------------------------------------------------------------------------------
 
@@ -263,12 +270,14 @@ class Window:
             self._handle_events()
             if not self.is_open:
                 return
-            goes_on = not self.is_paused or self._single_step
-            if goes_on and moves:
+            is_asked = self.reads_keys and bool(self.keys)
+            if self.is_held:
+                share = 1.0 if is_asked else share
+            elif moves:
                 seconds = min(LONGEST_FRAME, self._clock.get_time() / 1000)
                 share = min(1.0, share + seconds * self.ticks_per_second * self.speed)
             self._present(share)
-            if share >= 1.0 and (goes_on or not moves):
+            if share >= 1.0 and (not self.is_held or is_asked or not moves):
                 self._single_step = False
                 return
             self._clock.tick(FRAMES_PER_SECOND)

@@ -19,7 +19,7 @@ from drivesim.replay_file import Replay
 
 DRIVERS = Path(__file__).resolve().parents[2] / "docs" / "drivers"
 PATIENCE = 60  # seconds until a browser counts as stuck
-PHONE, LAPTOP = (390, 844), (1280, 800)
+PHONE, LYING_PHONE, LAPTOP = (390, 844), (844, 390), (1280, 800)
 # Seconds that a frame and a tick take; of the quicker ones, since other programs may be at work.
 TIMES = """
 const { game } = drivesim.page, frames = [], ticks = [];
@@ -61,6 +61,12 @@ def page(browser, path, tmp_path):
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     for kind in ("browser", "performance"):
         browser.get_log(kind)
+    opened(browser, path)
+    browser.execute_script("localStorage.clear()")
+    return opened(browser, path)
+
+
+def opened(browser, path):
     browser.get(path.as_uri())
     until(browser, "window.drivesim !== undefined")
     return browser
@@ -138,11 +144,32 @@ def test_a_finger_moves_it_too_and_all_fits_on_a_phone(page):
     resize(page, PHONE)
     page.execute_script("window.dispatchEvent(new Event('resize'))")
     assert asked(page, "document.documentElement.scrollWidth <= window.innerWidth")
-    pad = at(page, "pad").find_element(By.CSS_SELECTOR, "[data-action=FASTER]")
-    for _ in range(2):
-        ActionChains(page).click(pad).perform()
-        until(page, "drivesim.page.game.count === 0")
+    ActionChains(page).click(at(page, "pad").find_element(By.CSS_SELECTOR, "[data-action=FASTER]")).perform()
     until(page, "drivesim.page.game.drive.world.vehicles[0].speed === 1")
+
+
+@pytest.mark.parametrize("size", [PHONE, LYING_PHONE, LAPTOP], ids=str)
+def test_the_sign_covers_neither_the_pad_nor_a_low_picture(page, size):
+    resize(page, size)
+    for road in ("Obstacles", "Highway"):
+        choose(page, "road", road)
+        page.execute_script("window.dispatchEvent(new Event('resize'))")
+        place = {
+            name: asked(page, "document.getElementById(arguments[0]).getBoundingClientRect().toJSON()", name)
+            for name in ("banner", "picture", "pad")
+        }
+        assert place["banner"]["bottom"] <= place["pad"]["top"], (road, place)
+        assert place["banner"]["left"] >= 0, (road, place)
+        if road == "Highway":
+            assert place["banner"]["top"] >= place["picture"]["bottom"] - 2, place
+
+
+def test_a_second_key_ends_the_countdown(page):
+    press(page, Keys.ARROW_UP)
+    assert at(page, "count").text == "3"
+    press(page, Keys.ARROW_UP)
+    assert at(page, "count").text == ""
+    until(page, "drivesim.page.game.drive.world.vehicles[0].speed > 0")
 
 
 def test_a_trained_driver_arrives_and_its_replay_is_verified_by_python(page, tmp_path):
@@ -221,6 +248,74 @@ def test_the_rule_based_driver_drives_what_was_drawn(page, tmp_path):
     replay = Replay.from_json(downloaded(tmp_path, "Custom-v1-0-0.json"))
     replay.check()
     assert replay.outcome["success"]
+
+
+def test_painting_in_vain_changes_nothing_and_says_why(page):
+    at(page, "tab-draw").click()
+    text = asked(page, "drivesim.editor.text")
+    for name in ("ego", "goal"):
+        brush(page, name)
+        drag(page, [(0, 0)])
+        assert "only on a road" in at(page, "hint").text
+    assert read(asked(page, "drivesim.editor.text")).num_egos == read(text).num_egos == 1
+    brush(page, "obstacle")
+    drag(page, [(0, 0)])
+    assert at(page, "hint").text == "Nobody can pass here."
+    brush(page, "ego")
+    drag(page, [(0, 0)])
+    at(page, "undo").click()
+    assert asked(page, "drivesim.editor.words[0][0]") == "."
+
+
+def test_a_size_that_is_no_number_leaves_the_level_as_it_is(page):
+    at(page, "tab-draw").click()
+    for value, size in (("", [8, 12]), ("9", [9, 12])):
+        page.execute_script(
+            "const rows = document.getElementById('rows'); rows.value = arguments[0];"
+            "rows.dispatchEvent(new Event('change'))",
+            value,
+        )
+        assert asked(page, "[drivesim.editor.split.rows, drivesim.editor.split.cols]") == size
+        assert at(page, "rows").get_attribute("value") == str(size[0])
+
+
+def test_a_stroke_is_checked_once_for_every_move_of_the_hand(page):
+    at(page, "tab-draw").click()
+    checks = page.execute_script("""
+        const { editor } = drivesim, check = editor.check.bind(editor);
+        let checks = 0;
+        editor.check = (text) => { checks += 1; check(text); };
+        editor.begin(1, 0);
+        editor.moveTo(6, 10);
+        return checks;
+    """)
+    assert checks == 2
+    assert asked(page, "drivesim.editor.words[6][10]") == ">G0"
+
+
+def test_a_drawing_is_there_again_when_the_page_is_opened_again(page, path):
+    at(page, "tab-draw").click()
+    page.execute_script("drivesim.editor.take('>E0 > >G0')")
+    opened(page, path)
+    assert asked(page, "drivesim.editor.text") == ">E0 > >G0"
+    at(page, "tab-draw").click()
+    assert at(page, "verdict").text == "It can be driven: 1 row, 3 columns."
+    at(page, "undo").click()
+    assert asked(page, "drivesim.editor.split.rows") == 8
+    page.execute_script("localStorage.setItem('drivesim drawing', '?? nothing of the kind')")
+    opened(page, path)
+    at(page, "tab-draw").click()
+    assert at(page, "verdict").text.startswith("Line 1")
+
+
+def test_what_is_said_of_a_drive_is_not_said_of_the_next_one(page):
+    press(page, "v")
+    assert at(page, "save-note").text.startswith("Saved")
+    press(page, "x")
+    assert "none drives here" in at(page, "who-note").text
+    press(page, "r")
+    assert not at(page, "save-note").text.startswith("Saved")
+    assert at(page, "who-note").text == ""
 
 
 def brush(page, name):

@@ -11,8 +11,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from loading import load_script
 
 from drivesim.core import prebuilt
+from drivesim.programs import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[2]
 # All that people do with environments, where no compiler can be imported.
@@ -57,6 +59,15 @@ solve(env)
 """
 
 
+def test_a_folder_without_all_kernels_is_refused_with_the_command_that_makes_them(tmp_path, capsys):
+    (tmp_path / "x86_64_v3.so").touch()
+    with pytest.raises(SystemExit) as refused:
+        load_script("make_wheels").main(["--objects", str(tmp_path), "--out", str(tmp_path / "dist")])
+    assert refused.value.code == 2
+    assert f"python -m drivesim build --target x86_64_v2 aarch64 --out {tmp_path}" in capsys.readouterr().err
+    assert not (tmp_path / "dist").exists()
+
+
 @pytest.fixture(scope="module")
 def wheels(objects, tmp_path_factory) -> list[Path]:
     """Two folders with the same wheels, made twice."""
@@ -80,13 +91,14 @@ def test_there_is_one_for_each_processor_and_one_without_and_two_runs_are_equal(
     assert held == {"any": [], "x86_64": ["x86_64_v2", "x86_64_v3"], "aarch64": ["aarch64"]}
 
 
-def test_the_record_names_every_file_by_its_digest(wheels) -> None:
+def test_commands_are_there_and_the_record_names_every_file_by_its_digest(wheels) -> None:
     for wheel in wheels[0].glob("*"):
         with zipfile.ZipFile(wheel) as archive:
             (record,) = [name for name in archive.namelist() if name.endswith("/RECORD")]
             lines = dict(line.rsplit(",", 2)[:2] for line in archive.read(record).decode().splitlines())
             assert set(lines) == set(archive.namelist())
-            assert "drivesim/core/jit.py" in lines
+            assert {"drivesim/core/jit.py", "drivesim/agents/ppo.py"} <= set(lines)
+            assert {f"drivesim/scripts/{name}.py" for name in PROGRAMS} <= set(lines), "the commands"
             for name in set(lines) - {record}:
                 digest = base64.urlsafe_b64encode(hashlib.sha256(archive.read(name)).digest()).rstrip(b"=")
                 assert lines[name] == f"sha256={digest.decode()}"

@@ -116,6 +116,24 @@ def test_a_stray_key_never_throws_a_drive_away(stray, keys, tmp_path):
     assert any("this drive would be lost" in line for banner in said for line in banner) == is_meant
 
 
+def test_a_pause_answers_keys_and_keeps_what_drives_for_the_next_tick(keys, tmp_path, monkeypatch):
+    lengths, saved = [], play.saved
+    monkeypatch.setattr(
+        play, "saved", lambda env, folder: (lengths.append(len(env.replay.actions)), saved(env, folder))[1]
+    )
+    save, step, pause = pygame.K_v, pygame.K_n, pygame.K_SPACE
+    keys(UP, pause, save, save, DOWN, step, save, pause, *[UP] * 30, ENTER)
+    assert run([*ONE, *QUICK]) == 0
+    assert lengths[:3] == [lengths[0], lengths[0], lengths[0] + 1]
+    assert the_replay(tmp_path / "saved").actions[lengths[0]] == SLOWER
+
+
+def test_whoever_watches_goes_on_to_the_next_level_from_a_pause(keys, tmp_path):
+    keys(pygame.K_SPACE, ENTER, pygame.K_SPACE)
+    assert run(["--env", "drivesim/LaneKeep-v1", "--demo", "--episodes", "2", "--save", "saved", *QUICK]) == 0
+    assert the_replay(tmp_path / "saved").seed == 1
+
+
 @pytest.mark.parametrize("key", [pygame.K_r, pygame.K_m, ENTER, pygame.K_ESCAPE])
 def test_a_drive_is_left_by_the_same_key_pressed_twice(key, keys, tmp_path, monkeypatch):
     seeds = []
