@@ -84,3 +84,38 @@ def test_the_default_agent_learns_every_road_in_as_long_as_the_pages_say() -> No
 )
 def test_numbers_in_words_are_those_of_the_code(name, statement, number) -> None:
     assert statement.format(NUMBERS[number]) in page(name)
+
+
+def test_integrations_are_tested_with_the_versions_that_pages_name() -> None:
+    """Every requirement is a pin, and pins are what the README's table and the libraries' own pages say."""
+    pins: dict[str, set[str]] = {}
+    for path in (ROOT / "tests" / "integrations").glob("*/requirements*.txt"):
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+        for line in lines:
+            pinned = re.fullmatch(r"([\w-]+)(?:\[\w+\])?==([\d.]+)", line)
+            assert pinned, f"{path}: {line}"
+            major, minor, *patch = pinned[2].split(".")
+            pins.setdefault(pinned[1], set()).add(".".join([major, minor, *(patch or "0")]))
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n| library | tested with |")[2]
+    of_name = {"SBX": "sbx-rl", "RLlib": "ray"}
+    named = set()
+    for row in table.partition("\n\n")[0].splitlines()[2:]:
+        names, versions = (cell.strip().split(", ") for cell in row.split("|")[1:3])
+        packages = [of_name.get(name, name.lower()) for name in names]
+        if set(packages) <= set(pins):
+            told = [{each} for each in versions] if len(names) > 1 else [set(versions)]
+            assert told == [pins[package] for package in packages], row
+            named |= set(packages)
+    assert {"gymnasium", "pettingzoo", "ray", "torchrl", "rl_zoo3"} <= named
+    for path in (ROOT / "docs" / "integrations").glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        library = re.match(r"# (\w+)", text)[1].lower()
+        said = re.findall(rf"(?:tried with|\b{library}(?:==| ))\s*(\d+\.\d+\.\d+)", text, flags=re.IGNORECASE)
+        assert set(said) <= pins.get(library, set(said)), path
+
+
+def test_pages_on_libraries_install_this_checkout_and_not_what_an_index_calls_so() -> None:
+    for path in (ROOT / "docs" / "integrations").glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        lines = re.findall(r"^pip install (.*)$", text, flags=re.MULTILINE)
+        assert [line for line in lines if not re.match(r"-e ('\.\[\w+\]'|\.)( |$)|--no-deps ", line)] == [], path

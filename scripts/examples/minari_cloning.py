@@ -56,5 +56,6 @@ def clone(episodes: int = 400, updates: int = 3000) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # networks this small lose time on more
     os.environ.setdefault("MINARI_DATASETS_PATH", tempfile.mkdtemp())
     clone(*map(int, sys.argv[1:]))

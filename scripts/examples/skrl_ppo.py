@@ -57,4 +57,5 @@ def train(timesteps: int = 1000, seed: int = 0) -> list[float]:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # networks this small lose time on more
     train(*map(int, sys.argv[1:]))
