@@ -14,7 +14,7 @@ _NEVER = 1e9  # taken off the scores of empty rows, so that they get no weight
 _FARTHEST = 90.0  # cells; whoever is further away is as far
 _AHEAD = (-16.0, -8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # cells ahead of the ego
 _WIDTHS = (8.0, 6.0, 3.0, 1.5, 1.0, 1.0, 1.0, 1.5, 3.0, 6.0, 8.0)  # from the top of a hat there to its foot
-_RIGHT = (-2.0, -1.0, 0.0, 1.0, 2.0)  # cells to its right; a hat of width 1 is 0 for every other lane
+_RIGHT = (-2.0, -1.0, 0.0, 1.0, 2.0)  # cells to its right; a hat is 0 a cell from its top
 
 
 class EntityEncoder(nn.Module):
@@ -25,9 +25,8 @@ class EntityEncoder(nn.Module):
     rows and not with their square; Leurent and Mercat (2019, *Social Attention for Autonomous Decision-Making in Dense
     Traffic*) drive so.
 
-    Where somebody is, is told by hat functions of the cells besides: whether somebody is in the ego's lane, or one
-    cell ahead, is a unit of its own. The coded distances alone, 0 and 0.09 for two lanes, are too much alike to
-    learn from. Rows of other columns than those of `"entities"`, of which the first must tell whether a row is there,
+    Where somebody is, is told by hat functions of the cells besides: whether somebody is straight ahead, or one cell
+    on, is a unit of its own. The coded distances alone, 0 and 0.09 for one cell, are too much alike to learn from. Rows of other columns than those of `"entities"`, of which the first must tell whether a row is there,
     are taken as they are.
 
     Differences from Vaswani et al.: what goes into a part is normalised before it, if it is the ego's, and not behind

@@ -110,7 +110,15 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Highway-v1": {
         "dqn": Preset(_run(5_000_000), _DQN),
         "pqn": Preset(_run(6_000_000), _PQN),
-        "ppo": Preset(_run(6_000_000, stop_at_success=0.995, **_brisk("Highway")), _PATIENT_PPO),
+        "ppo": Preset(
+            _run(6_000_000, reward_weights={**HALF, "time": -0.7}, stop_at_success=0.995, **_brisk("Highway", 0.97)),
+            _PATIENT_PPO,
+        ),
+    },
+    "drivesim/Exit-v1": {
+        "dqn": Preset(_run(5_000_000), _DQN),
+        "pqn": Preset(_run(5_000_000), _PQN),
+        "ppo": Preset(_run(5_000_000, reward_weights={**HALF, "time": -0.6}, **_brisk("Exit", 0.97)), _PPO),
     },
     "drivesim/Custom-v1": {
         "ppo": Preset(_run(2_000_000), _PPO),
@@ -124,7 +132,6 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         for name, steps, ppo_steps, share, ppo in (
             ("Intersection", 4_000_000, 3_000_000, 0.95, _PATIENT_PPO),
             ("Merge", 5_000_000, 5_000_000, 0.97, _PPO),
-            ("Exit", 5_000_000, 5_000_000, 0.97, _PPO),
             ("Overtake", 5_000_000, 6_000_000, 0.97, _PATIENT_PPO),
             ("FourWayStop", 4_000_000, 4_000_000, 0.95, _PPO),
             ("Roundabout", 5_000_000, 3_000_000, 0.95, _PATIENT_PPO),

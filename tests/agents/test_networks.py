@@ -104,7 +104,7 @@ def test_attention_is_the_softmax_of_scaled_products_over_the_rows_that_there_ar
     torch.testing.assert_close(encoder(obs[None])[0], expected)
 
 
-def test_an_entity_in_the_egos_lane_or_a_cell_ahead_is_a_unit_of_its_own() -> None:
+def test_whoever_is_straight_ahead_or_a_cell_on_is_told_by_a_unit_of_its_own() -> None:
     encoder = EntityEncoder(5, len(ENTITY), width=4, num_heads=1)
     cells = torch.tensor([[0.0, 0.0], [1.0, -1.0], [3.0, 2.0], [-400.0, 0.5], [12.0, 40.0]])  # ahead, right
     obs = torch.zeros(1, 5, len(ENTITY))

@@ -35,14 +35,14 @@ def only_random(env_id: str, difficulty: str, runs: list[Path]) -> Any:
 def test_every_held_out_level_that_was_tried_can_be_solved_and_nobody_was_above_a_bound() -> None:
     records = read_summary(DOCS / "solvable.json")["records"]
     wanted = {(env_id, level) for env_id in filter(generates_levels, IDS) for level in DIFFICULTIES}
-    assert {(record["env"], record["difficulty"]) for record in records} <= wanted
-    assert len(records) > 20
-    assert any(record["bound"] is not None for record in records)
+    assert {(record["env"], record["difficulty"]) for record in records} == wanted
+    bounded = {record["env"] for record in records if record["bound"] is not None}
+    assert bounded == {env_id for env_id, _ in wanted}
     for record in records:
         assert record["episodes"] == 1000
         assert record["unsolved"] == []
         assert sum(record["first_by"].values()) == 1000
-        assert set(record["first_by"]) > {*BASELINES, "planner"}, "runs drive as well"
+        assert set(record["first_by"]) >= {*BASELINES, "planner"}
         if record["bound"] is not None:
             assert record["bound"]["drives"] == 1000 * (len(record["first_by"]) - 1)
             assert record["bound"]["above"] == 0
