@@ -26,8 +26,9 @@ class EntityEncoder(nn.Module):
     Traffic*) drive so.
 
     Where somebody is, is told by hat functions of the cells besides: whether somebody is straight ahead, or one cell
-    on, is a unit of its own. The coded distances alone, 0 and 0.09 for one cell, are too much alike to learn from. Rows of other columns than those of `"entities"`, of which the first must tell whether a row is there,
-    are taken as they are.
+    on, is a unit of its own. The coded distances alone, 0 and 0.09 for one cell, are too much alike to learn from. Rows
+    of other columns than those of `"entities"`, of which the first must tell whether a row is there, are taken as they
+    are.
 
     Differences from Vaswani et al.: what goes into a part is normalised before it, if it is the ego's, and not behind
     it; rows have no positions but those that they tell; keys have no bias, which the softmax does not feel.
