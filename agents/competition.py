@@ -1,6 +1,6 @@
 """A competition: the same distinct levels for every driver, and for drives that somebody else sends in.
 
-    competition = Competition(Rules("drivesim/Highway-v1", difficulty="hard", num_drives=100))
+    competition = Competition(Rules("drivesim/Highway-v1", difficulty="hard", episodes=100))
     ours = competition.drive("ours", policy, "features")
     theirs = competition.claim("theirs", Path("theirs.jsonl"))
     write_claim(Path("ours.jsonl"), ours.replays)        # for somebody else's competition
@@ -39,7 +39,7 @@ __all__ = ["CLAIM_SUFFIXES", "Competition", "Rules", "Score", "write_claim"]
 
 CLAIM_SUFFIXES = (".json", ".jsonl")
 """Of a file with one replay, and of one with a replay per line."""
-_USUAL_DRIVES = 100
+_USUAL_EPISODES = 100
 _MAX_ENVS = 4096  # whose levels are drawn together
 _NOT_AS_THEY_ARE = ("scenario", "level", "levels", "dawdle", "is_dawdle_chosen", "reward_weights", "all_actions")
 """Options that are compared in other words."""
@@ -53,7 +53,7 @@ class Rules(EnvChoice):
     """Stream of levels."""
     num_levels: int | None = None
     """Only the first so many levels of the split; None = all."""
-    num_drives: int | None = None
+    episodes: int | None = None
     """How many distinct levels are driven, each once; None = 100, or all where there are fewer."""
     seed: int = FINAL_SEED
     """Of the first env, at least 0; the others follow one by one, without those that repeat a level."""
@@ -62,7 +62,7 @@ class Rules(EnvChoice):
         """Checks every field."""
         super().__post_init__()
         require("env", self.env, self.env in ids(), f"one of {list(ids())}")
-        require("num_drives", self.num_drives, self.num_drives is None or self.num_drives >= 1, "None or at least 1")
+        require("episodes", self.episodes, self.episodes is None or self.episodes >= 1, "None or at least 1")
         require("seed", self.seed, self.seed >= 0, "at least 0")
 
     def options(self, split: str | None = None) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Score:
         return success
 
     @property
-    def num_drives(self) -> int:
+    def episodes(self) -> int:
         """Levels that it drove."""
         return int(np.isfinite(self.results["success"]).sum())
 
@@ -127,11 +127,11 @@ class Competition:
         available = rules.num_levels
         if texts:
             available = len({texts[n % len(texts)] for n in range(min(available or len(texts), len(texts)))})
-        wanted = rules.num_drives
+        wanted = rules.episodes
         if wanted is None:
-            wanted = min(_USUAL_DRIVES, available or _USUAL_DRIVES)
+            wanted = min(_USUAL_EPISODES, available or _USUAL_EPISODES)
         if available is not None and wanted > available:
-            raise ValueError(f"num_drives must be at most {available}, as many levels as there are, got {wanted}")
+            raise ValueError(f"episodes must be at most {available}, as many levels as there are, got {wanted}")
         found: dict[Any, tuple[int, int]] = {}
         repeated = {}
         for seed, level_seed in _draws(rules, min(wanted, _MAX_ENVS)):
@@ -147,7 +147,7 @@ class Competition:
             object.__setattr__(self, name, value)
 
     @property
-    def num_drives(self) -> int:
+    def episodes(self) -> int:
         """How many levels there are, each driven once."""
         return len(self.seeds)
 
@@ -158,10 +158,10 @@ class Competition:
         options = self.rules.options(self.rules.split)
         shown = [f"{name} {value}" for name, value in options.items() if name not in ("levels", "observation")]
         what = ", ".join([self.rules.env, *shown])
-        if self.num_drives == 1:
+        if self.episodes == 1:
             return f"{what}: 1 level, the first episode of seed {self.seeds[0]}"
         first, last = self.seeds[0], self.seeds[-1]
-        return f"{what}: {self.num_drives:,} distinct levels, the first episodes of seeds {first} to {last}{without}"
+        return f"{what}: {self.episodes:,} distinct levels, the first episodes of seeds {first} to {last}{without}"
 
     def drive(
         self, driver: str, policy: Policy, observation: str | None = None, *, num_replays: int = 0, among: str = ""
@@ -196,12 +196,12 @@ class Competition:
         Raises:
             OSError: it cannot be read.
         """
-        results = {name: np.full(self.num_drives, np.nan) for name in INFO_KEYS}
+        results = {name: np.full(self.episodes, np.nan) for name in INFO_KEYS}
         replays: dict[int, Replay] = {}
         refused: dict[str, list[str]] = {}  # places by reason
         for count, (place, content) in enumerate(_replays_in(path)):
-            if count >= 2 * self.num_drives:
-                refused[f"nothing from here on was read, there are but {self.num_drives} levels"] = [place]
+            if count >= 2 * self.episodes:
+                refused[f"nothing from here on was read, there are but {self.episodes} levels"] = [place]
                 break
             try:
                 replay = Replay.from_bytes(content)

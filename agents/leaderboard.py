@@ -18,6 +18,7 @@ from agents.metrics import sign_test, wilson_interval
 from agents.results import mean_interval
 from agents.videos import record
 from agents.watching import think_along
+from drivesim.decimals import decimal
 from drivesim.files import write_whole
 from drivesim.render import palette
 from drivesim.replay import Replay
@@ -150,12 +151,12 @@ def _rates(score: Score) -> dict[str, Any]:
     levels, success = score.success.size, score.success
     row: dict[str, Any] = {
         "levels": levels,
-        "drives": score.num_drives,
+        "episodes": score.episodes,
         "success_rate": float(success.mean()),
         "success_ci95": list(wilson_interval(int(success.sum()), levels)),
         "mean_length_of_successes": float(score.results["episode_length"][success].mean()) if success.any() else None,
     }
-    is_whole = score.num_drives == levels
+    is_whole = score.episodes == levels
     means = rates(score.results) if is_whole else {}
     for name in ("mean_return", "mean_length", "collision_rate", "off_road_rate", "timeout_rate"):
         row[name] = means.get(name)
@@ -172,12 +173,12 @@ def _merit(row: dict[str, Any]) -> tuple[float, float]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     low, high = (100 * bound for bound in row["success_ci95"])
-    missing = "" if row["drives"] == row["levels"] else f" [{row['drives']} of {row['levels']} driven]"
+    missing = "" if row["episodes"] == row["levels"] else f" [{row['episodes']} of {row['levels']} driven]"
     shown, against = _DASH, _DASH
     if row["mean_return"] is not None:
-        shown = f"{row['mean_return']:.2f}"
+        shown = decimal(row["mean_return"], 2)
         if row["return_ci95"] is not None:
-            shown += f" ({row['return_ci95'][0]:.2f} to {row['return_ci95'][1]:.2f})"
+            shown += " ({} to {})".format(*(decimal(bound, 2) for bound in row["return_ci95"]))
     if row["against_first"] is not None:
         against = "{won} : {lost} ({p:.2g})".format(**row["against_first"])
     ticks, collisions = row["mean_length_of_successes"], row["collision_rate"]

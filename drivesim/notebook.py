@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+from drivesim.decimals import decimal
 from drivesim.render.moment import Moment
 from drivesim.replay_file import Replay, ReplayError, config_of
 
@@ -25,7 +26,7 @@ def about_page(replay: Replay, moments: Sequence[Moment], driver: str | None = N
         "level": str(int(moments[0].world["level_seed"])),
         **options,
         "success": "yes" if replay.outcome["success"] else "no",
-        "return": f"{replay.outcome['return']:.3f}",
+        "return": decimal(replay.outcome["return"], 3),
     }
     actions = config_of(replay.entry, dict(replay.options)).actions
     return {"action_names": actions, "title": f"{replay.env_id}, seed {replay.seed}", "facts": facts}

@@ -56,7 +56,7 @@ class Arguments(LevelChoice):
     """Stream of levels."""
     num_levels: int | None = None
     """Only the first so many levels of the split; None = all."""
-    num_drives: int | None = None
+    episodes: int | None = None
     """How many distinct levels everybody drives; None = 100, or all where there are fewer."""
     seed: int = FINAL_SEED
     """Of the first env; the others follow one by one, without those that repeat a level."""
@@ -90,7 +90,7 @@ class Arguments(LevelChoice):
             env=road.env,
             split=self.split,
             num_levels=self.num_levels,
-            num_drives=self.num_drives,
+            episodes=self.episodes,
             seed=self.seed,
             **{choice.name: getattr(road, choice.name) for choice in fields(LevelChoice)},
         )
@@ -114,7 +114,7 @@ def score_of(arguments: Arguments, competition: Competition, name: str, source: 
         return competition.claim(name, Path(source))
     entrant = load_entrant(source, competition.rules, arguments.observation)
     films = arguments.num_films if arguments.out is not None else 0
-    num_replays = competition.num_drives if arguments.save is not None else films
+    num_replays = competition.episodes if arguments.save is not None else films
     policy, observation = entrant.policy, entrant.observation
     score = competition.drive(name, policy, observation, num_replays=num_replays, among=entrant.among)
     if arguments.save is not None:

@@ -137,7 +137,7 @@ def test_from_a_wheel_one_trains_evaluates_records_and_compares(site, tmp_path) 
         f"{train} --final-episodes 2",
         "evaluate run --episodes 2",
         "record run --formats html",
-        "leaderboard run never-steers --num-drives 2",
+        "leaderboard run never-steers --episodes 2",
     ):
         done = python(site, "-m", "drivesim", *words.split(), cwd=tmp_path, compiles=True)
         assert done.returncode == 0, done.stderr

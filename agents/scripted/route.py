@@ -14,6 +14,7 @@ from agents.scripted.window import (
     View,
     ahead,
     at,
+    behind,
     follow_speed,
     leader,
     own_speed,
@@ -39,6 +40,7 @@ class RouteDriver:
        its turn there as well.
     3. A crosswalk with somebody on it is closed. Whoever waits beside it steps out only while this driver can still
        stop, so that there is no need to slow down for them; and who stood right before them would keep them waiting.
+    4. Where the route leads on behind it alone, it backs out; while somebody stands there, it waits.
     """
 
     observation = "grid"
@@ -54,7 +56,8 @@ class RouteDriver:
         speed = own_speed(view)
         vehicles = ahead(view, "vehicle")
         is_my_turn = view.plane("my_turn")[:, 0, 0] > 0
-        turn_at, side = _next_turn(ahead(view, "route").astype(np.int64))
+        route = ahead(view, "route").astype(np.int64)
+        turn_at, side = _next_turn(route)
 
         gap, leader_speed = leader(vehicles[:, :, obs.shape[3] // 2], FAR)
         leader_speed = np.where(at(ahead(view, "vehicle_heading"), gap + 1, 0) == SAME_HEADING, leader_speed, 0)
@@ -69,7 +72,13 @@ class RouteDriver:
         must_wait = ~is_my_turn | (np.where(side > 0, at(vehicles, here, 1), at(vehicles, here, -1)) > 0)
         turn = np.where(side > 0, Action.RIGHT, Action.LEFT)
         turn = np.where(must_wait | (speed > 1), Action.SLOWER, turn)
-        return np.where((side != 0) & (turn_at == 0), turn, action).astype(np.int64)
+        turn = np.where(speed < 0, Action.FASTER, turn)  # it stands first: one who rolls backwards turns backwards
+        action = np.where((side != 0) & (turn_at == 0), turn, action)
+
+        leads_back = at(behind(view, "route").astype(np.int64), here + 1, 0) == at(route, here, 0) + ROUTE_STEP
+        is_free = at(behind(view, "vehicle"), here + 1, 0) == 0
+        back_out = speed_action(speed, np.where(is_free, -1, 0))
+        return np.where((side == 0) & (turn_at == 0) & leads_back, back_out, action).astype(np.int64)
 
 
 def _next_turn(route: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -8,6 +8,13 @@ const RULES = "rules";
 const LAST = "last";
 const NOBODY = "";
 const EASY = "Obstacles"; // the road on which the page opens
+const KEPT_CHOICE = "drivesim choice"; // where the browser keeps what is chosen while the page is closed
+const LAST_LEVEL = 999999;
+
+/** Whether a list has an option. */
+function has(list, wanted) {
+  return [...list.options].some(({ value }) => value === wanted);
+}
 
 /** What is chosen, and what can be. */
 class Choice {
@@ -19,6 +26,7 @@ class Choice {
     this.drawn = null; // the text of the level that was drawn here
     this.seed = 0;
     this.fill();
+    this.restore();
   }
 
   fill() {
@@ -53,6 +61,39 @@ class Choice {
       }),
     );
     at("speed").append(...SPEEDS.map((times) => new Option(`${times}×`, times, times === 1, times === 1)));
+  }
+
+  /** Let the browser keep what is chosen. */
+  keep() {
+    const { road, difficulty, seed, drawn } = this,
+      chosen = { road, difficulty, seed, drawn, driver: at("driver").value, rival: at("rival").value };
+    browserKeeps((store) => store.setItem(KEPT_CHOICE, JSON.stringify(chosen)));
+  }
+
+  /** Choose what the browser has kept, as far as this page has it: it may be that of another one, or anything. */
+  restore() {
+    const kept = browserKeeps((store) => JSON.parse(store.getItem(KEPT_CHOICE))) ?? {},
+      { value: usual } = at("road");
+    if (kept.road === DRAWN && typeof kept.drawn === "string") this.addDrawn(kept.drawn);
+    if (has(at("road"), kept.road)) at("road").value = kept.road;
+    try {
+      this.environment();
+    } catch {
+      at("road").value = usual; // that drawing cannot be driven here
+    }
+    for (const input of document.querySelectorAll("input[name=difficulty]"))
+      if (input.value === kept.difficulty) input.checked = true;
+    if (Number.isInteger(kept.seed) && kept.seed >= 0 && kept.seed <= LAST_LEVEL) this.seed = kept.seed;
+    for (const id of ["driver", "rival"]) {
+      const { [id]: name } = kept;
+      if (typeof name === "string") at(id).replaceChildren(new Option(name, name)); // `fillDrivers` knows who there is
+    }
+  }
+
+  /** Put the level that was drawn among the roads. */
+  addDrawn(text) {
+    this.drawn = text;
+    if (!has(at("road"), DRAWN)) at("road").append(new Option("Your drawing", DRAWN));
   }
 
   get road() {
@@ -119,7 +160,7 @@ class Choice {
     }
     const { length } = this.data.rules[this.rulesName] ?? [];
     at("who-note").textContent = this.isDrawn
-      ? "The rule-based driver follows the route and brakes; around what stands in its lane it does not steer."
+      ? "The rule-based driver follows the route and brakes; around what stands in its lane it does not steer, nor does it park."
       : hasRules || !length
         ? ""
         : `The rule-based driver drives levels 0 to ${length - 1} here.`;

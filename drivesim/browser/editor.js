@@ -9,16 +9,7 @@ const NEW_LEVEL = [
   ". . . . . . . . . . . .",
 ].join("\n");
 const MOST_UNDONE = 500;
-const KEPT = "drivesim drawing"; // where the browser keeps the drawing while the page is closed
-
-/** Ask what the browser keeps for this page; undefined where it keeps nothing. */
-function browserKeeps(ask) {
-  try {
-    return ask(localStorage);
-  } catch {
-    return undefined; // it is switched off, or full
-  }
-}
+const KEPT_DRAWING = "drivesim drawing"; // where the browser keeps the drawing while the page is closed
 
 const counted = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 
@@ -36,7 +27,7 @@ class Editor {
     this.future = [];
     this.fill(data);
     this.listen();
-    const kept = browserKeeps((storage) => storage.getItem(KEPT)) ?? NEW_LEVEL;
+    const kept = browserKeeps((storage) => storage.getItem(KEPT_DRAWING)) ?? NEW_LEVEL;
     this.take(NEW_LEVEL);
     if (kept === NEW_LEVEL) return;
     this.keep();
@@ -74,7 +65,7 @@ class Editor {
   /** Take a text over and check it; `isTyped` = it stands there already. */
   take(text, isTyped = false) {
     if (!isTyped) at("text").value = text;
-    browserKeeps((storage) => storage.setItem(KEPT, text));
+    browserKeeps((storage) => storage.setItem(KEPT_DRAWING, text));
     try {
       this.split = splitText(text, this.texts);
       this.words = this.split.words.map((row) => [...row]);

@@ -42,3 +42,12 @@ function download(name, text) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
+
+/** Ask what the browser keeps for this page; undefined where it keeps nothing. */
+function browserKeeps(ask) {
+  try {
+    return ask(localStorage);
+  } catch {
+    return undefined; // it is switched off, or full
+  }
+}

@@ -44,6 +44,7 @@ class DrivePage {
       at("trouble").textContent = `This level cannot be driven: ${error.message}`;
       return;
     }
+    this.choice.keep();
     this.showTask();
     at("scores").replaceChildren(...environment.actions.map(scoreRow));
     at("mind").hidden = !this.mind;
@@ -72,19 +73,18 @@ class DrivePage {
   }
 
   go(step) {
-    this.choice.seed = Math.min(Math.max(this.choice.seed + step, 0), 999999);
+    this.choice.seed = Math.min(Math.max(this.choice.seed + step, 0), LAST_LEVEL);
     this.begin();
   }
 
   /** Drive a level that was drawn. */
   driveText(text) {
-    this.choice.drawn = text;
+    this.choice.addDrawn(text);
     this.choice.lastActions.clear();
-    if (![...at("road").options].some(({ value }) => value === DRAWN))
-      at("road").append(new Option("Your drawing", DRAWN));
     at("road").value = DRAWN;
     this.choice.seed = 0;
     this.begin();
+    this.bringIntoView();
   }
 
   // --- what is shown ----------------------------------------------------------------------------------------------
@@ -178,6 +178,13 @@ class DrivePage {
     this.game.draw(this.game.share);
   }
 
+  /** Bring the picture into view after a choice that was made below it, as on a phone. */
+  bringIntoView() {
+    const { top, bottom } = at("frame").getBoundingClientRect();
+    if (top < 0 || bottom > window.innerHeight)
+      at("stage").scrollIntoView({ behavior: STILL.matches ? "instant" : "smooth", block: "start" });
+  }
+
   // --- controls ---------------------------------------------------------------------------------------------------
 
   toggle() {
@@ -218,10 +225,13 @@ class DrivePage {
   listen() {
     at("road").addEventListener("change", () => {
       this.choice.seed = 0;
-      this.begin();
     });
-    at("difficulty").addEventListener("change", () => this.begin());
-    for (const id of ["driver", "rival"]) at(id).addEventListener("change", () => this.begin());
+    for (const id of ["road", "difficulty", "driver", "rival"]) {
+      at(id).addEventListener("change", () => {
+        this.begin();
+        this.bringIntoView();
+      });
+    }
     at("seed").addEventListener("change", () => {
       this.choice.seed = Math.floor(Number(at("seed").value)) || 0;
       this.go(0);

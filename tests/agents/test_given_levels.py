@@ -107,6 +107,17 @@ def test_rules_drive_levels_of_ones_own(road: Path) -> None:
     assert replay.options["levels"] == list(choice.levels)
 
 
+def test_rules_back_out_of_a_dead_end_unless_somebody_stands_behind() -> None:
+    driver = make_scripted(CUSTOM)
+    town = EnvChoice(CUSTOM, observation=driver.observation, levels=("gallery/dead_end_town",))
+    assert evaluate(driver, town, episodes=10, seed=0)["success_rate"] == 1.0
+    alley = "has_reverse = 1\nmax_steps = 12\negos.heading = [0]\n\n. ^vE . .\n. ^v . .\n. + <> >G\n"
+    parked = 'a.top_speed = 0\na.heading = "south"\n' + alley.replace("^v .", "^va0 .")
+    for text, success in ((alley, 1.0), (parked, 0.0)):
+        record = evaluate(driver, replace(town, levels=(text,)), episodes=2, seed=0)
+        assert (record["success_rate"], record["off_road_rate"], record["collision_rate"]) == (success, 0.0, 0.0)
+
+
 def test_a_run_keeps_its_levels_as_texts_and_takes_no_paths_from_its_folder(road: Path, tmp_path: Path) -> None:
     agent = PPOConfig(num_envs=8, num_steps=8, minibatches=2, network=NetworkConfig(hidden_sizes=(16,)))
     options = {"observation": "features", "eval_episodes": 4, "num_threads": 1, "tensorboard": False, "progress": False}

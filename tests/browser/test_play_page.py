@@ -308,6 +308,69 @@ def test_a_drawing_is_there_again_when_the_page_is_opened_again(page, path):
     assert at(page, "verdict").text.startswith("Line 1")
 
 
+def chosen(page):
+    names = [*(asked(page, f"document.getElementById('{name}').value") for name in ("road", "seed", "driver", "rival"))]
+    return [*names, asked(page, "document.querySelector('input[name=difficulty]:checked').value")]
+
+
+def test_what_is_chosen_is_chosen_again_when_the_page_is_opened_again(page, path):
+    first = chosen(page)
+    choose(page, "road", "City")
+    page.find_element(By.CSS_SELECTOR, "#difficulty input[value=hard]").find_element(By.XPATH, "..").click()
+    choose(page, "driver", "rules")
+    choose(page, "rival", "rules")
+    for _ in range(2):
+        at(page, "level-next").click()
+    wanted = ["City", "2", "rules", "rules", "hard"]
+    assert chosen(page) == wanted
+    before = world(page)
+    opened(page, path)
+    assert chosen(page) == wanted
+    assert world(page) == before
+    page.execute_script("drivesim.page.driveText('>E0 > > >G0\\n')")
+    opened(page, path)
+    assert chosen(page)[0] == "drawn"
+    assert asked(page, "drivesim.page.game.drive.world.egos[0].route_length") == 3
+    for kept in (
+        "{", "null", "7", "[]", '"City"',
+        '{"road": "Nowhere", "difficulty": "harder", "seed": -1, "driver": "nobody known", "rival": 3}',
+        '{"road": "drawn", "drawn": "?? nothing of the kind", "seed": 1e9, "driver": {}, "rival": null}',
+        '{"road": "drawn", "seed": "2"}', '{"road": ["City"], "seed": 0.5, "driver": "last", "rival": "last"}',
+    ):  # fmt: skip
+        page.execute_script("localStorage.setItem('drivesim choice', arguments[0])", kept)
+        opened(page, path)
+        assert chosen(page) == first, kept
+        assert not at(page, "trouble").is_displayed(), kept
+        assert asked(page, "drivesim.page.game.drive !== null"), kept
+
+
+CHOOSE_BELOW = """
+window.scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+const away = document.getElementById("frame").getBoundingClientRect().bottom;
+const list = document.getElementById(arguments[0]);
+if (list.matches("select")) list.selectedIndex = 1;
+else list.querySelector("input:not(:checked)").checked = true;
+list.dispatchEvent(new Event("change", { bubbles: true }));
+return [away, document.getElementById("frame").getBoundingClientRect().top];
+"""
+
+
+@pytest.mark.parametrize("name", ["road", "difficulty", "driver", "rival"])
+def test_a_choice_below_the_picture_brings_it_into_view_without_motion_for_whom_it_disturbs(page, name):
+    resize(page, PHONE)
+    page.execute_script("window.dispatchEvent(new Event('resize'))")
+    feature = {"name": "prefers-reduced-motion", "value": "reduce"}
+    try:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        away, top = page.execute_script(CHOOSE_BELOW, name)
+        assert away < PHONE[1] / 2  # less of it than half a window
+        assert abs(top) < 1
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert page.execute_script(CHOOSE_BELOW, name)[1] < 0  # it moves there
+    until(page, "Math.abs(document.getElementById('frame').getBoundingClientRect().top) < 1")
+
+
 def test_what_is_said_of_a_drive_is_not_said_of_the_next_one(page):
     press(page, "v")
     assert at(page, "save-note").text.startswith("Saved")

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from browsing import until
 
-from drivesim.replay import Replay, ReplayRecorder
+from drivesim.notebook import about_page
+from drivesim.replay import Replay, ReplayRecorder, all_moments
 
 NOTEBOOK = """<!doctype html><html><head><style>
 h1 {{ color: rgb(255, 0, 0) }} .card {{ display: none }} #picture {{ width: 1px }}
@@ -44,6 +45,12 @@ def test_it_is_one_frame_and_nothing_beside_it(replay) -> None:
     assert match is not None
     assert replay.env_id in html.unescape(match[1])
     assert replay._repr_html_() == shown
+
+
+def test_a_return_below_zero_has_a_minus_sign(replay) -> None:
+    earned = replay.outcome["return"]
+    assert earned < 0
+    assert about_page(replay, list(all_moments(replay)))["facts"]["return"] == f"\u2212{-earned:.3f}"
 
 
 def test_an_episode_that_goes_another_way_is_a_line_that_says_so(replay) -> None:

@@ -26,7 +26,7 @@ ROADS = tuple("max_steps = 12\n\n. ^G .\n" + ". ^ .\n" * length + ". ^E .\n" for
 @pytest.fixture(scope="module")
 def competition() -> Competition:
     """Six of twelve levels; some seeds between them repeat one."""
-    return Competition(Rules(LANE_KEEP, num_levels=12, num_drives=6, seed=SEED))
+    return Competition(Rules(LANE_KEEP, num_levels=12, episodes=6, seed=SEED))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def driven(options: dict[str, Any], seed: int, **how: Any) -> Replay:
 
 
 def test_as_many_levels_as_are_asked_for_are_distinct_however_often_the_seeds_repeat_one() -> None:
-    whole = Competition(Rules(LANE_KEEP, num_levels=6, num_drives=6, seed=SEED))
+    whole = Competition(Rules(LANE_KEEP, num_levels=6, episodes=6, seed=SEED))
     assert sorted(level % 6 for level in whole.level_seeds) == list(range(6))
     assert sorted([*whole.seeds, *whole.repeated]) == list(range(SEED, max(whole.seeds) + 1))
     assert f"left out for repeating a level: {len(whole.repeated)}" in whole.about
@@ -78,27 +78,27 @@ def test_as_many_levels_as_are_asked_for_are_distinct_however_often_the_seeds_re
     for seed, earlier in whole.repeated.items():
         assert earlier < seed
         assert drawn[seed] == drawn[earlier]
-    with pytest.raises(ValueError, match="num_drives must be at most 6, as many levels as there are, got 7"):
-        Competition(Rules(LANE_KEEP, num_levels=6, num_drives=7))
+    with pytest.raises(ValueError, match="episodes must be at most 6, as many levels as there are, got 7"):
+        Competition(Rules(LANE_KEEP, num_levels=6, episodes=7))
 
 
 def test_given_levels_are_distinct_by_their_texts() -> None:
     levels = (*ROADS, *ROADS[:1] * 9)
     competition = Competition(Rules(CUSTOM, levels=levels))
-    assert competition.num_drives == 3
+    assert competition.episodes == 3
     assert competition.repeated
     envs = gym.make_vec(CUSTOM, num_envs=3, levels=list(levels))
     envs.reset(seed=list(competition.seeds))
     assert len(set(envs.unwrapped.level_text())) == 3
     with pytest.raises(ValueError, match="at most 3"):
-        Competition(Rules(CUSTOM, levels=levels, num_drives=4))
+        Competition(Rules(CUSTOM, levels=levels, episodes=4))
 
 
 # --- drives -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_driver_is_measured_as_everywhere_else_where_no_level_is_repeated() -> None:
-    rules = Rules(LANE_KEEP, num_drives=20, seed=SEED)
+    rules = Rules(LANE_KEEP, episodes=20, seed=SEED)
     score = Competition(rules).drive("rules", make_scripted(LANE_KEEP), "grid")
     record = evaluate(make_scripted(LANE_KEEP), rules, episodes=20, seed=SEED)
     assert Competition(rules).seeds == tuple(range(SEED, SEED + 20))
@@ -109,7 +109,7 @@ def test_a_driver_is_measured_as_everywhere_else_where_no_level_is_repeated() ->
 def test_the_drives_of_a_driver_are_a_claim_that_is_worth_as_much(score: Score, claimed: Callable[..., Score]) -> None:
     other = claimed()
     assert other.refused == ()
-    assert other.num_drives == 6
+    assert other.episodes == 6
     for name in INFO_KEYS:
         assert np.array_equal(other.results[name], score.results[name]), name
     assert score.success.all()
@@ -117,14 +117,14 @@ def test_the_drives_of_a_driver_are_a_claim_that_is_worth_as_much(score: Score, 
 
 def test_level_options_are_driven_and_asked_of_claims(tmp_path: Path) -> None:
     def competition(**level: int) -> Competition:
-        return Competition(Rules(LANE_KEEP, level_options=level, num_drives=2, seed=SEED))
+        return Competition(Rules(LANE_KEEP, level_options=level, episodes=2, seed=SEED))
 
     narrow = competition(wander=1)
     score = narrow.drive("rules", make_scripted(LANE_KEEP), "grid", num_replays=2)
     write_claim(tmp_path / "claim.jsonl", score.replays)
     assert score.replays[0].options["wander"] == 1
     assert "wander 1" in narrow.about
-    assert narrow.claim("somebody", tmp_path / "claim.jsonl").num_drives == 2
+    assert narrow.claim("somebody", tmp_path / "claim.jsonl").episodes == 2
     assert "wander 1 instead of 2" in competition(wander=2).claim("somebody", tmp_path / "claim.jsonl").refused[0]
 
 
@@ -207,7 +207,7 @@ def test_a_replay_that_was_changed_is_refused(change: Any, score: Score, claimed
         record["outcome"][change[0]] = change[1]
     other = claimed(json.dumps(record))
     assert "goes another way" in other.refused[0]
-    assert other.num_drives == 5
+    assert other.episodes == 5
 
 
 @pytest.mark.parametrize("view", [{"observation": "features"}, {"window": (4, 2, 2)}, {"all_planes": True}])
@@ -242,7 +242,7 @@ def test_a_claim_opens_nothing(competition: Competition, tmp_path: Path, monkeyp
     places = [reason.split(":")[0] for reason in score.refused]
     assert places == ["a.json and 1 more", "b.jsonl, line 2", "b.jsonl, line 3", "c.json"]
     assert all("not a replay" in reason and reason.isprintable() for reason in score.refused)
-    assert score.num_drives == 0
+    assert score.episodes == 0
     assert not Path("sprung").exists()
 
 

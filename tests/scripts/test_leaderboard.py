@@ -14,13 +14,13 @@ import pytest
 from loading import load_script
 
 from agents.competition import Competition, Rules, Score
-from agents.leaderboard import leaderboard, markdown_of, text_of, write_leaderboard
+from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_leaderboard
 from agents.metrics import sign_test
 from agents.results import mean_interval
 from drivesim.infos import INFO_KEYS
 
 LANE_KEEP = "drivesim/LaneKeep-v1"
-LEVELS = ["--env", LANE_KEEP, "--num-drives", "5", "--seed", "3"]
+LEVELS = ["--env", LANE_KEEP, "--episodes", "5", "--seed", "3"]
 TRAIN = [
     "--env", LANE_KEEP, "--agent", "ppo", "--observation", "features", "--num-envs", "8", "--num-steps", "8",
     "--minibatches", "2", "--memory-size", "8", "--mask-actions", "--network.hidden-sizes", "16", "--eval-episodes",
@@ -135,7 +135,7 @@ def test_a_driver_that_fails_is_refused_and_the_others_go_on(script, folder, cap
 
 def test_without_an_environment_that_of_the_first_run_is_driven(script, run_dir, capsys) -> None:
     capsys.readouterr()
-    assert script.main(["random", f"mine={run_dir}", "--num-drives", "2", "--format", "json"]) == 0
+    assert script.main(["random", f"mine={run_dir}", "--episodes", "2", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["env"] == LANE_KEEP
     assert script.main(["random"]) == 2
     assert "error: env must be given" in capsys.readouterr().err
@@ -172,7 +172,7 @@ def test_a_driver_of_several_environments_drives_each_of_them_and_its_drives_cou
 
 
 def test_a_run_of_another_environment_is_refused(script, run_dir, capsys) -> None:
-    assert script.main(["--env", "drivesim/Obstacles-v1", "--num-drives", "2", str(run_dir)]) == 2
+    assert script.main(["--env", "drivesim/Obstacles-v1", "--episodes", "2", str(run_dir)]) == 2
     assert f"it was trained on {LANE_KEEP}, but the competition is on drivesim/Obstacles-v1" in capsys.readouterr().err
 
 
@@ -184,8 +184,8 @@ def test_a_run_of_another_environment_is_refused(script, run_dir, capsys) -> Non
         (["a/b=random"], "drivers must be of names that can be printed"),
         (["a\x1b=random"], "drivers must be of names that can be printed"),
         (["random", "--env", "drivesim/Nowhere-v1"], "env must be one of"),
-        (["random", "--num-drives", "0"], "num_drives must be None or at least 1"),
-        (["random", "--num-levels", "3"], "num_drives must be at most 3"),
+        (["random", "--episodes", "0"], "episodes must be None or at least 1"),
+        (["random", "--num-levels", "3"], "episodes must be at most 3"),
         (["random", "--level-options", "cows", "3"], "level_options of drivesim/LaneKeep-v1 must be among"),
         (["random", "--seed", "-1"], "seed must be at least 0"),
     ],
@@ -197,7 +197,7 @@ def test_wrong_arguments_are_told_in_a_line(arguments, message, script, capsys) 
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-COMPETITION = Competition(Rules(LANE_KEEP, num_drives=8))
+COMPETITION = Competition(Rules(LANE_KEEP, episodes=8))
 
 
 def test_drivers_are_ranked_by_success_and_then_by_return_and_equals_share_a_rank() -> None:
@@ -238,6 +238,15 @@ def test_the_sign_test_counts_the_fair_coins_that_fall_as_unevenly() -> None:
 def test_the_interval_of_a_mean_is_students_and_may_leave_the_unit_interval() -> None:
     assert mean_interval([1.0, 3.0]) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-3)
     assert mean_interval([-4.0, -4.0, -4.0]) == (-4.0, -4.0)
+
+
+def test_numbers_below_zero_have_a_minus_sign_and_zero_has_none() -> None:
+    board = leaderboard(COMPETITION, [score("bad", "++++++++", -0.5), score("even", "++++++++", -0.001)])
+    for shown in (text_of(board), markdown_of(board)):
+        assert "\u22120.50 (\u22120.50 to \u22120.50)" in shown
+        assert "0.00 (0.00 to 0.00)" in shown
+        assert not re.search(r"-\d", shown)
+    assert json.loads(json_of(board))["drivers"][1]["mean_return"] == -0.5
 
 
 # --- texts and pages --------------------------------------------------------------------------------------------------
