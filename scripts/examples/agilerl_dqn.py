@@ -17,7 +17,7 @@ from drivesim.integrations.agilerl import RealReplayBuffer, RealRows
 ID = "drivesim/LaneKeep-v1"
 
 
-def train(max_steps: int = 15_000, seed: int = 0) -> tuple[float, float]:
+def train(max_steps: int = 30_000, seed: int = 0) -> tuple[float, float]:
     """The mean returns of an untrained agent and of the better of two after so many steps each, on held-out levels."""
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)  # noqa: NPY002  AgileRL draws from all three
     envs = RealRows(gym.make_vec(ID, 32, observation="features"))
