@@ -224,6 +224,10 @@ def _binary(symbol: str) -> Callable[..., str]:
     return render
 
 
+def _reshape(x: str, shape: str) -> str:
+    return f"{x}.reshape({shape})"
+
+
 def _slice(x: str, axis: str, begin: str, end: str) -> str:
     stop = "" if int(end) == torch.iinfo(torch.int64).max else end
     return f"{x}[{':, ' * int(axis)}{begin}:{stop}]"
@@ -242,17 +246,16 @@ _FUNCTIONS = {
 
 _EXPRESSIONS: dict[str, Callable[..., str]] = {
     "aten._to_copy.default": lambda x, dtype: f"{x}.astype({dtype})",
-    "aten._unsafe_view.default": lambda x, shape: f"{x}.reshape({shape})",
+    "aten._unsafe_view.default": _reshape,
     "aten.abs.default": lambda x: f"np.abs({x})",
     "aten.add.Tensor": _binary("+"),
     "aten.cat.default": lambda parts, axis="0": f"np.concatenate({parts}, axis={axis})",
-    "aten.clamp.default": lambda x, least, most: f"{x}.clip({least}, {most})",
     "aten.clone.default": lambda x, **_: x,  # in another order in memory
     "aten.div.Tensor": _binary("/"),
     "aten.sub.Tensor": _binary("-"),
     "aten.mul.Tensor": _binary("*"),
     "aten.tanh.default": lambda x: f"np.tanh({x})",
-    "aten.view.default": lambda x, shape: f"{x}.reshape({shape})",
+    "aten.view.default": _reshape,
     "aten.rsub.Scalar": lambda x, minuend: f"{minuend} - {x}",
     "aten.select.int": lambda x, axis, index: f"{x}[{':, ' * int(axis)}{index}]",
     "aten.slice.Tensor": _slice,

@@ -11,6 +11,7 @@ from torch.nn import functional
 from agents.attention import EntityEncoder
 from agents.networks import CodeEncoder, NetworkConfig, PlaneEncoder, QNetwork
 from drivesim.observations.entities import ENTITY, ENTITY_AHEAD, ENTITY_RIGHT, NUM_COMMON, VALID
+from drivesim.observations.near import coded
 
 FEATURES = gym.spaces.Box(-1.0, 1.0, (12,), np.float32)
 CODES = gym.spaces.Box(0, 40, (10, 10), np.uint8)
@@ -105,21 +106,18 @@ def test_attention_is_the_softmax_of_scaled_products_over_the_rows_that_there_ar
 
 
 def test_whoever_is_straight_ahead_or_a_cell_on_is_told_by_a_unit_of_its_own() -> None:
-    encoder = EntityEncoder(5, len(ENTITY), width=4, num_heads=1)
-    cells = torch.tensor([[0.0, 0.0], [1.0, -1.0], [3.0, 2.0], [-400.0, 0.5], [12.0, 40.0]])  # ahead, right
-    obs = torch.zeros(1, 5, len(ENTITY))
-    obs[0, :, ENTITY_AHEAD : ENTITY_RIGHT + 1] = cells / (cells.abs() + 10.0)
-    (hats,) = encoder.described(obs)[:, :, NUM_COMMON:]
-    expected = torch.zeros(5, 16)  # tops at -16, -8, -4, -2, -1, 0, 1, 2, 4, 8 and 16 ahead, -2 ... 2 to the right
-    expected[0, 5] = expected[0, 13] = 1.0
-    expected[1, 6] = expected[1, 12] = 1.0
-    expected[1, 7] = 1.0 / 3.0  # of 1.5 cells
-    expected[2, [7, 8, 9]] = torch.tensor([1.0 / 3.0, 2.0 / 3.0, 1.0 / 6.0])
-    expected[2, 15] = 1.0
-    expected[3, [13, 14]] = 0.5
-    expected[4, [9, 10]] = torch.tensor([1.0 / 3.0, 0.5])
-    torch.testing.assert_close(hats, expected, atol=1e-5, rtol=0.0)
-    assert not hats.requires_grad
+    cells = np.arange(-60, 61)
+    obs = torch.zeros(1, len(cells), len(ENTITY))
+    obs[0, :, ENTITY_AHEAD : ENTITY_RIGHT + 1] = torch.tensor([[coded(float(cell))] * 2 for cell in cells])
+    encoder = EntityEncoder(len(cells), len(ENTITY), width=4, num_heads=1)
+    hats = encoder.described(obs)[0, :, NUM_COMMON:].numpy()
+    tops = [-16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 16, *range(-2, 3)]  # ahead, then to the right
+    widths = [8, 6, 3, 1.5, 1, 1, 1, 1.5, 3, 6, 8, *[1] * 5]
+    expected = np.maximum(0.0, 1.0 - np.abs(cells[:, None] - tops) / widths)
+    np.testing.assert_allclose(hats, expected, atol=1e-4)
+    beyond = obs.clone()
+    beyond[0, :, ENTITY_AHEAD : ENTITY_RIGHT + 1] = 1.0  # further than any map is long
+    assert encoder.described(beyond)[0, :, NUM_COMMON:].abs().max() == 0.0
 
 
 def test_heads_must_divide_the_width_of_attention() -> None:
