@@ -12,6 +12,7 @@ from drivesim.observations.near import HALF_WAY
 __all__ = ["EntityEncoder"]
 
 _NEVER = 1e9  # taken off the scores of empty rows, so that they get no weight
+_FARTHEST = 0.9  # of coded distances: 90 cells; the space's own bound, 1, would be infinitely many
 _AHEAD = (-16.0, -8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # cells ahead of the ego
 _WIDTHS = (8.0, 6.0, 3.0, 1.5, 1.0, 1.0, 1.0, 1.5, 3.0, 6.0, 8.0)  # from the top of a hat there to its foot
 _RIGHT = (-2.0, -1.0, 0.0, 1.0, 2.0)  # cells to its right; a hat is 0 a cell from its top
@@ -85,7 +86,7 @@ class EntityEncoder(nn.Module):
         if not self.tells_places:
             return obs
         common = obs[:, :, :NUM_COMMON]
-        coded = common[:, :, ENTITY_AHEAD : ENTITY_RIGHT + 1]
+        coded = common[:, :, ENTITY_AHEAD : ENTITY_RIGHT + 1].clamp(-_FARTHEST, _FARTHEST)
         cells = HALF_WAY * coded / (1.0 - coded.abs())  # what drivesim.observations.near.coded has coded
         ahead = functional.relu(1.0 - (cells[:, :, :1] - self._ahead).abs() * self._steepness)
         right = functional.relu(1.0 - (cells[:, :, 1:] - self._right).abs())

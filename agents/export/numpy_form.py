@@ -250,6 +250,7 @@ _EXPRESSIONS: dict[str, Callable[..., str]] = {
     "aten.abs.default": lambda x: f"np.abs({x})",
     "aten.add.Tensor": _binary("+"),
     "aten.cat.default": lambda parts, axis="0": f"np.concatenate({parts}, axis={axis})",
+    "aten.clamp.default": lambda x, least, most: f"{x}.clip({least}, {most})",
     "aten.clone.default": lambda x, **_: x,  # in another order in memory
     "aten.div.Tensor": _binary("/"),
     "aten.sub.Tensor": _binary("-"),
