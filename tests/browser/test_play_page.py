@@ -154,10 +154,12 @@ def test_the_sign_covers_neither_the_pad_nor_a_low_picture(page, size):
     for road in ("Obstacles", "Highway"):
         choose(page, "road", road)
         page.execute_script("window.dispatchEvent(new Event('resize'))")
-        place = {
-            name: asked(page, "document.getElementById(arguments[0]).getBoundingClientRect().toJSON()", name)
-            for name in ("banner", "picture", "pad")
-        }
+        # All in one call: a choice brings the picture into view, and the page glides there while one asks.
+        place = asked(
+            page,
+            """Object.fromEntries(["banner", "picture", "pad"].map(
+                (name) => [name, document.getElementById(name).getBoundingClientRect().toJSON()]))""",
+        )
         assert place["banner"]["bottom"] <= place["pad"]["top"], (road, place)
         assert place["banner"]["left"] >= 0, (road, place)
         if road == "Highway":
