@@ -6,7 +6,7 @@ is compared with itself. Small levels are tables of about a thousand states, sol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -305,38 +305,62 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def trained(learner: tuple[Any, Any, int], envs: TableVectorEnv, seed: int) -> Any:
-    """The agent, after its acting, recording and updating on the envs."""
+LOOKS = 40
+"""How often a learner is looked at, at most."""
+IN_A_ROW = 4
+"""Looks, a tenth of the steps, after which what is good counts as learnt: once may be chance."""
+
+
+def seen(
+    learner: tuple[Any, Any, int], envs: TableVectorEnv, look: Callable[[Any], float], is_good: Callable[[float], bool]
+) -> list[float]:
+    """What each look at an agent finds while it acts, records and updates, until it is good and stays so."""
     algorithm, config, total_steps = learner
     agent = algorithm(
-        envs.single_observation_space, envs.single_action_space, config, seed=seed, total_steps=total_steps
+        envs.single_observation_space, envs.single_action_space, config, seed=0, total_steps=total_steps
     )  # fmt: skip
     stepper = Stepper(envs)
-    obs = stepper.begin([seed])
+    obs = stepper.begin([0])
     agent.begin(obs)
+    found: list[float] = []
     while agent.global_step < total_steps:
         step = stepper.step(agent.act(obs))
         agent.record(step)
         agent.update()
         obs = step.next_obs
-    return agent
+        if agent.global_step * LOOKS >= (len(found) + 1) * total_steps:
+            found.append(look(agent))
+            if len(found) >= IN_A_ROW and all(map(is_good, found[-IN_A_ROW:])):
+                break
+    return found
 
 
-def worst_value_error(learner: tuple[Any, Any, int], table: LevelTable, seed: int) -> float:
+def value_errors(learner: tuple[Any, Any, int], table: LevelTable) -> list[float]:
     """The largest |Q - Q*| of all states and actions; most steps are cut off, so that every state is often begun in."""
-    agent = trained(learner, TableVectorEnv(table, learner[1].num_envs, truncation_rate=0.8), seed)
-    with torch.no_grad():
-        q_values = agent.network(torch.from_numpy(table.obs)).numpy()
-    return float(np.abs(q_values - table.optimal_q_values(GAMMA))[table.running].max())
+    envs = TableVectorEnv(table, learner[1].num_envs, truncation_rate=0.8)
+    optimum, obs = table.optimal_q_values(GAMMA), torch.from_numpy(table.obs)
+
+    def look(agent: Any) -> float:
+        with torch.no_grad():
+            q_values = agent.network(obs).numpy()
+        return float(np.abs(q_values - optimum)[table.running].max())
+
+    return seen(learner, envs, look, lambda error: error <= MAX_ERROR)
 
 
-def worst_share_of_the_optimum(learner: tuple[Any, Any, int], table: LevelTable, seed: int) -> float:
+def shares_of_the_optimum(learner: tuple[Any, Any, int], table: LevelTable) -> list[float]:
     """The smallest return of the greedy policy over the optimal one, of all legal starts."""
     envs = TableVectorEnv(table, learner[1].num_envs, truncation_rate=0.1, start_share=0.5)
-    returns = table.returns_of(trained(learner, envs, seed).policy()(table.obs), GAMMA)[table.starts]
-    return float((returns / table.optimal_q_values(GAMMA).max(axis=1)[table.starts]).min())
+    optimum = table.optimal_q_values(GAMMA).max(axis=1)[table.starts]
+
+    def look(agent: Any) -> float:
+        returns = table.returns_of(agent.policy()(table.obs), GAMMA)[table.starts]
+        return float((returns / optimum).min())
+
+    return seen(learner, envs, look, lambda share: share >= MIN_SHARE)
 
 
+MAX_ERROR, MIN_SHARE = 0.05, 0.99
 VALUE_CASES = [("block", "route"), ("block", "sparse"), ("corner", "route"), ("street", "route")]
 # Not "corner": PPO and REINFORCE then drive best from all starts but one, where they stay 1.2 % below the optimum.
 POLICY_CASES = [("block", "route"), ("block", "sparse"), ("detour", "sparse"), ("street", "route")]
@@ -358,10 +382,12 @@ def cases(learners: dict[str, Any], full: list[tuple[str, str]]) -> list[tuple[s
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "level", "reward"), cases(VALUE_LEARNERS, VALUE_CASES))
 def test_the_learnt_values_are_optimal_in_every_state(name: str, level: str, reward: str) -> None:
-    assert worst_value_error(VALUE_LEARNERS[name], table_of(level, reward), seed=0) <= 0.05
+    errors = value_errors(VALUE_LEARNERS[name], table_of(level, reward))
+    assert max(errors[-IN_A_ROW:]) <= MAX_ERROR, errors
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "level", "reward"), cases(POLICY_LEARNERS, POLICY_CASES))
 def test_the_learnt_policy_is_optimal_from_every_start(name: str, level: str, reward: str) -> None:
-    assert worst_share_of_the_optimum(POLICY_LEARNERS[name], table_of(level, reward), seed=0) >= 0.99
+    shares = shares_of_the_optimum(POLICY_LEARNERS[name], table_of(level, reward))
+    assert min(shares[-IN_A_ROW:]) >= MIN_SHARE, shares
