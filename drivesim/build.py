@@ -28,6 +28,8 @@ import json
 import pkgutil
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ from drivesim.core.intrinsics import signature_of
 from drivesim.core.jit import Entry
 from drivesim.core.kernel_cache import before_compiling
 from drivesim.core.memory import BlockType
-from drivesim.core.object_code import BINDINGS, TARGETS, Function, Portable
+from drivesim.core.object_code import BINDINGS, TARGETS, Function, Portable, emit
 from drivesim.core.prebuilt import FOLDER, Seal, own_targets, path_of, sealed, symbol_of
 from drivesim.core.sources import KERNEL_FOLDERS, kernel_digest
 from drivesim.layouts import layouts
@@ -45,6 +47,7 @@ from drivesim.linking import LinkError, linker_of, shared_library, wasm
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES, scenario_of
 from drivesim.stages import show, stage
+from drivesim.warm import usable_cores
 
 _CUSTOM = b"\x08drivesim"  # the name of a section of WebAssembly, with its length
 
@@ -104,25 +107,29 @@ def build(targets: Sequence[str], folder: Path = FOLDER) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         with stage("compiling"):
             portable = Portable(functions)
-        for name in targets:
-            with stage(f"optimising for {name}"):
-                content = linked(portable, name, functions)
-            write(path_of(name, folder), sealed_file(content, Seal(name, sources)))
-            if name == "wasm32":
-                text = json.dumps(described(functions, sources), indent=1)
-                write(folder / f"{name}.json", text.encode())
-            seconds = time.perf_counter() - started
-            size = path_of(name, folder).stat().st_size
-            say(f"drivesim: {name}, {size / 1000:.0f} kB, after {seconds:.0f} s")
+        codes = [portable.code_for(TARGETS[name]) for name in targets]
+        workers = min(len(codes), usable_cores())
+        # Each in a process that has made no other, see `emit`.
+        with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
+            files = pool.map(emit, codes)
+            for name in targets:
+                with stage(f"optimising for {name}"):
+                    content = linked(next(files), name, functions)
+                write(path_of(name, folder), sealed_file(content, Seal(name, sources)))
+                if name == "wasm32":
+                    text = json.dumps(described(functions, sources), indent=1)
+                    write(folder / f"{name}.json", text.encode())
+                seconds = time.perf_counter() - started
+                size = path_of(name, folder).stat().st_size
+                say(f"drivesim: {name}, {size / 1000:.0f} kB, after {seconds:.0f} s")
     except (LinkError, RuntimeError) as error:
         say(f"drivesim: {error}")
         return 1
     return 0
 
 
-def linked(portable: Portable, name: str, functions: Sequence[Function]) -> bytes:
+def linked(code: bytes, name: str, functions: Sequence[Function]) -> bytes:
     """The file for a target, without its seal."""
-    code = portable.emit(TARGETS[name])
     if name == "wasm32":
         return wasm(code, [*(function.name for function in hosted(functions)), BINDINGS])
     return shared_library(code, [function.name for function in functions])

@@ -44,7 +44,7 @@ def warm(ids: Sequence[str]) -> int:
     failures = []
     context = get_context("spawn")
     counter = context.Value("i", 0)
-    pool = ProcessPoolExecutor(min(len(jobs), _usable_cores()), context, initializer=_count_in, initargs=(counter,))
+    pool = ProcessPoolExecutor(min(len(jobs), usable_cores()), context, initializer=_count_in, initargs=(counter,))
     try:
         names = {pool.submit(load_kernels, *job): " ".join(job) for job in jobs}
         running = set(names)
@@ -143,7 +143,7 @@ class Bar:
         return f"{self._done}/{self._total} [{seconds // 60}:{seconds % 60:02}] {num_compiled} functions compiled"
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
     """How many cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

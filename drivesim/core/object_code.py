@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 from llvmlite import binding as llvm
@@ -141,6 +141,20 @@ attributes #0 = { noinline nounwind "no-builtins" }
 _HELPER_NAMES = ("memset", "memcpy", "memmove")
 
 
+class Code(NamedTuple):
+    """LLVM's code that becomes an object, in plain data: another process can have it."""
+
+    target: Target
+    layout: str
+    """Of data, in the modules."""
+    modules: tuple[str | bytes, ...]
+    """What only this target needs, as text, and the kernels as bitcode."""
+    bindings: dict[str, str]
+    """What a binding is called, by the symbol that numba gave it."""
+    found: set[str]
+    """All that is to be found in the object, by name."""
+
+
 class Portable:
     """LLVM's code of functions and of all that they call, for no target yet."""
 
@@ -166,29 +180,16 @@ class Portable:
         arguments = (types.int64,) * function.num_arguments
         return linked_overload(function.kernel, function.signature or arguments)
 
-    def emit(self, target: Target) -> bytes:
-        """An object file in which nothing is undefined but what its processor's own code needs of `_HELPERS`.
-
-        Raises:
-            RuntimeError: naming what would be undefined, or would hold an address of this process.
-        """
-        llvm.initialize_all_targets()
-        llvm.initialize_all_asmprinters()
-        machine = llvm.Target.from_triple(target.triple).create_target_machine(
-            cpu=target.processor, features=target.features, opt=3, reloc=target.relocation, codemodel="default"
+    def code_for(self, target: Target) -> Code:
+        """What `emit` makes an object of."""
+        bindings = [function for function in self._functions if function.signature is not None]
+        return Code(
+            target,
+            self._layout,
+            (_HELPERS.replace("WORD", target.word) + self._outside(target), *self._modules),
+            {self._compiled[function.name].fndesc.llvm_func_name: function.name for function in bindings},
+            {function.name for function in self._functions},
         )
-        module = llvm.parse_assembly(_HELPERS.replace("WORD", target.word) + self._outside(target))
-        module.data_layout = self._layout
-        for code in self._modules:
-            module.link_in(llvm.parse_bitcode(code))
-        module.triple = target.triple
-        module.data_layout = str(machine.target_data)
-        self._close(module)
-        module.verify()
-        builder = llvm.create_pass_builder(machine, llvm.PipelineTuningOptions(speed_level=3))
-        builder.getModulePassManager().run(module, builder)
-        require_whole(module)
-        return bytes(machine.emit_object(module))
 
     def _outside(self, target: Target) -> str:
         """LLVM's text of what is called from outside: entries, and in WebAssembly the list of bindings."""
@@ -203,18 +204,46 @@ class Portable:
             lines += [f"declare i32 {symbol.removeprefix('ptr ')}(ptr, ptr, ...)" for symbol in symbols]
         return "\n".join(lines)
 
-    def _close(self, module: Any) -> None:
-        """Name what is to be found, and let the optimiser do what it likes with all else."""
-        for function in self._functions:
-            if function.signature is not None:
-                module.get_function(self._compiled[function.name].fndesc.llvm_func_name).name = function.name
-        found = {function.name for function in self._functions} | set(_HELPER_NAMES)
-        for code in module.functions:
-            if not code.is_declaration:
-                code.linkage = "external" if code.name in found else "internal"
-        for variable in module.global_variables:
-            if not variable.is_declaration and variable.name != BINDINGS:
-                variable.linkage = "internal"
+
+def emit(code: Code) -> bytes:
+    """An object file in which nothing is undefined but what its processor's own code needs of `_HELPERS`.
+
+    In one process LLVM may make another file if it has made one for another target before: each gets its own.
+
+    Raises:
+        RuntimeError: naming what would be undefined, or would hold an address of this process.
+    """
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    target, (text, *modules) = code.target, code.modules
+    machine = llvm.Target.from_triple(target.triple).create_target_machine(
+        cpu=target.processor, features=target.features, opt=3, reloc=target.relocation, codemodel="default"
+    )
+    module = llvm.parse_assembly(text)
+    module.data_layout = code.layout
+    for part in modules:
+        module.link_in(llvm.parse_bitcode(part))
+    module.triple = target.triple
+    module.data_layout = str(machine.target_data)
+    _close(module, code)
+    module.verify()
+    builder = llvm.create_pass_builder(machine, llvm.PipelineTuningOptions(speed_level=3))
+    builder.getModulePassManager().run(module, builder)
+    require_whole(module)
+    return bytes(machine.emit_object(module))
+
+
+def _close(module: Any, code: Code) -> None:
+    """Name what is to be found, and let the optimiser do what it likes with all else."""
+    for symbol, name in code.bindings.items():
+        module.get_function(symbol).name = name
+    found = code.found | set(_HELPER_NAMES)
+    for function in module.functions:
+        if not function.is_declaration:
+            function.linkage = "external" if function.name in found else "internal"
+    for variable in module.global_variables:
+        if not variable.is_declaration and variable.name != BINDINGS:
+            variable.linkage = "internal"
 
 
 def _entry(function: Function, compiled: Any, word: str) -> list[str]:

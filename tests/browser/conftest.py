@@ -1,15 +1,17 @@
 """What tests of the page need: Node.js, the module of WebAssembly, and a page."""
 
 import json
-import os
 import shutil
 
 import pytest
 from browsers import chromium
+from object_files import copy_of, objects
 
 from drivesim.browser import page
 from drivesim.browser.manifest import manifest
-from drivesim.linking import LinkError, linker_of
+from drivesim.core.prebuilt import FOLDER
+
+__all__ = ["objects"]
 
 
 @pytest.fixture(scope="session")
@@ -22,17 +24,13 @@ def node():
 
 
 @pytest.fixture(scope="session")
-def module(tmp_path_factory):
-    """The module of WebAssembly of these sources, as bytes, and what the page knows of it; made by one worker."""
-    try:
-        linker_of("wasm32")
-    except LinkError as error:
-        pytest.skip(str(error))
-    base = tmp_path_factory.getbasetemp()
+def module(objects):
+    """The module of WebAssembly of these sources, as bytes, and what the page knows of it; pages take it from there."""
     fcntl = pytest.importorskip("fcntl")
-    with open((base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "wasm32.lock", "w") as lock:
+    with open(objects / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        page.require_module()
+        if not page.is_fresh():
+            copy_of("wasm32", objects, FOLDER)
     described = json.loads(page.DESCRIPTION.read_text(encoding="utf-8"))
     return page.MODULE.read_bytes(), {**manifest(described), "version": "0"}
 

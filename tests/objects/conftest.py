@@ -1,49 +1,5 @@
 """Object code of these sources, for all targets."""
 
-from __future__ import annotations
+from object_files import objects
 
-import contextlib
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
-
-from drivesim.core import prebuilt
-from drivesim.core.sources import kernel_digest
-from drivesim.linking import LinkError, linker_of
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def fits(path: Path) -> bool:
-    """Whether a file was made of these sources."""
-    with contextlib.suppress(OSError, prebuilt.SealError):
-        return prebuilt.unsealed(path.read_bytes()).sources == kernel_digest()
-    return False
-
-
-@pytest.fixture(scope="session")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files of all targets: those of the checkout, and what is missing made once for all workers."""
-    try:
-        linker_of("native"), linker_of("wasm32")
-    except LinkError as error:
-        pytest.skip(str(error))
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "objects"
-    folder.mkdir(exist_ok=True)
-    fcntl = pytest.importorskip("fcntl")
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for target in prebuilt.TARGETS:
-            if fits(prebuilt.path_of(target)) and not fits(prebuilt.path_of(target, folder)):
-                for path in prebuilt.FOLDER.glob(f"{target}.*"):  # of WebAssembly the description too
-                    shutil.copy(path, folder)
-        missing = [target for target in prebuilt.TARGETS if not fits(prebuilt.path_of(target, folder))]
-        if missing:
-            command = [sys.executable, "-m", "drivesim", "build", "--out", str(folder), "--target", *missing]
-            subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
-    return folder
+__all__ = ["objects"]

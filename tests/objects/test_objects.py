@@ -15,6 +15,7 @@ import object_drives as drives
 import pytest
 from effort import effort
 from llvmlite import binding as llvm
+from object_files import AGAIN, build_again
 
 from drivesim.build import bindings, entries
 from drivesim.core import jit, prebuilt
@@ -163,12 +164,13 @@ class TestFiles:
             require_whole(bound)
 
     def test_two_builds_are_equal(self, objects, tmp_path) -> None:
-        targets = effort(("x86_64_v3",), prebuilt.TARGETS)
-        command = [sys.executable, "-m", "drivesim", "build", "--out", str(tmp_path), "--target", *targets]
-        another_order = {**os.environ, "PYTHONHASHSEED": "1"}
-        subprocess.run(command, check=True, cwd=ROOT, env=another_order, capture_output=True)
+        targets = effort((AGAIN,), prebuilt.TARGETS)
+        again = objects / AGAIN
+        if targets != (AGAIN,) or not prebuilt.path_of(AGAIN, again).exists():
+            again = tmp_path
+            build_again(again, targets)
         for name in (prebuilt.path_of(target).name for target in targets):
-            assert (tmp_path / name).read_bytes() == (objects / name).read_bytes()
+            assert (again / name).read_bytes() == (objects / name).read_bytes()
 
 
 @pytest.fixture
