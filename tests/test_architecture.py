@@ -63,6 +63,7 @@ ALLOWED = {
         "drivesim.core.map",
         "drivesim.core.texts",
         "drivesim.core.world",
+        "drivesim.decimals",
         "drivesim.files",
         "drivesim.levels.alphabet",
         "drivesim.levels.ground",
