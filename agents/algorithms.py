@@ -57,6 +57,8 @@ class Agent(Protocol):
 
     global_step: int
     num_updates: int
+    deadline: float
+    """By ``time.perf_counter()``; once it is past, ``update`` ends after the next gradient update. The loop sets it."""
 
     @property
     def network(self) -> nn.Module:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,6 +113,7 @@ class BC:
         self.total_steps = total_steps
         self.global_step = 0
         self.num_updates = 0
+        self.deadline = math.inf  # by time.perf_counter(); an update that passes it makes no further gradient updates
         weight_seed, self_seed = np.random.SeedSequence([seed, 1]).spawn(2)
         self.rng = np.random.default_rng(self_seed)
         with torch.random.fork_rng(devices=[]):
@@ -207,8 +210,10 @@ class BC:
         """Makes the gradient updates that are due after a rollout."""
         self.optimizer.param_groups[0]["lr"] = self.learning_rate()
         batch_size, count = self.config.batch_size, self.config.updates
-        logged = [self._gradient_update(demonstrations.sample(batch_size, self.rng)) for _ in range(count)]
-        self.num_updates += count
+        logged: list[Tensor] = []
+        while len(logged) < count and (not logged or time.perf_counter() < self.deadline):
+            logged.append(self._gradient_update(demonstrations.sample(batch_size, self.rng)))
+        self.num_updates += len(logged)
         names = ("loss/policy", "loss/value", "policy/agreement", "policy/cost")
         self.last_metrics = dict(zip(names, torch.stack(logged).mean(dim=0).tolist(), strict=True))
 

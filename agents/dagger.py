@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,7 @@ class DAgger(BC):
 
     def expert_share(self) -> float:
         """In which share of the steps the expert drives now."""
-        return self.config.expert_share ** (self.num_updates // self.config.updates)
+        return self.config.expert_share ** math.ceil(self.num_updates / self.config.updates)
 
     def metrics(self) -> dict[str, float]:
         """Returns the last updates' means."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -187,6 +189,7 @@ class DQN:
         self.total_steps = total_steps
         self.global_step = 0
         self.num_updates = 0
+        self.deadline = math.inf  # by time.perf_counter(); an update that passes it makes no further gradient updates
         weight_seed, self_seed = np.random.SeedSequence([seed, 1]).spawn(2)
         self.rng = np.random.default_rng(self_seed)
         with torch.random.fork_rng(devices=[]):
@@ -248,10 +251,10 @@ class DQN:
     def update(self) -> None:
         """Makes the gradient updates that are due after the steps observed so far."""
         num_due = (self.global_step - self.config.learning_starts) // self.config.train_frequency
-        if self.replay.num_starts == 0:
-            return
-        while self.num_updates < num_due:
+        while self.replay.num_starts > 0 and self.num_updates < num_due:
             self.train_on(self.sample())
+            if time.perf_counter() >= self.deadline:
+                break
 
     def sample(self) -> Batch:
         """Draws a batch of windows from the replay."""
@@ -328,9 +331,8 @@ class DQN:
 
     def learning_rate(self) -> float:
         """Step size of the next update."""
-        if not self.config.anneal_learning_rate:
-            return self.config.learning_rate
-        return self.config.learning_rate * max(1.0 - self.global_step / self.total_steps, 0.0)
+        left = max(1.0 - self.global_step / self.total_steps, 0.0) if self.config.anneal_learning_rate else 1.0
+        return self.config.learning_rate * left
 
     # --- logging and checkpoints --------------------------------------------------------------
 

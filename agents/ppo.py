@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,6 +71,7 @@ class PPO:
         self.total_steps = total_steps
         self.global_step = 0
         self.num_updates = 0
+        self.deadline = math.inf  # by time.perf_counter(); an update that passes it makes no further gradient updates
         weight_seed, self_seed = np.random.SeedSequence([seed, 1]).spawn(2)
         self.rng = np.random.default_rng(self_seed)
         with torch.random.fork_rng(devices=[]):
@@ -160,7 +163,8 @@ class PPO:
                 advantages, returns = self._vtrace(rollout)
             for part in self._minibatches(rollout):
                 logged.append(self._gradient_update(rollout, part, advantages, returns))
-                if config.target_kl is not None and float(logged[-1][3]) > config.target_kl:
+                is_far = config.target_kl is not None and float(logged[-1][3]) > config.target_kl
+                if is_far or time.perf_counter() >= self.deadline:
                     break
             else:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,6 +109,7 @@ class PQN:
         self.total_steps = total_steps
         self.global_step = 0
         self.num_updates = 0
+        self.deadline = math.inf  # by time.perf_counter(); an update that passes it makes no further gradient updates
         weight_seed, self_seed = np.random.SeedSequence([seed, 1]).spawn(2)
         self.rng = np.random.default_rng(self_seed)
         with torch.random.fork_rng(devices=[]):
@@ -200,6 +203,11 @@ class PQN:
                 torch.nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm, foreach=True)
                 self.optimizer.step()
                 losses.append(loss.detach())
+                if time.perf_counter() >= self.deadline:
+                    break
+            else:
+                continue
+            break
         self.num_updates += len(losses)
         mean_value = rollout.values[rollout.is_real].mean()
         self.last_metrics = {"loss/td": float(torch.stack(losses).mean()), "q/mean": float(mean_value)}

@@ -7,6 +7,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from drivesim.decimals import significant
+
 __all__ = ["ProgressBar", "seconds_left"]
 
 
@@ -64,7 +66,7 @@ class ProgressBar(tqdm):  # type: ignore[misc]
         """Shows success and loss from now on, if they are among the metrics; an algorithm's first loss is meant."""
         loss = next((name for name in metrics if name.startswith("loss/")), "")
         found = {"success": metrics.get("rollout/success"), "loss": metrics.get(loss)}
-        self._newest |= {name: f"{value:.3g}" for name, value in found.items() if value is not None}
+        self._newest |= {name: significant(value, 3) for name, value in found.items() if value is not None}
         self.set_postfix(self._newest, refresh=False)
 
 

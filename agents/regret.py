@@ -23,6 +23,7 @@ from agents.evaluation import first_drives
 from agents.policy import Policy
 from agents.results import mean_interval
 from agents.validation import require
+from drivesim.decimals import decimal
 from drivesim.planning import Plan, solve
 
 __all__ = [
@@ -272,15 +273,16 @@ def _empty_road_ticks(env: gym.Env[Any, Any]) -> int:
 
 def in_words(record: dict[str, Any]) -> str:
     """A record of :func:`regret` in a few lines."""
-    low, high = record["regret_ci95"]
+    means = (record[f"mean_{name}"] for name in ("optimum", "lower", "upper", "return", "regret"))
+    optimum, lower, upper, driver, mean, low, high = (decimal(one, 4) for one in (*means, *record["regret_ci95"]))
     share = record["share_of_optimum"]
     return "\n".join(
         (
             f"regret on {record['episodes']:,} levels of {record['env']}, by the default reward, undiscounted:",
-            f"  optimum          {record['mean_optimum']:.4f}, between {record['mean_lower']:.4f} and "
-            f"{record['mean_upper']:.4f}; exact on {record['exact_rate']:.1%} of the levels",
-            f"  driver           {record['mean_return']:.4f}" + ("" if share is None else f", {share:.1%} of it"),
-            f"  regret           {record['mean_regret']:.4f}, 95 %: {low:.4f} to {high:.4f}",
+            f"  optimum          {optimum}, between {lower} and {upper}; exact on {record['exact_rate']:.1%} of "
+            "the levels",
+            f"  driver           {driver}" + ("" if share is None else f", {decimal(100.0 * share, 1)}% of it"),
+            f"  regret           {mean}, 95 %: {low} to {high}",
             f"  ticks            {record['mean_length']:.1f}, the plan's {record['plan_mean_length']:.1f}",
             f"  changes of lane  {record['mean_lane_changes']:.2f}, the plan's {record['plan_mean_lane_changes']:.2f}",
         )

@@ -19,6 +19,7 @@ from typing import Any
 from agents import scripted
 from agents.metrics import wilson_interval
 from agents.run_config import AGENT_CONFIGS
+from drivesim.decimals import decimal
 from drivesim.files import write_whole
 from drivesim.registry import IDS
 
@@ -260,7 +261,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _percent(share: float | None) -> str:
-    return _DASH if share is None else f"{100 * share:.1f} %"
+    return _DASH if share is None else f"{decimal(100 * share, 1)} %"
 
 
 def _cells(row: dict[str, Any], best: float) -> list[str]:

@@ -22,6 +22,7 @@ from agents.regret import BUDGET
 from agents.videos import pace, write_gif, write_mp4
 from agents.watching import watch
 from drivesim.checks import whole
+from drivesim.decimals import decimal
 from drivesim.planning import solve
 from drivesim.render.film import film, num_frames
 from drivesim.render.moment import Moment
@@ -152,7 +153,7 @@ def _panes(drive: Drive, size: int, frames_per_tick: int, count: int) -> Iterato
 def _captioned(road: _Picture, name: str, tick: int, earned: float, colour: tuple[int, int, int]) -> _Picture:
     """A picture of a road above two lines: who drives, and how far it has come."""
     height, width = road.shape[0], max(road.shape[1], _NARROWEST)
-    below = caption(name, f"{tick} ticks", f"{earned:+.3f}", colour, width)
+    below = caption(name, f"{tick} ticks", decimal(earned, 3, is_change=True), colour, width)
     pane = np.empty((height + len(below), width, 3), np.uint8)
     pane[:] = BACKGROUND
     left = (width - road.shape[1]) // 2

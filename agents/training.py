@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -198,6 +199,7 @@ class _Run:
         self.uses_masks = bool(getattr(agent_config, "mask_actions", False))
         torch.set_num_threads(config.num_threads)
         self.agent = make_agent(config, agent_config, envs)
+        self.agent.deadline = started + (math.inf if config.max_seconds is None else config.max_seconds)
         getattr(self.agent, "ride_in", lambda _: None)(envs)
         self.episodes = EpisodeSums()
         self.best: tuple[float, float] | None = None  # held-out success, mean return
@@ -246,7 +248,7 @@ class _Run:
                         reason = "callback"
                         break
                 now = time.perf_counter()
-                if config.max_seconds is not None and now - self.started >= config.max_seconds:
+                if now >= agent.deadline:
                     reason = "max_seconds"
                     break
                 if stop.signal is not None:

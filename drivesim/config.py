@@ -15,6 +15,7 @@ from drivesim.core.options import OPTIONS
 from drivesim.core.prices import FACTORS, PRICES, TERMS
 from drivesim.core.styles import DAWDLES
 from drivesim.core.world import HAS_IDLE, KRAUSS, MASKED_IDLE, NASCH, NO_IDLE, UNAWARE
+from drivesim.levels.head import MAX_STEPS
 from drivesim.levels.library import Library, canonical_texts, certify_for, library_of
 from drivesim.observations import ENCODERS
 from drivesim.observations.encoder import MAX_ENTITIES, MIN_ENTITIES, Encoder, Window
@@ -240,11 +241,17 @@ class EnvConfig:
         return ACTIONS_WITHOUT_IDLE if self.head.get("has_idle") == 0 else own
 
     def to_head(self) -> dict[str, int]:
-        """What the head of a level's text says of the environment, so that it is driven there as here."""
-        record = self.to_options(0)[0]
+        """What the head of a level's text says of the environment, so that it is driven there as here.
+
+        Raises:
+            ValueError: if it takes longer here than any given level may.
+        """
+        record, limit = self.to_options(0)[0], entry_of(self.scenario).max_episode_steps
+        if self.library is None and limit > MAX_STEPS:
+            raise ValueError(f"the text of a level has max_steps of at most {MAX_STEPS}, {self.scenario} has {limit}")
         head = {"has_idle": int("IDLE" in self.actions)}
         head |= {name: int(record[name]) for name in ("top_speed", "dawdle")}
-        head |= {"traffic": int(record["driver_model"]), "max_steps": entry_of(self.scenario).max_episode_steps}
+        head |= {"traffic": int(record["driver_model"]), "max_steps": limit}
         if self.is_dawdle_chosen:
             head["is_dawdle_chosen"] = 1
         if self.library is None:

@@ -1,12 +1,23 @@
-"""Numbers as people read them; what programs read is JSON."""
+"""Numbers as people read them; what programs read, or a person types, has Python's own form."""
 
 from __future__ import annotations
 
-__all__ = ["decimal"]
+__all__ = ["decimal", "significant"]
 
 _MINUS = "\N{MINUS SIGN}"
 
 
-def decimal(value: float, places: int) -> str:
-    """A number with so many digits behind the point, a minus sign before it if it is negative, and never "-0"."""
-    return f"{value:z.{places}f}".replace("-", _MINUS)
+def decimal(value: float, places: int, *, is_change: bool = False) -> str:
+    """A number with so many digits behind the point, a minus sign before it if it is negative, and never "-0".
+
+    Args:
+        value: the number.
+        places: digits behind the point.
+        is_change: whether it has a plus sign if it is not negative.
+    """
+    return f"{value:{'+' if is_change else '-'}z.{places}f}".replace("-", _MINUS)
+
+
+def significant(value: float, digits: int) -> str:
+    """A number with so many digits at most, from the first that is not 0; signs as in `decimal`."""
+    return f"{value:z.{digits}g}".replace("-", _MINUS)

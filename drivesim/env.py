@@ -241,6 +241,7 @@ class DriveEnv(gym.Env[Array, int]):
 
         Raises:
             gymnasium.error.ResetNeeded: before the first reset.
+            ValueError: if the scenario's time limit is above 1,000 steps, `Custom`'s.
         """
         self._check_started("level_text")
         return self._engine.level_text(0)

@@ -39,6 +39,7 @@ from agents.regret import BUDGET, in_words, regret
 from agents.run_folder import run_at
 from agents.training import load_policy
 from agents.validation import check_at_least, require
+from drivesim.decimals import significant
 from drivesim.files import printable
 
 
@@ -110,7 +111,7 @@ def readable(name: str, value: Any) -> str:
         return f"{len(value)} of your own"
     if isinstance(value, list):
         return " to ".join(readable(name, each) for each in value)
-    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))
+    return significant(value, 4) if isinstance(value, float) else printable(str(value))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -27,6 +27,7 @@ from agents.environments import EnvChoice, generates_levels
 from agents.regret import BUDGET, TOLERANCE, Compared, compare, condensed
 from agents.results import FINAL_SEED, read_summary, write_summary
 from agents.validation import check_at_least, require
+from drivesim.decimals import decimal
 from drivesim.registry import IDS
 
 MANY = 5
@@ -149,7 +150,7 @@ def markdown(records: list[dict[str, Any]]) -> str:
     ]
     for record in records:
         options = ", ".join(f"`{name}={value}`" for name, value in record["level_options"].items())
-        low, high = (f"{record[f'mean_{end}']:.3f}" for end in ("lower", "upper"))
+        low, high = (decimal(record[f"mean_{end}"], 3) for end in ("lower", "upper"))
         rows.append(
             (
                 ", ".join(filter(None, [f"`{record['env']}`", options])),
@@ -160,7 +161,7 @@ def markdown(records: list[dict[str, Any]]) -> str:
                 low if low == high else f"{low} to {high}",
                 f"{record['plan_mean_length']:.1f}",
                 f"{record['plan_mean_lane_changes']:.1f}",
-                f"{record['mean_return']:.3f}",
+                decimal(record["mean_return"], 3),
                 f"{record['mean_length']:.1f}",
                 f"{record['mean_lane_changes']:.1f}",
                 f"{record['mean_seconds']:.2f}, {record['max_seconds']:.2f}",

@@ -38,6 +38,7 @@ from agents.menu import Item, choose, items, title_of
 from agents.run_folder import run_at
 from agents.scripted import SCENARIOS, ScriptedDriver, make_scripted
 from drivesim.core.event_table import EVENTS, Effect
+from drivesim.decimals import decimal
 from drivesim.registry import IDS, entry_of_id, ids
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
@@ -188,7 +189,7 @@ def score(who: str, info: dict[str, Any]) -> str:
     """The outcome of a drive, in a line."""
     ends = (*(event.name for event in EVENTS if Effect.ENDS | Effect.FAILS in event.effects), "timeout")
     end = next((name.replace("_", " ") for name in ends if info[name]), "arrived")
-    return f"{who}: {end} after {info['episode_length']} ticks, return {info['episode_return']:.2f}"
+    return f"{who}: {end} after {info['episode_length']} ticks, return {decimal(info['episode_return'], 2)}"
 
 
 def score_of_rules(config: EnvChoice, seed: int, split: str) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from agents.side_by_side import Drive, beside, record_beside
 from agents.training import load_policy
 from agents.videos import record
 from agents.watching import think_along, watch
+from drivesim.decimals import decimal
 from drivesim.files import printable
 from drivesim.render.moment import Moment
 from drivesim.replay import Replay, all_moments
@@ -156,7 +157,7 @@ def write_beside(episode: Episode, folder: Path, arguments: Arguments) -> None:
                 frames_per_second=arguments.fps,
                 ticks_per_second=arguments.ticks_per_second,
             )
-        told = (f"{drive.name} {drive.replay.outcome['return']:.3f}" for drive in drives)
+        told = (f"{drive.name} {decimal(drive.replay.outcome['return'], 3)}" for drive in drives)
         print(f"{printable(str(path))}: {', '.join(told)}, {path.stat().st_size:,} bytes")
 
 

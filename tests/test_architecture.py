@@ -20,7 +20,7 @@ ALLOWED = {
     "drivesim/files.py": set(),
     "drivesim/ranges.py": {"numpy"},
     "drivesim/core": {"numpy", "numba", "llvmlite", "drivesim.cache", "drivesim.core"},
-    "drivesim/levels": {"numpy", "drivesim.core", "drivesim.levels"},
+    "drivesim/levels": {"numpy", "drivesim.core", "drivesim.levels", "drivesim.registry"},
     "drivesim/observations": {
         "numpy",
         "gymnasium",
@@ -63,6 +63,7 @@ ALLOWED = {
         "drivesim.core.map",
         "drivesim.core.texts",
         "drivesim.core.world",
+        "drivesim.decimals",
         "drivesim.files",
         "drivesim.levels.alphabet",
         "drivesim.levels.ground",

@@ -220,9 +220,6 @@ class Builder {
       { OPTIONS: type } = this.manifest.records;
     if (facts.count(AN_EGO) !== 1)
       throw new LevelError(`one car is driven here, \`E0\`; there are ${facts.count(AN_EGO)}`, 1, 1);
-    if ((given.max_steps ?? 0) > base.max_steps) {
-      throw facts.fail("max_steps", `is ${given.max_steps}; at most ${base.max_steps} is allowed`);
-    }
     const options = this.room(type.size),
       [rows, cols] = [facts.text.rows, facts.text.cols];
     const own = this.heap.element("OPTIONS", this.copied(base.options)),

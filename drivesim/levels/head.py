@@ -22,7 +22,9 @@ from drivesim.core.texts import (
 )
 from drivesim.core.world import CALM, HASTY, NORMAL, TOP_SPEED
 from drivesim.levels.faults import shown
+from drivesim.registry import entry_of
 
+MAX_STEPS = entry_of("Custom").max_episode_steps  # which cuts every drive of a given level
 MAX_TICKS = 1_000_000
 LARGEST = 2**31 - 1
 HEADINGS = {"north": 0, "east": 1, "south": 2, "west": 3}
@@ -56,16 +58,16 @@ class Key:
 
 
 OPTIONS = {
-    "max_steps": Key(1, MAX_TICKS, UNSAID),
+    "max_steps": Key(1, MAX_STEPS, UNSAID),
     "top_speed": Key(1, TOP_SPEED, UNSAID),
     "has_idle": Key(default=UNSAID),
     "traffic": Key(words=DRIVER_MODELS, default=UNSAID),
     "dawdle": Key(0, 65536, UNSAID),
     "is_dawdle_chosen": Key(default=UNSAID),
 }
-"""Options of the environment: time limit, ticks; egos' top speed, cells per tick; whether the actions have IDLE; the
-driver model of the traffic; the probability with which it dawdles, in 1 / 65,536, and whether that is the same for all
-driver styles."""
+"""Options of the environment: time limit, ticks, no longer than Custom's; egos' top speed, cells per tick; whether the
+actions have IDLE; the driver model of the traffic; the probability with which it dawdles, in 1 / 65,536, and whether
+that is the same for all driver styles."""
 
 LEVEL = {
     "speed_limit": Key(1, TOP_SPEED, TEXT_TOP_SPEED),

@@ -12,6 +12,7 @@ import numpy as np
 from drivesim.core.map import SIGNALS
 from drivesim.core.texts import A_VEHICLE, A_WALKER, AN_EGO
 from drivesim.core.world import ABSENT, CRASHED, NOBODY
+from drivesim.decimals import decimal
 from drivesim.levels.alphabet import aligned, word_text
 from drivesim.levels.ground import Ground
 from drivesim.render import palette
@@ -140,7 +141,8 @@ def draw_text(state: State) -> str:
         if 0 <= at_row < rows:
             columns = range(first_col, first_col + view.cols)
             shown.append([texts[at_row][col % cols] for col in columns if view.col_period or 0 <= col < cols])
-    figures = f"tick {int(world['tick'])}   speed {int(vehicles['speed'][0])}   route {completion_of(world):.0%}"
+    speed = decimal(int(vehicles["speed"][0]), 0)
+    figures = f"tick {int(world['tick'])}   speed {speed}   route {completion_of(world):.0%}"
     for number in range(int(state.map["num_junctions"])):
         if state.map["junctions"]["control"][number] != SIGNALS:
             continue

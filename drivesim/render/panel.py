@@ -11,6 +11,7 @@ import numpy as np
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
+from drivesim.decimals import decimal
 from drivesim.render import palette
 from drivesim.render.moment import GOOD_EVENTS, MILD_EVENTS, Decision, Moment
 from drivesim.render.palette import Colour
@@ -137,7 +138,7 @@ class Panel:
         """Tick, speed, route and action."""
         speed = int(moment.world["vehicles"]["speed"][0])
         pen.row("tick", str(int(moment.world["tick"])))
-        pen.bar("speed", f"{speed}", speed / max(1, self.speed_limit), palette.SKY_BLUE)
+        pen.bar("speed", decimal(speed, 0), speed / max(1, self.speed_limit), palette.SKY_BLUE)
         pen.bar("route", f"{moment.completion:.0%}", moment.completion, GOOD)
         pen.row("action", "-" if moment.action is None else self.action_names[moment.action])
         pen.skip(8)
@@ -149,19 +150,20 @@ class Panel:
         high = 1.0 if decision.is_probability else max(0.0, *decision.scores)
         for n, (name, score) in enumerate(zip(self.action_names, decision.scores, strict=True)):
             share = (score - low) / (high - low) if high > low else 0.0
-            shown = f"{score:.0%}" if decision.is_probability else f"{score:.2f}"
+            shown = f"{decimal(100 * score, 0)}%" if decision.is_probability else decimal(score, 2)
             pen.bar(name, shown, share, palette.YELLOW if n == action else MUTED)
         if decision.value is not None:
-            pen.row("value", f"{decision.value:.2f}")
+            pen.row("value", decimal(decision.value, 2))
         pen.skip(8)
 
     def _draw_reward(self, pen: _Pen, moment: Moment) -> None:
         """This tick's reward and its parts."""
-        pen.row("return", f"{self.episode_return:+.3f}")
-        pen.row("reward", f"{moment.reward:+.3f}")
+        pen.row("return", decimal(self.episode_return, 3, is_change=True))
+        pen.row("reward", decimal(moment.reward, 3, is_change=True))
         for name, term in moment.reward_terms.items():
             if term != 0.0:
-                pen.row(f"   {name.replace('_', ' ')}", f"{term:+.3f}", GOOD if term > 0.0 else BAD)
+                shown = decimal(term, 3, is_change=True)
+                pen.row(f"   {name.replace('_', ' ')}", shown, GOOD if term > 0.0 else BAD)
         pen.skip(8)
 
     def _draw_events(self, pen: _Pen, tick: int) -> None:

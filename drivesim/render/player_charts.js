@@ -192,6 +192,11 @@ function drawn(name, attributes, text = "") {
   return node;
 }
 
+/** A whole number with a minus sign if it is negative. */
+function whole(value) {
+  return String(value).replace("-", "−");
+}
+
 /** A number with its sign and at most three digits after the point. */
 function signed(value) {
   const text = Math.abs(value).toFixed(3).replace(/\.?0+$/, "");

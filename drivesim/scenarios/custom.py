@@ -82,7 +82,8 @@ class Custom(Scenario):
     3. Termination: collision with a vehicle, an obstacle or a pedestrian.
     4. Truncation: after 1000 steps.
 
-    A level's own time limit, `max_steps`, cuts earlier; `max_episode_steps` may cut earlier still, but not later.
+    A level's own time limit, `max_steps`, from 1 to 1000, cuts earlier; `max_episode_steps` may cut earlier still, but
+    not later.
 
     ## Info
     The keys of `drivesim.core.episode.EPISODE`; `success` means arrived, and on a lane of several cells with a mean

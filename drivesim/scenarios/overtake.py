@@ -21,6 +21,7 @@ FIRST = 8  # column on which the first stretch begins where overtaking is allowe
 LEADERS = 6  # cells from there, one of which the first slow car starts from
 LAST_SLOW = 56  # column before which all slow cars start
 SLOW_SPEED = 1  # cells per tick
+MOST_AHEAD = 21  # slow and oncoming vehicles, and cells per tick of the latter: more leave few levels a gap to overtake
 TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
 
 
@@ -209,3 +210,15 @@ class Overtake(Scenario):
     def storage(cls, level: LevelConfig) -> int:
         """The length of the road."""
         return LENGTH
+
+    @classmethod
+    def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
+        """Beside map and vehicles: whoever has to overtake must find gaps in the oncoming traffic."""
+        super().check_fit(level, max_episode_steps)
+        assert isinstance(level, OvertakeConfig)
+        most = MOST_AHEAD - level.num_slow - level.oncoming_speed
+        if level.num_slow > 0 and level.num_oncoming > most:
+            raise ValueError(
+                f"num_oncoming must be at most {most} with num_slow = {level.num_slow} and oncoming_speed = "
+                f"{level.oncoming_speed}: too seldom is there a gap to overtake in, got {level.num_oncoming}"
+            )

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import shutil
 import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from probes import ProbeVectorEnv
-from small_runs import AGENT, BOTH, RUN, contents, counters, rows
+from small_runs import AGENT, BOTH, PPO_AGENT, PQN_AGENT, RUN, SMALL, contents, counters, rows
 
+from agents.bc import BCConfig
 from agents.checkpoint import find_checkpoints
 from agents.dqn import DQN
 from agents.environments import env_seeds
@@ -134,12 +136,28 @@ def test_of_two_drivers_that_arrive_often_enough_the_one_that_earns_more_is_kept
     assert max(slow, fast, careless, key=lambda score: RUN.rank(*score)) == slow
 
 
-@BOTH
-def test_the_run_stops_when_its_time_is_up(tmp_path: Path, run: TrainConfig, agent: AgentConfig) -> None:
-    result = train(replace(run, total_steps=10**9, max_seconds=0.1), agent, tmp_path)
-    assert result.reason == "max_seconds"
-    assert result.global_step < 10**9
-    assert load_policy(tmp_path)[0](np.ones((2, 1), np.float32)).shape == (2,)
+LONG_UPDATES: dict[AgentName, AgentConfig] = {
+    "dqn": replace(AGENT, num_envs=64, learning_starts=0, train_frequency=1),
+    "pqn": replace(PQN_AGENT, num_steps=2, epochs=1000),
+    "ppo": replace(PPO_AGENT, num_steps=2, epochs=1000),
+    "bc": BCConfig(expert="rule-based", num_envs=8, num_steps=2, batch_size=32, updates=1000, network=SMALL),
+}
+"""Whose updates are of many gradient updates, for the few steps that they are made after."""
+
+
+@pytest.mark.parametrize("name", LONG_UPDATES)
+def test_a_run_whose_time_is_up_stops_between_two_gradient_updates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: AgentName
+) -> None:
+    env = "drivesim/LaneKeep-v1" if name == "bc" else RUN.env
+    run = replace(RUN, env=env, agent=name, total_steps=10**6, max_seconds=60.0)
+    clock = itertools.count()  # a second for every look at it
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    for part in (1, 2):
+        result = train(run, LONG_UPDATES[name], tmp_path) if part == 1 else resume(tmp_path)
+        assert result.reason == "max_seconds"
+        assert 0 < counters(tmp_path)["num_updates"] < 60 * part
+        load_policy(tmp_path, "last")  # which must be finite
 
 
 def test_runs_with_neighbouring_seeds_share_no_env() -> None:

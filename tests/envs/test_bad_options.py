@@ -208,3 +208,12 @@ def test_rewards_and_returns_are_finite_whatever_the_weights() -> None:
         assert np.isfinite(rewards).all()
         assert np.isfinite(total).all()
     assert np.isfinite(envs.unwrapped.get_state()["world"]["egos"]["return_sum"]).all()
+
+
+def test_overtake_refuses_more_oncoming_traffic_than_leaves_a_gap_to_overtake_in() -> None:
+    env_id, most = "drivesim/Overtake-v1", {"num_slow": 8, "oncoming_speed": 3}
+    assert_refused(
+        lambda: gym.make(env_id, num_oncoming=11, **most), "num_oncoming", "at most 10", "num_slow = 8", "11"
+    )
+    for fits in ({"num_oncoming": 10, **most}, {"num_oncoming": 20, "num_slow": 0}):
+        gym.make(env_id, **fits)

@@ -249,7 +249,10 @@ def test_without_levels_there_is_one() -> None:
         ({"levels": [STRAIGHT, WIDE.replace("40", "41")]}, ("max_steps", "40 in levels[0]", "41 in levels[1]")),
         ({"levels": ["roads/a.txt", TWO_EGOS.replace("30", "40")]}, ("number of egos", "1 in roads/a.txt", "2 in")),
         ({"levels": TWO_EGOS}, ("1 egos", "got 2", "parallel_env")),
-        ({"levels": STRAIGHT.replace("40", "1001")}, ("max_steps", "1000", "1001")),
+        (
+            {"levels": STRAIGHT.replace("40", "1001")},
+            ("line 1, column 13", "max_steps must be a whole number from 1 to 1000, got 1001"),
+        ),
         ({"levls": 3}, ("'levls'", "'levels'")),
     ],
     ids=str,

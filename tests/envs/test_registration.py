@@ -64,6 +64,20 @@ def test_the_same_class_may_be_registered_again_and_takes_its_own_place() -> Non
     assert [entry.id for entry in registry.entries()].count(env_id) == 1
 
 
+def test_a_text_gives_no_level_more_time_than_there_is() -> None:
+    given = {"maps_by": BY_LIBRARY, "level": "max_steps = 101\n\n^G\n^E\n"}
+    short = drivesim.register_scenario(lane_keep("Given", **given), **FACTS)
+    assert_refused(lambda: gym.make(short), "max_steps", "100", "101")
+    for limit in (1000, 1001):
+        env_id = drivesim.register_scenario(lane_keep(), **{**FACTS, "max_episode_steps": limit})
+        env = gym.make(env_id)
+        env.reset(seed=0)
+        if limit == 1000:
+            gym.make("drivesim/Custom-v1", levels=env.unwrapped.level_text())
+        else:
+            assert_refused(env.unwrapped.level_text, "max_steps", "1000", "Ribbon has 1001")
+
+
 WITHOUT_RANGE = make_dataclass("C", [("length", int)], bases=(LevelConfig,), frozen=True)
 BAD_RANGE = make_dataclass("C", [("length", int, within(9, 8))], bases=(LevelConfig,), frozen=True)
 TOO_LARGE = make_dataclass("C", [("length", int, within(0, 2**31))], bases=(LevelConfig,), frozen=True)

@@ -287,10 +287,11 @@ def test_the_panel_tells_speed_action_reward_and_scores_of_the_tick(browser, epi
     moments, path = episodes[env_id]
     show(browser, path)
     names = action_names(env_id)
-    for n in (0, 2, len(moments) - 1):
+    speeds = [int(moment.world["vehicles"]["speed"][0]) for moment in moments]
+    for n in (0, 2, speeds.index(min(speeds)), len(moments) - 1):  # of a car that backs, a negative one too
         browser.execute_script("drivesim.seek(arguments[0])", n)
         moment = moments[n]
-        assert at(browser, "ego-speed").text == str(moment.world["vehicles"]["speed"][0])
+        assert at(browser, "ego-speed").text == str(speeds[n]).replace("-", MINUS)
         assert at(browser, "completion").text == f"{int(100 * moment.completion + 1e-6)} %"
         assert at(browser, "action").text == (NONE if moment.action is None else names[moment.action])
         told = [

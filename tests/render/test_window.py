@@ -21,6 +21,7 @@ from drivesim.render.view import filling, view_of
 from drivesim.render.window import BANNER_MARGIN, FASTEST, SMALLEST, Window
 from drivesim.rendering import state_of
 
+MINUS = "\N{MINUS SIGN}"
 ACTIONS = ("LEFT", "IDLE", "RIGHT", "FASTER", "SLOWER")
 QUICK = 1000.0  # ticks per second: every tick takes one picture
 
@@ -319,14 +320,32 @@ def test_texts_stay_inside_their_boxes(window):
     assert (drawn[:, -panel.MARGIN :] == panel.BACKGROUND).all()
     values = (drawn == panel.BAD).all(axis=2)
     row = np.flatnonzero(values.any(axis=1))
-    left = np.flatnonzero(values.any(axis=0))[0]
-    assert (drawn[row[0] : row[-1] + 1, left - panel.GAP + 1 : left] == panel.BACKGROUND).all(), "name and value"
+    left = np.flatnonzero(values.any(axis=0))[0]  # one right of the minus sign's soft edge
+    assert (drawn[row[0] : row[-1] + 1, left - panel.GAP : left - 1] == panel.BACKGROUND).all(), "name and value"
     shown = window(size=SMALLEST)
     for text in ("word " * 60, "w" * 300):
         box = shown._box((text,))
         assert box.get_width() <= shown._room()[0]
         edge = pygame.surfarray.array3d(box)[-BANNER_MARGIN:]
         assert (edge == edge[0, 0]).all()
+
+
+def test_negative_numbers_have_a_minus_sign_which_the_font_has(monkeypatch):
+    written = []
+    monkeypatch.setattr(panel._Pen, "row", lambda pen, name, value, *colours: written.append(value))
+    start, moment = list(drive(ticks=1))
+    moment.state.world["vehicles"]["speed"][0] = -1
+    board = panel.Panel("title", ACTIONS)
+    board.take(replace(start, decision=Decision((-0.5,) * len(ACTIONS), False, -0.25)))
+    board.take(replace(moment, action=0, reward=-0.75, reward_terms={"time": -0.125}))
+    board.draw(700)
+    assert {f"{MINUS}{number}" for number in ("1", "0.50", "0.25", "0.750", "0.125")} <= set(written)
+    minus, hyphen, none = (
+        pygame.surfarray.array_alpha(panel.font(panel.TEXT).render(sign, True, panel.FOREGROUND)) > 128
+        for sign in (MINUS, "-", "\ue123")
+    )
+    assert minus.any(axis=1).sum() > hyphen.any(axis=1).sum()  # it is wider
+    assert minus.any(axis=0).sum() <= 2 < none.any(axis=0).sum()  # and no box, as for signs that the font lacks
 
 
 def test_speed_of_a_window_must_be_above_zero():
