@@ -41,6 +41,13 @@ _DQN = DQNConfig(
     epsilon_end=0.01,
     exploration_fraction=0.07,
 )
+_FRESH_DQN = replace(  # long windows tell how a drive went on, as long as they are of a driver much like today's
+    _DQN, n_step=20, double=False, prioritised=True, batch_size=1024, buffer_size=65_000, average_weights=0.99
+)
+_PLANES_DQN = replace(_DQN, prioritised=True, average_weights=0.99, network=NetworkConfig(first_layer="bfloat16"))
+_QUANTILE_DQN = replace(  # how a gap in traffic turns out is a matter of chance, which a mean alone hides
+    _FRESH_DQN, n_step=10, batch_size=2048, returns="quantile", num_quantiles=8, average_weights=0.995
+)
 _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 _PPO = PPOConfig(num_steps=32, epochs=3, average_weights=0.97, network=NetworkConfig())
@@ -88,7 +95,7 @@ IMITATION: tuple[AgentName, ...] = ("bc", "dagger")
 
 PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Autodrive-v1": {
-        "dqn": Preset(_run(2_000_000, observation="grid"), _DQN),
+        "dqn": Preset(_run(3_000_000, observation="grid"), _PLANES_DQN),
         "pqn": Preset(_run(4_000_000, observation="grid"), _PQN),
         "ppo": Preset(
             _run(6_000_000, observation="grid", stop_at_success=0.998, **_brisk("Autodrive", 0.97)), _PLANES_PPO
@@ -100,7 +107,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         "ppo": Preset(_run(3_000_000, **_brisk("LaneKeep", 0.97)), _PPO),
     },
     "drivesim/Obstacles-v1": {
-        "dqn": Preset(_run(5_000_000), _DQN),
+        "dqn": Preset(_run(2_500_000, **_brisk("Obstacles", 0.93)), _FRESH_DQN),
         "pqn": Preset(_run(8_000_000), _SMALL_PQN),
         "ppo": Preset(
             _run(2_500_000, reward_weights={**HALF, "time": -0.8}, stop_at_success=0.995, **_brisk("Obstacles", 0.96)),
@@ -108,7 +115,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         ),
     },
     "drivesim/Highway-v1": {
-        "dqn": Preset(_run(5_000_000), _DQN),
+        "dqn": Preset(_run(6_000_000, reward_weights={**HALF, "time": -0.7}), _QUANTILE_DQN),
         "pqn": Preset(_run(6_000_000), _PQN),
         "ppo": Preset(
             _run(6_000_000, reward_weights={**HALF, "time": -0.7}, stop_at_success=0.995, **_brisk("Highway", 0.97)),

@@ -20,7 +20,13 @@ from agents.run_config import TrainConfig
 NUM_ENVS = 8
 SMALL = NetworkConfig(hidden_sizes=(16,))
 AGENT = DQNConfig(
-    num_envs=NUM_ENVS, batch_size=32, buffer_size=400, learning_starts=64, train_frequency=8, network=SMALL
+    num_envs=NUM_ENVS,
+    batch_size=32,
+    buffer_size=400,
+    learning_starts=64,
+    train_frequency=8,
+    average_weights=0.5,
+    network=SMALL,
 )
 PPO_AGENT = PPOConfig(num_envs=NUM_ENVS, num_steps=7, minibatches=2, average_weights=0.5, network=SMALL)
 RECURRENT_PPO_AGENT = replace(PPO_AGENT, memory_size=4)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from small_runs import PPO_AGENT, RUN
+from small_runs import BOTH
 from torch import nn
 
 from agents.averaging import WeightAverage
 from agents.checkpoint import load_latest_checkpoint
+from agents.run_config import AgentConfig, TrainConfig
 from agents.training import load_policy, train
 
 
@@ -27,9 +29,11 @@ def test_the_average_is_the_exponential_one_and_forgets_its_beginning_sooner() -
     assert average.network.weight.item() == pytest.approx(199 - 0.9 / (1 - 0.9), rel=1e-3)  # so much behind a line
 
 
-def test_the_average_is_what_is_evaluated_and_what_is_kept(tmp_path: Path) -> None:
-    config = RUN.__class__(**{**vars(RUN), "agent": "ppo", "eval_interval": 1600})
-    train(config, PPO_AGENT, tmp_path)
+@BOTH
+def test_the_average_is_what_is_evaluated_and_what_is_kept(
+    run: TrainConfig, agent: AgentConfig, tmp_path: Path
+) -> None:
+    train(replace(run, eval_interval=1600), agent, tmp_path)
     last = load_latest_checkpoint(tmp_path / "checkpoints", "last").tensors
     best = load_latest_checkpoint(tmp_path / "checkpoints", "best").tensors["network"]
     driver = load_policy(tmp_path)[0].network.state_dict()  # type: ignore[attr-defined]
