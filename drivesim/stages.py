@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import signal
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 __all__ = ["begin_script", "run_script", "show", "stage"]
 
 _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
+_PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HORIZONTAL ELLIPSIS}": "..."}
+"""What a person reads instead where the output's encoding has no such character, as on some Windows."""
 
 
 @contextlib.contextmanager
@@ -37,8 +40,15 @@ def begin_script() -> None:
 
 
 def run_script(main: Callable[[], int]) -> int:
-    """Runs a script whose libraries are loaded; returns the exit status."""
+    """Runs a script whose libraries are loaded; returns the exit status.
+
+    What the encoding of the standard output cannot show is written in plain characters, instead of an error.
+    """
     show("")
+    codecs.register_error("drivesim.plain", _in_plain)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # there may be none, a closed one, or somebody's own
+            stream.reconfigure(errors="drivesim.plain")  # type: ignore[union-attr]
     return main()
 
 
@@ -48,3 +58,10 @@ def show(text: str) -> None:
         if sys.stderr.isatty():
             sys.stderr.write(_CLEARED + text)
             sys.stderr.flush()
+
+
+def _in_plain(error: UnicodeError) -> tuple[str, int]:
+    """A handler of errors for `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(each, "?") for each in error.object[error.start : error.end]), error.end

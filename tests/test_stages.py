@@ -52,6 +52,17 @@ def test_without_a_standard_error_the_work_is_done_all_the_same(ending: str) -> 
     assert shown(f"import sys\n{ending}\n{PROGRAM}", on_a_terminal=True) == (3, "done\r\n")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_the_outputs_encoding_lacks_is_written_in_plain_characters(encoding: str) -> None:
+    text = "\N{MINUS SIGN}1.5 \N{EN DASH} \N{CJK UNIFIED IDEOGRAPH-8ECA}"
+    program = PROGRAM.replace('"done"', ascii(text))
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert done.returncode == 3, done.stderr
+    dash = "\N{EN DASH}" if encoding == "cp1252" else "-"
+    assert done.stdout.decode(encoding) == f"-1.5 {dash} ?\n".replace("\n", os.linesep)
+
+
 @pytest.mark.parametrize("name", sorted(set(PROGRAMS) - {"tune", "results"}))  # which run for hours
 def test_every_program_tells_that_it_is_loading_before_it_does(name: str) -> None:
     lines = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8").splitlines()
