@@ -42,8 +42,8 @@ class TrainConfig(EnvChoice):
     total_steps: int = 2_000_000
     """Environment steps over all envs; the schedules end here."""
     max_seconds: float | None = None
-    """Stop after this much wall-clock time, in seconds, if need be between two gradient updates on the same experience:
-    then what is left of them is never made, by a resumed run neither; None never does."""
+    """Stop after this much wall-clock time, in seconds, and the update at hand, so that a resumed run goes on as one
+    that was never stopped. Where that takes over ten seconds, the rest of the update is left out. None never does."""
     stop_at_success: float | None = None
     """Stop when a periodic evaluation reaches this share of held-out episodes; None never does."""
     stop_at_return: float | None = None

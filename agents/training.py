@@ -58,6 +58,9 @@ from agents.warm_start import begin_with, driver_of
 
 __all__ = ["NotFiniteError", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
 
+OVERTIME = 10.0
+"""Seconds after `max_seconds` in which an update may still be finished, after which a run is as if never stopped."""
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -199,7 +202,8 @@ class _Run:
         self.uses_masks = bool(getattr(agent_config, "mask_actions", False))
         torch.set_num_threads(config.num_threads)
         self.agent = make_agent(config, agent_config, envs)
-        self.agent.deadline = started + (math.inf if config.max_seconds is None else config.max_seconds)
+        self.deadline = started + (math.inf if config.max_seconds is None else config.max_seconds)
+        self.agent.deadline = self.deadline + OVERTIME
         getattr(self.agent, "ride_in", lambda _: None)(envs)
         self.episodes = EpisodeSums()
         self.best: tuple[float, float] | None = None  # held-out success, mean return
@@ -248,7 +252,7 @@ class _Run:
                         reason = "callback"
                         break
                 now = time.perf_counter()
-                if now >= agent.deadline:
+                if now >= self.deadline:
                     reason = "max_seconds"
                     break
                 if stop.signal is not None:
