@@ -58,8 +58,7 @@ from agents.warm_start import begin_with, driver_of
 
 __all__ = ["NotFiniteError", "TrainConfig", "TrainResult", "load_policy", "resume", "train"]
 
-OVERTIME = 10.0
-"""Seconds after `max_seconds` in which an update may still be finished, after which a run is as if never stopped."""
+OVERTIME = 10.0  # seconds after `max_seconds` in which an update is still finished, so that a run goes on exactly
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,7 @@ class _Run:
         self.uses_masks = bool(getattr(agent_config, "mask_actions", False))
         torch.set_num_threads(config.num_threads)
         self.agent = make_agent(config, agent_config, envs)
-        self.deadline = started + (math.inf if config.max_seconds is None else config.max_seconds)
+        self.deadline = started + (config.max_seconds or math.inf)
         self.agent.deadline = self.deadline + OVERTIME
         getattr(self.agent, "ride_in", lambda _: None)(envs)
         self.episodes = EpisodeSums()
@@ -251,8 +250,7 @@ class _Run:
                     if must_stop:
                         reason = "callback"
                         break
-                now = time.perf_counter()
-                if now >= self.deadline:
+                if (now := time.perf_counter()) >= self.deadline:
                     reason = "max_seconds"
                     break
                 if stop.signal is not None:
@@ -377,11 +375,10 @@ class _Run:
         return obs
 
     def _progress_bar(self) -> ProgressBar:
-        limit = self.config.max_seconds
         return ProgressBar(
             self.config.total_steps,
             self.agent.global_step,
-            deadline=None if limit is None else self.started + limit,
+            deadline=None if self.config.max_seconds is None else self.deadline,
             disable=not self.config.progress,
         )
 

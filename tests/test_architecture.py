@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from drivesim.browser import page as play_page
+from drivesim.render import page as replay_page
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LINES = 400
@@ -158,3 +163,12 @@ def test_no_random_numbers_come_from_a_global_generator(path) -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
             is_numpy_random = node.value.attr == "random" and getattr(node.value.value, "id", "") in ("np", "numpy")
             assert not is_numpy_random or node.attr in ("default_rng", "Generator", "SeedSequence", "PCG64", "Philox")
+
+
+@pytest.mark.parametrize("scripts", [play_page.SCRIPTS, [f"render/{name}" for name in replay_page.SCRIPTS]])
+def test_what_scripts_of_one_page_declare_has_names_of_its_own(scripts) -> None:
+    """They become one text, in which the later of two functions of a name would silently be both."""
+    declared = re.compile(r"^(?:async )?(?:function\*?|class|const|let|var) ([\w$]+)", re.MULTILINE)
+    names = Counter(name for script in scripts for name in declared.findall(play_page.text_of(script)))
+    assert len(names) > 20
+    assert [name for name, times in names.items() if times > 1] == []

@@ -103,7 +103,7 @@ class DrivePage {
     at("counter").textContent = `${drive.ticks} / ${own || limit}`;
     at("play").classList.toggle("playing", isPlaying);
     at("play").setAttribute("aria-label", isPlaying ? "Pause" : "Start");
-    at("ego-speed").textContent = whole(ego.speed);
+    at("ego-speed").textContent = signedWhole(ego.speed);
     at("completion").textContent = `${Math.floor(100 * drive.completion + 1e-6)} %`;
     const action = drive.record.actions.at(-1);
     at("action").textContent = action === undefined ? "–" : drive.engine.actions[action];

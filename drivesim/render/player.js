@@ -97,7 +97,7 @@ function showTick(n) {
   at("scrub").value = n;
   at("scrub").setAttribute("aria-valuetext", `tick ${n} of ${numTicks}`);
   at("scrub").style.setProperty("--passed", `${(100 * n) / Math.max(1, numTicks)}%`);
-  at("ego-speed").textContent = whole(egoSpeed);
+  at("ego-speed").textContent = signedWhole(egoSpeed);
   at("completion").textContent = `${Math.floor(100 * completion + 1e-6)} %`;
   at("action").textContent = action === null ? "–" : episode.actions[action];
   at("reward").textContent = action === null ? "–" : signed(reward);

@@ -193,7 +193,7 @@ function drawn(name, attributes, text = "") {
 }
 
 /** A whole number with a minus sign if it is negative. */
-function whole(value) {
+function signedWhole(value) {
   return String(value).replace("-", "−");
 }
 
