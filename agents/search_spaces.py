@@ -76,7 +76,7 @@ SEARCH_SPACES: dict[AgentName, dict[str, Range | Choices]] = {
     "dqn": {
         **_COMMON,
         **_EXPLORATION,
-        "n_step": Range(1, 10),
+        "n_step": Range(1, 20),
         "tau": Range(1e-3, 1.0, log=True),
         "batch_size": Choices((256, 512, 1024, 2048)),
         "train_frequency": Choices((128, 256, 512, 1024)),

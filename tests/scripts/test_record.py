@@ -75,7 +75,8 @@ def test_others_are_shown_beside_a_run_and_the_best_drive_beside_a_replay(run_di
     flags = ["--formats", "gif", "--size", "64", "--fps", "5", "--out", str(out)]
     assert record.main([str(run_dir), "--seed", "7", "--beside", "optimum", "rule-based", *flags]) == 0
     assert names(out) == ["LaneKeep-v1-episode-7-side-by-side.gif"]
-    assert re.search(r": pqn, seed 0 -?\d\.\d{3}, optimum 1\.\d{3}, rule-based 1\.\d{3}, ", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert re.search(r": pqn, seed 0 \N{MINUS SIGN}?\d\.\d{3}, optimum 1\.\d{3}, rule-based 1\.\d{3}, ", said)
     assert record.main([str(replay), "--beside", "optimum", *flags]) == 0
     assert names(out)[1:] == ["drive-side-by-side.gif"]
 
