@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -89,6 +90,21 @@ def workshop(tmp_path) -> Workshop:
     return Workshop(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> Path:
+    """A cache in which the kernels are kept."""
+    workshop = Workshop(tmp_path_factory.mktemp("filled"))
+    assert workshop.run().stdout == ["compiled"]
+    return workshop.cache
+
+
+@pytest.fixture
+def filled_workshop(workshop, filled) -> Workshop:
+    """One whose programs have run before."""
+    shutil.copytree(filled, workshop.cache)
+    return workshop
+
+
 def test_one_line_comes_before_the_compiler_works_and_none_if_kernels_are_loaded(workshop) -> None:
     first = workshop.run()
     assert first.stdout == ["compiled"]
@@ -158,8 +174,9 @@ def test_a_full_disk_costs_a_line_and_leaves_no_half_files(workshop) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut off", "a folder"])
-def test_a_damaged_file_is_compiled_anew_and_replaced(workshop, damage) -> None:
-    workshop.run()
+def test_a_damaged_file_is_compiled_anew_and_replaced(filled_workshop, damage) -> None:
+    workshop = filled_workshop
+    assert workshop.kept()
     for path in workshop.kept():
         sound = path.read_bytes()
         path.unlink()
@@ -181,9 +198,9 @@ for path in pathlib.Path(FOLDER).glob("*/*-*"):
 
 
 @pytest.mark.parametrize("content", ["b'no pickle'", "pickle.dumps((1, 2))"])
-def test_what_numba_cannot_load_is_compiled_anew_and_replaced(workshop, content) -> None:
+def test_what_numba_cannot_load_is_compiled_anew_and_replaced(filled_workshop, content) -> None:
     """As after a change of some library that the folder's name does not tell."""
-    workshop.run()
+    workshop = filled_workshop
     foreign = FOREIGN.replace("FOLDER", repr(str(workshop.cache))).replace("CONTENT", content)
     assert workshop.run(before=foreign).stdout == ["compiled"]
     assert workshop.run() == Outcome(["loaded"], [])
@@ -198,13 +215,13 @@ os.mkdir = os.replace = refuse
 """
 
 
-def test_on_a_read_only_system_a_filled_cache_is_read(workshop) -> None:
+def test_on_a_read_only_system_a_filled_cache_is_read(workshop, filled) -> None:
     """The system's calls are replaced, since permissions do not bind root."""
     stdout, stderr = workshop.run(before=READ_ONLY)
     assert stdout == ["compiled"]
     assert "Read-only file system" in stderr[0]
     assert stderr[1] == f"{NOTICE}, for this program only"
-    workshop.run()
+    shutil.copytree(filled, workshop.cache)
     assert workshop.run(before=READ_ONLY) == Outcome(["loaded"], [])
 
 
@@ -232,8 +249,8 @@ print("loaded" if sum(is_safe.stats.cache_hits.values()) else "compiled")
 # --- what a compiled function is named after -----------------------------------------------------------------------
 
 
-def test_an_edit_of_a_file_outside_the_package_reaches_its_kernels(workshop) -> None:
-    workshop.run()
+def test_an_edit_of_a_file_outside_the_package_reaches_its_kernels(filled_workshop) -> None:
+    workshop = filled_workshop
     (workshop.folder / "kernels.py").write_text(KERNELS.replace("2 * watched", "0 * watched"))
     assert workshop.run(PROGRAM.replace("== 84", "== 0")).stdout == ["compiled"]
 

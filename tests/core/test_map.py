@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from levels import levels
 from records import rows_and_cols
 
+from drivesim.core.batch import BY_POOL
 from drivesim.core.map import (
     EAST,
     EDGE,
@@ -40,8 +41,9 @@ LARGEST = 300  # rows and columns
 LARGE_MAP = map_dtype(LARGEST, LARGEST)
 
 
-def some_maps(scenario, num_levels=3):
-    """Maps of all difficulties."""
+def some_maps(scenario):
+    """Maps of all difficulties; a town is as large as a dozen other levels."""
+    num_levels = 1 if scenario_of(scenario).maps_by == BY_POOL else 3
     return [map for difficulty in DIFFICULTIES for map in levels(scenario, range(num_levels), difficulty=difficulty)[0]]
 
 
@@ -118,7 +120,7 @@ class TestEveryMap:
                             assert mask_of(map, cell) >> heading & 1
 
     def test_counts_its_portals(self, scenario) -> None:
-        for map in some_maps(scenario, 1):
+        for map in some_maps(scenario):
             assert map.num_portals == (map.ground & PORTAL != 0).sum() == (map.comes_from != 0).sum()
 
     def test_knows_the_least_number_of_moves_from_every_cell(self, scenario) -> None:

@@ -31,7 +31,7 @@ from drivesim.core.world import CROSSING, HASTY, NORMAL, NOT_STARTED, WAITING
 from drivesim.levels.building import begun, tight
 from drivesim.levels.text import read, write
 
-NUM_LEVELS = 4  # of each case; a hundred of each were tried once
+NUM_LEVELS = 4  # of each case, of which a town is worth all; a hundred of each were tried once
 
 CROSSROADS = """
 speed_limit = 2
@@ -76,7 +76,7 @@ def at(level, name, row, col):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_generated_level_comes_back_from_its_text_to_the_byte(case) -> None:
-    for map, world in generated(*case, num_levels=NUM_LEVELS):
+    for map, world in generated(*case, num_levels=1 if case[0] == "City" else NUM_LEVELS):
         level = read(write(map, world))
         theirs = tight(np.array([map], map.dtype), np.array([world], world.dtype))
         for record, other in zip(begun(level), theirs, strict=True):
