@@ -106,9 +106,11 @@ class CodeEncoder(nn.Module):
     def __init__(self, num_cells: int, num_codes: int, num_outputs: int) -> None:
         """Prepares one row of weights for each code in each cell."""
         super().__init__()
-        self.table = nn.EmbeddingBag(num_cells * num_codes, num_outputs, mode="sum")
+        rows = _drawn_normal(torch.empty(num_cells * num_codes, num_outputs))
+        self.table = nn.EmbeddingBag(len(rows), num_outputs, mode="sum", _weight=rows)
         self.bias = nn.Parameter(torch.zeros(num_outputs))
-        self.register_buffer("offsets", torch.arange(num_cells) * num_codes, persistent=False)
+        offsets = torch.from_numpy(np.arange(num_cells, dtype=np.int64) * num_codes)
+        self.register_buffer("offsets", offsets, persistent=False)
 
     def forward(self, obs: Tensor) -> Tensor:
         """Maps codes of any integer dtype (B, ...) to float32 (B, num_outputs)."""
@@ -353,7 +355,12 @@ def initialise(network: nn.Module, small: Iterable[nn.Module]) -> None:
         elif isinstance(module, CodeEncoder):
             # Each output sums one row per cell: the variance of a layer with that many inputs.
             num_cells = module.offsets.numel()
-            nn.init.normal_(module.table.weight, std=_HIDDEN_GAIN / num_cells**0.5)
+            _drawn_normal(module.table.weight, _HIDDEN_GAIN / num_cells**0.5)
+
+
+def _drawn_normal(weight: Tensor, std: float = 1.0) -> Tensor:
+    """Draws weights, but on the meta device nothing: for that alone torch would import its compiler, for seconds."""
+    return weight if weight.is_meta else nn.init.normal_(weight, std=std)
 
 
 class _ResidualUnit(nn.Module):
