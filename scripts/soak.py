@@ -73,7 +73,7 @@ ROWS = {
     "batches": Row("batch sizes, threads, autoreset modes and buffers give one trajectory", 10**8, "steps"),
     "stateful": Row("any calls in any order: single, vector, multi-agent", 50_000 * 200, "calls"),
     "hostile": Row("hostile options, states, texts, replays, run folders, checkpoints", 10**6, "cases", max_mib=2048),
-    "kills": Row("SIGKILL while training and saving, each algorithm; equal weights", 200, "kills"),
+    "kills": Row("SIGKILL while training and saving, 200 for each algorithm; equal weights", 1000, "kills"),
     "endurance": Row("step, reset, render, make and close; nothing grows", 10**9, "steps"),
     "caches": Row("8 processes on an empty or damaged cache, some killed; workers killed", 100, "rounds"),
     "reports": Row("bug reports of neighbouring projects, tried here", 68, "trials"),
