@@ -103,7 +103,7 @@ class Arguments:
 
 
 def code() -> str:
-    """What the figures are of: version, and digest of the package's sources and of what compiles them."""
+    """What the figures are of: version, and digest of the kernels' sources and of what compiles them."""
     return f"{__version__} {source_digest()[:12]}"
 
 
@@ -293,7 +293,7 @@ def markdown(records: list[dict[str, Any]]) -> str:
             )
         )
     codes = list(dict.fromkeys(record["code"] for record in records))
-    told = f"\n\nCode: {'; '.join(codes)}, version and digest of the package's sources." if codes else ""
+    told = f"\n\nCode: {'; '.join(codes)}, version and digest of the kernels' sources and their compiler." if codes else ""
     return table(rows) + told
 
 
