@@ -120,7 +120,7 @@ def read_record(folder: Path, name: str) -> dict[str, Any]:
 
 
 def work(name: str, arguments: Arguments) -> dict[str, Any]:
-    """Works on a row for its time; returns its figures, which are kept after every piece."""
+    """Works on a row for its time; returns its figures, which are kept every second."""
     folder = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     record = read_record(folder, name)
@@ -133,10 +133,14 @@ def work(name: str, arguments: Arguments) -> dict[str, Any]:
         wall, cpu = record["wall_seconds"], record["cpu_seconds"]
         before = children_seconds()
         with Worker(name, record["pieces"], max(end - started, 0.0), folder) as worker:
+            kept = started
             for _ in worker.lines(record, end):
-                record["wall_seconds"] = wall + time.monotonic() - started
+                now = time.monotonic()
+                record["wall_seconds"] = wall + now - started
                 record["peak_mib"] = max(record["peak_mib"], worker.peak_mib)
-                write_summary(folder / f"{name}.json", record)
+                if now - kept >= PERIOD:
+                    write_summary(folder / f"{name}.json", record)
+                    kept = now
         record["cpu_seconds"] = cpu + children_seconds() - before
         record["date"] = datetime.now(UTC).date().isoformat()
         if worker.failure is not None:
@@ -293,7 +297,9 @@ def markdown(records: list[dict[str, Any]]) -> str:
             )
         )
     codes = list(dict.fromkeys(record["code"] for record in records))
-    told = f"\n\nCode: {'; '.join(codes)}, version and digest of the kernels' sources and their compiler." if codes else ""
+    told = (
+        f"\n\nCode: {'; '.join(codes)}, version and digest of the kernels' sources and their compiler." if codes else ""
+    )
     return table(rows) + told
 
 
