@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -59,7 +60,8 @@ class EntityEncoder(nn.Module):
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         self.register_buffer("_ahead", torch.tensor(_AHEAD), persistent=False)
         self.register_buffer("_right", torch.tensor(_RIGHT), persistent=False)
-        self.register_buffer("_steepness", 1.0 / torch.tensor(_WIDTHS), persistent=False)
+        steepness = torch.from_numpy(np.float32(1.0) / np.array(_WIDTHS, np.float32))
+        self.register_buffer("_steepness", steepness, persistent=False)
 
     def forward(self, obs: Tensor) -> Tensor:
         """Maps rows (B, rows, columns) to features (B, width)."""

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from agents.attention import EntityEncoder
+from agents.code_encoder import CodeEncoder, draw_normal
 from agents.q_heads import HeadConfig, QHead, draw_noise
 from agents.validation import check_choice
 
@@ -92,28 +93,6 @@ class PlaneEncoder(nn.Module):
         planes = obs.flatten(1).to(self.dtype)  # (B, num_inputs)
         product = functional.linear(planes, self.linear.weight.to(self.dtype)).float()
         return torch.add(self.linear.bias, product, alpha=1.0 / 255.0)
-
-
-class CodeEncoder(nn.Module):
-    """First layer over a map of cell codes: one-hot codes flattened, then linear.
-
-    A row of weights per (cell, code) is looked up and summed over the cells: the same numbers as a
-    matrix product with the one-hot vector, without building it.
-    """
-
-    offsets: Tensor
-
-    def __init__(self, num_cells: int, num_codes: int, num_outputs: int) -> None:
-        """Prepares one row of weights for each code in each cell."""
-        super().__init__()
-        self.table = nn.EmbeddingBag(num_cells * num_codes, num_outputs, mode="sum")
-        self.bias = nn.Parameter(torch.zeros(num_outputs))
-        self.register_buffer("offsets", torch.arange(num_cells) * num_codes, persistent=False)
-
-    def forward(self, obs: Tensor) -> Tensor:
-        """Maps codes of any integer dtype (B, ...) to float32 (B, num_outputs)."""
-        rows = obs.flatten(1).long() + self.offsets  # (B, num_cells)
-        return torch.add(self.table(rows), self.bias)
 
 
 class _Scale(nn.Module):
@@ -353,7 +332,7 @@ def initialise(network: nn.Module, small: Iterable[nn.Module]) -> None:
         elif isinstance(module, CodeEncoder):
             # Each output sums one row per cell: the variance of a layer with that many inputs.
             num_cells = module.offsets.numel()
-            nn.init.normal_(module.table.weight, std=_HIDDEN_GAIN / num_cells**0.5)
+            draw_normal(module.table.weight, _HIDDEN_GAIN / num_cells**0.5)
 
 
 class _ResidualUnit(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import Field, asdict, astuple, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -277,7 +278,7 @@ class EnvConfig:
         assert self.observation is not None
         return ENCODERS[self.observation]
 
-    @property
+    @cached_property
     def level_config(self) -> LevelConfig:
         """The difficulty's level options with the replacements."""
         scenario = self.scenario_class

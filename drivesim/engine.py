@@ -354,7 +354,7 @@ class Engine:
             pool.lay(numbers)
         for number in np.unique(numbers).tolist():
             rows = np.flatnonzero(numbers == number)
-            model = model_of(self.config, self.options, self.num_egos, self.maps, number)
+            model = model_of(self.config, self.options, self.num_egos, self.maps, self.worlds.dtype, number)
             try:
                 check_states(chosen[rows], *model, self.config.scenario, int(self.options["driver_model"][0]))
             except StateError as error:

@@ -18,7 +18,9 @@ from drivesim.states import FIXED
 Array = np.ndarray[Any, Any]
 
 
-def model_of(config: EnvConfig, options: Array, num_egos: int, maps: Array, number: int) -> tuple[Array, Array]:
+def model_of(
+    config: EnvConfig, options: Array, num_egos: int, maps: Array, dtype: np.dtype[Any], number: int
+) -> tuple[Array, Array]:
     """A world (1,) with the numbers that options fix, and a map (1,) with all that they fix.
 
     Args:
@@ -26,10 +28,11 @@ def model_of(config: EnvConfig, options: Array, num_egos: int, maps: Array, numb
         options: OPTIONS (1,), the same for kernels.
         num_egos: egos in every world.
         maps: the environment's.
+        dtype: of its worlds.
         number: of the map in the library or the pool; else of no matter.
     """
     library, scenario, level = config.library, config.scenario_class, config.level_config
-    world = np.zeros(1, config.dtypes(num_egos)[1])
+    world = np.zeros(1, dtype)
     world["scenario"] = entry_of(config.scenario).number
     if library is not None:
         for name in FIXED:

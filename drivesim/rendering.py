@@ -126,12 +126,11 @@ class Renderer:
 
     def render_grid(self, columns: int | None) -> Array:
         """All worlds in one picture, uint8 (H, W, 3)."""
-        from drivesim.render.grid import draw_grid
+        from drivesim.render.grid import MOST_WORLDS, draw_grid
         from drivesim.render.scene import Scene
 
-        return draw_grid(
-            [Scene(self._state(index)) for index in range(self._engine.num_worlds)], size=self._size, columns=columns
-        )
+        shown = range(min(self._engine.num_worlds, MOST_WORLDS))
+        return draw_grid([Scene(self._state(index)) for index in shown], size=self._size, columns=columns)
 
     def _state(self, index: int) -> State:
         """One of the worlds as it is, and its map."""

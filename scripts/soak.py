@@ -73,7 +73,7 @@ ROWS = {
     "batches": Row("batch sizes, threads, autoreset modes and buffers give one trajectory", 10**8, "steps"),
     "stateful": Row("any calls in any order: single, vector, multi-agent", 50_000 * 200, "calls"),
     "hostile": Row("hostile options, states, texts, replays, run folders, checkpoints", 10**6, "cases", max_mib=2048),
-    "kills": Row("SIGKILL while training and saving, each algorithm; equal weights", 200, "kills"),
+    "kills": Row("SIGKILL while training and saving, 200 for each algorithm; equal weights", 1000, "kills"),
     "endurance": Row("step, reset, render, make and close; nothing grows", 10**9, "steps"),
     "caches": Row("8 processes on an empty or damaged cache, some killed; workers killed", 100, "rounds"),
     "reports": Row("bug reports of neighbouring projects, tried here", 68, "trials"),
@@ -103,7 +103,7 @@ class Arguments:
 
 
 def code() -> str:
-    """What the figures are of: version, and digest of the package's sources and of what compiles them."""
+    """What the figures are of: version, and digest of the kernels' sources and of what compiles them."""
     return f"{__version__} {source_digest()[:12]}"
 
 
@@ -120,7 +120,7 @@ def read_record(folder: Path, name: str) -> dict[str, Any]:
 
 
 def work(name: str, arguments: Arguments) -> dict[str, Any]:
-    """Works on a row for its time; returns its figures, which are kept after every piece."""
+    """Works on a row for its time; returns its figures, which are kept every second."""
     folder = arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     record = read_record(folder, name)
@@ -133,10 +133,14 @@ def work(name: str, arguments: Arguments) -> dict[str, Any]:
         wall, cpu = record["wall_seconds"], record["cpu_seconds"]
         before = children_seconds()
         with Worker(name, record["pieces"], max(end - started, 0.0), folder) as worker:
+            kept = started
             for _ in worker.lines(record, end):
-                record["wall_seconds"] = wall + time.monotonic() - started
+                now = time.monotonic()
+                record["wall_seconds"] = wall + now - started
                 record["peak_mib"] = max(record["peak_mib"], worker.peak_mib)
-                write_summary(folder / f"{name}.json", record)
+                if now - kept >= PERIOD:
+                    write_summary(folder / f"{name}.json", record)
+                    kept = now
         record["cpu_seconds"] = cpu + children_seconds() - before
         record["date"] = datetime.now(UTC).date().isoformat()
         if worker.failure is not None:
@@ -293,7 +297,9 @@ def markdown(records: list[dict[str, Any]]) -> str:
             )
         )
     codes = list(dict.fromkeys(record["code"] for record in records))
-    told = f"\n\nCode: {'; '.join(codes)}, version and digest of the package's sources." if codes else ""
+    told = (
+        f"\n\nCode: {'; '.join(codes)}, version and digest of the kernels' sources and their compiler." if codes else ""
+    )
     return table(rows) + told
 
 

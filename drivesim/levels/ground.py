@@ -10,6 +10,9 @@ from drivesim.core.map import ALL_HEADINGS, NO_CONTROL, PORTAL, SIGNALS, STOP_LI
 from drivesim.core.texts import UNSAID
 from drivesim.levels.alphabet import Word
 
+Facts = tuple[int, int, int, bool, int, bool, int]
+"""The first fields of an `alphabet.Word`."""
+
 
 class Ground:
     """The ground of a map, for quick reading.
@@ -40,19 +43,23 @@ class Ground:
         """The heading of a cell that has one, else UNSAID."""
         return {1: 0, 2: 1, 4: 2, 8: 3}.get(self._ground[cell] & ALL_HEADINGS, UNSAID)
 
-    def word(self, cell: int, has_numbers: bool) -> Word:
+    def facts(self, cell: int, has_numbers: bool) -> Facts:
         """What a cell is, without who stands there; its junction with its number, if `has_numbers`."""
         bits, junction = self._ground[cell], self._junction[cell]
         kind = bits >> 4 & 7
-        return Word(
-            kind=kind,
-            headings=bits & ALL_HEADINGS,
-            control=self._line_control(cell) if kind == STOP_LINE else UNSAID,
-            is_portal=bits & PORTAL != 0,
-            junction=UNSAID if junction == 0 else junction if has_numbers else 0,
-            is_passing=self._passing[cell] != 0,
-            goals=self.goals.get(cell, 0),
+        return (
+            kind,
+            bits & ALL_HEADINGS,
+            self._line_control(cell) if kind == STOP_LINE else UNSAID,
+            bits & PORTAL != 0,
+            UNSAID if junction == 0 else junction if has_numbers else 0,
+            self._passing[cell] != 0,
+            self.goals.get(cell, 0),
         )
+
+    def word(self, cell: int, has_numbers: bool) -> Word:
+        """The word of `facts`."""
+        return Word(*self.facts(cell, has_numbers))
 
     def _line_control(self, cell: int) -> int:
         """The control that the line on a cell shows: that of the junction behind it; SIGNALS if there is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,10 @@ from drivesim.core.memory import Array
 from drivesim.core.texts import A_VEHICLE, A_WALKER, ALL_RED_TICKS, AN_EGO, GREEN_TICKS, UNSAID, YELLOW_TICKS
 from drivesim.core.world import DRIVING, NOT_STARTED
 from drivesim.levels import head as keys
-from drivesim.levels.alphabet import aligned, class_name, word_text
+from drivesim.levels.alphabet import Word, aligned, class_name, word_text
 from drivesim.levels.building import Level, begun, build
 from drivesim.levels.faults import LevelError
-from drivesim.levels.ground import Ground
+from drivesim.levels.ground import Facts, Ground
 from drivesim.levels.head import line_text
 from drivesim.levels.reading import split
 
@@ -42,6 +41,8 @@ class Writer:
         self.num_egos = int(self.world["num_egos"])
         self.classes: dict[tuple[int, ...], str] = {}
         self.who = dict(self.inhabitants())
+        self.words: dict[Facts, str] = {}
+        """Words where nobody stands."""
 
     # --- the cells -----------------------------------------------------------------------------------------------
 
@@ -75,7 +76,12 @@ class Writer:
 
     def word(self, cell: int, has_numbers: bool) -> str:
         """The word of a cell; its junction with its number, if `has_numbers`."""
-        return word_text(replace(self.ground.word(cell, has_numbers), **self.who.get(cell, {})))
+        facts = self.ground.facts(cell, has_numbers)
+        if cell in self.who:
+            return word_text(Word(*facts, **self.who[cell]))
+        if facts not in self.words:
+            self.words[facts] = word_text(Word(*facts))
+        return self.words[facts]
 
     def table(self, has_numbers: bool) -> str:
         """The table of words, its columns in line."""

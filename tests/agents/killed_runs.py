@@ -1,11 +1,12 @@
 """Training in processes that are killed at any instant; a program, run by test_kills.py.
 
-    python killed_runs.py FOLDER NUM_KILLS SEED CASE...
+    python killed_runs.py FOLDER NUM_KILLS SEED[,SEED...] CASE...
 
 One process imports and trains everything once and then forks the ones that count, so that a kill costs
 milliseconds. It has a single thread, as a fork needs. Half of the children die at a moment of the clock,
 half at a chosen call that writes, renames or deletes something. All die before the last step; then one
-more finishes the run. FOLDER/CASE/killed holds that run and FOLDER/CASE/whole the same one, never killed.
+more finishes the run. FOLDER/CASE/killed holds that run and FOLDER/CASE/whole the same one, never killed. With
+several seeds there are so many runs, one after the other, of which the last one stays; all must be equal.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class Death:
     """Its parent kills it then."""
 
 
-def main(folder: Path, num_kills: int, seed: int, case: str) -> None:
-    """Trains twice, once in peace."""
+def main(folder: Path, num_kills: int, seeds: list[int], case: str) -> None:
+    """Trains once in peace, and once for each seed."""
     env, agent_config = CASES[case]
     config = replace(RUN, env=env, agent=case.removeprefix("recurrent_"))
     ProgressBar.monitor_interval = 0  # else a thread watches over bars
@@ -74,13 +75,16 @@ def main(folder: Path, num_kills: int, seed: int, case: str) -> None:
     if threading.active_count() != 1:
         raise RuntimeError(f"a fork needs a single thread, got {threading.enumerate()}")
     fork(lambda: train_on(folder / "whole", config, agent_config))
-    rng = random.Random(seed)
     often = replace(config, checkpoint_seconds=0.0)
-    for number in range(num_kills):
-        by_clock = Death(seconds=rng.uniform(0.0, MAX_SECONDS))
-        death = by_clock if number % 2 else Death(before_call=rng.randint(1, MAX_CALLS))
-        fork(lambda death=death: train_on(folder / "killed", often, agent_config, death), death)
-    fork(lambda: train_on(folder / "killed", config, agent_config))
+    for seed in seeds:
+        shutil.rmtree(folder / "killed", ignore_errors=True)
+        rng = random.Random(seed)
+        for number in range(num_kills):
+            by_clock = Death(seconds=rng.uniform(0.0, MAX_SECONDS))
+            death = by_clock if number % 2 else Death(before_call=rng.randint(1, MAX_CALLS))
+            fork(lambda death=death: train_on(folder / "killed", often, agent_config, death), death)
+        fork(lambda: train_on(folder / "killed", config, agent_config))
+        require_equal(folder.parent, case)
 
 
 def fork(work: Callable[[], None], death: Death | None = None) -> None:
@@ -185,4 +189,4 @@ if __name__ == "__main__":
 
     probes.register()
     for name in sys.argv[4:]:
-        main(Path(sys.argv[1]) / name, int(sys.argv[2]), int(sys.argv[3]), name)
+        main(Path(sys.argv[1]) / name, int(sys.argv[2]), [int(seed) for seed in sys.argv[3].split(",")], name)

@@ -56,6 +56,18 @@ def test_a_checkpoint_reads_back_exactly(tmp_path: Path) -> None:
     assert {path.suffix for path in directory.iterdir()} == {".json", ".npy", ".safetensors"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no such modes on Windows")
+@pytest.mark.parametrize("mask", [0o022, 0o077], ids=oct)
+def test_every_file_of_a_checkpoint_has_the_mode_of_the_users_mask(mask: int, tmp_path: Path) -> None:
+    """The weights could be read by nobody else, so that a group that shares a folder could read all but them."""
+    before = os.umask(mask)
+    try:
+        directory = save_checkpoint(sample(7), tmp_path, "last", 7)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o666 & ~mask}
+
+
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     for step in (5, 10, 200):
         save_checkpoint(sample(step), tmp_path, "last", step)

@@ -59,3 +59,23 @@ def test_a_step_of_an_environment_of_its_own_loads_all_that_the_loop_needs(tmp_p
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_network_is_measured_and_made_without_the_compiler_of_torch() -> None:
+    """Its import takes longer than all else that stands between a command and a policy that drives."""
+    program = (
+        "import sys, gymnasium as gym, drivesim\n"
+        "from agents.algorithms import make_network\n"
+        "from agents.dqn import DQNConfig\n"
+        "from test_cold_start import AGENT, RUN, replace\n"
+        "for observation in ('grid', 'features', 'full_grid', 'entities', 'rgb'):\n"
+        "    env = gym.make('drivesim/LaneKeep-v1', observation=observation)\n"
+        "    for name, agent in (('ppo', AGENT), ('dqn', DQNConfig())):\n"
+        "        make_network(replace(RUN, agent=name), agent, env.observation_space, env.action_space.n)\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    here = Path(__file__).parent
+    path = os.pathsep.join(str(folder) for folder in (Path(drivesim.__file__).parent.parent, here, here.parent))
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr

@@ -60,7 +60,8 @@ def assert_same(first: Any, second: Any) -> None:
             assert_same(one, other)
     elif isinstance(first, np.ndarray):
         assert first.dtype == second.dtype
-        np.testing.assert_array_equal(first, second)
+        if first.shape != second.shape or first.tobytes() != second.tobytes():  # gaps of records may differ
+            np.testing.assert_array_equal(first, second)
     else:
         assert first == second
 

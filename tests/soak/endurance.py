@@ -11,9 +11,12 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import work
-from env_tools import IDS, OBSERVATIONS, draw_actions
+from env_tools import AUTODRIVE, IDS, LANE_KEEP, OBSERVATIONS, OBSTACLES, draw_actions
 
-NUM_ENVS, NUM_STEPS = 1024, 200
+NUM_ENVS, NUM_STEPS, SMALL_PIECES = 1024, 50, 2
+CHEAP = (AUTODRIVE, LANE_KEEP, OBSTACLES, "drivesim/Overtake-v1")
+"""Of these, more is driven in every piece but the first ones: thousands of episodes for the price of making a few."""
+MANY_STEPS = 8000
 MAX_SLOPE = 1.0  # MiB per hour, once there is an hour to tell it from
 HOUR = 3600.0
 sizes: list[tuple[float, int]] = []  # (s, bytes) since everything has been used once
@@ -27,6 +30,9 @@ def resident() -> int:
 
 def held() -> tuple[int, int]:
     """Descriptors and threads."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(timeout=5.0)  # closing does not wait for its threads, which are about to end
     return len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
@@ -37,35 +43,51 @@ def slope() -> tuple[float, float]:
     return float(np.polyfit(hours, bytes_ / 2**20, 1)[0]), float(hours[-1])
 
 
+def drive_batch(env_id: str, observation: str, num_steps: int, seed: tuple[int, int]) -> int:
+    """A batch for some steps, with a picture of it; returns how many steps that were."""
+    rng = np.random.default_rng(seed)
+    options = {"observation": observation, "render_mode": "rgb_array", "num_threads": 1 + sum(seed) % 2}
+    envs = gym.make_vec(env_id, num_envs=NUM_ENVS, **options)
+    envs.reset(seed=seed[0])
+    num_actions = int(envs.single_action_space.n)
+    for _ in range(0, num_steps, NUM_STEPS):
+        for actions in draw_actions(rng, num_actions, (NUM_STEPS, NUM_ENVS)):
+            envs.step(actions)
+    envs.unwrapped.render_grid()
+    envs.reset()
+    envs.close()
+    return NUM_ENVS * num_steps
+
+
+def drive_one(env_id: str, observation: str, seed: tuple[int, int]) -> int:
+    """A single environment for an episode, with pictures; returns its length."""
+    rng = np.random.default_rng(seed)
+    env = gym.make(env_id, observation=observation, render_mode="rgb_array", render_size=96)
+    env.reset(seed=seed[0])
+    ended, ticks = False, 0
+    while not ended:
+        _, _, terminated, truncated, _ = env.step(int(draw_actions(rng, int(env.action_space.n), None)))
+        ended, ticks = terminated or truncated, ticks + 1
+        if ended or ticks % 4 == 1:
+            env.render()
+    env.close()
+    return ticks
+
+
 at_first: tuple[int, int] | None = None
 
 
 def piece(number: int, folder: Path) -> Iterator[int]:
-    """Every id once: a batch for some steps, a single environment for an episode, pictures of both."""
+    """Every id once: a batch for some steps, a single environment for an episode, pictures of both; one for long."""
     global at_first
-    count = 0
     for place, env_id in enumerate(IDS):
         work.doing(f"piece {number}: {env_id}")
-        rng = np.random.default_rng((number, place))
-        observation = OBSERVATIONS[place % 4]
-        envs = gym.make_vec(env_id, num_envs=NUM_ENVS, num_threads=2, observation=observation, render_mode="rgb_array")
-        envs.reset(seed=number)
-        num_actions = int(envs.single_action_space.n)
-        for _ in range(NUM_STEPS):
-            envs.step(draw_actions(rng, num_actions, NUM_ENVS))
-        envs.unwrapped.render_grid()
-        envs.reset()
-        envs.close()
-        env = gym.make(env_id, observation=observation, render_mode="rgb_array", render_size=96)
-        env.reset(seed=number)
-        ended, ticks = False, 0
-        while not ended:
-            _, _, terminated, truncated, _ = env.step(int(draw_actions(rng, num_actions, None)))
-            env.render()
-            ended, ticks = terminated or truncated, ticks + 1
-        env.close()
-        count = NUM_ENVS * NUM_STEPS + ticks
-        yield count
+        yield drive_batch(env_id, OBSERVATIONS[place % 4], NUM_STEPS, (number, place))
+        yield drive_one(env_id, OBSERVATIONS[place % 4], (number, place))
+    if number >= SMALL_PIECES:
+        cheap = CHEAP[number % len(CHEAP)]
+        work.doing(f"piece {number}: {cheap}, for long")
+        yield drive_batch(cheap, "features", MANY_STEPS, (number, len(IDS)))
     sizes.append((time.monotonic(), resident()))
     if at_first is None:
         at_first = held()

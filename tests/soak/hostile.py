@@ -33,7 +33,8 @@ from drivesim.config import EnvConfig
 from drivesim.levels.text import LevelError
 from drivesim.replay import Replay, ReplayError, all_moments
 
-CASES_OF_A_PIECE = 200
+NUM_CASES = {"options": 1000, "states": 200, "texts": 1000, "replays": 1000, "folders": 100}
+"""Of a piece: a state is driven for as long as ten of the others take."""
 MAX_SECONDS = 10.0
 """Of the CPU, for a single case but the first of its kind, which compiles."""
 NASTY: tuple[Any, ...] = (
@@ -57,7 +58,7 @@ def value_of(dice: random.Random) -> Any:
 def options(number: int, folder: Path) -> Iterator[int]:
     """Keyword arguments of `make` and `make_vec` with any values; what is taken can be driven."""
     dice = random.Random(number)
-    for case in range(CASES_OF_A_PIECE):
+    for case in range(NUM_CASES["options"]):
         env_id = dice.choice(IDS)
         given = {name: value_of(dice) for name in dice.sample(NAMES, dice.randint(1, 3))}
         num_envs = given.get("num_envs", 0)
@@ -93,7 +94,7 @@ def states(number: int, folder: Path) -> Iterator[int]:
     fuzzed = spoilt[env_id]
     rng = np.random.default_rng(number)
     paths = list(fuzz_states.fields_of(fuzzed.good))
-    for case in range(CASES_OF_A_PIECE):
+    for case in range(NUM_CASES["states"]):
         state = fuzzed.good.copy()
         what = []
         for _ in range(int(rng.integers(1, 3))):
@@ -120,7 +121,7 @@ def texts(number: int, folder: Path) -> Iterator[int]:
         texts_of_levels.extend(canonical_texts())
         result_of(texts_of_levels[0])  # compiles
     rng = np.random.default_rng(number)
-    for case in range(CASES_OF_A_PIECE):
+    for case in range(NUM_CASES["texts"]):
         text = mutated(texts_of_levels[int(rng.integers(len(texts_of_levels)))], rng)
         work.doing(f"piece {number}, case {case}: {text!r}")
         found = result_of(text)
@@ -165,7 +166,7 @@ def replays(number: int, folder: Path) -> Iterator[int]:
     if env_id not in replays_of_ids:
         replays_of_ids[env_id] = Replay.of(env_id, {}, seed=number, actions=[1])
     text = replays_of_ids[env_id].to_json()
-    for case in range(CASES_OF_A_PIECE // 2):
+    for case in range(NUM_CASES["replays"]):
         content = (
             spoil_bytes(text.encode(), dice)
             if dice.random() < 0.5
@@ -188,7 +189,7 @@ def folders(number: int, folder: Path) -> Iterator[int]:
         run = {**RUN.__dict__, "env": env_id, "agent": "ppo", "total_steps": 160}
         train(type(RUN)(**run), agent, whole)
     config = (whole / "config.json").read_text()
-    for case in range(CASES_OF_A_PIECE // 4):
+    for case in range(NUM_CASES["folders"]):
         if case % 4:
             shutil.rmtree(given, ignore_errors=True)
             given.mkdir()

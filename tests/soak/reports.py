@@ -16,11 +16,14 @@ from pathlib import Path
 import gymnasium as gym
 import killed_runs
 import numpy as np
+import reports_of_agents  # noqa: F401 (adds its trials to the table)
+import reports_of_environments  # noqa: F401
 import torch
 import work
 from env_tools import CITY, HIGHWAY, INTERSECTION, LANE_KEEP, OBSTACLES, assert_same, assert_same_future, world_bytes
 from multi import shared_cells
 from pettingzoo.test import parallel_api_test
+from report_table import REPORTS, report
 
 import drivesim
 from agents.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
@@ -28,18 +31,7 @@ from agents.schedules import linear
 from agents.scripted import make_scripted
 from agents.targets import gae, td_target
 
-REPORTS: list[tuple[str, str, Callable[[Path], None]]] = []
 FASTER, SLOWER = 3, 4
-
-
-def report(where: str, trouble: str) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
-    """Adds a trial to the table."""
-
-    def add(trial: Callable[[Path], None]) -> Callable[[Path], None]:
-        REPORTS.append((where, trouble, trial))
-        return trial
-
-    return add
 
 
 @report("HighwayEnv #329, #454", "the same seed shows another scene")
@@ -53,7 +45,7 @@ def same_seed(folder: Path) -> None:
         assert_same_future(first, second, 200)
 
 
-@report("MetaDrive #270, #758; gym #1478", "runs with the same seed drift apart")
+@report("MetaDrive #270, #701, #758; gym #1478", "runs with the same seed drift apart")
 def same_in_another_process(folder: Path) -> None:
     """300 steps of 16 envs in two fresh processes: one SHA-256."""
     code = (
@@ -78,7 +70,7 @@ def independent_envs(folder: Path) -> None:
     assert_same(gym.make(HIGHWAY).reset(seed=5 + 37)[0], obs[37])
 
 
-@report("HighwayEnv #76, #520, #651", "other cars crash into each other")
+@report("HighwayEnv #76, #256, #520, #651", "other cars crash into each other")
 def traffic_does_not_crash(folder: Path) -> None:
     """Dense traffic beside egos that drive at random, hard levels, 400 ticks of 64 worlds: nobody shares a cell."""
     for env_id in (HIGHWAY, INTERSECTION, "drivesim/Merge-v1", CITY):
@@ -132,7 +124,9 @@ def misspelt_weights(folder: Path) -> None:
         raise AssertionError("taken")
 
 
-@report("HighwayEnv #656, #677; f1tenth_gym #152", "no PettingZoo interface; one reward and end for all agents")
+@report(
+    "HighwayEnv #656, #677, PR #701; f1tenth_gym #152", "no PettingZoo interface; one reward and end for all agents"
+)
 def pettingzoo(folder: Path) -> None:
     """PettingZoo's own test of a parallel environment, 300 cycles."""
     parallel_api_test(drivesim.parallel_env(INTERSECTION, num_agents=3), num_cycles=300)
@@ -148,7 +142,7 @@ def through_wrappers(folder: Path) -> None:
         assert callable(env.get_wrapper_attr(name))
 
 
-@report("Minigrid #95; sumo-rl #188; gym #402", "an environment cannot be saved and restored")
+@report("Minigrid #95; sumo-rl #188; gym #402; roboschool #201", "an environment cannot be saved and restored")
 def saved_and_restored(folder: Path) -> None:
     """A state that was written to a file and read back goes on as the original, 200 steps."""
     for env_id in (INTERSECTION, CITY):
@@ -187,7 +181,7 @@ def own_levels(folder: Path) -> None:
     assert gym.make("drivesim/Custom-v1", levels=text).reset(seed=1)[0].shape
 
 
-@report("HighwayEnv #114; gym #976, #990", "pictures are black, or need a screen")
+@report("HighwayEnv #114; gym #976, #990; PLE #26", "pictures are black, or need a screen")
 def pictures_without_a_screen(folder: Path) -> None:
     """Without any display, in a fresh process: pictures have more than two colours, and pygame is not loaded."""
     code = (
@@ -200,7 +194,7 @@ def pictures_without_a_screen(folder: Path) -> None:
     subprocess.run([sys.executable, "-c", code], env=bare, check=True)
 
 
-@report("MetaDrive #679; SMARTS #794, #805", "memory grows with every episode and environment")
+@report("MetaDrive #679; SMARTS #794, #805, #1366", "memory grows with every episode and environment")
 def closed_environments_are_gone(folder: Path) -> None:
     """200 batches made, driven and closed: no thread and no descriptor is left, and less than 8 MiB of memory."""
 
@@ -223,7 +217,10 @@ def closed_environments_are_gone(folder: Path) -> None:
     assert (after[0] - before[0]) * os.sysconf("SC_PAGE_SIZE") < 8 * 2**20
 
 
-@report("cleanrl #198, #448, #457; skrl #449", "a time limit counts as an end: the value behind it is lost")
+@report(
+    "cleanrl #198, #311, #448, #457; skrl #449; stable-baselines3 #284, #633, #1864; torchrl PR #2851",
+    "a time limit counts as an end: the value behind it is lost",
+)
 def truncation_bootstraps(folder: Path) -> None:
     """One step that a time limit cuts: its target holds gamma times the next value; a termination's does not."""
     rewards, values = torch.tensor([[1.0]]), torch.tensor([[5.0]])
@@ -255,7 +252,10 @@ def schedules(folder: Path) -> None:
     assert [round(linear(1.0, 0.1, step, 100), 6) for step in (0, 50, 100, 500)] == [1.0, 0.55, 0.1, 0.1]
 
 
-@report("stable-baselines3 #1852, #2281", "who loads a file of a run runs what is pickled in it")
+@report(
+    "stable-baselines3 #1852, #2281; CVE-2025-32434; dopamine PR #237; torchrl #3617",
+    "who loads a file of a run runs what is pickled in it",
+)
 def no_pickles(folder: Path) -> None:
     """A checkpoint whose arrays and tensors are pickles is refused, and what they hold does not run."""
 
@@ -280,7 +280,10 @@ def no_pickles(folder: Path) -> None:
         raise AssertionError("taken")
 
 
-@report("stable-baselines3 #1526, #1643", "an interrupted run goes on otherwise than one that never was")
+@report(
+    "stable-baselines3 #326, #868, #1016, #1526, #1643; stable-baselines #301",
+    "an interrupted run goes on otherwise than one that never was",
+)
 def resumed_runs(folder: Path) -> None:
     """Killed four times and resumed each time: the weights, arrays and metrics of the run in one go."""
     subprocess.run(
