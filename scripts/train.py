@@ -33,8 +33,8 @@ from agents.baselines import make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import PAIRS, refuse
 from agents.environments import (
-    CUSTOM,
     EnvChoice,
+    env_for,
     ids_of,
     require_registered,
     with_level_options,
@@ -94,7 +94,7 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
     if found.resume:
         train_config, agent_config = read_configs(run_at(found.out))
     else:
-        ids = ids_of(found.env[0] if found.env else (CUSTOM if found.levels else TrainConfig.env))
+        ids = ids_of(env_for(found.env and found.env[0], found.levels, TrainConfig.env))
         for each in ids:
             require_registered(each)
         if found.agent not in AGENT_CONFIGS:

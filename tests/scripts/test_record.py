@@ -70,6 +70,19 @@ def test_a_run_is_judged_and_filmed_on_other_levels_than_it_was_trained_on(run_d
         assert "drivesim/Highway-v1" in capsys.readouterr().out
 
 
+def test_levels_that_are_given_to_a_driver_without_a_run_need_no_env(tmp_path, capsys):
+    words = ["--baseline", "rule-based", "--levels", "gallery/chicane"]
+    assert evaluate.main([*words, "--episodes", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["env"], told["success_rate"]) == ("drivesim/Custom-v1", 1.0)
+    small = ["--formats", "gif", "--size", "64", "--fps", "5", "--out", str(tmp_path)]
+    assert record.main([*words, *small]) == 0
+    assert Replay.load(tmp_path / "Custom-v1-episode-0.json").env_id == "drivesim/Custom-v1"
+    for script in (evaluate, record):
+        assert script.main([*words, "--env", "drivesim/Highway-v1"]) == 2
+        assert "Highway-v1 makes its own" in capsys.readouterr().err
+
+
 def test_others_are_shown_beside_a_run_and_the_best_drive_beside_a_replay(run_dir, replay, tmp_path, capsys):
     out = tmp_path / "films"
     flags = ["--formats", "gif", "--size", "64", "--fps", "5", "--out", str(out)]
