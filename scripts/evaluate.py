@@ -39,7 +39,7 @@ from agents.regret import BUDGET, in_words, regret
 from agents.run_folder import run_at
 from agents.training import load_policy
 from agents.validation import check_at_least, require
-from drivesim.decimals import significant
+from drivesim.decimals import DASH, significant
 from drivesim.files import printable
 
 
@@ -112,6 +112,8 @@ def readable(name: str, value: Any) -> str:
         return f"{len(value)} of your own"
     if isinstance(value, list):
         return " to ".join(readable(name, each) for each in value)
+    if value is None:
+        return DASH
     return significant(value, 4) if isinstance(value, float) else printable(str(value))
 
 

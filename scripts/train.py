@@ -50,6 +50,7 @@ from agents.scripted import SCENARIOS
 from agents.training import NotFiniteError, TrainResult, load_policy, resume, train
 from agents.validation import check_at_least
 from agents.videos import record_episode
+from drivesim.decimals import DASH
 from drivesim.files import write_whole
 from drivesim.registry import entries
 
@@ -160,7 +161,7 @@ def comparison_of_roads(records: list[dict[str, Any]]) -> str:
     for env_id in dict.fromkeys(record["env"] for record in records):
         trained, *beside = (record for record in records if record["env"] == env_id)
         successes = {record["agent"]: f"{record['success_rate']:.1%}" for record in beside}
-        rows.append((env_id, *cells(trained), *(successes.get(name, "-") for name in others)))
+        rows.append((env_id, *cells(trained), *(successes.get(name, DASH) for name in others)))
     return laid_out(rows)
 
 
@@ -170,9 +171,9 @@ def cells(record: dict[str, Any]) -> tuple[str, ...]:
     rates = [record[f"{event}_rate"] for event in ("collision", "off_road", "timeout")]
     ticks = record["mean_length_of_successes"]
     return (
-        f"{record['success_rate']:.1%} ({low:.1%}-{high:.1%})",
-        *("-" if rate is None else f"{rate:.1%}" for rate in rates),
-        "-" if ticks is None else f"{ticks:.1f}",
+        f"{record['success_rate']:.1%} ({low:.1%}{DASH}{high:.1%})",
+        *(DASH if rate is None else f"{rate:.1%}" for rate in rates),
+        DASH if ticks is None else f"{ticks:.1f}",
     )
 
 

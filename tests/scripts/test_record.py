@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drivesim.decimals import DASH
 from drivesim.replay import Replay
 from scripts import evaluate, record, train
 
@@ -81,6 +82,11 @@ def test_levels_that_are_given_to_a_driver_without_a_run_need_no_env(tmp_path, c
     for script in (evaluate, record):
         assert script.main([*words, "--env", "drivesim/Highway-v1"]) == 2
         assert "Highway-v1 makes its own" in capsys.readouterr().err
+
+
+def test_what_a_record_lacks_is_shown_as_missing():
+    told = evaluate.text_of({"collision_rate": None, "mean_length": 12.25})
+    assert told.split() == ["collision_rate", DASH, "mean_length", "12.25"]
 
 
 def test_others_are_shown_beside_a_run_and_the_best_drive_beside_a_replay(run_dir, replay, tmp_path, capsys):
