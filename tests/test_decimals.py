@@ -91,3 +91,6 @@ def test_whatever_is_missing_is_shown_by_one_dash() -> None:
     assert [line for script in scripts for line in script.splitlines() if DASH in line] == [
         f'const MISSING = "{DASH}";'
     ]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    hyphens = re.compile(r"\| *(-|None) *\|")
+    assert not [page.relative_to(ROOT).as_posix() for page in pages if hyphens.search(page.read_text(encoding="utf-8"))]
