@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "CUSTOM",
     "EnvChoice",
     "LevelChoice",
+    "env_for",
     "env_seeds",
     "generates_levels",
     "ids_of",
@@ -38,6 +39,7 @@ CUSTOM = "drivesim/Custom-v1"
 """The environment to which levels are given."""
 ALL = "all"
 """What stands for all environments of the suite that make their own levels."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +147,19 @@ class EnvChoice(LevelChoice):
         if generates_levels(self.env):
             options["split"] = split
         return {**{name: value for name, value in options.items() if value is not None}, **self.level_options}
+
+
+def env_for(given: str | None, levels: Collection[str] | None, otherwise: _T) -> str | _T:
+    """Returns the environment of a command line: the given one; else, where levels are given, the one that takes them.
+
+    Args:
+        given: what --env says, None if it is left out.
+        levels: what --levels says.
+        otherwise: what is meant where both are left out.
+    """
+    if given is not None:
+        return given
+    return CUSTOM if levels else otherwise
 
 
 def ids_of(env: str) -> list[str]:

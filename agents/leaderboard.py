@@ -18,14 +18,13 @@ from agents.metrics import sign_test, wilson_interval
 from agents.results import mean_interval
 from agents.videos import record
 from agents.watching import think_along
-from drivesim.decimals import decimal
+from drivesim.decimals import DASH, decimal
 from drivesim.files import write_whole
 from drivesim.render import palette
 from drivesim.replay import Replay
 
 __all__ = ["json_of", "leaderboard", "markdown_of", "text_of", "write_films", "write_leaderboard"]
 
-_DASH = "\N{EN DASH}"
 _OUTCOMES = {True: ("good", "success"), False: ("bad", "no success"), None: ("none", "not driven")}
 _PLAY = "\N{BLACK RIGHT-POINTING TRIANGLE}"
 _COLUMNS = ("rank", "driver", "success (95 %)", "return (95 %)", "ticks", "collisions", "won : lost (p)")
@@ -174,7 +173,7 @@ def _merit(row: dict[str, Any]) -> tuple[float, float]:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     low, high = (100 * bound for bound in row["success_ci95"])
     missing = "" if row["episodes"] == row["levels"] else f" [{row['episodes']} of {row['levels']} driven]"
-    shown, against = _DASH, _DASH
+    shown, against = DASH, DASH
     if row["mean_return"] is not None:
         shown = decimal(row["mean_return"], 2)
         if row["return_ci95"] is not None:
@@ -185,10 +184,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         str(row["rank"]),
         row["driver"] + missing,
-        f"{100 * row['success_rate']:.1f} % ({low:.1f}{_DASH}{high:.1f})",
+        f"{100 * row['success_rate']:.1f} % ({low:.1f}{DASH}{high:.1f})",
         shown,
-        _DASH if ticks is None else f"{ticks:.1f}",
-        _DASH if collisions is None else f"{100 * collisions:.1f} %",
+        DASH if ticks is None else f"{ticks:.1f}",
+        DASH if collisions is None else f"{100 * collisions:.1f} %",
         against,
     )
 

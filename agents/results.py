@@ -19,7 +19,7 @@ from typing import Any
 from agents import scripted
 from agents.metrics import wilson_interval
 from agents.run_config import AGENT_CONFIGS
-from drivesim.decimals import decimal
+from drivesim.decimals import DASH, decimal
 from drivesim.files import write_whole
 from drivesim.registry import IDS
 
@@ -45,7 +45,6 @@ BASELINES = ("random", *scripted.BASELINES)
 """Drivers that learn nothing, in the order of their columns."""
 
 _CONFIDENCE = 0.95
-_DASH = "\N{EN DASH}"
 _SHARE = "of the optimum"
 _MEANS = ("collision_rate", "off_road_rate", "timeout_rate", "mean_length_of_successes", "steps", "seconds")
 _REGRET = (
@@ -160,7 +159,7 @@ def markdown(summary: dict[str, Any]) -> str:
         line = [f"`{env_id}`", *(_percent(record.get("success_rate")) for record in beside)]
         line.append(_percent(beside[-1].get("share_of_optimum")))
         for agent in agents:
-            line += _cells(cells[agent], best) if agent in cells else 3 * [_DASH]
+            line += _cells(cells[agent], best) if agent in cells else 3 * [DASH]
         lines.append(line)
     table = (
         "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("| --- ", "|---").replace("--- |", "---|")
@@ -261,7 +260,7 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _percent(share: float | None) -> str:
-    return _DASH if share is None else f"{decimal(100 * share, 1)} %"
+    return DASH if share is None else f"{decimal(100 * share, 1)} %"
 
 
 def _cells(row: dict[str, Any], best: float) -> list[str]:
@@ -270,9 +269,9 @@ def _cells(row: dict[str, Any], best: float) -> list[str]:
     mean = _percent(row["success_mean"])
     mark = "**" if row["success_mean"] == best else ""
     times = [row[f"seconds_to_{100 * threshold:.0f}"] for threshold in THRESHOLDS]
-    shown = " / ".join(_DASH if time is None else f"{time:.0f}" for time in times)
+    shown = " / ".join(DASH if time is None else f"{time:.0f}" for time in times)
     return [
-        f"{mark}{mean}{mark} ({100 * low:.1f}{_DASH}{100 * high:.1f})",
+        f"{mark}{mean}{mark} ({100 * low:.1f}{DASH}{100 * high:.1f})",
         _percent(row["share_of_optimum"]),
         f"{shown}, {row['seconds']:.0f}",
     ]
@@ -302,7 +301,7 @@ def _caption(rows: list[dict[str, Any]], conditions: dict[str, Any]) -> str:
         f"{over} Each run's best driver was measured on the first episode of each of {episodes:,} held-out envs "
         f"(seeds {conditions['first_seed']:,} to {last_seed:,}), the other drivers on the same; what it earns, as a "
         f"share of what the best drives earn, on the first {conditions['regret_levels']} of them. Seconds of training, "
-        f"with its evaluations: until one of them first reached 95 % and 99 % ({_DASH} where not every seed did), and "
+        f"with its evaluations: until one of them first reached 95 % and 99 % ({DASH} where not every seed did), and "
         f"in all, {conditions['max_seconds']:.0f} at most. By `.venv/bin/python scripts/results.py`, {at_once} with "
         f"{threads}, on {conditions['num_processors']} processors of {conditions['processor']}."
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["decimal", "significant"]
+__all__ = ["DASH", "decimal", "significant"]
 
+DASH = "\N{EN DASH}"
+"""Stands where a number is missing, and between the ends of an interval; `drivesim.stages` has what is written instead
+where the output's encoding lacks it."""
 _MINUS = "\N{MINUS SIGN}"
 
 

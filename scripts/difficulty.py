@@ -30,10 +30,10 @@ from agents.run_config import AgentName
 from agents.training import load_policy
 from agents.validation import check_at_least, require
 from drivesim.config import DIFFICULTIES
+from drivesim.decimals import DASH
 from drivesim.registry import IDS
 
 TRAINED: AgentName = "ppo"
-DASH = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ import tyro
 from agents.baselines import make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
-from agents.environments import EnvChoice, LevelChoice, with_level_options
+from agents.environments import EnvChoice, LevelChoice, env_for, with_level_options
 from agents.evaluation import evaluate
 from agents.planner import Planner
 from agents.policy import Policy
@@ -39,7 +39,7 @@ from agents.regret import BUDGET, in_words, regret
 from agents.run_folder import run_at
 from agents.training import load_policy
 from agents.validation import check_at_least, require
-from drivesim.decimals import significant
+from drivesim.decimals import DASH, significant
 from drivesim.files import printable
 
 
@@ -52,8 +52,8 @@ class Arguments(LevelChoice):
     baseline: str | None = None
     """Instead of a run, a driver that learns nothing: random, "never steers", "ignores others", rule-based or
     planner, which looks ahead with the rule-based one."""
-    env: str = EnvChoice.env
-    """Environment id of a baseline."""
+    env: str | None = None
+    """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1."""
     episodes: int = 1000
     """Number of envs, and hence of episodes."""
     split: Literal["train", "test"] = "test"
@@ -89,7 +89,8 @@ class Arguments(LevelChoice):
         policy: Policy
         choice: EnvChoice
         if self.baseline is not None:
-            policy, choice = make_baseline(self.baseline, self.chosen_in(EnvChoice(self.env)))
+            env_id = env_for(self.env, self.levels, EnvChoice.env)
+            policy, choice = make_baseline(self.baseline, self.chosen_in(EnvChoice(env_id)))
             name = self.baseline
         else:
             assert self.run_dir is not None
@@ -111,6 +112,8 @@ def readable(name: str, value: Any) -> str:
         return f"{len(value)} of your own"
     if isinstance(value, list):
         return " to ".join(readable(name, each) for each in value)
+    if value is None:
+        return DASH
     return significant(value, 4) if isinstance(value, float) else printable(str(value))
 
 

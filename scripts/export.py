@@ -26,6 +26,7 @@ from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
 from agents.export.export_run import ExportError, FormName, export_run
 from agents.run_folder import run_at
+from drivesim.decimals import DASH
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ def _table(report: dict[str, Any]) -> str:
         f"{'agreement':>11}{'ties':>6}{'max diff':>11}"
     )
     rows = [
-        f"{record['form']:<12}{record['file'] or '-':<18}"
-        f"{'-' if record['bytes'] is None else format(record['bytes'] / 1e3, '.1f'):>9}"
+        f"{record['form']:<12}{record['file'] or DASH:<18}"
+        f"{DASH if record['bytes'] is None else format(record['bytes'] / 1e3, '.1f'):>9}"
         f"{record['microseconds_batch_1']:>10.0f}{record['microseconds_batch_1024']:>12.0f}"
         f"{record['agreement']:>11.4%}{record['ties']:>6}{record['max_score_difference']:>11.1e}"
         for record in report["forms"]

@@ -27,6 +27,7 @@ from agents.presets import preset_for
 from agents.results import FINAL_SEED, THRESHOLDS
 from agents.training import load_policy, train
 from agents.validation import check_at_least
+from drivesim.decimals import DASH
 
 ROADS: tuple[tuple[str, dict[str, int]], ...] = (
     ("drivesim/LaneKeep-v1", {}),
@@ -123,7 +124,7 @@ def markdown(records: list[dict[str, Any]]) -> str:
             (
                 ", ".join(filter(None, [f"`{record['env']}`", options])),
                 f"`{record['agent']}`",
-                *("\N{EN DASH}" if drives is None else f"{drives:,}" for drives in record["drives"]),
+                *(DASH if drives is None else f"{drives:,}" for drives in record["drives"]),
                 f"{record['success_rate']:.1%}",
                 f"{record['steps']:,}",
                 f"{record['seconds']:.0f}",

@@ -33,7 +33,7 @@ from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
 from agents.competition import Competition, Rules, Score, write_claim
 from agents.entrants import is_claim, load_entrant, named
-from agents.environments import CUSTOM, EnvChoice, LevelChoice, with_level_options
+from agents.environments import EnvChoice, LevelChoice, env_for, with_level_options
 from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_films, write_leaderboard
 from agents.results import FINAL_SEED
 from agents.run_config import read_configs
@@ -84,7 +84,7 @@ class Arguments(LevelChoice):
     @property
     def rules(self) -> Rules:
         """What is driven."""
-        env = CUSTOM if self.env is None and self.levels else self.env
+        env = env_for(self.env, self.levels, None)
         road = self.chosen_in(trained_on(self.drivers) if env is None else EnvChoice(env=env))
         return Rules(
             env=road.env,

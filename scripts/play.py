@@ -31,7 +31,7 @@ import pygame
 import tyro
 
 from agents.command_line import refuse
-from agents.environments import CUSTOM, EnvChoice, LevelChoice, generates_levels, with_level_options
+from agents.environments import CUSTOM, EnvChoice, LevelChoice, env_for, generates_levels, with_level_options
 from agents.keyboard import ENTER, Keyboard
 from agents.level_files import Drawing
 from agents.menu import Item, choose, items, title_of
@@ -220,7 +220,7 @@ def drawn(levels: tuple[str, ...], window: Window) -> Drawing:
 
 def play(arguments: Arguments, window: Window) -> None:
     """Lets the player drive, level after level, until the window is closed."""
-    env_id, difficulty = arguments.env or (CUSTOM if arguments.levels else None), arguments.difficulty or "medium"
+    env_id, difficulty = env_for(arguments.env, arguments.levels, None), arguments.difficulty or "medium"
     drawing = drawn(arguments.levels, window)
     own = {" ".join(arguments.levels): Item(CUSTOM, arguments.levels, "Drive it.")} if arguments.levels else {}
     menu = own | items()
@@ -295,7 +295,7 @@ def watch(arguments: Arguments, window: Window) -> None:
         config = arguments.chosen_in(own)
         driver: Driver = Learnt(policy, window)
     else:
-        env_id = arguments.env or (CUSTOM if arguments.levels else IDS[0])
+        env_id = env_for(arguments.env, arguments.levels, IDS[0])
         rules = make_scripted(env_id)
         config = choice(arguments, env_id, arguments.difficulty or "medium", arguments.levels)
         config = replace(config, observation=rules.observation)

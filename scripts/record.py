@@ -33,7 +33,7 @@ import tyro
 from agents.baselines import make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
-from agents.environments import EnvChoice, LevelChoice, with_level_options
+from agents.environments import EnvChoice, LevelChoice, env_for, with_level_options
 from agents.policy import Policy
 from agents.run_folder import run_at
 from agents.side_by_side import Drive, beside, record_beside
@@ -56,8 +56,8 @@ class Arguments(LevelChoice):
     """Run folders, of which runs/latest is the newest, and replay files."""
     baseline: str | None = None
     """Instead of them, one that learns nothing: random, "never steers", "ignores others", rule-based or planner."""
-    env: str = EnvChoice.env
-    """Environment id of a baseline."""
+    env: str | None = None
+    """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1."""
     beside: tuple[str, ...] = ()
     """Others on the same level, in one film with it: optimum, the best drive there is, or those of --baseline."""
     formats: tuple[Format, ...] = ("mp4", "html")
@@ -134,7 +134,8 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
     if (arguments.baseline is None) == (not arguments.sources):
         raise ValueError("sources must name at least one run folder or replay file, or --baseline a driver")
     if arguments.baseline is not None:
-        choice = make_baseline(arguments.baseline, arguments.chosen_in(EnvChoice(arguments.env)))
+        env_id = env_for(arguments.env, arguments.levels, EnvChoice.env)
+        choice = make_baseline(arguments.baseline, arguments.chosen_in(EnvChoice(env_id)))
         for episode in driven(*choice, arguments.baseline, arguments):
             yield arguments.out or Path(), episode
     for source in map(run_at, arguments.sources):

@@ -35,7 +35,7 @@ from agents.ppo import PPOConfig
 from agents.presets import preset_for
 from agents.results import FINAL_SEED, read_summary, write_summary
 from agents.validation import check_at_least, require
-from drivesim.decimals import decimal
+from drivesim.decimals import DASH, decimal
 from drivesim.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -272,7 +272,7 @@ def made(folder: Path, name: str, request: dict[str, Any], python: Path) -> dict
         raise ValueError(f"{name} failed: {last[0]}")
     record = {"name": name, **json.loads(answer.stdout.splitlines()[-1]), "request": request}
     write_whole(path, json.dumps(record) + "\n")
-    shown = " / ".join("-" if time is None else f"{time[1]:.0f}" for time in record["times"].values())
+    shown = " / ".join(DASH if time is None else f"{time[1]:.0f}" for time in record["times"].values())
     print(
         f"{name}: {shown} s, {record['best_success']:.1%}, {decimal(100 * record['best_share'], 1)}% of the optimum, "
         f"after {record['steps']:,} steps in {record['cpu_seconds']:.0f} s",

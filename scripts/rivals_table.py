@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from tables import table
 
+from drivesim.decimals import DASH
+
 OPTIMUM = "97 % of the optimum"
 GOALS: dict[str, tuple[int, float]] = {"95 %": (0, 0.95), "99 %": (0, 0.99), OPTIMUM: (1, 0.97)}
 """What is waited for: 0 the share of levels that succeed, 1 what is earned as a share of the optimum; and how much."""
 
 NAMES = {"drivesim": "drivesim", "sb3": "Stable-Baselines3", "sbx": "SBX", "single-file": "single file"}
-DASH = "\N{EN DASH}"
 MARK = "\N{DEGREE SIGN}"
 
 

@@ -38,10 +38,10 @@ from agents.results import BASELINES, FINAL_SEED, read_summary, write_summary
 from agents.training import load_policy
 from agents.validation import check_at_least, require
 from drivesim.config import DIFFICULTIES
+from drivesim.decimals import DASH
 from drivesim.planning import solve
 from drivesim.registry import IDS
 
-DASH = "\N{EN DASH}"
 RULES = "rule-based"
 PLANNER = "planner"
 BUDGETS = (0, BUDGET)

@@ -33,8 +33,8 @@ from agents.baselines import make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import PAIRS, refuse
 from agents.environments import (
-    CUSTOM,
     EnvChoice,
+    env_for,
     ids_of,
     require_registered,
     with_level_options,
@@ -50,6 +50,7 @@ from agents.scripted import SCENARIOS
 from agents.training import NotFiniteError, TrainResult, load_policy, resume, train
 from agents.validation import check_at_least
 from agents.videos import record_episode
+from drivesim.decimals import DASH
 from drivesim.files import write_whole
 from drivesim.registry import entries
 
@@ -94,7 +95,7 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
     if found.resume:
         train_config, agent_config = read_configs(run_at(found.out))
     else:
-        ids = ids_of(found.env[0] if found.env else (CUSTOM if found.levels else TrainConfig.env))
+        ids = ids_of(env_for(found.env and found.env[0], found.levels, TrainConfig.env))
         for each in ids:
             require_registered(each)
         if found.agent not in AGENT_CONFIGS:
@@ -160,7 +161,7 @@ def comparison_of_roads(records: list[dict[str, Any]]) -> str:
     for env_id in dict.fromkeys(record["env"] for record in records):
         trained, *beside = (record for record in records if record["env"] == env_id)
         successes = {record["agent"]: f"{record['success_rate']:.1%}" for record in beside}
-        rows.append((env_id, *cells(trained), *(successes.get(name, "-") for name in others)))
+        rows.append((env_id, *cells(trained), *(successes.get(name, DASH) for name in others)))
     return laid_out(rows)
 
 
@@ -170,9 +171,9 @@ def cells(record: dict[str, Any]) -> tuple[str, ...]:
     rates = [record[f"{event}_rate"] for event in ("collision", "off_road", "timeout")]
     ticks = record["mean_length_of_successes"]
     return (
-        f"{record['success_rate']:.1%} ({low:.1%}-{high:.1%})",
-        *("-" if rate is None else f"{rate:.1%}" for rate in rates),
-        "-" if ticks is None else f"{ticks:.1f}",
+        f"{record['success_rate']:.1%} ({low:.1%}{DASH}{high:.1%})",
+        *(DASH if rate is None else f"{rate:.1%}" for rate in rates),
+        DASH if ticks is None else f"{ticks:.1f}",
     )
 
 

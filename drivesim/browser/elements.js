@@ -22,7 +22,7 @@ function showScores(decision, names) {
     row.ariaLabel = `${name}${isChosen ? ", chosen" : ""}`;
     row.querySelector("i").style.width = `${100 * Math.min(Math.max(share, 0), 1)}%`;
     row.querySelector(".number").textContent = !decision
-      ? "–"
+      ? MISSING
       : decision.is_probability
         ? `${(100 * score).toFixed(1)} %`
         : signed(score);

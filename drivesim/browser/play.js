@@ -106,7 +106,7 @@ class DrivePage {
     at("ego-speed").textContent = signedWhole(ego.speed);
     at("completion").textContent = `${Math.floor(100 * drive.completion + 1e-6)} %`;
     const action = drive.record.actions.at(-1);
-    at("action").textContent = action === undefined ? "–" : drive.engine.actions[action];
+    at("action").textContent = action === undefined ? MISSING : drive.engine.actions[action];
     at("return").textContent = signed(drive.record.outcome.return);
     at("happened").replaceChildren(
       ...drive.log

@@ -11,7 +11,7 @@ import numpy as np
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
-from drivesim.decimals import decimal
+from drivesim.decimals import DASH, decimal
 from drivesim.render import palette
 from drivesim.render.moment import GOOD_EVENTS, MILD_EVENTS, Decision, Moment
 from drivesim.render.palette import Colour
@@ -140,7 +140,7 @@ class Panel:
         pen.row("tick", str(int(moment.world["tick"])))
         pen.bar("speed", decimal(speed, 0), speed / max(1, self.speed_limit), palette.SKY_BLUE)
         pen.bar("route", f"{moment.completion:.0%}", moment.completion, GOOD)
-        pen.row("action", "-" if moment.action is None else self.action_names[moment.action])
+        pen.row("action", DASH if moment.action is None else self.action_names[moment.action])
         pen.skip(8)
 
     def _draw_decision(self, pen: _Pen, decision: Decision, action: int | None) -> None:

@@ -99,8 +99,8 @@ function showTick(n) {
   at("scrub").style.setProperty("--passed", `${(100 * n) / Math.max(1, numTicks)}%`);
   at("ego-speed").textContent = signedWhole(egoSpeed);
   at("completion").textContent = `${Math.floor(100 * completion + 1e-6)} %`;
-  at("action").textContent = action === null ? "–" : episode.actions[action];
-  at("reward").textContent = action === null ? "–" : signed(reward);
+  at("action").textContent = action === null ? MISSING : episode.actions[action];
+  at("reward").textContent = action === null ? MISSING : signed(reward);
   at("terms").tBodies[0].replaceChildren(...Object.entries(terms).map(([name, value]) => row(name, signed(value))));
   at("terms").hidden = Object.keys(terms).length === 0;
   at("happened").replaceChildren(...events.map((name) => {
@@ -133,7 +133,7 @@ function showDecision(decision, chosen) {
     bars[action].classList.toggle("chosen", isChosen);
     bars[action].ariaLabel = `${name}${isChosen ? ", chosen" : ""}`;
     bars[action].querySelector("i").style.width = `${100 * Math.min(Math.max(share, 0), 1)}%`;
-    const number = !decision ? "–" : isProbability ? `${(100 * score).toFixed(1)} %` : signed(score);
+    const number = !decision ? MISSING : isProbability ? `${(100 * score).toFixed(1)} %` : signed(score);
     bars[action].querySelector(".number").textContent = number;
   });
   at("scale").textContent = !decision

@@ -110,9 +110,9 @@ class Charts {
       chart.cursor.setAttribute("x2", this.x(position));
     }
     const n = Math.floor(position);
-    this.rewardNow.textContent = n ? signed(this.ticks[n].reward) : "–";
+    this.rewardNow.textContent = n ? signed(this.ticks[n].reward) : MISSING;
     this.returnNow.textContent = signed(this.returns[n]);
-    if (this.hasValues) this.valueNow.textContent = this.values[n] === null ? "–" : signed(this.values[n]);
+    if (this.hasValues) this.valueNow.textContent = this.values[n] === null ? MISSING : signed(this.values[n]);
   }
 }
 
@@ -191,6 +191,9 @@ function drawn(name, attributes, text = "") {
   if (text) node.textContent = text;
   return node;
 }
+
+/** Stands where there is no value. */
+const MISSING = "–";
 
 /** A whole number with a minus sign if it is negative. */
 function signedWhole(value) {

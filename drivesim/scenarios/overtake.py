@@ -21,7 +21,8 @@ FIRST = 8  # column on which the first stretch begins where overtaking is allowe
 LEADERS = 6  # cells from there, one of which the first slow car starts from
 LAST_SLOW = 56  # column before which all slow cars start
 SLOW_SPEED = 1  # cells per tick
-MOST_AHEAD = 21  # slow and oncoming vehicles, and cells per tick of the latter: more leave few levels a gap to overtake
+MOST_AHEAD = 17  # what is in the way, counted in `Overtake.check_fit`: with more, some levels leave no way to the goal
+PASSED_WITHIN = 12  # cells in which a slow car is overtaken: on shorter stretches, closed ones are more in the way
 TRIES = 40  # draws of a cell for one vehicle before the level is drawn again
 
 
@@ -69,7 +70,7 @@ def populate(map, world, options, scratch):
     """The ego at the beginning of its lane, a slow car close ahead of it, others further on, traffic in the other lane.
 
     Certificate: the route found backward from the goal reaches the start, and 1.5 times its length at speed 2 fits into
-    the time limit.
+    the time limit; `Overtake.check_fit` refuses options that leave too few gaps to overtake in.
     """
     place(world, 0, cell_at(map, MINE, level_below(world, DRAW_EGO, 0, STARTS)), EAST, 0, options.top_speed)
     slow = options.level[AT.num_slow]
@@ -172,7 +173,10 @@ class Overtake(Scenario):
     | `num_oncoming` | int  | 2 easy, 3 medium, 4 hard    | vehicles   | in the other one                           |
     | `oncoming_speed` | int | 3                          | cells/tick | limit that the oncoming ones set themselves |
 
-    and those of every environment, see `drivesim.env.DriveEnv`.
+    and those of every environment, see `drivesim.env.DriveEnv`. What leaves too few gaps to overtake in is refused:
+    where there are slow cars, `num_slow` + `num_oncoming` + `oncoming_speed` + `num_slow` * `closed` / `allowed`, the
+    last rounded down, may be 17 at most. Of `allowed`, 12 count there at most, and of `closed` what lies before the
+    goal.
 
     ## Version history
     * v1: first release.
@@ -213,12 +217,23 @@ class Overtake(Scenario):
 
     @classmethod
     def check_fit(cls, level: LevelConfig, max_episode_steps: int) -> None:
-        """Beside map and vehicles: whoever has to overtake must find gaps in the oncoming traffic."""
+        """Beside map and vehicles: whoever has to overtake must find room and gaps in the oncoming traffic."""
         super().check_fit(level, max_episode_steps)
         assert isinstance(level, OvertakeConfig)
-        most = MOST_AHEAD - level.num_slow - level.oncoming_speed
+        room = MOST_AHEAD - level.num_slow - level.oncoming_speed
+        width = min(level.allowed, PASSED_WITHIN)
+        closed = min(level.closed, max(0, GOAL - FIRST - level.allowed))  # as far as it lies before the goal
+        most = room - level.num_slow * closed // width
         if level.num_slow > 0 and level.num_oncoming > most:
+            slow, speed = level.num_slow, level.oncoming_speed
+            there = f"allowed = {level.allowed}, num_slow = {slow} and oncoming_speed = {speed}"
+            if most < 0:
+                longest = ((room + 1) * width - 1) // slow
+                raise ValueError(
+                    f"closed must be at most {longest} with {there}: too seldom may the slow ones be overtaken, got "
+                    f"{level.closed}"
+                )
             raise ValueError(
-                f"num_oncoming must be at most {most} with num_slow = {level.num_slow} and oncoming_speed = "
-                f"{level.oncoming_speed}: too seldom is there a gap to overtake in, got {level.num_oncoming}"
+                f"num_oncoming must be at most {most} with closed = {level.closed}, {there}: too seldom is there a gap "
+                f"to overtake in, got {level.num_oncoming}"
             )

@@ -211,9 +211,23 @@ def test_rewards_and_returns_are_finite_whatever_the_weights() -> None:
 
 
 def test_overtake_refuses_more_oncoming_traffic_than_leaves_a_gap_to_overtake_in() -> None:
-    env_id, most = "drivesim/Overtake-v1", {"num_slow": 8, "oncoming_speed": 3}
+    env_id, most = "drivesim/Overtake-v1", {"num_slow": 8, "oncoming_speed": 3, "closed": 0}
     assert_refused(
-        lambda: gym.make(env_id, num_oncoming=11, **most), "num_oncoming", "at most 10", "num_slow = 8", "11"
+        lambda: gym.make(env_id, num_oncoming=7, **most), "num_oncoming", "at most 6", "num_slow = 8", "closed = 0", "7"
     )
-    for fits in ({"num_oncoming": 10, **most}, {"num_oncoming": 20, "num_slow": 0}):
+    for fits in ({"num_oncoming": 6, **most}, {"num_oncoming": 20, "num_slow": 0, "closed": 40}):
         gym.make(env_id, **fits)
+
+
+def test_overtake_refuses_stretches_without_overtaking_that_are_too_long_for_its_slow_cars() -> None:
+    env_id, few = "drivesim/Overtake-v1", {"num_slow": 8, "num_oncoming": 0, "oncoming_speed": 3}
+    for allowed, longest in ((8, 6), (12, 10), (40, 10)):
+        gym.make(env_id, allowed=allowed, closed=longest, **few)
+        assert_refused(
+            lambda allowed=allowed, longest=longest: gym.make(env_id, allowed=allowed, closed=longest + 1, **few),
+            *("closed", f"at most {longest}", f"allowed = {allowed}", "num_slow = 8", str(longest + 1)),
+        )
+    assert_refused(
+        lambda: gym.make(env_id, allowed=12, closed=10, **(few | {"num_oncoming": 1})), "num_oncoming", "at most 0"
+    )
+    gym.make(env_id, allowed=68, closed=40, **few)  # the first closed stretch lies behind the goal

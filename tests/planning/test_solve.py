@@ -122,6 +122,27 @@ def test_a_plan_from_the_middle_adds_up_to_the_whole() -> None:
         rest.replay()
 
 
+def arrivals(**options: int) -> int:
+    """In how many of ten levels of Overtake the planner arrives."""
+    env = gym.make("drivesim/Overtake-v1", split="test", **options)
+    count = 0
+    for seed in range(1_000_000, 1_000_010):
+        env.reset(seed=seed)
+        count += any(solve(env, budget=budget).success for budget in (0, 100_000))
+    return count
+
+
+def test_levels_that_just_fit_into_overtake_can_be_solved_and_those_that_it_refuses_often_cannot(monkeypatch) -> None:
+    for allowed, closed, num_slow, num_oncoming, speed in ((80, 23, 6, 7, 3), (8, 16, 4, 0, 5), (16, 28, 3, 6, 1)):
+        fits = {"allowed": allowed, "closed": closed, "num_slow": num_slow, "oncoming_speed": speed}
+        assert arrivals(num_oncoming=num_oncoming, **fits) == 10
+        with pytest.raises(ValueError, match="num_oncoming"):
+            gym.make("drivesim/Overtake-v1", num_oncoming=num_oncoming + 2, **fits)
+    monkeypatch.setattr("drivesim.scenarios.overtake.MOST_AHEAD", 100)
+    assert arrivals(allowed=8, closed=40, num_slow=8, num_oncoming=0) <= 5
+    assert arrivals(allowed=30, closed=8, num_slow=8, num_oncoming=8, oncoming_speed=5) <= 5
+
+
 def test_wrong_arguments_are_refused_by_name() -> None:
     env = gym.make("drivesim/LaneKeep-v1")
     with pytest.raises(gym.error.ResetNeeded):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drivesim.decimals import DASH
 from drivesim.replay import Replay
 from scripts import evaluate, record, train
 
@@ -68,6 +69,24 @@ def test_a_run_is_judged_and_filmed_on_other_levels_than_it_was_trained_on(run_d
         with pytest.raises(SystemExit):
             script.main(["--help"])
         assert "drivesim/Highway-v1" in capsys.readouterr().out
+
+
+def test_levels_that_are_given_to_a_driver_without_a_run_need_no_env(tmp_path, capsys):
+    words = ["--baseline", "rule-based", "--levels", "gallery/chicane"]
+    assert evaluate.main([*words, "--episodes", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["env"], told["success_rate"]) == ("drivesim/Custom-v1", 1.0)
+    small = ["--formats", "gif", "--size", "64", "--fps", "5", "--out", str(tmp_path)]
+    assert record.main([*words, *small]) == 0
+    assert Replay.load(tmp_path / "Custom-v1-episode-0.json").env_id == "drivesim/Custom-v1"
+    for script in (evaluate, record):
+        assert script.main([*words, "--env", "drivesim/Highway-v1"]) == 2
+        assert "Highway-v1 makes its own" in capsys.readouterr().err
+
+
+def test_what_a_record_lacks_is_shown_as_missing():
+    told = evaluate.text_of({"collision_rate": None, "mean_length": 12.25})
+    assert told.split() == ["collision_rate", DASH, "mean_length", "12.25"]
 
 
 def test_others_are_shown_beside_a_run_and_the_best_drive_beside_a_replay(run_dir, replay, tmp_path, capsys):
