@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from drivesim.core import prebuilt
 from drivesim.programs import PROGRAMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +60,8 @@ def site(sdist, tmp_path_factory) -> Path:
     tmp = tmp_path_factory.mktemp("wheel")
     with zipfile.ZipFile(build("build_wheel", sdist, tmp / "dist")) as archive:
         archive.extractall(tmp / "site")
+    if prebuilt.FOLDER.exists():  # as in a wheel for this machine; else the commands compile all kernels
+        shutil.copytree(prebuilt.FOLDER, tmp / "site" / "drivesim" / "objects", dirs_exist_ok=True)
     for name in ("agents", "scripts"):
         (tmp / "others" / name).mkdir(parents=True)
         (tmp / "others" / name / "__init__.py").write_text("raise ImportError('somebody else\\'s')\n")
