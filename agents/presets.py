@@ -44,7 +44,10 @@ _DQN = DQNConfig(
 _FRESH_DQN = replace(  # long windows tell how a drive went on, as long as they are of a driver much like today's
     _DQN, n_step=20, double=False, prioritised=True, batch_size=1024, buffer_size=65_000, average_weights=0.99
 )
-_PLANES_DQN = replace(_DQN, prioritised=True, average_weights=0.99, network=NetworkConfig(first_layer="bfloat16"))
+_PLANES_DQN = replace(
+    _DQN, n_step=5, prioritised=True, returns="quantile", num_quantiles=8, average_weights=0.995,
+    network=NetworkConfig(first_layer="bfloat16"),
+)  # fmt: skip
 _QUANTILE_DQN = replace(  # how a gap in traffic turns out is a matter of chance, which a mean alone hides
     _FRESH_DQN, n_step=10, batch_size=2048, returns="quantile", num_quantiles=8, average_weights=0.995
 )
@@ -95,7 +98,7 @@ IMITATION: tuple[AgentName, ...] = ("bc", "dagger")
 
 PRESETS: dict[str, dict[AgentName, Preset]] = {
     "drivesim/Autodrive-v1": {
-        "dqn": Preset(_run(3_000_000, observation="grid"), _PLANES_DQN),
+        "dqn": Preset(_run(4_000_000, observation="grid"), _PLANES_DQN),
         "pqn": Preset(_run(4_000_000, observation="grid"), _PQN),
         "ppo": Preset(
             _run(6_000_000, observation="grid", stop_at_success=0.998, **_brisk("Autodrive", 0.97)), _PLANES_PPO

@@ -53,7 +53,8 @@ class Arguments(LevelChoice):
     """Instead of a run, a driver that learns nothing: random, "never steers", "ignores others", rule-based or
     planner, which looks ahead with the rule-based one."""
     env: str | None = None
-    """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1."""
+    """Environment id of a baseline, for a run has its own; by default drivesim/Obstacles-v1, with --levels
+    drivesim/Custom-v1."""
     episodes: int = 1000
     """Number of envs, and hence of episodes."""
     split: Literal["train", "test"] = "test"
@@ -77,6 +78,8 @@ class Arguments(LevelChoice):
         """Checks that there is one driver, and the numbers."""
         if (self.run_dir is None) == (self.baseline is None):
             raise ValueError("give either a run folder or --baseline")
+        if self.run_dir is not None:
+            require("env", self.env, self.env is None, "left out beside a run folder, which has its own")
         require("regret_levels", self.regret_levels, self.regret_levels >= 2, "at least 2")
         check_at_least(self, 0, "regret_budget", "futures")
 

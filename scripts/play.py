@@ -37,6 +37,7 @@ from agents.level_files import Drawing
 from agents.menu import Item, choose, items, title_of
 from agents.run_folder import run_at
 from agents.scripted import SCENARIOS, ScriptedDriver, make_scripted
+from agents.validation import require
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.decimals import decimal
 from drivesim.registry import IDS, entry_of_id, ids
@@ -291,7 +292,10 @@ def watch(arguments: Arguments, window: Window) -> None:
     """Shows a driver, level after level, until the window is closed."""
     if arguments.watch is not None:
         policy, trained = learnt(arguments.watch)
-        own = next((own for own in trained.each() if own.env == arguments.env), trained.each()[0])
+        roads = {own.env: own for own in trained.each()}
+        env_id = arguments.env if arguments.env and not arguments.levels else next(iter(roads))
+        require("env", env_id, env_id in roads, f"one that the run was trained on, {', '.join(roads)}")
+        own = roads[env_id]
         config = arguments.chosen_in(own)
         driver: Driver = Learnt(policy, window)
     else:

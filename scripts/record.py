@@ -38,6 +38,7 @@ from agents.policy import Policy
 from agents.run_folder import run_at
 from agents.side_by_side import Drive, beside, record_beside
 from agents.training import load_policy
+from agents.validation import require
 from agents.videos import record
 from agents.watching import think_along, watch
 from drivesim.decimals import decimal
@@ -133,6 +134,8 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
     """
     if (arguments.baseline is None) == (not arguments.sources):
         raise ValueError("sources must name at least one run folder or replay file, or --baseline a driver")
+    if arguments.sources:
+        require("env", arguments.env, arguments.env is None, "left out beside runs and replays, which have their own")
     if arguments.baseline is not None:
         env_id = env_for(arguments.env, arguments.levels, EnvChoice.env)
         choice = make_baseline(arguments.baseline, arguments.chosen_in(EnvChoice(env_id)))

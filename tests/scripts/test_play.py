@@ -4,12 +4,15 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import chain, repeat
 
 import pygame
 import pytest
 
 from agents.menu import around, items, lines_of, title_of
+from agents.ppo import PPOConfig
+from agents.training import TrainConfig, train
 from drivesim.levels.library import GALLERY, canonical_texts
 from drivesim.registry import IDS
 from drivesim.render.window import BANNER_LINE, BANNER_MARGIN, SMALLEST, Window
@@ -437,3 +440,10 @@ def test_what_cannot_be_shown_is_said_in_a_line(arguments, message, keys, capsys
     assert error.startswith("error: ")
     assert message in error
     assert not pygame.display.get_init()
+
+
+def test_a_run_is_watched_on_no_road_that_it_was_not_trained_on(keys, tmp_path, capsys):
+    run = TrainConfig(env="drivesim/LaneKeep-v1", agent="ppo", total_steps=16, num_threads=1, eval_episodes=1)
+    train(replace(run, tensorboard=False, progress=False), PPOConfig(num_envs=2, num_steps=8, minibatches=1), tmp_path)
+    assert play.main(["--watch", str(tmp_path), "--env", "drivesim/Exit-v1"]) == 2
+    assert "env must be one that the run was trained on, drivesim/LaneKeep-v1" in capsys.readouterr().err
