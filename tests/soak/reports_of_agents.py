@@ -124,7 +124,7 @@ def masked_actions(folder: Path) -> None:
 
 @report("sb3-contrib #101", "masks and memory do not go together")
 def masks_with_memory(folder: Path) -> None:
-    """A recurrent policy that asks for masks, 50 steps of 64 envs: every action is allowed, and the memory moves."""
+    """A recurrent policy with masks, 50 steps of 64 envs that look alike: actions are allowed, scores move."""
     torch.manual_seed(0)
     network = ActorCritic(SPACE, 5, NetworkConfig(hidden_sizes=(16,)), memory_size=8)
     form, rng = TorchForm(NetworkPolicy(network, uses_action_masks=True)), np.random.default_rng(0)
@@ -134,7 +134,7 @@ def masks_with_memory(folder: Path) -> None:
         masks = rng.random((64, 5)) < 0.3
         masks[:, 4] = True
         scores, actions = form(obs, masks)
-        found.append(scores[masks].copy().sum())
+        found.append(float(scores[0, 4]))
         assert masks[np.arange(64), actions].all()
     assert found[0] != found[1]
 

@@ -292,7 +292,7 @@ def looking_ahead(folder: Path) -> None:
 # --- roads, people, rules ----------------------------------------------------------------------------------------
 @report("navix #82", "agents go through walls")
 def solid_obstacles(folder: Path) -> None:
-    """Random drivers, 200 ticks of 256 worlds: who is in an obstacle's cell has hit it in this step."""
+    """Random drivers, 200 ticks of 256 worlds: who is in an obstacle's cell has come to an end in this step."""
     envs = gym.make_vec(OBSTACLES, num_envs=256, autoreset_mode="Disabled")
     envs.reset(seed=0)
     rng = np.random.default_rng(0)
@@ -341,10 +341,9 @@ def rules_arrive(folder: Path) -> None:
 
 @report("HighwayEnv #349, #605", "one cannot see who has collided")
 def blame(folder: Path) -> None:
-    """At an end by collision the info says so, and whose fault it was; both kinds are there."""
+    """At more than 20 ends by collision the info says so, and whether the ego was at fault, as at some it was."""
     told = [each for each in episodes(INTERSECTION, FASTER) if each["collision"]]
     assert len(told) > 20
-    assert {bool(each["at_fault"]) for each in told} <= {True, False}
     assert any(each["at_fault"] for each in told)
 
 
@@ -548,7 +547,7 @@ def edits_are_noticed(folder: Path) -> None:
 
 @report("jumanji, README", "the documentation names ids that there are not")
 def documented_ids(folder: Path) -> None:
-    """Every `drivesim/…-v1` in README and docs is registered, and every registered id is on its own page."""
+    """Every `drivesim/…-v1` in README and docs is registered, and every registered id is named there."""
     root = Path(__file__).parents[2]
     texts = [
         path.read_text(encoding="utf-8")
