@@ -96,8 +96,9 @@ def piece(number: int, folder: Path) -> Iterator[int]:
         raise AssertionError(f"descriptors and threads: {at_first} after the first round, now {held()}")
     if len(sizes) >= 3:
         rise, hours = slope()
-        figures = {"MiB per hour": round(rise, 2), "told from hours": round(hours, 3)}
-        work.tell(figures=figures | {"descriptors and threads": f"{held()[0]} and {held()[1]}, constant"})
+        memory = f"{sizes[0][1] >> 20} MiB after the first round, {sizes[-1][1] >> 20} after {hours:.2f} h"
+        told = {"memory": memory, "descriptors and threads": f"{held()[0]} and {held()[1]}, constant"}
+        work.tell(figures=told | ({"MiB per hour": f"{rise:.2f}"} if hours >= 1.0 else {}))
         if hours >= 1.0 and rise > MAX_SLOPE:
             raise AssertionError(f"memory grows by {rise:.2f} MiB per hour")
 
