@@ -50,6 +50,9 @@ play: $(STAMP)  ## Drive yourself, in a window.
 # Neighbours share what they build once, so each worker gets a stretch of the tests, and takes from the others' at the end.
 SPREAD := -n $(WORKERS) --dist worksteal
 
+# They start hundreds of processes: where the shell forbids byte code, each would compile every library anew.
+test test-fast test-integrations: export PYTHONDONTWRITEBYTECODE =
+
 test: $(TOOLS)  ## Run the whole test suite.
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
