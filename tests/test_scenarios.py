@@ -147,7 +147,10 @@ def test_who_has_no_rule_based_driver_says_so(monkeypatch) -> None:
 
 
 class Copy:
-    """A copy of the project, in which commands run in the plain interpreter: a changed package is compiled anew."""
+    """A copy of the project, in which commands run in the plain interpreter: a changed package is compiled anew.
+
+    They read records the quick way, see `tests/soak/quick_records.py`.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -156,10 +159,15 @@ class Copy:
         shutil.copytree(ROOT / "docs", root / "docs", ignore=shutil.ignore_patterns("_build", "media"))
         for name in ("README.md", "CHANGELOG.md", "pyproject.toml"):
             shutil.copy(ROOT / name, root / name)
+        self.quick = root / "quick"
+        self.quick.mkdir()
+        (self.quick / "sitecustomize.py").write_text("import quick_records\n", encoding="utf-8")
+        shutil.copy(ROOT / "tests" / "soak" / "quick_records.py", self.quick)
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """A line of a shell, with this interpreter."""
-        variables = os.environ | {"PYTHONPATH": str(self.root), "NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1"}
+        path = f"{self.root}{os.pathsep}{self.quick}"
+        variables = os.environ | {"PYTHONPATH": path, "NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1"}
         words = [sys.executable if word == ".venv/bin/python" else word for word in command.split()]
         return subprocess.run(words, cwd=self.root, env=variables, capture_output=True, text=True, check=False)
 

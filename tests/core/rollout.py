@@ -26,7 +26,7 @@ def sizes(is_full: bool) -> dict[str, tuple[int, int, int]]:
 
     The first two drive long, for they have all driver models between them; the others show encoders and rewards.
     """
-    long, short = ((3, 60, 25), (3, 60, 25)) if is_full else ((3, 24, 18), (2, 8, 5))
+    long, short = ((3, 60, 25), (3, 60, 25)) if is_full else ((3, 30, 22), (2, 10, 6))
     return {observation: long if observation in ("grid", "features") else short for observation in OPTIONS}
 
 
@@ -53,8 +53,6 @@ def rollout(scenario: str, observation: str, num_worlds: int, num_steps: int, li
     # The plain interpreter takes seconds to lay a map of a pool, and to move a town for a tick.
     is_pool = scenario_of(scenario).maps_by == BY_POOL
     level = {"num_maps": 1, "num_vehicles": 10, "num_people": 2} if is_pool else {}
-    if is_pool and options.get("difficulty") == "easy":
-        options.pop("difficulty")
     config = EnvConfig(scenario=scenario, observation=observation, level=level, **options)
     engine = Engine(config, num_worlds, SAME_STEP, max_steps=limit)
     everywhere = np.ones(num_worlds, np.bool_)
