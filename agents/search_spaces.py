@@ -7,12 +7,13 @@ hold every value of ``agents/presets.py``, so that a search can begin from what 
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agents.run_config import AgentName
 
-__all__ = ["SEARCH_SPACES", "Choices", "Range", "field_of", "flags", "with_fields"]
+__all__ = ["SEARCH_SPACES", "Choices", "Range", "decoded", "field_of", "flags", "with_fields"]
 
 _Config = TypeVar("_Config")
 
@@ -165,3 +166,9 @@ def flags(values: dict[str, Any]) -> list[str]:
             parts = value if isinstance(value, tuple) else (value,)
             words += [f"--{flag}", *(str(part) for part in parts)]
     return words
+
+
+def decoded(value: Any) -> Any:
+    """Turns what a study holds into what a configuration does."""
+    value = json.loads(value) if isinstance(value, str) else value
+    return tuple(value) if isinstance(value, list) else value

@@ -11,6 +11,11 @@ seen nothing but levels of medium difficulty. The table is printed.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script, stage
+
+if __name__ == "__main__":
+    begin_script()
+
 import dataclasses
 import sys
 from dataclasses import dataclass
@@ -21,6 +26,7 @@ import tyro
 from tables import table
 
 from agents.baselines import make_baseline
+from agents.command_line import status_of
 from agents.environments import EnvChoice, generates_levels, require_registered
 from agents.evaluation import evaluate
 from agents.policy import Policy
@@ -102,15 +108,16 @@ def _percent(record: dict[str, Any] | None) -> str:
     return DASH if record is None else f"{100 * record['success_rate']:.1f} %"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-    records = []
+def run(parsed: Arguments) -> None:
+    """Measures, prints the table row by row, and writes the records."""
+    records: list[dict[str, Any]] = []
     for env_id in parsed.envs:
         for difficulty in DIFFICULTIES:
-            run = None if parsed.runs is None else parsed.folder_of(env_id)
-            found = measured(env_id, difficulty, parsed.episodes, run)
-            print(markdown(found).splitlines()[-1], flush=True)
+            folder = None if parsed.runs is None else parsed.folder_of(env_id)
+            with stage(f"driving {parsed.episodes:,} {difficulty} levels of {env_id}"):
+                found = measured(env_id, difficulty, parsed.episodes, folder)
+            lines = markdown(found).splitlines()
+            print("\n".join(lines[-1:] if records else lines), flush=True)
             records += found
     if parsed.summary is not None:
         if parsed.summary.exists():
@@ -118,8 +125,12 @@ def main(arguments: list[str] | None = None) -> int:
         places = {env_id: n for n, env_id in enumerate(IDS)}
         records.sort(key=lambda record: places.get(record["env"], len(IDS)))
         write_summary(parsed.summary, {"records": records})
-    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return status_of(lambda: run(tyro.cli(Arguments, args=arguments, description=__doc__)), "interrupted")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

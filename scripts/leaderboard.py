@@ -5,9 +5,9 @@
     .venv/bin/python scripts/leaderboard.py --env drivesim/Highway-v1 anna=claims/drive.jsonl rule-based --out page
 
 A driver is a run folder, an exported policy.py or policy.onnx, a function as FILE.py:FUNCTION or MODULE:FUNCTION, one
-of rule-based, planner, never-steers and random, or a claim: replays, as a .json file, a .jsonl file with one per line,
-or a folder of such files. NAME= before it names it. Prints a table; with --out, a page with films, Markdown and JSON
-are written.
+of rule-based, planner, ignores-others, never-steers and random, or a claim: replays, as a .json file, a .jsonl file
+with one per line, or a folder of such files. NAME= before it names it. Prints a table; with --out, a page with films,
+Markdown and JSON are written.
 
 Claims run no code: their replays are driven again. The exit status is 1 if something was refused.
 """
@@ -105,6 +105,10 @@ def trained_on(drivers: tuple[str, ...]) -> EnvChoice:
             if len(config.each()) > 1:
                 raise ValueError(f"env must be given, as --env ID, since {folder} was trained on {config.env}")
             return config
+    for source in drivers:
+        place = named(source)[1]
+        if "/" in place and ":" not in place and not Path(place).exists():
+            raise FileNotFoundError(f"{place} does not exist")
     raise ValueError("env must be given, as --env ID, where there are neither levels nor a run among the drivers")
 
 
@@ -130,6 +134,9 @@ def compete(arguments: Arguments) -> bool:
     """
     arguments.check()
     competition = Competition(arguments.rules)
+    for folder in (arguments.out, arguments.save):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)  # or an error now, instead of after all drives
     scores: list[Score] = []
     failed: list[str] = []
     for source in arguments.drivers:

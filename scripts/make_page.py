@@ -86,6 +86,21 @@ def driven(env_id: str, num: int, **options: Any) -> list[str]:
     return digits
 
 
+def driver_in(path: Path) -> dict[str, Any]:
+    """A driver that was kept as a file.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        driver = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        driver = None
+    if not isinstance(driver, dict) or "name" not in driver:
+        raise ValueError(f"driver must be a file that --keep wrote, got {str(path)!r}")
+    return driver
+
+
 def driver_of(run: Path) -> dict[str, Any]:
     """The best driver of a run, as the page holds it.
 
@@ -107,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parsed = tyro.cli(Arguments, args=sys.argv[1:] if arguments is None else arguments, description=__doc__)
     try:
-        drivers = [json.loads(path.read_text(encoding="utf-8")) for path in parsed.driver]
+        drivers = [driver_in(path) for path in parsed.driver]
         drivers += [driver_of(run) for run in parsed.run]
         names = [driver["name"] for driver in drivers]
         if len(set(names)) < len(names):

@@ -8,6 +8,7 @@ tests/test_scenarios.py.
 
 from __future__ import annotations
 
+import keyword
 import re
 import sys
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ It goes before the text, in the change log behind it.
 NEXT = """
 .venv/bin/python scripts/update_golden.py --envs drivesim/$Name-v0
 .venv/bin/python scripts/build_docs.py
-.venv/bin/python -m pytest tests/test_scenarios.py -k $Name
+make test ARGS='tests/test_scenarios.py -k $Name'
 """
 
 
@@ -82,6 +83,8 @@ def written(name: str, root: Path) -> dict[Path, str]:
     if not NAME.fullmatch(name):
         raise ValueError(f"name must be of the form SnowPlough, got {name!r}")
     words = {"Name": name, "name": "_".join(re.findall(r"[A-Z][a-z]+", name)).lower()}
+    if keyword.iskeyword(words["name"]):
+        raise ValueError(f"name must give a module that can be imported, got {name!r}: {words['name']} is a keyword")
     path = root / "drivesim" / "scenarios" / f"{words['name']}.py"
     if path.exists():
         raise ValueError(f"name must be a new one, got {name!r}: {path} exists")

@@ -12,6 +12,11 @@ the next. The figures are kept in the out folder; with --docs they are written i
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script
+
+if __name__ == "__main__":
+    begin_script()
+
 import contextlib
 import json
 import os
@@ -107,11 +112,27 @@ def code() -> str:
     return f"{__version__} {source_digest()[:12]}"
 
 
+def read_figures(path: Path) -> dict[str, Any]:
+    """The figures in a file.
+
+    Raises:
+        ValueError: it holds none, such as one that is cut off.
+    """
+    try:
+        record: dict[str, Any] = read_summary(path)
+        is_one = record["row"] in ROWS and all(key in record for key in ("code", "count", "failures", "figures"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} must hold the figures of a row; delete it, and the row begins anew") from error
+    if not is_one:
+        raise ValueError(f"{path} must hold the figures of a row; delete it, and the row begins anew")
+    return record
+
+
 def read_record(folder: Path, name: str) -> dict[str, Any]:
     """A row's figures; zeros if there are none, or none of this code."""
     path = folder / f"{name}.json"
     if path.exists():
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record = read_figures(path)
         if record["code"] == code():
             return record
         print(f"{name}: the figures are of other code ({record['code']}); begun anew")
@@ -316,14 +337,16 @@ def tables(docs: Path) -> dict[str, str]:
 
 def run(arguments: Arguments) -> int:
     """Works on the rows, and writes what there is; returns 1 if anything failed, else 0."""
+    page = None if arguments.docs is None else arguments.docs / "reliability.md"
+    if page is not None and not page.is_file():
+        raise FileNotFoundError(f"docs must be the folder of reliability.md, got {str(arguments.docs)!r}")
     failures = sum(len(work(name, arguments)["failures"]) for name in (() if arguments.table else arguments.rows))
-    records = [read_summary(path) for path in sorted(arguments.out.glob("*.json"))]
+    records = [read_figures(path) for path in sorted(arguments.out.glob("*.json"))]
     records.sort(key=lambda record: list(ROWS).index(record["row"]))
     print(markdown(records))
-    if arguments.docs is not None:
-        write_summary(arguments.docs / "reliability.json", {"records": records})
-        page = arguments.docs / "reliability.md"
-        write_whole(page, filled_in(page.read_text(encoding="utf-8"), tables(arguments.docs), needs_all=True))
+    if page is not None:
+        write_summary(page.with_suffix(".json"), {"records": records})
+        write_whole(page, filled_in(page.read_text(encoding="utf-8"), tables(page.parent), needs_all=True))
     return int(failures > 0)
 
 
@@ -333,5 +356,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on Ctrl-C is answered
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the row ends too
-    sys.exit(main())
+    sys.exit(run_script(main))

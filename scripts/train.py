@@ -126,8 +126,9 @@ def run(arguments: Arguments[AgentConfig]) -> TrainResult:
     else:
         result = train(config, arguments.agent_config, folder)
     rate = f"{result.best_success:.1%}" if result.best_success is not None else "not evaluated"
+    ending = "Interrupted" if result.reason == "interrupted" else f"Stopped by {result.reason}"
     print(
-        f"\nStopped by {result.reason} after {result.global_step:,} steps and "
+        f"\n{ending} after {result.global_step:,} steps and "
         f"{result.seconds:.1f} s; best success in evaluations while training: {rate}."
     )
     return result

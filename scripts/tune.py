@@ -15,10 +15,16 @@ With a budget of steps alone the same command repeats a search, and a search kil
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script, stage
+
+if __name__ == "__main__":
+    begin_script()
+
 import contextlib
 import csv
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -30,6 +36,7 @@ import numpy as np
 import optuna
 import tyro
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from agents.command_line import status_of
 from agents.environments import require_registered
@@ -37,9 +44,10 @@ from agents.metrics import read_metrics
 from agents.presets import preset_for
 from agents.results import seconds_to
 from agents.run_config import AgentConfig, AgentName, TrainConfig
-from agents.search_spaces import SEARCH_SPACES, Choices, field_of, flags, with_fields
+from agents.run_folder import locked
+from agents.search_spaces import SEARCH_SPACES, Choices, decoded, field_of, flags, with_fields
 from agents.training import NotFiniteError, train
-from agents.validation import check_at_least, check_choice, require
+from agents.validation import check_at_least, check_choice, check_positive, require
 
 LAST_EVALUATIONS = 3  # whose mean is a trial's score
 STARTUP_TRIALS = 8  # drawn at random, and not stopped early, before there is something to learn from
@@ -83,6 +91,10 @@ class Arguments:
         check_at_least(self, 0, "seed")
         check_choice(self, "pruner")
         require("threshold", self.threshold, 0.0 < self.threshold <= 1.0, "in (0, 1]")
+        if self.total_steps is not None:
+            check_at_least(self, 1, "total_steps")
+        if self.max_seconds is not None:
+            check_positive(self, "max_seconds")
         require_registered(self.env)
         known = list(SEARCH_SPACES[self.agent])
         for name in self.parameters:
@@ -138,12 +150,6 @@ def suggest(trial: optuna.Trial, arguments: Arguments) -> dict[str, Any]:
     return values
 
 
-def decoded(value: Any) -> Any:
-    """Turns what a study holds into what a configuration does."""
-    value = json.loads(value) if isinstance(value, str) else value
-    return tuple(value) if isinstance(value, list) else value
-
-
 def encoded(arguments: Arguments, config: AgentConfig) -> dict[str, Any]:
     """A configuration's values as a study holds them."""
     spaces = SEARCH_SPACES[arguments.agent]
@@ -154,10 +160,7 @@ def encoded(arguments: Arguments, config: AgentConfig) -> dict[str, Any]:
 def score(folder: Path, config: TrainConfig, threshold: float) -> float:
     """The score of a finished run: success, and a bonus too small to outweigh a single episode.
 
-    Args:
-        folder: of the run.
-        config: of the run.
-        threshold: share of held-out episodes; the less of the budget passed before it, the larger the bonus.
+    The less of the budget passed before the threshold, a share of held-out episodes, the larger the bonus.
     """
     steps, successes = read_metrics(folder / "metrics.csv", "eval/success_rate")
     if config.max_seconds is None:
@@ -217,21 +220,26 @@ def open_study(arguments: Arguments) -> Iterator[optuna.Study]:
     """Begins or continues the study of a folder.
 
     Raises:
-        ValueError: there is a study that is not to be resumed, or one with other settings.
+        FileExistsError: another process searches in the folder.
+        ValueError: there is a study that is not to be resumed, one with other settings, or a file that holds none.
     """
-    path = arguments.folder / "study.sqlite"
-    if path.exists() and not arguments.resume:
-        raise ValueError(f"{arguments.folder} already holds a study; pass --resume or another --out")
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
-    try:
-        study = optuna.create_study(
-            storage=storage,
-            study_name="study",
-            direction="maximize",
-            pruner=make_pruner(arguments),
-            load_if_exists=True,
-        )
+    folder, path = arguments.folder, arguments.folder / "study.sqlite"
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        if not held.enter_context(locked(folder / "search.lock")):  # whose trials would be taken for killed ones
+            raise FileExistsError(f"another process is searching in {folder}; wait for it, or choose another folder")
+        if path.exists() and not arguments.resume:
+            raise ValueError(f"{folder} already holds a study; pass --resume or another --out")
+        try:
+            storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+            held.callback(storage.engine.dispose)
+            pruner = make_pruner(arguments)
+            study = optuna.create_study(
+                storage=storage, study_name="study", direction="maximize", pruner=pruner, load_if_exists=True
+            )
+        except SQLAlchemyError as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"{path} holds no study that can be read: {reason}") from error
         wanted = json.loads(json.dumps({name: getattr(arguments, name) for name in _SAVED}))
         saved = study.user_attrs.get("settings")
         if saved is None:
@@ -241,8 +249,6 @@ def open_study(arguments: Arguments) -> Iterator[optuna.Study]:
             require(name, wanted[name], wanted[name] == value, f"{value!r} as when the search began")
         requeue_killed(study, arguments.folder)
         yield study
-    finally:
-        storage.engine.dispose()
 
 
 def make_pruner(arguments: Arguments) -> optuna.pruners.BasePruner:
@@ -282,7 +288,8 @@ def search(arguments: Arguments) -> None:
     with open_study(arguments) as study:
         while (num_finished := len(finished_trials(study))) < arguments.trials:
             study.sampler = make_sampler(arguments.seed, num_finished)
-            run_trial(study, arguments)
+            with stage(f"[{num_finished + 1}/{arguments.trials}] a trial learns"):
+                run_trial(study, arguments)
             latest = finished_trials(study)[-1]
             print(
                 f"[{num_finished + 1}/{arguments.trials}] trial {latest.number}: {latest.state.name.lower()} at "
@@ -291,7 +298,8 @@ def search(arguments: Arguments) -> None:
             )
             write_results(study, arguments)
         plot(study, arguments.folder / "search.png")
-        print(f"\nThe best of {arguments.trials} trials, score {study.best_value:.2%}:\n")
+        print(f"\nEverything is in {arguments.folder}/")
+        print(f"The best of {arguments.trials} trials, score {study.best_value:.2%}:\n")
         print(command(arguments, study.best_trial))
 
 
@@ -388,4 +396,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on Ctrl-C is answered
+    sys.exit(run_script(main))

@@ -168,6 +168,7 @@ class Copy:
         """A line of a shell, with this interpreter."""
         path = f"{self.root}{os.pathsep}{self.quick}"
         variables = os.environ | {"PYTHONPATH": path, "NUMBA_DISABLE_JIT": "1", "OMP_NUM_THREADS": "1"}
+        command = re.sub(r"^make test ARGS='(.*)'$", r".venv/bin/python -m pytest \1", command)
         words = [sys.executable if word == ".venv/bin/python" else word for word in command.split()]
         return subprocess.run(words, cwd=self.root, env=variables, capture_output=True, text=True, check=False)
 
@@ -217,6 +218,7 @@ def test_whoever_follows_the_page_on_contributing_has_a_whole_scenario(tmp_path)
         ("LaneKeep", "exists"),
         ("../Evil", "of the form"),
         ("A", "of the form"),
+        ("Class", "class is a keyword"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused_in_a_line(name, said) -> None:

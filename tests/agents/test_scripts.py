@@ -94,7 +94,7 @@ def test_several_ids_after_env_are_told_how_to_be_written(capsys: pytest.Capture
     assert capsys.readouterr().err.endswith(f"separated by commas: --env {','.join(ids)}\n")
 
 
-PROGRAMS = ["evaluate", "export", "leaderboard", "play", "plot", "record", "train"]
+PROGRAMS = ["difficulty", "evaluate", "export", "leaderboard", "play", "plot", "record", "soak", "train", "tune"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -63,11 +63,14 @@ def test_what_is_documented_is_what_the_code_does(env_id, difficulty, documented
         assert record == documented[env_id, "medium", record["agent"]]
 
 
-def test_the_command_prints_a_line_of_each_and_keeps_what_it_does_not_measure(difficulty, tmp_path, capsys) -> None:
+def test_the_command_prints_a_table_with_a_line_of_each_and_keeps_what_it_does_not_measure(
+    difficulty, tmp_path, capsys
+) -> None:
     path = tmp_path / "difficulty.json"
     for env_id in ("drivesim/FourWayStop-v1", "drivesim/LaneKeep-v1"):
         assert difficulty.main(["--envs", env_id, "--episodes", "3", "--summary", str(path)]) == 0
-        lines = capsys.readouterr().out.splitlines()
+        head, _, *lines = capsys.readouterr().out.splitlines()
+        assert all(name in head for name in ("difficulty", *BASELINES))
         assert [line.split(" | ")[:2] for line in lines] == [[f"| `{env_id}`", level] for level in DIFFICULTIES]
     records = read_summary(path)["records"]
     assert [record["env"] for record in records[:: len(BASELINES) * len(DIFFICULTIES)]] == [
@@ -83,7 +86,7 @@ def test_what_was_trained_on_medium_is_measured_on_every_difficulty(difficulty, 
     train(run, PPOConfig(num_envs=8, num_steps=8, minibatches=2), tmp_path / "LaneKeep-v1__ppo__0")
     command = ["--envs", env_id, "--episodes", "4", "--runs", str(tmp_path), "--summary", str(summary)]
     assert difficulty.main(command) == 0
-    assert all(line.count(" % |") == len(BASELINES) + 1 for line in capsys.readouterr().out.splitlines())
+    assert all(line.count(" % |") == len(BASELINES) + 1 for line in capsys.readouterr().out.splitlines()[2:])
     learnt = [record for record in read_summary(summary)["records"] if record["agent"] == "ppo"]
     assert [record["difficulty"] for record in learnt] == list(DIFFICULTIES)
     with pytest.raises(SystemExit):

@@ -141,6 +141,19 @@ def test_without_an_environment_that_of_the_first_run_is_driven(script, run_dir,
     assert "error: env must be given" in capsys.readouterr().err
 
 
+def test_a_run_that_is_not_there_is_named(script, capsys) -> None:
+    assert script.main(["runs/mistyped", "random"]) == 2
+    assert "error: runs/mistyped does not exist" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anybody_drives(script, tmp_path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+    assert script.main(["random", "--env", "drivesim/LaneKeep-v1", "--out", str(tmp_path / "file" / "page")]) == 2
+    said = capsys.readouterr().err
+    assert "error: " in said
+    assert " s\n" not in said  # the time that a driver took
+
+
 def test_without_a_choice_the_levels_are_those_that_the_first_run_was_trained_on(script, run_dir, tmp_path) -> None:
     run = tmp_path / "hard"
     shutil.copytree(run_dir, run)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from loading import load_script
 
 from drivesim.browser import page
@@ -46,3 +47,11 @@ def test_a_driver_is_kept_as_a_small_file_without_code(tmp_path):
     assert load_script("make_page").main(["--driver", str(DRIVER), "--keep", str(kept)]) == 0
     assert json.loads(kept.read_text(encoding="utf-8")) == json.loads(DRIVER.read_text(encoding="utf-8"))
     assert kept.stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("text", ["# no JSON", "[]", "{}"])
+def test_a_file_that_holds_no_driver_is_named(text, tmp_path, capsys) -> None:
+    path = tmp_path / "driver.json"
+    path.write_text(text)
+    assert load_script("make_page").main(["--driver", str(path), "-o", str(tmp_path / "page.html")]) == 2
+    assert f"driver must be a file that --keep wrote, got '{path}'" in capsys.readouterr().err

@@ -105,6 +105,28 @@ def test_nothing_of_a_row_outlives_its_time(soak, tmp_path, monkeypatch) -> None
     assert "77.125" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.parametrize("text", ['{"a":', "{}", "[1]"])
+def test_a_file_that_holds_no_figures_is_named_in_a_line(text, soak, tmp_path, capsys) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sample.json").write_text(text)
+    for more in (["--table"], ["--minutes", "0.01"]):
+        assert soak.main(["--out", str(tmp_path / "out"), "--rows", "sample", *more]) == 2
+        said = capsys.readouterr().err
+        assert "sample.json must hold the figures of a row" in said
+        assert len(said.splitlines()) == 1
+
+
+def test_a_folder_without_the_page_is_refused_before_any_work(soak, tmp_path, capsys) -> None:
+    write_row(tmp_path, "yield 5")
+    docs = tmp_path / "documents"
+    assert (
+        soak.main(["--rows", "sample", "--minutes", "0.01", "--out", str(tmp_path / "out"), "--docs", str(docs)]) == 2
+    )
+    assert "docs must be the folder of reliability.md" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert not docs.exists()
+
+
 def test_a_row_that_there_is_not_is_refused(soak, tmp_path, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
         soak.main(["--rows", "nonsense", "--out", str(tmp_path)])

@@ -264,6 +264,29 @@ def test_a_longer_search_goes_on_from_a_shorter_one_and_others_are_refused(tune,
     assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
 
 
+def test_two_searches_in_one_folder_do_not_take_each_others_trials(tune, fake, tmp_path, capsys) -> None:
+    statuses = []
+
+    def search_beside(*given, **options):
+        if not statuses:
+            statuses.append(tune.main(arguments(tmp_path, "--trials", "2", "--resume")))
+        return fake(*given, **options)
+
+    tune.train = search_beside
+    assert tune.main(arguments(tmp_path, "--trials", "2")) == 0
+    assert statuses == [2]
+    assert "another process is searching in" in capsys.readouterr().err
+    assert states(tmp_path) == ["COMPLETE", "COMPLETE"]
+
+
+def test_a_file_that_holds_no_study_is_refused_in_a_line(tune, fake, tmp_path, capsys) -> None:
+    (tmp_path / "study.sqlite").write_text("not a database, and longer than the hundred bytes of a header " * 3)
+    assert tune.main(arguments(tmp_path, "--resume")) == 2
+    said = capsys.readouterr().err
+    assert "study.sqlite holds no study that can be read" in said
+    assert len(said.splitlines()) == 1
+
+
 def test_real_training_runs_under_the_search(tune, tmp_path, monkeypatch) -> None:
     small = PPOConfig(num_envs=8, num_steps=4, minibatches=1)
 
@@ -284,3 +307,7 @@ def test_wrong_arguments_are_refused_by_name(tune) -> None:
         tune.Arguments(env="drivesim/Nowhere-v0")
     with pytest.raises(ValueError, match="threshold must be in"):
         tune.Arguments(threshold=95)
+    with pytest.raises(ValueError, match="total_steps must be at least 1, got 0"):
+        tune.Arguments(total_steps=0)
+    with pytest.raises(ValueError, match=r"max_seconds must be positive, got -3"):
+        tune.Arguments(max_seconds=-3.0)
