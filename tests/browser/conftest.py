@@ -35,7 +35,7 @@ def module(objects):
     return page.MODULE.read_bytes(), {**manifest(described), "version": "0"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a page that is left open goes on to move
 def browser(tmp_path_factory):
     with chromium(tmp_path_factory.mktemp("browser")) as found:
         yield found
