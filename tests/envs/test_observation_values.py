@@ -144,16 +144,16 @@ def scattered(env_id: str, rng: np.random.Generator, num_worlds: int, **options:
 def test_every_tick_of_an_episode_shows_what_the_page_describes_its_end_included(env_id, observation) -> None:
     num_ends = 0
     for difficulty in ("easy", "medium", "hard"):
-        envs = gym.make_vec(env_id, num_envs=6, observation=observation, **at(difficulty, env_id)).unwrapped
+        envs = gym.make_vec(env_id, num_envs=8, observation=observation, **at(difficulty, env_id)).unwrapped
         window = envs.config.scenario_class.window
         rng = np.random.default_rng(1)
         obs, _ = envs.reset(seed=2)
         for tick in range(61):
             for i, world in enumerate(envs.get_state()["world"]):
-                if (tick + 4 * i) % 24 == 0:
+                if (tick + 3 * i) % 20 == 0:
                     assert_as_described(observation, window, envs._engine.map_of(i), world, obs[i])
                     num_ends += int(world["stage"] != RUNNING)
-            obs = envs.step(draw_actions(rng, envs.single_action_space.n, 6))[0]
+            obs = envs.step(draw_actions(rng, envs.single_action_space.n, 8))[0]
     assert num_ends >= 2
 
 
@@ -186,7 +186,7 @@ def test_a_scenario_shows_exactly_the_planes_in_which_there_is_something_to_see(
 @pytest.mark.parametrize(("env_id", "options"), [*((env_id, at("hard", env_id)) for env_id in IDS), *LEVELS], ids=str)
 def test_wherever_the_ego_is_put_it_sees_what_the_page_describes(env_id, options, observation) -> None:
     rng = np.random.default_rng(7)
-    for _ in range(2):
+    for _ in range(3):
         scenes, window = scattered(env_id, rng, 10, **options)
         for road, world, obs in zip(*scenes, observe(observation, *scenes, window), strict=True):
             assert_as_described(observation, window, road, world, obs)
