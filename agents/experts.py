@@ -73,7 +73,7 @@ def make_expert(name: ExpertName, envs: Any) -> Expert:
             return Oracle(envs)
         except ValueError as error:
             if name == "oracle":
-                raise ValueError(f"expert must be rule-based or planner on {env_id}: {error}") from error
+                raise ValueError(f"expert must be rule-based, planner or best, got 'oracle': {error}") from error
     driver = make_scripted(env_id)
     return Watching(Planner(driver) if name == "planner" else driver, driver.observation, envs)
 

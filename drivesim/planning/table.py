@@ -94,8 +94,11 @@ class Regrets:
         max_states: int = MAX_STATES,
     ) -> None:
         level = Level(env, state)
-        if depends_on_tick(level):
-            raise ValueError(f"env must be at a level in which nothing depends on the tick, got {env}; there is solve")
+        if moving := what_depends_on_tick(level):
+            raise ValueError(
+                f"{level.origin.env_id} has {' and '.join(moving)}: what an action costs there depends on the tick, and "
+                "cannot be told of all states at once; drivesim.planning.solve finds the best drive from one state"
+            )
         self.table, self._forks, self._numbers = _explored(level, whole("max_states", max_states, 1, MOST_STATES))
         table = self.table
         values = np.zeros(len(table.rewards))
@@ -123,16 +126,21 @@ class Regrets:
         return np.where(lost <= TOLERANCE, 0.0, lost)
 
 
-def depends_on_tick(level: Level) -> bool:
-    """Whether what happens in a level depends on when: on traffic that answers to the ego, on people, on signals."""
+def what_depends_on_tick(level: Level) -> list[str]:
+    """What there is in a level on which it depends when something happens, in words; nothing in most."""
     world, map, options = level.world, level.map, level.options
     answers = bool(movers(world, map, options).any()) and options["driver_model"][0] != UNAWARE
-    return answers or has_signals(map) or int(world["num_people"][0]) > 0
+    found = {
+        "traffic that answers to the ego": answers,
+        "signals": has_signals(map),
+        "people": int(world["num_people"][0]) > 0,
+    }
+    return [what for what, is_there in found.items() if is_there]
 
 
 def _explored(level: Level, max_states: int) -> tuple[Table, Forks, dict[bytes, int]]:
     """The table of a level, and the numbers of its states; with a clock only of those of the last tick."""
-    has_clock = depends_on_tick(level)
+    has_clock = bool(what_depends_on_tick(level))
     template = template_of(level.world)
     words = words_of(template, level.map, level.options, False)
     forks = Forks(template, level.map, level.options, words, level.engine.num_actions)
@@ -157,7 +165,10 @@ def _explored(level: Level, max_states: int) -> tuple[Table, Forks, dict[bytes, 
         layers.append(frontier)
         count += len(frontier)
         if count > max_states:
-            raise ValueError(f"max_states must be at least the number of states, which is more than {max_states}")
+            raise ValueError(
+                f"max_states must be at least the number of states of this level of {level.origin.env_id}, which is more "
+                f"than {max_states:,}; drivesim.planning.solve needs no table"
+            )
     vehicles = forks.worlds_of(np.concatenate(layers))["vehicles"][:, 0]
     shape = (count, forks.num_actions)
     table = Table(

@@ -105,7 +105,8 @@ def test_a_driver_that_is_asked_sees_the_same_worlds_in_its_own_observation(name
 
 
 def test_there_is_no_expert_elsewhere_and_no_oracle_among_others() -> None:
-    refused = pytest.raises(ValueError, match=r"expert must be rule-based or planner on drivesim/Highway-v1")
+    said = "expert must be rule-based, planner or best, got 'oracle': drivesim/Highway-v1 has traffic that answers"
+    refused = pytest.raises(ValueError, match=said)
     with contextlib.closing(make_envs(EnvChoice("drivesim/Highway-v1"), 2, "train")) as envs, refused:
         make_expert("oracle", envs)
     with pytest.raises(ValueError, match="env must be one of the suite's ids"):
