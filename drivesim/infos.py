@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Any
 
@@ -21,12 +21,27 @@ _TERMS = slice(7, 7 + NUM_TERMS)
 assert _NUMBERS.size == DETAIL.itemsize
 
 
+def _maker_of_info() -> Callable[..., Infos]:
+    """`made(*numbers)`: the `info` of a DETAIL record, as a function that was written out for the names there are.
+
+    `dict(zip(names, numbers))` takes nearly twice as long, 2.7 instead of 1.5 us: a fifth of a whole step.
+    """
+    arguments = [f"n{i}" for i in range(_TERMS.stop + len(INFO_KEYS))]
+    terms = ", ".join(map("{!r}: {}".format, TERMS, arguments[_TERMS]))
+    episode = dict(zip(INFO_KEYS, arguments[_TERMS.stop :], strict=True))
+    episode["is_success"] = episode["success"]  # the name that Stable-Baselines3 and rl_zoo3 read at an episode's end
+    told = ", ".join(map("{!r}: {}".format, episode, episode.values()))
+    made: Callable[..., Infos] = eval(f"lambda {', '.join(arguments)}: {{{told}, 'reward_terms': {{{terms}}}}}")
+    return made
+
+
+_made = _maker_of_info()
+
+
 def info_of(engine: Engine, row: int, has_cost: bool) -> Infos:
     """The `info` of an ego, but for its action mask; read by `struct`, in half the time that NumPy's `item` takes."""
     numbers = _NUMBERS.unpack_from(engine.detail_bytes, row * _NUMBERS.size)
-    info: Infos = dict(zip(INFO_KEYS, numbers[_TERMS.stop :], strict=False))
-    info["is_success"] = info["success"]  # the name that Stable-Baselines3 and rl_zoo3 read at an episode's end
-    info["reward_terms"] = dict(zip(TERMS, numbers[_TERMS], strict=False))
+    info = _made(*numbers)
     if has_cost:
         info["cost"] = numbers[0]
     return info

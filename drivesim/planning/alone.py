@@ -17,6 +17,7 @@ from drivesim.core.prices import TERM_ARRIVED, TERM_PROGRESS, TERMS
 from drivesim.core.world import TOP_SPEED
 from drivesim.planning import loops
 from drivesim.planning.forks import Forks, Outcomes
+from drivesim.planning.numbering import Numbering
 
 Array = np.ndarray[Any, Any]
 
@@ -56,20 +57,19 @@ def explore(forks: Forks, tick: int, depth: int, spare: int | None = None) -> Gr
         depth: ticks, at least 1. Nodes that are reached in the last are not driven from.
         spare: if given, ticks beside twice as many as it takes to the goal are enough.
     """
-    frontier = forks.root()
-    numbers = {frontier.tobytes(): 0}
-    layers, targets = [frontier], []
+    numbering = Numbering(forks.root())
+    counts = [0, 1]  # nodes within so many ticks, from one less than none
+    targets: list[Array] = []
     outcomes: list[Outcomes] = []
-    while len(outcomes) < depth and len(frontier) > 0:
-        outcome = drive_all(forks, frontier, tick, loops.ALL_RED)
-        reached, frontier = number(outcome, numbers)
+    while len(outcomes) < depth and counts[-2] < counts[-1]:
+        outcome = drive_all(forks, numbering.nodes[counts[-2] :], tick, loops.ALL_RED)
+        targets.append(numbering.number(outcome.nodes, ~outcome.has_ended))
         outcomes.append(outcome)
-        targets.append(reached)
-        layers.append(frontier)
+        counts.append(len(numbering))
         if spare is not None and (outcome.events & EVENT_ARRIVED).any():
             depth, spare = min(depth, 2 * len(outcomes) + spare), None
-    counts = [len(layer) for layer in layers] + [0] * (depth + 1 - len(layers))
-    shape = (sum(counts), forks.num_actions)
+    ends = np.array(counts[1:] + counts[-1:] * (depth + 1 - len(counts[1:])))
+    shape = (len(numbering), forks.num_actions)
     num_edges = sum(map(len, targets))
 
     def of_edges(parts: list[Array], of_last: float) -> Array:
@@ -84,9 +84,9 @@ def explore(forks: Forks, tick: int, depth: int, spare: int | None = None) -> Gr
     remaining = np.full(shape[0], forks.remaining)
     goes_on = next_nodes != ENDED
     remaining[next_nodes[goes_on]] = of_edges([outcome.remaining for outcome in outcomes], 0)[goes_on]
-    nodes, lamps = np.concatenate(layers), np.zeros(shape, np.int64)
+    nodes, lamps = numbering.nodes.copy(), np.zeros(shape, np.int64)
     is_open = forks.open_actions(nodes, tick)
-    return Graph(nodes, np.cumsum(counts), next_nodes, rewards, rewards, lamps, events, remaining, is_open)
+    return Graph(nodes, ends, next_nodes, rewards, rewards, lamps, events, remaining, is_open)
 
 
 def drive_all(forks: Forks, nodes: Array, tick: int, red_lamps: int) -> Outcomes:
@@ -94,21 +94,6 @@ def drive_all(forks: Forks, nodes: Array, tick: int, red_lamps: int) -> Outcomes
     edge_nodes = np.repeat(np.arange(len(nodes)), forks.num_actions)
     edge_actions = np.tile(np.arange(forks.num_actions), len(nodes))
     return forks.drive(nodes, np.zeros(len(nodes)), edge_nodes, edge_actions, tick, red_lamps)
-
-
-def number(outcome: Outcomes, numbers: dict[bytes, int]) -> tuple[Array, Array]:
-    """The numbers (M,) of the nodes behind edges, and the nodes (N, K) that were not in `numbers`, which takes them."""
-    targets = np.full(len(outcome.rewards), ENDED)
-    goes_on = np.flatnonzero(~outcome.has_ended)
-    size = outcome.nodes.shape[1] * outcome.nodes.itemsize
-    words = outcome.nodes[goes_on].tobytes()
-    new = []
-    for n, edge in enumerate(goes_on.tolist()):
-        known = len(numbers)
-        targets[edge] = target = numbers.setdefault(words[n * size : (n + 1) * size], known)
-        if target == known:
-            new.append(edge)
-    return targets, outcome.nodes[new]
 
 
 def with_lamps(graph: Graph, forks: Forks, map: Array, tick: int) -> Graph:

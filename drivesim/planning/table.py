@@ -11,9 +11,10 @@ import numpy as np
 from drivesim.checks import whole
 from drivesim.core.world import UNAWARE
 from drivesim.engine import Array
-from drivesim.planning.alone import ENDED, drive_all, number
+from drivesim.planning.alone import ENDED, drive_all
 from drivesim.planning.forks import Forks
 from drivesim.planning.loops import AS_THEY_ARE
+from drivesim.planning.numbering import Numbering
 from drivesim.planning.plan import Level
 from drivesim.planning.search import TOLERANCE
 from drivesim.planning.words import has_signals, movers, template_of, words_of
@@ -99,7 +100,7 @@ class Regrets:
                 f"{level.origin.env_id} has {' and '.join(moving)}: what an action costs there depends on the tick, and "
                 "cannot be told of all states at once; drivesim.planning.solve finds the best drive from one state"
             )
-        self.table, self._forks, self._numbers = _explored(level, whole("max_states", max_states, 1, MOST_STATES))
+        self.table, self._forks, self._numbering = _explored(level, whole("max_states", max_states, 1, MOST_STATES))
         table = self.table
         values = np.zeros(len(table.rewards))
         for _ in range(level.max_steps):  # of every state the same number, so that it is no matter which one is first
@@ -118,7 +119,7 @@ class Regrets:
         Raises:
             ValueError: if it is none.
         """
-        number = self._numbers.get(self._forks.node_of(state["world"]).tobytes())
+        number = self._numbering.get(self._forks.node_of(state["world"]))
         if number is None:
             raise ValueError("state must be one that can be reached in the level")
         values = self.values[number]
@@ -138,14 +139,14 @@ def what_depends_on_tick(level: Level) -> list[str]:
     return [what for what, is_there in found.items() if is_there]
 
 
-def _explored(level: Level, max_states: int) -> tuple[Table, Forks, dict[bytes, int]]:
+def _explored(level: Level, max_states: int) -> tuple[Table, Forks, Numbering]:
     """The table of a level, and the numbers of its states; with a clock only of those of the last tick."""
     has_clock = bool(what_depends_on_tick(level))
     template = template_of(level.world)
     words = words_of(template, level.map, level.options, False)
     forks = Forks(template, level.map, level.options, words, level.engine.num_actions)
     layers = [forks.root()]
-    numbers = {layers[0].tobytes(): 0}
+    numbering = Numbering(layers[0])
     targets: list[Array] = []
     rewards: list[Array] = []
     terminations: list[Array] = []
@@ -154,9 +155,10 @@ def _explored(level: Level, max_states: int) -> tuple[Table, Forks, dict[bytes, 
     while len(layers[-1]) > 0:
         outcome = drive_all(forks, layers[-1], level.tick + len(targets), AS_THEY_ARE)
         if has_clock:
-            numbers, begin = {}, count
-        reached, frontier = number(outcome, numbers)
+            numbering, begin = Numbering(layers[0][:0]), count
+        reached = numbering.number(outcome.nodes, ~outcome.has_ended)
         reached[reached != ENDED] += begin
+        frontier = numbering.nodes[count - begin :].copy()
         if has_clock and len(targets) + 1 == left:
             reached[:], frontier = ENDED, frontier[:0]
         targets.append(reached)
@@ -181,4 +183,4 @@ def _explored(level: Level, max_states: int) -> tuple[Table, Forks, dict[bytes, 
         speeds=vehicles["speed"].astype(np.int64),
         has_clock=has_clock,
     )
-    return table, forks, numbers
+    return table, forks, numbering

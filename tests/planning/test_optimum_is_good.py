@@ -19,9 +19,10 @@ from drivesim.core.event_table import (
     EVENTS_FAILING,
 )
 from drivesim.planning import solve
-from drivesim.planning.alone import ENDED, drive_all, number
+from drivesim.planning.alone import ENDED, drive_all
 from drivesim.planning.forks import Forks
 from drivesim.planning.loops import AS_THEY_ARE
+from drivesim.planning.numbering import Numbering
 from drivesim.planning.plan import Level
 from drivesim.planning.words import template_of, words_of
 
@@ -37,13 +38,13 @@ class Edges:
         template = template_of(level.world)
         words = words_of(template, level.map, level.options, False)
         forks = Forks(template, level.map, level.options, words, level.engine.num_actions)
-        frontier = forks.root()
-        numbers, outcomes, targets = {frontier.tobytes(): 0}, [], []
-        while len(frontier) > 0:
-            outcomes.append(drive_all(forks, frontier, 0, AS_THEY_ARE))
-            reached, frontier = number(outcomes[-1], numbers)
-            targets.append(reached)
-        shape = len(numbers), forks.num_actions
+        numbering, begin = Numbering(forks.root()), 0
+        outcomes, targets = [], []
+        while begin < len(numbering):
+            outcomes.append(drive_all(forks, numbering.nodes[begin:], 0, AS_THEY_ARE))
+            begin = len(numbering)
+            targets.append(numbering.number(outcomes[-1].nodes, ~outcomes[-1].has_ended))
+        shape = len(numbering), forks.num_actions
         self.next_states = np.concatenate(targets).reshape(shape)
         self.rewards = np.concatenate([outcome.rewards for outcome in outcomes]).reshape(shape)
         self.events = np.concatenate([outcome.events for outcome in outcomes]).reshape(shape)
