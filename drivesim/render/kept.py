@@ -26,8 +26,8 @@ Drawn = TypeVar("Drawn", bound=HasBytes)
 class Kept(Generic[*Key, Drawn]):
     """A function that keeps what it has drawn; what nobody has asked for longest goes first.
 
-    A bound by number, as `functools.lru_cache` has it, says nothing of memory: a town's ground, large on a screen, takes
-    a hundred times as much as a short road's. The newest is kept however large it is: the next picture needs it.
+    A bound by number, as `functools.lru_cache` has it, says nothing of memory: a town's ground, large on a screen,
+    takes a hundred times as much as a short road's. The newest is kept however large it is: the next picture needs it.
 
     Args:
         draw: the function; of hashable arguments.
