@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from agents.interrupts import is_raised
 from drivesim.files import printable
 
 __all__ = ["PAIRS", "refuse", "status_of"]
@@ -46,16 +47,24 @@ def refuse(error: Exception) -> int:
     return 2
 
 
-def status_of(work: Callable[[], int | None], interrupted: str = "interrupted; the same command continues") -> int:
+def status_of(
+    work: Callable[[], int | None],
+    interrupted: str = "interrupted; the same command continues",
+    *,
+    refusals: tuple[type[Exception], ...] = (),
+) -> int:
     """Does a command's work; returns its exit status: the work's own, 2 with a line if it is refused, 130 after Ctrl-C.
 
     Args:
         work: the work; None stands for 0.
         interrupted: what to say after Ctrl-C.
+        refusals: errors by which the work refuses, beside ValueError and OSError.
     """
+    refused: tuple[type[Exception], ...] = (ValueError, OSError, *refusals)
     try:
-        return work() or 0
-    except (ValueError, OSError) as error:
+        with is_raised():
+            return work() or 0
+    except refused as error:
         return refuse(error)
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)  # noqa: T201

@@ -37,7 +37,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
         name: one of `PROGRAMS`.
         arguments: what follows it; `--help` lists what there is.
     """
-    from drivesim.stages import stage  # not above, for `setup.py` reads this file where nothing is installed yet
+    # Not above, for `setup.py` reads this file where nothing is installed yet.
+    from drivesim.stages import begin_script, run_script, show
 
     package = Path(__file__).resolve().parent
     in_wheel = package / "scripts" / f"{name}.py"
@@ -51,14 +52,14 @@ def run(name: str, arguments: Sequence[str]) -> int:
     sys.modules[spec.name] = program  # its dataclasses look their module up
     sys.argv = [f"drivesim {name}", *arguments]
     try:
-        with stage("loading"):
-            spec.loader.exec_module(program)
+        begin_script()
+        spec.loader.exec_module(program)
     except ModuleNotFoundError as error:
+        show("")
         if error.name not in _EXTRAS:
             raise
         extra = _EXTRAS[error.name]
         needs = f"drivesim {name} needs {error.name}: pip install 'drivesim[{extra}]'"
         print(f"error: {needs}", file=sys.stderr)  # noqa: T201
         return 2
-    status: int = program.main(list(arguments))
-    return status
+    return run_script(lambda: program.main(list(arguments)))

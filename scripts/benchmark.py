@@ -16,6 +16,11 @@ a kernel cache of its own, and with EnvPool where a Python with it is named. It 
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script
+
+if __name__ == "__main__":
+    begin_script()
+
 import json
 import os
 import platform
@@ -32,8 +37,9 @@ from typing import Any
 import tyro
 from benchmark_budgets import measure_budgets
 from benchmark_report import print_report
-from benchmark_sides import ROOT, MeasurementError, Side, UnknownCommitError, ask, run_peer, say
+from benchmark_sides import ROOT, MeasurementError, Side, ask, run_peer, say
 
+from agents.command_line import status_of
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES, IDS
 
@@ -288,24 +294,27 @@ def measure(arguments: Arguments) -> dict[str, Any]:
     return report
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-    if parsed.quick:
-        sizes = tuple(size for size in parsed.batch_sizes if size <= 1024)
-        parsed = replace(parsed, batch_sizes=sizes or (1,), repetitions=min(parsed.repetitions, 2), seconds=0.02)
-    report: dict[str, Any] = {"machine": describe_machine()}
-    try:
-        report.update(measure(parsed))
-    except (MeasurementError, UnknownCommitError) as error:
-        say(f"error: {error}")
-        return 2
-    if parsed.json:
+def work(arguments: Arguments) -> None:
+    """Measures, and prints the report."""
+    if arguments.quick:
+        sizes = tuple(size for size in arguments.batch_sizes if size <= 1024)
+        repetitions = min(arguments.repetitions, 2)
+        arguments = replace(arguments, batch_sizes=sizes or (1,), repetitions=repetitions, seconds=0.02)
+    report = {"machine": describe_machine(), **measure(arguments)}
+    if arguments.json:
         print(json.dumps(report, allow_nan=False))
     else:
         print_report(report)
-    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return status_of(
+        lambda: work(tyro.cli(Arguments, args=arguments, description=__doc__)),
+        "interrupted",
+        refusals=(MeasurementError,),
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -12,6 +12,11 @@ gallery's levels.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script, stage
+
+if __name__ == "__main__":
+    begin_script()
+
 import ast
 import inspect
 import re
@@ -33,12 +38,13 @@ from gymnasium import spaces
 from tables import filled_in, table
 
 from agents import results
-from agents.command_line import refuse
+from agents.command_line import status_of
 from agents.results import BASELINES, read_summary, summarise
 from drivesim.config import DIFFICULTIES, EnvConfig
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.core.prices import PRICES
 from drivesim.decimals import DASH
+from drivesim.files import write_whole
 from drivesim.levels.library import GALLERY, remark_of
 from drivesim.observations import ENCODERS, entities, full_grid, grid, rgb
 from drivesim.observations.features import FEATURES
@@ -349,29 +355,37 @@ def pages(docs: Path) -> dict[Path, str | None]:
     return fresh
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-    try:
-        if parsed.pictures and not parsed.check:
-            draw(parsed.docs)
-        fresh = pages(parsed.docs)
-    except (ValueError, OSError) as error:
-        return refuse(error)
+def build(arguments: Arguments) -> int:
+    """Writes what is stale, or names it; returns 1 if something is that was only to be checked, else 0."""
+    if arguments.pictures and not arguments.check:
+        with stage("drawing the levels"):
+            draw(arguments.docs)
+    with stage("laying out the pages"):
+        fresh = pages(arguments.docs)
     stale = [path for path, text in fresh.items() if text != (path.read_text("utf-8") if path.exists() else None)]
-    if parsed.check:
+    if arguments.check:
         for path in stale:
             print(f"{path} is stale: run .venv/bin/python scripts/build_docs.py", file=sys.stderr)
-        return int(len(stale) > 0)
-    for path in stale:
-        text = fresh[path]
-        if text is None:
-            path.unlink()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    return 0
+    else:
+        for path in stale:
+            text = fresh[path]
+            if text is None:
+                path.unlink()
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, text)
+    changes = {"written": [path for path in stale if fresh[path] is not None]}
+    changes["removed"] = [path for path in stale if fresh[path] is None]
+    if not (arguments.check and stale):
+        told = [f"{what} {', '.join(map(str, paths))}" for what, paths in changes.items() if paths]
+        print("; ".join(told) or f"{len(fresh)} pages, nothing has changed")
+    return int(arguments.check and bool(stale))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return status_of(lambda: build(tyro.cli(Arguments, args=arguments, description=__doc__)), "interrupted")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

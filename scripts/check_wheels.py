@@ -12,6 +12,11 @@ another root, to which `--folder` must lead by the same name. It needs no pip of
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script, stage
+
+if __name__ == "__main__":
+    begin_script()
+
 import argparse
 import json
 import os
@@ -23,6 +28,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from agents.command_line import status_of
 from drivesim.registry import IDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,11 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not commands:
         print("error: there is no Python 3.11 or newer on the path; name one with --python", file=sys.stderr)
         return 2
+    return status_of(lambda: check_all(commands, given.wheels, given.folder, given.tests), "interrupted")
+
+
+def check_all(commands: Sequence[Sequence[str]], wheels: Path, into: Path | None, tests: Sequence[str]) -> int:
+    """Check the wheels for some Pythons; returns 1 at the first for which they are not as they should be, else 0."""
     with tempfile.TemporaryDirectory() as temporary:
         for number, command in enumerate(commands):
-            folder = (given.folder or Path(temporary)).resolve() / str(number)
+            folder = (into or Path(temporary)).resolve() / str(number)
             try:
-                check(command, given.wheels, folder, given.tests)
+                check(command, wheels, folder, tests)
             except (CheckError, OSError) as error:
                 print(f"error: {shlex.join(command)}: {error}", file=sys.stderr)
                 return 1
@@ -87,7 +98,8 @@ def check(python: Sequence[str], wheels: Path, folder: Path, tests: Sequence[str
     found = sorted(wheels.glob(f"*_{machine}.whl"))
     if len(found) != 1:
         raise CheckError(f"{wheels} must have one wheel for {machine}, got {[path.name for path in found]}")
-    install(version, machine, folder / "site", [str(found[0])])
+    with stage(f"installing for Python {version}, {machine}"):
+        install(version, machine, folder / "site", [str(found[0])])
     is_emulated = machine != os.uname().machine
     home = folder / "home"
     home.mkdir(exist_ok=True)
@@ -135,7 +147,8 @@ def pip(arguments: Sequence[str]) -> None:
 
 def run_tests(python: Sequence[str], kind: tuple[str, str], folder: Path, tests: Sequence[str]) -> None:
     """Run tests of the checkout with what is installed."""
-    install(*kind, folder / "tools", TOOLS)
+    with stage("installing what tests need"):
+        install(*kind, folder / "tools", TOOLS)
     for name in TESTED:  # without the package itself
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / "checkout" / name, dirs_exist_ok=True)
@@ -144,7 +157,8 @@ def run_tests(python: Sequence[str], kind: tuple[str, str], folder: Path, tests:
     paths = [str(folder / name) for name in ("site", "tools", "checkout")]
     variables = {"PYTHONPATH": os.pathsep.join(paths), "HOME": str(folder / "home"), "DRIVESIM_PREBUILT": "1"}
     named = [str(folder / "checkout" / test) if test.startswith("tests/") else test for test in tests]
-    answer = asked(python, folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *named, **variables)
+    with stage("testing"):
+        answer = asked(python, folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", *named, **variables)
     print(f"Python {', '.join(kind)}: {answer.strip().splitlines()[-1]}")
 
 
@@ -164,4 +178,4 @@ def asked(python: Sequence[str], folder: Path, *arguments: str, **variables: str
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

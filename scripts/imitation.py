@@ -11,6 +11,11 @@ Prints a table. A run that is there already is not made again.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script
+
+if __name__ == "__main__":
+    begin_script()
+
 import csv
 import dataclasses
 import sys
@@ -21,11 +26,13 @@ from typing import Any, Literal
 import tyro
 from tables import table
 
-from agents.command_line import refuse
+from agents.checkpoint import CheckpointError
+from agents.command_line import status_of
 from agents.evaluation import evaluate
 from agents.presets import preset_for
+from agents.race import finish_training
 from agents.results import FINAL_SEED, THRESHOLDS
-from agents.training import load_policy, train
+from agents.training import NotFiniteError, load_policy
 from agents.validation import check_at_least
 from drivesim.decimals import DASH
 
@@ -83,23 +90,22 @@ def measured(
 ) -> dict[str, Any]:
     """Trains, if need be, and tells what came of it."""
     folder = arguments.out / f"{env_id.rpartition('/')[2]}__{agent}"
-    if not (folder / "config.json").exists():
-        preset = preset_for(env_id, agent)
-        config = dataclasses.replace(
-            preset.train,
-            level_options=options,
-            total_steps=arguments.total_steps,
-            max_seconds=arguments.max_seconds,
-            stop_at_success=THRESHOLDS[-1],
-            stop_at_return=None,
-            log_interval=arguments.eval_interval,
-            eval_interval=arguments.eval_interval,
-            eval_episodes=500,
-            num_threads=1,
-            tensorboard=False,
-            progress=False,
-        )
-        train(config, preset.agent, folder)
+    preset = preset_for(env_id, agent)
+    config = dataclasses.replace(
+        preset.train,
+        level_options=options,
+        total_steps=arguments.total_steps,
+        max_seconds=arguments.max_seconds,
+        stop_at_success=THRESHOLDS[-1],
+        stop_at_return=None,
+        log_interval=arguments.eval_interval,
+        eval_interval=arguments.eval_interval,
+        eval_episodes=500,
+        num_threads=1,
+        tensorboard=False,
+        progress=False,
+    )
+    finish_training(folder, config, preset.agent)
     policy, choice = load_policy(folder)
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -133,17 +139,19 @@ def markdown(records: list[dict[str, Any]]) -> str:
     return table(lines)
 
 
+def measure(arguments: Arguments) -> None:
+    """Makes the runs that are missing, and prints the table."""
+    roads = [(env_id, options) for env_id, options in ROADS if env_id in arguments.envs]
+    print(markdown([measured(*road, agent, arguments) for road in roads for agent in arguments.agents]))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    try:
-        parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-        roads = [(env_id, options) for env_id, options in ROADS if env_id in parsed.envs]
-        records = [measured(*road, agent, parsed) for road in roads for agent in parsed.agents]
-    except (ValueError, OSError) as error:
-        return refuse(error)
-    print(markdown(records))
-    return 0
+    return status_of(
+        lambda: measure(tyro.cli(Arguments, args=arguments, description=__doc__)),
+        refusals=(CheckpointError, NotFiniteError),
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

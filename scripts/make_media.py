@@ -10,6 +10,11 @@ long as rules and drawing stay as they are.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script, stage
+
+if __name__ == "__main__":
+    begin_script()
+
 import itertools
 import json
 import sys
@@ -25,6 +30,7 @@ import tyro
 from PIL import Image
 
 from agents.checkpoint import CheckpointError
+from agents.command_line import status_of
 from agents.environments import EnvChoice
 from agents.policy import Policy
 from agents.scripted import SCENARIOS, make_scripted
@@ -207,34 +213,44 @@ def tell(arguments: Arguments) -> None:
     write_whole(arguments.readme, f"{before}{opening}{caption(drivers)}{closing}{after}")
 
 
+def draw(arguments: Arguments) -> None:
+    """Draws all of them."""
+    if arguments.runs is not None:
+        runs = [run_of(entry, arguments.runs, arguments.agent) for entry in ENTRIES]
+        if not any(run.is_dir() for run in runs):
+            raise FileNotFoundError(f"{arguments.runs} holds none of the runs {', '.join(run.name for run in runs)}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / "drivers.gif"
+    with stage("drawing many scenarios side by side"):
+        write_sheets(arguments, path)
+    tell(arguments)
+    say(path)
+    for entry in ENTRIES:
+        if arguments.runs is None and entry.name not in SCENARIOS:
+            continue  # nobody drives there
+        path = arguments.out / f"{entry.module.rpartition('.')[2]}.gif"
+        with stage(f"drawing {entry.id}"):
+            frames = drive(*driver_of(entry, arguments), arguments.seed, arguments.size)
+            write_gif(frames, path, arguments.frames_per_second, num_colours=arguments.num_colours)
+        say(path)
+
+
+def say(path: Path) -> None:
+    """Says what a film has become."""
+    with Image.open(path) as picture:
+        number = getattr(picture, "n_frames", 1)
+        shape = f"{number} pictures of {picture.width} x {picture.height}"
+    print(f"{path}: {shape}, {path.stat().st_size:,} bytes", flush=True)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-    try:
-        if parsed.runs is not None:
-            runs = [run_of(entry, parsed.runs, parsed.agent) for entry in ENTRIES]
-            if not any(run.is_dir() for run in runs):
-                raise FileNotFoundError(f"{parsed.runs} holds none of the runs {', '.join(run.name for run in runs)}")
-        parsed.out.mkdir(parents=True, exist_ok=True)
-        paths = [parsed.out / "drivers.gif"]
-        write_sheets(parsed, paths[0])
-        tell(parsed)
-        for entry in ENTRIES:
-            if parsed.runs is None and entry.name not in SCENARIOS:
-                continue  # nobody drives there
-            paths.append(parsed.out / f"{entry.module.rpartition('.')[2]}.gif")
-            frames = drive(*driver_of(entry, parsed), parsed.seed, parsed.size)
-            write_gif(frames, paths[-1], parsed.frames_per_second, num_colours=parsed.num_colours)
-        for path in paths:
-            with Image.open(path) as picture:
-                number = getattr(picture, "n_frames", 1)
-                shape = f"{number} pictures of {picture.width} x {picture.height}"
-            print(f"{path}: {shape}, {path.stat().st_size:,} bytes")
-    except (ValueError, OSError, CheckpointError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of(
+        lambda: draw(tyro.cli(Arguments, args=arguments, description=__doc__)),
+        "interrupted",
+        refusals=(CheckpointError,),
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -11,6 +11,11 @@ with weights of 8 bits. Nothing is served and nothing is asked for.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script
+
+if __name__ == "__main__":
+    begin_script()
+
 import contextlib
 import json
 import sys
@@ -23,6 +28,7 @@ import gymnasium as gym
 import numpy as np
 import tyro
 
+from agents.command_line import status_of
 from agents.export.rules_form import rules_for_page
 from agents.scripted import DRIVERS, make_scripted
 from agents.scripted.highway import HighwayDriver
@@ -118,28 +124,32 @@ def driver_of(run: Path) -> dict[str, Any]:
         raise ValueError(str(error)) from error
 
 
+def write(arguments: Arguments) -> None:
+    """Writes the page, or the driver to be kept."""
+    drivers = [driver_in(path) for path in arguments.driver]
+    drivers += [driver_of(run) for run in arguments.run]
+    names = [driver["name"] for driver in drivers]
+    if len(set(names)) < len(names):
+        raise ValueError(f"drivers must have names of their own, got {names}")
+    path = arguments.out if arguments.keep is None else arguments.keep
+    if arguments.keep is None:
+        ruled = rule_based_drivers() if arguments.rules else {}
+        write_play_page(path, drives_by_rules(ruled) if arguments.rules else {}, drivers, ruled)
+    elif len(drivers) == 1:
+        write_whole(path, json.dumps(drivers[0], separators=(",", ":")) + "\n")
+    else:
+        raise ValueError(f"keep takes one driver, got {len(drivers)}")
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=sys.argv[1:] if arguments is None else arguments, description=__doc__)
-    try:
-        drivers = [driver_in(path) for path in parsed.driver]
-        drivers += [driver_of(run) for run in parsed.run]
-        names = [driver["name"] for driver in drivers]
-        if len(set(names)) < len(names):
-            raise ValueError(f"drivers must have names of their own, got {names}")
-        if parsed.keep is not None:
-            if len(drivers) != 1:
-                raise ValueError(f"keep takes one driver, got {len(drivers)}")
-            write_whole(parsed.keep, json.dumps(drivers[0], separators=(",", ":")) + "\n")
-            return 0
-        ruled = rule_based_drivers() if parsed.rules else {}
-        write_play_page(parsed.out, drives_by_rules(ruled) if parsed.rules else {}, drivers, ruled)
-    except (ValueError, OSError, PageError, gym.error.Error) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{parsed.out}: {parsed.out.stat().st_size / 1000:.0f} kB")
-    return 0
+    return status_of(
+        lambda: write(tyro.cli(Arguments, args=arguments, description=__doc__)),
+        "interrupted",
+        refusals=(PageError, gym.error.Error),
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

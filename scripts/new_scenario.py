@@ -8,6 +8,11 @@ tests/test_scenarios.py.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script
+
+if __name__ == "__main__":
+    begin_script()
+
 import keyword
 import re
 import sys
@@ -17,7 +22,7 @@ from string import Template
 
 import tyro
 
-from agents.command_line import refuse
+from agents.command_line import status_of
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).with_suffix(".txt")
@@ -99,18 +104,18 @@ def written(name: str, root: Path) -> dict[Path, str]:
     return texts
 
 
+def write(name: str) -> None:
+    """Writes the file and the entries, and says what comes next."""
+    for path, text in written(name, ROOT).items():
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(ROOT))
+    print(Template(f"\nnext:{NEXT}").substitute(Name=name), end="")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-    try:
-        for path, text in written(parsed.name, ROOT).items():
-            path.write_text(text, encoding="utf-8")
-            print(path.relative_to(ROOT))
-    except (ValueError, OSError) as error:
-        return refuse(error)
-    print(Template(f"\nnext:{NEXT}").substitute(Name=parsed.name), end="")
-    return 0
+    return status_of(lambda: write(tyro.cli(Arguments, args=arguments, description=__doc__).name), "interrupted")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

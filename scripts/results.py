@@ -11,6 +11,11 @@ table is printed.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script
+
+if __name__ == "__main__":
+    begin_script()
+
 import shutil
 import subprocess
 import sys
@@ -21,7 +26,7 @@ from pathlib import Path
 import tyro
 
 from agents.checkpoint import CheckpointError
-from agents.command_line import refuse
+from agents.command_line import status_of
 from agents.environments import generates_levels, require_registered
 from agents.interrupts import stop_requests
 from agents.race import RaceConfig, Run, is_changed, make_baselines, make_run, read_record, summary_of
@@ -146,28 +151,29 @@ def report(arguments: Arguments, run: Run, number: int, total: int) -> None:
     print(f"[{number}/{total}] {run.env} {run.agent} seed {run.seed}: {text}", flush=True)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
-    try:
-        parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-        if parsed.is_worker:
-            make_run(parsed, Run(parsed.envs[0], parsed.agents[0], parsed.seeds[0]))
-            return 0
-        is_whole = parsed.table or race(parsed)
-        summary = summary_of(parsed.folder)
-        print(f"\n{markdown(summary)}")
-        if not parsed.table:
-            write_csv(parsed.folder / "summary.csv", summary["summary"])
-            write_summary(parsed.folder / "summary.json", summary)
-        if parsed.summary is not None:
-            write_summary(parsed.summary, summary)
-    except (ValueError, OSError, CheckpointError, NotFiniteError) as error:
-        return refuse(error)
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return 130
+def work(arguments: Arguments) -> int:
+    """Races, and prints the table; returns 1 if a run is missing, else 0."""
+    if arguments.is_worker:
+        make_run(arguments, Run(arguments.envs[0], arguments.agents[0], arguments.seeds[0]))
+        return 0
+    is_whole = arguments.table or race(arguments)
+    summary = summary_of(arguments.folder)
+    print(f"\n{markdown(summary)}")
+    if not arguments.table:
+        write_csv(arguments.folder / "summary.csv", summary["summary"])
+        write_summary(arguments.folder / "summary.json", summary)
+    if arguments.summary is not None:
+        write_summary(arguments.summary, summary)
     return 0 if is_whole else 1
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return status_of(
+        lambda: work(tyro.cli(Arguments, args=arguments, description=__doc__)),
+        refusals=(CheckpointError, NotFiniteError),
+    )
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -17,6 +17,11 @@ more --max-seconds those are made again that would have needed them.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script
+
+if __name__ == "__main__":
+    begin_script()
+
 import json
 import os
 import subprocess
@@ -360,4 +365,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -356,6 +356,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on Ctrl-C is answered
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the row ends too
     sys.exit(run_script(main))

@@ -13,6 +13,11 @@ printed.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script
+
+if __name__ == "__main__":
+    begin_script()
+
 import contextlib
 import sys
 import textwrap
@@ -223,4 +228,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

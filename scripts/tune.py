@@ -24,7 +24,6 @@ import contextlib
 import csv
 import json
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -396,5 +395,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on Ctrl-C is answered
     sys.exit(run_script(main))

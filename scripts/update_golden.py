@@ -10,6 +10,11 @@ CHANGELOG.md.
 
 from __future__ import annotations
 
+from drivesim.stages import begin_script, run_script, stage
+
+if __name__ == "__main__":
+    begin_script()
+
 import hashlib
 import json
 import math
@@ -24,8 +29,9 @@ import gymnasium as gym
 import numpy as np
 import tyro
 
-from agents.command_line import refuse
+from agents.command_line import status_of
 from agents.validation import require
+from drivesim.files import write_whole
 from drivesim.registry import ENTRIES, IDS, scenario_of
 
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden.json"
@@ -124,23 +130,31 @@ def write(records: dict[str, dict[str, Any]], path: Path = GOLDEN) -> None:
     """As JSON with one line for each list of numbers, so that a difference can be read."""
     text = json.dumps(records, indent=1)
     text = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda found: "[" + " ".join(found[1].split()) + "]", text)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_whole(path, text + "\n")
+
+
+def update(arguments: Arguments) -> None:
+    """Records anew what was asked for, and says what has changed."""
+    old = read(GOLDEN)
+    new = {env_id: {} if env_id in arguments.envs else old.get(env_id, {}) for env_id in IDS}
+    for env_id, observation in cases():
+        if env_id in arguments.envs:
+            with stage(f"driving {env_id}, {observation}"):
+                new[env_id][observation] = record(env_id, observation)
+    write(updated(old, new, arguments.version_bumped), GOLDEN)
+    parts = {
+        "added": [env_id for env_id in new if env_id not in old],
+        "changed": [env_id for env_id in new if env_id in old and old[env_id] != new[env_id]],
+        "removed": [env_id for env_id in old if env_id not in new],
+    }
+    told = [f"{what} {', '.join(ids)}" for what, ids in parts.items() if ids]
+    print(f"{GOLDEN.name}: {'; '.join(told) or 'nothing has changed'}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status: 2 if the record may not be updated."""
-    try:
-        parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
-        old = read()
-        new = {env_id: {} if env_id in parsed.envs else old.get(env_id, {}) for env_id in IDS}
-        for env_id, observation in cases():
-            if env_id in parsed.envs:
-                new[env_id][observation] = record(env_id, observation)
-        write(updated(old, new, parsed.version_bumped))
-    except ValueError as error:
-        return refuse(error)
-    return 0
+    return status_of(lambda: update(tyro.cli(Arguments, args=arguments, description=__doc__)), "interrupted")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

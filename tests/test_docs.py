@@ -48,8 +48,9 @@ def copy(tmp_path) -> Path:
 # --- generated pages --------------------------------------------------------------------------------------------------
 
 
-def test_the_pages_are_those_of_the_code(build_docs) -> None:
+def test_the_pages_are_those_of_the_code(build_docs, capsys) -> None:
     assert build_docs.main(["--check"]) == 0, "stale: run python scripts/build_docs.py"
+    assert capsys.readouterr().out.endswith(" pages, nothing has changed\n")
 
 
 def test_stale_pages_are_named_and_made_fresh(build_docs, copy, capsys) -> None:
@@ -68,6 +69,7 @@ def test_stale_pages_are_named_and_made_fresh(build_docs, copy, capsys) -> None:
         assert build_docs.main(["--docs", str(copy), "--check"]) == 1
         assert str(page) in capsys.readouterr().err
         assert build_docs.main(["--docs", str(copy)]) == 0
+        assert capsys.readouterr().out == f"written {page}\n"
         assert page.read_text(encoding="utf-8") == fresh
 
 
@@ -79,6 +81,8 @@ def test_missing_pages_and_pages_of_no_environment_are_stale(build_docs, copy, c
     assert "highway.md" in message
     assert "railway.md" in message
     assert build_docs.main(["--docs", str(copy)]) == 0
+    highway, railway = (copy / "environments" / f"{name}.md" for name in ("highway", "railway"))
+    assert capsys.readouterr().out == f"written {highway}; removed {railway}\n"
     assert (copy / "environments" / "highway.md").exists()
     assert not (copy / "environments" / "railway.md").exists()
 

@@ -63,12 +63,48 @@ def test_what_the_outputs_encoding_lacks_is_written_in_plain_characters(encoding
     assert done.stdout.decode(encoding) == f"-1.5 {dash} ?\n".replace("\n", os.linesep)
 
 
-@pytest.mark.parametrize("name", sorted(set(PROGRAMS) - {"tune", "results"}))  # which run for hours
-def test_every_program_tells_that_it_is_loading_before_it_does(name: str) -> None:
-    lines = (ROOT / "scripts" / f"{name}.py").read_text(encoding="utf-8").splitlines()
+SCRIPTS = {path.stem: path for path in sorted((ROOT / "scripts").glob("*.py")) if "__main__" in path.read_text("utf-8")}
+# Which starts them.
+OF_A_PROGRAM = {
+    "benchmark_driver",
+    "benchmark_peers",
+    "benchmark_peers_training",
+    "rivals_entrant",
+}
+LOADS_NOTHING = {"make_wheels"}
+
+
+@pytest.mark.parametrize("name", sorted(set(SCRIPTS) - OF_A_PROGRAM - LOADS_NOTHING))
+def test_every_script_tells_that_it_is_loading_before_it_does(name: str) -> None:
+    lines = SCRIPTS[name].read_text(encoding="utf-8").splitlines()
     begins = lines.index("    begin_script()")
-    heavy = [
-        n for n, line in enumerate(lines) if line.startswith(("from agents", "import tyro", "from drivesim.render"))
-    ]
-    assert begins < min(heavy)
+    before = [line.split()[1] for line in lines[:begins] if line.startswith(("from ", "import "))]
+    assert before == ["__future__", "drivesim.stages"]
     assert lines[-1] == "    sys.exit(run_script(main))"
+
+
+def test_there_is_a_script_for_every_command() -> None:
+    assert set(PROGRAMS) <= set(SCRIPTS)
+
+
+ANSWERED = """
+import os, signal
+from drivesim.stages import begin_script, run_script
+
+begin_script()
+
+from agents.command_line import status_of
+
+
+def main():
+    return status_of(lambda: os.kill(os.getpid(), signal.SIGINT), "interrupted")
+
+
+raise SystemExit(run_script(main))
+"""
+
+
+def test_ctrl_c_is_answered_by_a_work_that_has_something_to_say_then() -> None:
+    assert shown(ANSWERED, on_a_terminal=False) == (130, "interrupted\n")
+    ignored = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{ANSWERED}"  # as behind nohup
+    assert shown(ignored, on_a_terminal=False) == (0, "")

@@ -97,8 +97,8 @@ class Regrets:
         level = Level(env, state)
         if moving := what_depends_on_tick(level):
             raise ValueError(
-                f"{level.origin.env_id} has {' and '.join(moving)}: what an action costs there depends on the tick, and "
-                "cannot be told of all states at once; drivesim.planning.solve finds the best drive from one state"
+                f"{level.origin.env_id} has {' and '.join(moving)}: what an action costs there depends on the tick, "
+                "and cannot be told of all states at once; drivesim.planning.solve finds the best drive from one state"
             )
         self.table, self._forks, self._numbering = _explored(level, whole("max_states", max_states, 1, MOST_STATES))
         table = self.table
@@ -168,8 +168,8 @@ def _explored(level: Level, max_states: int) -> tuple[Table, Forks, Numbering]:
         count += len(frontier)
         if count > max_states:
             raise ValueError(
-                f"max_states must be at least the number of states of this level of {level.origin.env_id}, which is more "
-                f"than {max_states:,}; drivesim.planning.solve needs no table"
+                f"max_states must be at least the number of states of this level of {level.origin.env_id}, which is "
+                f"more than {max_states:,}; drivesim.planning.solve needs no table"
             )
     vehicles = forks.worlds_of(np.concatenate(layers))["vehicles"][:, 0]
     shape = (count, forks.num_actions)

@@ -25,6 +25,11 @@ class Sprite(NamedTuple):
     through: Array
     """uint16 (height, width, 1), 0 … 256: how much shows through."""
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.colour.nbytes + self.through.nbytes
+
     def lay_over(self, picture: Array, y: int, x: int) -> None:
         """Lay it over a picture, uint8 (height, width, 3), its middle on pixel (y, x); what does not fit is cut."""
         top, left = y + self.top, x + self.left

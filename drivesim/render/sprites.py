@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from drivesim.render import palette
 from drivesim.render.canvas import Canvas, Sprite, in_box, in_disc
+from drivesim.render.kept import kept
 from drivesim.render.palette import Colour
 
 Array = np.ndarray[Any, Any]
@@ -186,7 +186,7 @@ def _route_sign(cell: int, turn: float, sign: int) -> Canvas:
     return canvas
 
 
-@lru_cache(maxsize=2048)
+@kept(24 << 20)
 def sprite(cell: int, look: Look, turn: float) -> Sprite:
     """The picture of a look.
 

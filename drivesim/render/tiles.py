@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +26,7 @@ from drivesim.render.ground import (
     ground_of,
     unpacked,
 )
+from drivesim.render.kept import kept
 from drivesim.render.palette import Colour
 from drivesim.render.sprites import in_lane_arrow, paint_parked_car, turned
 
@@ -173,7 +173,7 @@ def _paint_barrier(canvas: Canvas, joined: int) -> None:
     canvas.paint(top & ~stripe, palette.BARRIER_STRIPE)
 
 
-@lru_cache(maxsize=4096)
+@kept(8 << 20)
 def tile(cell: int, number: int) -> Array:
     """The picture of a cell's ground, uint8 (cell, cell, 3)."""
     facts = unpacked(number)
@@ -201,7 +201,7 @@ def tile(cell: int, number: int) -> Array:
     return canvas.to_rgb()
 
 
-@lru_cache(maxsize=32)
+@kept(32 << 20)
 def ground_picture(level: Level, cell: int) -> Array:
     """All of a map's ground that can come into view, uint8 (height, width, 3), not to be written to.
 

@@ -42,6 +42,19 @@ class TestUpdate:
         new = {"a-v0": self.OLD["a-v0"], "c-v1": {"grid": {"sha256": "3"}}}
         assert golden.updated(self.OLD, new, version_bumped=False) == new
 
+    def test_says_what_it_has_done(self, tmp_path, monkeypatch, capsys) -> None:
+        monkeypatch.setattr(golden, "GOLDEN", tmp_path / "golden.json")
+        monkeypatch.setattr(golden, "IDS", ("a-v1", "b-v1"))
+        monkeypatch.setattr(golden, "cases", lambda: [("a-v1", "grid"), ("b-v1", "grid")])
+        for answers, said in (
+            ("one", "added a-v1, b-v1"),
+            ("one", "nothing has changed"),
+            ("two", "changed a-v1"),
+        ):
+            monkeypatch.setattr(golden, "record", lambda env_id, observation, answers=answers: {"sha256": answers})
+            golden.update(golden.Arguments(envs=("a-v1",) if answers == "two" else golden.IDS, version_bumped=True))
+            assert capsys.readouterr().out == f"golden.json: {said}\n"
+
     def test_reads_what_it_writes(self, tmp_path) -> None:
         golden.write(self.OLD, tmp_path / "golden.json")
         assert golden.read(tmp_path / "golden.json") == self.OLD

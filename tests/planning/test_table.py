@@ -73,7 +73,7 @@ def test_a_walk_in_the_table_is_a_drive_and_the_matrices_say_the_same() -> None:
 def test_a_level_with_too_many_states_is_refused() -> None:
     env = gym.make("drivesim/Highway-v1")
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="max_states .* of drivesim/Highway-v1, .* 5,000; .*solve needs no table"):
+    with pytest.raises(ValueError, match=r"max_states .* of drivesim/Highway-v1, .* 5,000; .*solve needs no table"):
         to_table(env, max_states=5_000)
 
 

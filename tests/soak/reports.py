@@ -7,8 +7,6 @@ import hashlib
 import json
 import os
 import pickle
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +21,7 @@ import work
 from env_tools import CITY, HIGHWAY, INTERSECTION, LANE_KEEP, OBSTACLES, assert_same, assert_same_future, world_bytes
 from multi import shared_cells
 from pettingzoo.test import parallel_api_test
-from report_table import REPORTS, report
+from report_table import REPORTS, ended_well, fresh, report
 
 import drivesim
 from agents.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
@@ -56,7 +54,7 @@ def same_in_another_process(folder: Path) -> None:
         "    for part in envs.step(rng.integers(0, 5, 16))[:4]: sha.update(part.tobytes())\n"
         "print(sha.hexdigest())"
     )
-    found = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout for _ in range(2)}
+    found = {fresh(code) for _ in range(2)}
     assert len(found) == 1
     assert len(found.pop()) == 65
 
@@ -190,8 +188,7 @@ def pictures_without_a_screen(folder: Path) -> None:
         "assert len(np.unique(env.render().reshape(-1, 3), axis=0)) > 2\n"
         "assert 'pygame' not in sys.modules"
     )
-    bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "SDL_VIDEODRIVER")}
-    subprocess.run([sys.executable, "-c", code], env=bare, check=True)
+    fresh(code, DISPLAY=None, SDL_VIDEODRIVER=None)
 
 
 @report("MetaDrive #679; SMARTS #794, #805, #1366", "memory grows with every episode and environment")
@@ -286,9 +283,7 @@ def no_pickles(folder: Path) -> None:
 )
 def resumed_runs(folder: Path) -> None:
     """Killed four times and resumed each time: the weights, arrays and metrics of the run in one go."""
-    subprocess.run(
-        [sys.executable, killed_runs.__file__, str(folder), "4", "0", "pqn"], check=True, capture_output=True
-    )
+    ended_well(killed_runs.__file__, str(folder), "4", "0", "pqn")
     killed_runs.require_equal(folder, "pqn")
 
 

@@ -7,8 +7,6 @@ import os
 import pickle
 import random
 import re
-import subprocess
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -35,7 +33,7 @@ from env_tools import (
 )
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import vector as wrappers
-from report_table import report
+from report_table import fresh, report
 from test_kernel_cache import Workshop
 
 import drivesim
@@ -47,15 +45,6 @@ from drivesim.vector_env import DriveVectorEnv
 NEXT_STEP, SAME_STEP, DISABLED = MODES
 SLOWER, FASTER = 4, 3
 CROSSWALK = "drivesim/Crosswalk-v1"
-
-
-def fresh(code: str, **environment: str) -> str:
-    """What a program writes in a process of its own, which must end well."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | environment, check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-600:]
-    return done.stdout
 
 
 # --- one answer, whoever asks ------------------------------------------------------------------------------------
