@@ -14,19 +14,26 @@ _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind 
 _PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HORIZONTAL ELLIPSIS}": "..."}
 """What a person reads instead where the output's encoding has no such character, as on some Windows."""
 
+_stages: list[str] = []
+"""What is being done now, and what that is a part of; the latter first."""
+
 
 @contextlib.contextmanager
 def stage(what: str) -> Iterator[None]:
-    """Shows what is being done while it is; a standard error that is no terminal gets nothing.
+    """Shows what is being done while it is, and then again what this is a part of.
+
+    A standard error that is no terminal gets nothing.
 
     Args:
         what: such as "driving 1,000 episodes".
     """
-    show(f"{what} ...")
+    _stages.append(f"{what} ...")
+    show(_stages[-1])
     try:
         yield
     finally:
-        show("")
+        _stages.pop()
+        show(_stages[-1] if _stages else "")
 
 
 def begin_script() -> None:
