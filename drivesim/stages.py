@@ -6,9 +6,10 @@ import codecs
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["begin_script", "run_script", "show", "stage"]
+__all__ = ["begin_script", "ctrl_c_raises", "run_script", "show", "stage"]
 
 _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
 _PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HORIZONTAL ELLIPSIS}": "..."}
@@ -57,6 +58,23 @@ def run_script(main: Callable[[], int]) -> int:
         with contextlib.suppress(AttributeError, ValueError):  # there may be none, a closed one, or somebody's own
             stream.reconfigure(errors="drivesim.plain")  # type: ignore[union-attr]
     return main()
+
+
+@contextlib.contextmanager
+def ctrl_c_raises() -> Iterator[None]:
+    """Lets Ctrl-C raise KeyboardInterrupt where :func:`begin_script` has it end the program.
+
+    It is for work that has something to say, or to put away, before the program ends.
+    """
+    is_ending = threading.current_thread() is threading.main_thread()
+    is_ending = is_ending and signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    if is_ending:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if is_ending:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def show(text: str) -> None:
