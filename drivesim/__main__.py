@@ -13,7 +13,6 @@ from pathlib import Path
 
 from drivesim.programs import PROGRAMS, run
 from drivesim.registry import ENTRIES, IDS, is_registered
-from drivesim.stages import begin_script, ctrl_c_raises, show
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for env_id in given.ids if given.command == "warm" else ():
         if not is_registered(env_id):
             warming.error(f"ID must be one of {', '.join(IDS)}, or my_module:ID of a module's own, got {env_id!r}")
+    from drivesim.stages import begin_script
+
     if arguments is None:
         begin_script()
     try:
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_files(targets: Sequence[str], folder: Path) -> int:
     """Make files of kernels; the exit status."""
     from drivesim.build import build
+    from drivesim.stages import show
 
     show("")
     return build(targets, folder)
@@ -65,6 +67,7 @@ def build_files(targets: Sequence[str], folder: Path) -> int:
 
 def warm_up(ids: Sequence[str]) -> int:
     """Compile or load kernels; the exit status."""
+    from drivesim.stages import ctrl_c_raises, show
     from drivesim.warm import warm
 
     show("")

@@ -146,7 +146,7 @@ def test_an_interrupt_ends_it_at_once(tmp_path) -> None:
         assert running.stderr is not None
         assert "kept in" in running.stderr.readline()
         assert running.stdout is not None
-        assert running.stdout.readline() == "loading\n"
+        assert running.stdout.read(7) == "loading"
         os.killpg(running.pid, signal.SIGINT)
         _, rest = running.communicate(timeout=60)
     assert running.returncode == 130
