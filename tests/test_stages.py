@@ -111,5 +111,5 @@ raise SystemExit(run_script(main))
 
 def test_ctrl_c_is_answered_by_a_work_that_has_something_to_say_then() -> None:
     assert shown(ANSWERED, on_a_terminal=False) == (130, "interrupted\n")
-    ignored = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{ANSWERED}"  # as behind nohup
+    ignored = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{ANSWERED}"  # by a shell
     assert shown(ignored, on_a_terminal=False) == (0, "")
