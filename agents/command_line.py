@@ -8,8 +8,8 @@ from typing import Any, get_args, get_origin
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from agents.interrupts import is_raised
 from drivesim.files import printable
+from drivesim.stages import ctrl_c_raises
 
 __all__ = ["PAIRS", "refuse", "status_of"]
 
@@ -62,7 +62,7 @@ def status_of(
     """
     refused: tuple[type[Exception], ...] = (ValueError, OSError, *refusals)
     try:
-        with is_raised():
+        with ctrl_c_raises():
             return work() or 0
     except refused as error:
         return refuse(error)

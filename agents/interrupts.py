@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-__all__ = ["StopRequest", "ends_at_once", "is_raised", "stop_requests"]
+__all__ = ["StopRequest", "ends_at_once", "stop_requests"]
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -71,20 +71,3 @@ def ends_at_once() -> Iterator[None]:
     finally:
         if is_usual:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextlib.contextmanager
-def is_raised() -> Iterator[None]:
-    """Lets Ctrl-C raise KeyboardInterrupt where it would end the program, for a work that has something to say then.
-
-    Scripts begin with :func:`drivesim.stages.begin_script`, after which it ends them. Where it is ignored it stays so.
-    """
-    is_ending = threading.current_thread() is threading.main_thread()
-    is_ending = is_ending and signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-    if is_ending:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        if is_ending:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)

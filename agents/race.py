@@ -31,6 +31,7 @@ from agents.run_folder import locked
 from agents.training import load_policy, resume, train
 from agents.validation import check_at_least, require
 from drivesim.files import write_whole
+from drivesim.stages import stage
 
 __all__ = [
     "RaceConfig",
@@ -160,7 +161,9 @@ def make_run(race: RaceConfig, run: Run, *, progress: bool = False) -> dict[str,
         if record is None:
             config, agent_config = _configs(race, run)
             torch.set_num_threads(config.num_threads)
-            record = _measure(race, run, finish_training(folder, replace(config, progress=progress), agent_config))
+            ended = finish_training(folder, replace(config, progress=progress), agent_config)
+            with stage(f"measuring the driver of {run.name}") if progress else contextlib.nullcontext():
+                record = _measure(race, run, ended)
             _write_record(folder, record)
         for checkpoint in find_checkpoints(folder / "checkpoints", "last"):  # a replay memory fills 200 MB
             shutil.rmtree(checkpoint)

@@ -43,19 +43,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command is None:
         list_environments()
         return 0
-    if given.command == "build":
-        from drivesim.build import build
-
-        return build(given.target, given.out)
-    for env_id in given.ids:
+    for env_id in given.ids if given.command == "warm" else ():
         if not is_registered(env_id):
             warming.error(f"ID must be one of {', '.join(IDS)}, or my_module:ID of a module's own, got {env_id!r}")
-    from drivesim.warm import warm
+    from drivesim.stages import begin_script
 
+    if arguments is None:
+        begin_script()
     try:
-        return warm(list(dict.fromkeys(given.ids)) or IDS)
+        return build_files(given.target, given.out) if given.command == "build" else warm_up(given.ids)
     except KeyboardInterrupt:
         return 130  # what a shell says of a program that was interrupted; what was compiled is kept
+
+
+def build_files(targets: Sequence[str], folder: Path) -> int:
+    """Make files of kernels; the exit status."""
+    from drivesim.build import build
+    from drivesim.stages import show
+
+    show("")
+    return build(targets, folder)
+
+
+def warm_up(ids: Sequence[str]) -> int:
+    """Compile or load kernels; the exit status."""
+    from drivesim.stages import ctrl_c_raises, show
+    from drivesim.warm import warm
+
+    show("")
+    with ctrl_c_raises():
+        return warm(list(dict.fromkeys(ids)) or IDS)
 
 
 def list_environments() -> None:

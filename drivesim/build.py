@@ -46,8 +46,8 @@ from drivesim.layouts import layouts
 from drivesim.linking import LinkError, linker_of, shared_library, wasm
 from drivesim.observations import ENCODERS
 from drivesim.registry import ENTRIES, scenario_of
-from drivesim.stages import show, stage
-from drivesim.warm import usable_cores
+from drivesim.stages import ctrl_c_raises, show, stage
+from drivesim.warm import begin_worker, starting_workers, usable_cores
 
 _CUSTOM = b"\x08drivesim"  # the name of a section of WebAssembly, with its length
 
@@ -110,8 +110,10 @@ def build(targets: Sequence[str], folder: Path = FOLDER) -> int:
         codes = [portable.code_for(TARGETS[name]) for name in targets]
         workers = min(len(codes), usable_cores())
         # Each in a process that has made no other, see `emit`.
-        with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
-            files = pool.map(emit, codes)
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), begin_worker, max_tasks_per_child=1)
+        with ctrl_c_raises(), pool:  # whose semaphores are to be put away
+            with starting_workers():
+                files = pool.map(emit, codes)
             for name in targets:
                 with stage(f"optimising for {name}"):
                     content = linked(next(files), name, functions)

@@ -6,27 +6,35 @@ import codecs
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["begin_script", "run_script", "show", "stage"]
+__all__ = ["begin_script", "ctrl_c_raises", "run_script", "show", "stage"]
 
 _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
 _PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HORIZONTAL ELLIPSIS}": "..."}
 """What a person reads instead where the output's encoding has no such character, as on some Windows."""
 
+_stages: list[str] = []
+"""What is being done now, and what that is a part of; the latter first."""
+
 
 @contextlib.contextmanager
 def stage(what: str) -> Iterator[None]:
-    """Shows what is being done while it is; a standard error that is no terminal gets nothing.
+    """Shows what is being done while it is, and then again what this is a part of.
+
+    A standard error that is no terminal gets nothing.
 
     Args:
         what: such as "driving 1,000 episodes".
     """
-    show(f"{what} ...")
+    _stages.append(f"{what} ...")
+    show(_stages[-1])
     try:
         yield
     finally:
-        show("")
+        _stages.pop()
+        show(_stages[-1] if _stages else "")
 
 
 def begin_script() -> None:
@@ -50,6 +58,23 @@ def run_script(main: Callable[[], int]) -> int:
         with contextlib.suppress(AttributeError, ValueError):  # there may be none, a closed one, or somebody's own
             stream.reconfigure(errors="drivesim.plain")  # type: ignore[union-attr]
     return main()
+
+
+@contextlib.contextmanager
+def ctrl_c_raises() -> Iterator[None]:
+    """Lets Ctrl-C raise KeyboardInterrupt where :func:`begin_script` has it end the program.
+
+    It is for work that has something to say, or to put away, before the program ends.
+    """
+    is_ending = threading.current_thread() is threading.main_thread()
+    is_ending = is_ending and signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    if is_ending:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if is_ending:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def show(text: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from typing import Any, TextIO
@@ -17,7 +18,7 @@ from drivesim.core import kernel_cache
 from drivesim.observations import ENCODERS
 from drivesim.occlusion import occlusions
 
-__all__ = ["Bar", "load_kernels", "warm"]
+__all__ = ["Bar", "begin_worker", "load_kernels", "starting_workers", "warm"]
 
 _BAR_WIDTH = 20  # characters
 
@@ -46,7 +47,8 @@ def warm(ids: Sequence[str]) -> int:
     counter = context.Value("i", 0)
     pool = ProcessPoolExecutor(min(len(jobs), usable_cores()), context, initializer=_count_in, initargs=(counter,))
     try:
-        names = {pool.submit(load_kernels, *job): " ".join(job) for job in jobs}
+        with starting_workers():
+            names = {pool.submit(load_kernels, *job): " ".join(job) for job in jobs}
         running = set(names)
         bar.draw(0)
         while running:
@@ -87,17 +89,34 @@ def load_kernels(env_id: str, observation: str) -> None:
 
 
 def _count_in(counter: Any) -> None:
-    """In a worker: count what is compiled, a `multiprocessing.Value`, and leave it to the bar to tell.
-
-    An interrupt ends the worker: as an exception it could get lost in the compiler.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """In a worker: count what is compiled, a `multiprocessing.Value`, and leave it to the bar to tell."""
+    begin_worker()
 
     def count() -> None:
         with counter.get_lock():
             counter.value += 1
 
     kernel_cache.before_compiling(count)
+
+
+@contextlib.contextmanager
+def starting_workers() -> Iterator[None]:
+    """Processes that are started here hear of Ctrl-C only in :func:`begin_worker`, not while they load libraries."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin_worker() -> None:
+    """In a worker: an interrupt ends it, without a traceback; as an exception it could get lost in the compiler."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class Bar:

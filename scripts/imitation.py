@@ -11,7 +11,7 @@ Prints a table. A run that is there already is not made again.
 
 from __future__ import annotations
 
-from drivesim.stages import begin_script, run_script
+from drivesim.stages import begin_script, run_script, stage
 
 if __name__ == "__main__":
     begin_script()
@@ -105,8 +105,11 @@ def measured(
         tensorboard=False,
         progress=False,
     )
-    finish_training(folder, config, preset.agent)
+    with stage(f"{agent} learns to drive {env_id}"):
+        finish_training(folder, config, preset.agent)
     policy, choice = load_policy(folder)
+    with stage(f"driving {arguments.episodes:,} levels of {env_id}"):
+        result = evaluate(policy, choice, episodes=arguments.episodes, seed=FINAL_SEED)
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {
@@ -116,7 +119,7 @@ def measured(
         "drives": [drives_until(folder / "metrics.csv", threshold) for threshold in THRESHOLDS],
         "steps": int(rows[-1]["global_step"]),
         "seconds": float(rows[-1]["time/seconds"]),
-        "success_rate": evaluate(policy, choice, episodes=arguments.episodes, seed=FINAL_SEED)["success_rate"],
+        "success_rate": result["success_rate"],
     }
 
 

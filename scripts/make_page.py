@@ -11,7 +11,7 @@ with weights of 8 bits. Nothing is served and nothing is asked for.
 
 from __future__ import annotations
 
-from drivesim.stages import begin_script, run_script
+from drivesim.stages import begin_script, run_script, stage
 
 if __name__ == "__main__":
     begin_script()
@@ -33,7 +33,7 @@ from agents.export.rules_form import rules_for_page
 from agents.scripted import DRIVERS, make_scripted
 from agents.scripted.highway import HighwayDriver
 from agents.scripted.route import RouteDriver
-from drivesim.browser.page import PageError, write_play_page
+from drivesim.browser.page import PageError, require_module, write_play_page
 from drivesim.config import DIFFICULTIES
 from drivesim.files import write_whole
 from drivesim.registry import ENTRIES, entry_of
@@ -127,14 +127,20 @@ def driver_of(run: Path) -> dict[str, Any]:
 def write(arguments: Arguments) -> None:
     """Writes the page, or the driver to be kept."""
     drivers = [driver_in(path) for path in arguments.driver]
-    drivers += [driver_of(run) for run in arguments.run]
+    for run in arguments.run:
+        with stage(f"reading the driver of {run}"):
+            drivers.append(driver_of(run))
     names = [driver["name"] for driver in drivers]
     if len(set(names)) < len(names):
         raise ValueError(f"drivers must have names of their own, got {names}")
     path = arguments.out if arguments.keep is None else arguments.keep
     if arguments.keep is None:
-        ruled = rule_based_drivers() if arguments.rules else {}
-        write_play_page(path, drives_by_rules(ruled) if arguments.rules else {}, drivers, ruled)
+        with stage("driving by rules"):
+            ruled = rule_based_drivers() if arguments.rules else {}
+            drives = drives_by_rules(ruled) if arguments.rules else {}
+        require_module()  # which tells how far it is
+        with stage("laying out the page"):
+            write_play_page(path, drives, drivers, ruled)
     elif len(drivers) == 1:
         write_whole(path, json.dumps(drivers[0], separators=(",", ":")) + "\n")
     else:

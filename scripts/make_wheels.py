@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="where the wheels go, by default dist/")
     given = parser.parse_args(arguments)
     targets = [target for _, targets in WHEELS.values() for target in targets]
+    from drivesim.stages import stage
+
     with tempfile.TemporaryDirectory() as folder:
         objects = given.objects
         if objects is None:
@@ -51,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if lacking:
             command = f"python -m drivesim build --target {' '.join(lacking)} --out {objects}"
             parser.error(f"{objects} has no kernels for {', '.join(lacking)}; `{command}` makes them")
-        plain = pure_wheel(Path(folder))
+        with stage("packing the sources"):
+            plain = pure_wheel(Path(folder))
         given.out.mkdir(parents=True, exist_ok=True)
         for name in WHEELS:
             print(make_wheel(plain, name, objects, given.out))

@@ -11,7 +11,7 @@ interruption. The table is printed.
 
 from __future__ import annotations
 
-from drivesim.stages import begin_script, run_script
+from drivesim.stages import begin_script, run_script, stage
 
 if __name__ == "__main__":
     begin_script()
@@ -195,7 +195,8 @@ def measure(arguments: Arguments) -> None:
         key = row.key(arguments.levels, arguments.budget)
         if any(key.items() <= record.items() for record in records):
             continue
-        fresh = measured(row, arguments.levels, arguments.budget, arguments.num_threads)
+        with stage(f"looking for the best drives on {row.levels * arguments.levels} levels of {row.env_id}"):
+            fresh = measured(row, arguments.levels, arguments.budget, arguments.num_threads)
         records = sorted([*(each for each in records if place(each) != n), fresh], key=place)
         print(markdown([fresh]).splitlines()[2], flush=True)
         if path is not None:

@@ -11,7 +11,7 @@ table is printed.
 
 from __future__ import annotations
 
-from drivesim.stages import begin_script, run_script
+from drivesim.stages import begin_script, run_script, show, stage
 
 if __name__ == "__main__":
     begin_script()
@@ -85,7 +85,8 @@ def race(arguments: Arguments) -> bool:
         (folder / f"{run.name}.json").unlink(missing_ok=True)
         shutil.rmtree(folder / run.name, ignore_errors=True)
     for env_id in arguments.envs:
-        make_baselines(arguments, env_id)
+        with stage(f"driving {env_id} without learning"):
+            make_baselines(arguments, env_id)
     missing = [run for run in runs if read_record(folder / run.name) is None]
     finished = len(runs) - len(missing)
     print(f"{len(runs)} runs in {folder}/, {finished} of them finished", flush=True)
@@ -111,10 +112,12 @@ def race_in_processes(arguments: Arguments, runs: list[Run], total: int) -> None
             while waiting and len(processes) < arguments.workers:
                 run = waiting.pop(0)
                 processes[run] = subprocess.Popen(worker_command(arguments, run), start_new_session=True)
+            show(f"making {', '.join(run.name for run in processes)} ...")  # again: whoever begins clears the line
             time.sleep(_POLL_SECONDS)
             for run in [run for run, process in processes.items() if process.poll() is not None]:
                 del processes[run]
                 number += 1
+                show("")
                 report(arguments, run, number, total)
         for process in processes.values():
             process.terminate()  # the only signal that reaches it; it saves and ends

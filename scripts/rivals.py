@@ -17,7 +17,7 @@ more --max-seconds those are made again that would have needed them.
 
 from __future__ import annotations
 
-from drivesim.stages import begin_script, run_script
+from drivesim.stages import begin_script, run_script, stage
 
 if __name__ == "__main__":
     begin_script()
@@ -271,7 +271,8 @@ def made(folder: Path, name: str, request: dict[str, Any], python: Path) -> dict
     words = [str(python), str(ENTRANT), json.dumps(request)]
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC"), "1")
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    answer = subprocess.run(words, env={**os.environ, **one, "PYTHONPATH": paths}, capture_output=True, text=True)
+    with stage(f"{name} learns"):
+        answer = subprocess.run(words, env={**os.environ, **one, "PYTHONPATH": paths}, capture_output=True, text=True)
     if answer.returncode != 0:
         last = answer.stderr.strip().splitlines()[-1:] or [f"exit status {answer.returncode}"]
         raise ValueError(f"{name} failed: {last[0]}")

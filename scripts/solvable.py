@@ -13,7 +13,7 @@ printed.
 
 from __future__ import annotations
 
-from drivesim.stages import begin_script, run_script
+from drivesim.stages import begin_script, run_script, stage
 
 if __name__ == "__main__":
     begin_script()
@@ -215,7 +215,8 @@ def measure(arguments: Arguments) -> None:
         before = known.pop((env_id, difficulty), None)
         if before is not None and is_there(before, arguments, {run.name for run in runs}):
             continue
-        fresh = measured(env_id, difficulty, arguments, runs)
+        with stage(f"driving {arguments.episodes:,} {difficulty} levels of {env_id}"):
+            fresh = measured(env_id, difficulty, arguments, runs)
         records = sorted([*known.values(), fresh], key=place)
         print(f"{difficulty}: {markdown([fresh]).splitlines()[2]}", flush=True)
         if path is not None:

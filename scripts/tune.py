@@ -40,6 +40,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agents.command_line import status_of
 from agents.environments import require_registered
 from agents.metrics import read_metrics
+from agents.plots.search import plot_search
 from agents.presets import preset_for
 from agents.results import seconds_to
 from agents.run_config import AgentConfig, AgentName, TrainConfig
@@ -51,6 +52,7 @@ from agents.validation import check_at_least, check_choice, check_positive, requ
 LAST_EVALUATIONS = 3  # whose mean is a trial's score
 STARTUP_TRIALS = 8  # drawn at random, and not stopped early, before there is something to learn from
 _SAVED = ("env", "agent", "seed", "total_steps", "max_seconds", "evaluations", "threshold", "pruner", "parameters")
+_SHOWN = ("progress", "tensorboard")  # what a run shows of itself, which a search keeps to itself
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,7 @@ def search(arguments: Arguments) -> None:
                 flush=True,
             )
             write_results(study, arguments)
-        plot(study, arguments.folder / "search.png")
+        plot_search(study, arguments.folder / "search.png")
         print(f"\nEverything is in {arguments.folder}/")
         print(f"The best of {arguments.trials} trials, score {study.best_value:.2%}:\n")
         print(command(arguments, study.best_trial))
@@ -332,58 +334,16 @@ def write_results(study: optuna.Study, arguments: Arguments) -> None:
 
 
 def command(arguments: Arguments, trial: FrozenTrial) -> str:
-    """The command that trains with a trial's values."""
+    """The command that trains as a trial did: with its values, and what else in a trial is not as in the preset."""
     values = {name: decoded(value) for name, value in trial.params.items()}
-    steps = ["--total-steps", str(configs(arguments)[0].total_steps)]
-    words = ["--env", arguments.env, "--agent", arguments.agent, *steps, *flags(values)]
+    config, preset = configs(arguments)[0], preset_for(arguments.env, arguments.agent).train
+    others = {
+        name: getattr(config, name)
+        for name in TrainConfig.__dataclass_fields__
+        if name in ("seed", "total_steps") or (getattr(config, name) != getattr(preset, name) and name not in _SHOWN)
+    }
+    words = ["--env", arguments.env, "--agent", arguments.agent, *flags(others), *flags(values)]
     return " ".join([".venv/bin/python scripts/train.py", *words])
-
-
-def plot(study: optuna.Study, path: Path) -> None:
-    """Draws the scores in their order, the parameters' importance, and every trial as a line through its values."""
-    from matplotlib.figure import Figure  # no window system, no global state
-
-    complete = study.get_trials(states=(TrialState.COMPLETE,))
-    pruned = study.get_trials(states=(TrialState.PRUNED,))
-    figure = Figure(figsize=(11.0, 8.0), layout="constrained")
-    grid = figure.add_gridspec(2, 2)
-    history = figure.add_subplot(grid[0, 0])
-    scores = [trial.values[0] for trial in complete]
-    numbers = [trial.number for trial in complete]
-    history.plot(numbers, scores, "o", markersize=4, label="finished")
-    history.plot(numbers, np.maximum.accumulate(scores), "-", label="best so far")
-    history.plot([trial.number for trial in pruned], [trial.values[0] for trial in pruned], "x", label="stopped early")
-    history.set(xlabel="trial", ylabel="score", title="history")
-    history.legend(frameon=False)
-
-    searched = list(complete[0].params)
-    importance = figure.add_subplot(grid[0, 1])
-    if len(set(scores)) > 1:
-        shares = optuna.importance.get_param_importances(study)
-        importance.barh(list(shares)[::-1], list(shares.values())[::-1])
-    importance.set(title="importance", xlim=(0.0, 1.0))
-
-    parallel = figure.add_subplot(grid[1, :])
-    low, high = min(scores), max(scores)
-    for trial in sorted(complete, key=lambda trial: trial.values[0]):  # the best on top
-        shade = (trial.values[0] - low) / (high - low) if high > low else 1.0
-        heights = [height_of(trial, name) for name in searched]
-        parallel.plot(range(len(searched)), heights, color=(0.85 * (1 - shade), 0.85 * (1 - shade), 0.85), alpha=0.7)
-    parallel.set(xticks=range(len(searched)), yticks=(0.0, 1.0), yticklabels=("least", "most"))
-    parallel.set_xticklabels(searched, rotation=20, ha="right")
-    parallel.set_title("values of each trial; the darker, the better")
-    figure.savefig(path, dpi=110)
-
-
-def height_of(trial: FrozenTrial, name: str) -> float:
-    """Where a value lies between the ends of its range, from 0 to 1."""
-    space, value = trial.distributions[name], trial.params[name]
-    if isinstance(space, optuna.distributions.CategoricalDistribution):
-        return space.choices.index(value) / max(len(space.choices) - 1, 1)
-    assert isinstance(space, optuna.distributions.FloatDistribution | optuna.distributions.IntDistribution)
-    ends = np.asarray([space.low, value, space.high], dtype=np.float64)
-    low, middle, high = np.log(ends) if space.log else ends
-    return float((middle - low) / (high - low))
 
 
 def main(arguments: list[str] | None = None) -> int:

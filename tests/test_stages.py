@@ -20,7 +20,8 @@ begin_script()
 
 def main():
     with stage("driving 10 episodes"):
-        pass
+        with stage("reading the map"):
+            pass
     print("done")
     return 3
 
@@ -42,7 +43,11 @@ def shown(program: str, *, on_a_terminal: bool) -> tuple[int, str]:
 def test_what_is_done_is_shown_on_a_terminal_and_gone_before_anything_else_is() -> None:
     status, text = shown(PROGRAM, on_a_terminal=True)
     clear = "\r\x1b[K"
-    assert text.split(clear) == ["", "loading ...", "", "driving 10 episodes ...", "done\r\n"]
+    assert text.split(clear) == [
+        *("", "loading ...", ""),
+        *("driving 10 episodes ...", "reading the map ...", "driving 10 episodes ..."),
+        "done\r\n",
+    ]
     assert status == 3
     assert shown(PROGRAM, on_a_terminal=False) == (3, "done\n")
 
@@ -106,5 +111,5 @@ raise SystemExit(run_script(main))
 
 def test_ctrl_c_is_answered_by_a_work_that_has_something_to_say_then() -> None:
     assert shown(ANSWERED, on_a_terminal=False) == (130, "interrupted\n")
-    ignored = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{ANSWERED}"  # as behind nohup
+    ignored = f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{ANSWERED}"  # by a shell
     assert shown(ignored, on_a_terminal=False) == (0, "")

@@ -124,7 +124,15 @@ def test_what_cannot_be_compiled_is_named_and_the_rest_is_warmed(monkeypatch, ca
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs groups of processes")
 def test_an_interrupt_ends_it_at_once(tmp_path) -> None:
-    environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    site = (
+        "import sys, time\n"
+        "if '--multiprocessing-fork' in sys.orig_argv:\n"
+        "    print('loading', flush=True)\n"
+        "    time.sleep(0.5)\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(site)  # before workers load anything
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    environment = {**os.environ, "DRIVESIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": paths}
     command = [sys.executable, "-m", "drivesim", "warm", "drivesim/LaneKeep-v1"]
     with subprocess.Popen(
         command,
@@ -137,6 +145,8 @@ def test_an_interrupt_ends_it_at_once(tmp_path) -> None:
     ) as running:
         assert running.stderr is not None
         assert "kept in" in running.stderr.readline()
+        assert running.stdout is not None
+        assert running.stdout.read(7) == "loading"
         os.killpg(running.pid, signal.SIGINT)
         _, rest = running.communicate(timeout=60)
     assert running.returncode == 130

@@ -7,6 +7,7 @@ module       what it does
 ``learning`` learning curves, of one run or several seeds, and of algorithms side by side
 ``regret``   drivers' regret over how much the best drive is held up, from files of ``evaluate.py``
 ``traffic``  measures flow and speed on a ring road, and draws them over density
+``search``   scores and values of a search for hyper-parameters; needs Optuna
 ``figures``  the common look, and the writing of files
 ============ ===========================================================================
 

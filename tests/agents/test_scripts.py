@@ -94,12 +94,15 @@ def test_several_ids_after_env_are_told_how_to_be_written(capsys: pytest.Capture
     assert capsys.readouterr().err.endswith(f"separated by commas: --env {','.join(ids)}\n")
 
 
-@pytest.mark.parametrize("words", [["scripts/results.py"], ["-m", "drivesim", "evaluate"]], ids=" ".join)
-def test_ctrl_c_while_libraries_are_loaded_leaves_no_traceback(words: list[str], tmp_path: Path) -> None:
-    (tmp_path / "tyro.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
+@pytest.mark.parametrize(
+    ("words", "library"),
+    [("scripts/results.py", "tyro"), ("-m drivesim evaluate", "tyro"), ("-m drivesim build", "numba")],
+)
+def test_ctrl_c_while_libraries_are_loaded_leaves_no_traceback(words: str, library: str, tmp_path: Path) -> None:
+    (tmp_path / f"{library}.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(600)\n")
     root = Path(__file__).resolve().parents[2]
     there = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])}
-    command = [sys.executable, *words, "runs/latest"]
+    command = [sys.executable, *words.split()]
     program = subprocess.Popen(command, env=there, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert program.stdout is not None
     assert program.stdout.readline() == "loading\n"

@@ -182,7 +182,7 @@ def test_a_commit_whose_package_cannot_be_imported_is_an_error(benchmark, root, 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_no_worktree(root, tmp_path, monkeypatch, number) -> None:
     monkeypatch.setenv("STUB_SLEEP", "60")
-    run = "import sys, benchmark; benchmark.ROOT = benchmark.Path(sys.argv[1]); benchmark.main(sys.argv[2:])"
+    run = "import sys, benchmark; benchmark.ROOT = benchmark.Path(sys.argv[1]); sys.exit(benchmark.main(sys.argv[2:]))"
     paths = [str(SCRIPTS), str(SCRIPTS.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
         [sys.executable, "-c", run, str(root), "--against-commit", "HEAD"],

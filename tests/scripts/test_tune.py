@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -183,11 +183,25 @@ def test_a_search_finds_the_best_step_size_and_says_how_to_use_it(tune, fake, tm
     assert best["agent_config"]["network"]["hidden_sizes"] == [128, 128]
     assert best["values"] == {"learning_rate": 1e-3, "network.hidden_sizes": [128, 128], "epochs": 2}
     words = (
-        f"--env {PROBE} --agent ppo --total-steps 1000 --learning-rate 0.001 --network.hidden-sizes 128 128 --epochs 2"
+        f"--env {PROBE} --agent ppo --seed 5 --total-steps 1000 --log-interval 200 --eval-interval 200 --num-threads 1 "
+        "--learning-rate 0.001 --network.hidden-sizes 128 128 --epochs 2"
     )
     assert capsys.readouterr().out.splitlines()[-1] == f".venv/bin/python scripts/train.py {words}"
     with Image.open(tmp_path / "search.png") as picture:
         assert picture.size > (600, 400)
+
+
+def test_the_command_at_the_end_is_a_run_as_the_best_trial_was(tune, fake, tmp_path) -> None:
+    options = ["--env", "drivesim/Highway-v1", "--max-seconds", "60", "--trials", "3"]
+    assert tune.main([*arguments(tmp_path), *options]) == 0
+    best = json.loads((tmp_path / "best.json").read_text())
+    _, script, *words = best["command"].split()
+    assert script == "scripts/train.py"
+    run = load_script("train").parse(words)
+    assert preset_for("drivesim/Highway-v1", "ppo").train.stop_at_success is not None  # which no trial has
+    shown = {"progress": True, "tensorboard": True}
+    assert json.loads(json.dumps(asdict(run.train))) == best["train"] | shown
+    assert json.loads(json.dumps(asdict(run.agent_config))) == best["agent_config"]
 
 
 def test_trials_that_fall_behind_are_stopped_early(tune, fake, tmp_path) -> None:
