@@ -22,8 +22,9 @@ class Numbering:
     def __init__(self, nodes: Array) -> None:
         self._known = np.zeros((0, nodes.shape[1]), np.uint64)
         self._num_known = np.zeros(1, np.int64)
+        self._num_slots = 0
         self._frame = Frame(loops.NUMBERING)
-        self._frame.set(num_words=nodes.shape[1], num_known=self._num_known, num_slots=0)
+        self._frame.set(num_words=nodes.shape[1], num_known=self._num_known)
         self.number(nodes, np.ones(len(nodes), np.bool_))
 
     def __len__(self) -> int:
@@ -59,9 +60,10 @@ class Numbering:
 
     def _reserve(self, num_nodes: int) -> None:
         """Make room for so many in all, with half of the slots free."""
-        if 2 * num_nodes < self._frame.num_slots:
+        if 2 * num_nodes < self._num_slots:
             return
-        known, num_slots = self._known, 1 << (4 * num_nodes + 1).bit_length()
+        self._num_slots = num_slots = 1 << (4 * num_nodes + 1).bit_length()
+        known = self._known
         self._known = np.zeros((num_slots // 2, known.shape[1]), np.uint64)
         self._known[: len(self)] = known[: len(self)]
         self._frame.set(known=self._known, slots=np.zeros(num_slots, np.int64), num_slots=num_slots)
