@@ -27,7 +27,7 @@ LEAVING = {key: "go on to the next level" for key in ENTER} | {
     pygame.K_m: "go to the menu",
 }
 """What the keys do that leave a drive."""
-HINT = "arrows or WASD drive, and begin at once"
+HINT = ("arrows or WASD drive,", "and begin at once")  # a narrow box finds room beside the road
 
 
 class Keyboard:
@@ -99,7 +99,7 @@ class Keyboard:
             now = time.monotonic()
             left -= 0.0 if self.window.is_paused else now - before
             before = now
-            self.drawing.lines = (str(math.ceil(left)), HINT)
+            self.drawing.lines = (str(math.ceil(left)), *HINT)
             has_to_tick = self.window.is_paused and not self.window.is_held
             return self.drawing.look() or left <= 0.0 or has_to_tick
 

@@ -14,10 +14,11 @@ from agents.keyboard import ENTER, STEERING
 from drivesim.config import DIFFICULTIES
 from drivesim.levels.library import GALLERY, remark_of
 from drivesim.registry import entries
+from drivesim.render.banner import TEXT as BANNER_TEXT
 from drivesim.render.moment import Moment
 from drivesim.render.panel import wrapped
 from drivesim.render.state import State
-from drivesim.render.window import BANNER_TEXT, Window
+from drivesim.render.window import Window
 from drivesim.rendering import state_of
 
 __all__ = ["Item", "choose", "items", "title_of"]

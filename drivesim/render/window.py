@@ -14,12 +14,12 @@ import numpy as np
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
 
-from drivesim.render import panel
+from drivesim.render import banner, panel
 from drivesim.render.desktop import DesktopWindow
 from drivesim.render.frame import draw_scene
 from drivesim.render.grid import draw_grid
 from drivesim.render.moment import Moment
-from drivesim.render.panel import Panel, font, wrapped
+from drivesim.render.panel import Panel
 from drivesim.render.scene import Scene
 from drivesim.render.state import State
 from drivesim.render.view import extents_of, filling
@@ -32,7 +32,6 @@ LONGEST_FRAME = 0.05  # seconds that one picture may stand for: after a hitch th
 TICKS_PER_SECOND = 5.0
 SLOWEST, FASTEST = 1 / 8, 16  # times the usual speed
 USUAL_SIZE, SMALLEST = (1280, 720), (560, 440)  # pixels; the menu needs no less
-BANNER_TEXT, BANNER_LINE, BANNER_MARGIN = 22, 30, 18  # pixels: of text, of a line, and around all of them
 NOTICE_SECONDS = 5.0  # for which the window tells what it has done
 SECOND_PRESS = 3.0  # seconds in which a key that ends a drive is to be pressed again
 KEYS = (
@@ -87,7 +86,7 @@ class Window:
         self.banner: tuple[str, ...] = ()
         """Lines shown over the picture."""
         self.banner_is_aside = False
-        """Whether they stand on the right, and not in the middle."""
+        """Whether they stand on the right, and not where they hide least."""
         self.keys: list[int] = []
         """Keys that were pressed and mean nothing to the window, the oldest first; empty it when you have read it."""
         self.reads_keys = False
@@ -98,6 +97,10 @@ class Window:
         """Where pictures are saved; it is made when it is needed."""
         self.loses_drive = False
         """Whether closing the window by a key would throw a drive away: then the key is to be pressed again."""
+        self._banner_at: tuple[int, int, pygame.Rect] | None = (
+            None  # the room, and where they stood in the last picture
+        )
+        self._spots: list[banner.Spot] = []
         self._notice: tuple[str, float] = ("", 0.0)
         self._asked: tuple[int, float] = (0, 0.0)
         self._panel = Panel(title, action_names, speed_limit)
@@ -142,6 +145,8 @@ class Window:
             width, height = self._room()
             extents, cell = filling(scene.state.map, width, height)
             self._blit(draw_scene(scene, cell, share, saliency if self.has_xray else (), extents))
+            if self.banner:
+                self._spots = banner.spots_of(scene, share, cell, extents, (width, height))
             surface = self._desktop.surface
             if width < surface.get_width():
                 surface.blit(self._panel.draw(height, self._footer()), (width, 0))
@@ -237,7 +242,7 @@ class Window:
     @property
     def banner_room(self) -> int:
         """How many lines of a banner the window has room for."""
-        return (self._desktop.surface.get_height() - 2 * BANNER_MARGIN) // BANNER_LINE if self.is_open else 0
+        return (self._desktop.surface.get_height() - 2 * banner.MARGIN) // banner.LINE if self.is_open else 0
 
     def close(self) -> None:
         """Close the window; may be called again. Other windows stay."""
@@ -309,31 +314,34 @@ class Window:
         self._desktop.surface.fill(panel.BACKGROUND)
 
     def _draw_banner(self) -> None:
-        """Lines over the lower edge of the picture, where they hide least of the drive that goes on."""
-        if self.banner:
-            box = self._box(self.banner)
-            width, height = self._room()
-            free = width - box.get_width()
-            self._desktop.surface.blit(box, (free if self.banner_is_aside else free // 2, height - box.get_height()))
+        """Lines over the picture, where they hide least; there they stay until the ego gets below them."""
+        last, self._banner_at = self._banner_at, None
+        if not self.banner:
+            return
+        width, height = self._room()
+        box = banner.box_of(self.banner, width)
+        size = box.get_size()
+        room = width, height
+        stays = last is not None and last == (*room, pygame.Rect(last[2].topleft, size))
+        if self.banner_is_aside:
+            place = width - size[0], height - size[1]
+        elif last is not None and stays and banner.hidden(last[2].topleft, size, self._spots) < banner.EGO_WEIGHT:
+            place = last[2].topleft
+        else:
+            place = banner.place_of(size, room, self._spots)
+        self._desktop.surface.blit(box, place)
+        self._banner_at = width, height, pygame.Rect(place, size)
 
     def _draw_notice(self) -> None:
-        """What the window has done, over the upper edge."""
+        """What the window has done, over the upper edge, or below the banner where that is there."""
         text, until = self._notice
         if text and time.monotonic() < until:
-            box = self._box((text,))
-            self._desktop.surface.blit(box, ((self._room()[0] - box.get_width()) // 2, 0))
-
-    def _box(self, texts: Sequence[str]) -> pygame.Surface:
-        """Lines on a dark ground, broken where the picture has no room for them."""
-        room = self._room()[0] - 2 * BANNER_MARGIN
-        lines = [line for text in texts for line in wrapped(text, BANNER_TEXT, room)]
-        drawn = [font(BANNER_TEXT).render(line, True, panel.FOREGROUND) for line in lines]
-        width = min(room, max(line.get_width() for line in drawn)) + 2 * BANNER_MARGIN
-        box = pygame.Surface((width, BANNER_LINE * len(drawn) + 2 * BANNER_MARGIN), pygame.SRCALPHA)
-        box.fill((*panel.BACKGROUND, 225))
-        for n, line in enumerate(drawn):
-            box.blit(line, ((width - line.get_width()) // 2, BANNER_MARGIN + 2 + BANNER_LINE * n))
-        return box
+            width, _ = self._room()
+            box = banner.box_of((text,), width)
+            place = box.get_rect(midtop=(width // 2, 0))
+            if self._banner_at is not None and place.colliderect(self._banner_at[2]):
+                place.top = self._banner_at[2].bottom
+            self._desktop.surface.blit(box, place)
 
     def _footer(self) -> list[str]:
         """The keys, and how fast time goes."""

@@ -13,12 +13,14 @@ import pygame
 import pytest
 from places import place_in
 
+from agents.keyboard import HINT
 from drivesim.registry import IDS
-from drivesim.render import palette, panel
+from drivesim.render import banner, palette, panel
 from drivesim.render.desktop import DesktopWindow
 from drivesim.render.moment import Decision, Moment
+from drivesim.render.planned_route import planned_route
 from drivesim.render.view import filling, view_of
-from drivesim.render.window import BANNER_MARGIN, FASTEST, SMALLEST, Window
+from drivesim.render.window import FASTEST, SMALLEST, Window
 from drivesim.rendering import state_of
 
 MINUS = "\N{MINUS SIGN}"
@@ -236,16 +238,30 @@ def test_resizing_fits_the_picture(window):
     assert count(pixels(), palette.EGO) > 0
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (700, 1000), (2000, 500)])
+@pytest.mark.parametrize("size", [(1280, 720), (700, 1000), (2000, 500), SMALLEST])
 @pytest.mark.parametrize("env_id", IDS)
-def test_a_strip_of_a_road_fills_a_screen(env_id, size, window):
+def test_a_strip_of_a_road_fills_a_screen_and_a_banner_hides_neither_the_ego_nor_the_cells_before_it(
+    env_id, size, window
+):
     shown = window()
     resize(*size)
     for moment in drive(env_id, ticks=2):
+        shown.banner = ()
         shown.show(moment)
-        picture = pixels()[:, : size[0] - panel.WIDTH]
+        width = size[0] - panel.WIDTH
+        picture = pixels()[:, :width]
         assert count(picture, panel.BACKGROUND) == 0
-        assert count(picture, palette.EGO) + count(picture, palette.FLAME) > 20
+        assert count(picture, palette.EGO) + count(picture, palette.FLAME) > (20 if size != SMALLEST else 0)
+        shown.banner = ("3", *HINT)
+        shown.show(moment)
+        hidden = (pixels()[:, :width] != picture).any(axis=2)
+        assert hidden.any()
+        extents, cell = filling(moment.state.map, width, size[1])
+        view = view_of(moment.state, cell, extents=extents)
+        for row, col in (place_in(moment.state), *(sign[:2] for sign in planned_route(moment.state)[:6])):
+            y = int((view.row_of(row) + 0.5) * cell) + (size[1] - view.shape[0]) // 2
+            x = int((view.col_of(col) + 0.5) * cell) + (width - view.shape[1]) // 2
+            assert not hidden[max(0, y - cell) : y + cell, max(0, x - cell) : x + cell].any(), (row, col)
 
 
 def test_panel_and_xray_come_and_go(window):
@@ -324,9 +340,9 @@ def test_texts_stay_inside_their_boxes(window):
     assert (drawn[row[0] : row[-1] + 1, left - panel.GAP : left - 1] == panel.BACKGROUND).all(), "name and value"
     shown = window(size=SMALLEST)
     for text in ("word " * 60, "w" * 300):
-        box = shown._box((text,))
+        box = banner.box_of((text,), shown._room()[0])
         assert box.get_width() <= shown._room()[0]
-        edge = pygame.surfarray.array3d(box)[-BANNER_MARGIN:]
+        edge = pygame.surfarray.array3d(box)[-banner.MARGIN :]
         assert (edge == edge[0, 0]).all()
 
 

@@ -15,7 +15,8 @@ from agents.ppo import PPOConfig
 from agents.training import TrainConfig, train
 from drivesim.levels.library import GALLERY, canonical_texts
 from drivesim.registry import IDS
-from drivesim.render.window import BANNER_LINE, BANNER_MARGIN, SMALLEST, Window
+from drivesim.render import banner
+from drivesim.render.window import SMALLEST, Window
 from drivesim.replay import Replay, moments
 from scripts import play
 
@@ -185,7 +186,7 @@ def test_a_countdown_comes_before_the_first_tick(keys, monkeypatch):
     said = keys()
     assert run([*ONE, *QUICK, "--countdown", "0.4"]) == 0
     assert times[1] - times[0] >= 0.4
-    assert ("1", "arrows or WASD drive, and begin at once") in said
+    assert ("1", "arrows or WASD drive,", "and begin at once") in said
 
 
 def test_a_key_that_drives_ends_the_countdown_and_is_the_first_action(keys, tmp_path):
@@ -260,9 +261,9 @@ def test_the_menu_says_what_the_task_is(keys):
         lines = lines_of(window, list(menu), name, item, "medium")
         assert " ".join(item.task.split()) in " ".join(" ".join(lines).split())
         assert f"> {name}" in lines
-        box = window._box(lines)
+        box = banner.box_of(lines, window._room()[0])
         assert box.get_size() <= SMALLEST, "stays inside the window"
-        assert box.get_height() == BANNER_LINE * len(lines) + 2 * BANNER_MARGIN, "no line had to be broken"
+        assert box.get_height() == banner.LINE * len(lines) + 2 * banner.MARGIN, "no line had to be broken"
     window.close()
 
 
