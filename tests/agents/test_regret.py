@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from loading import load_script
+from scenario_facts import MEASURED
 
 import agents.regret
 from agents.environments import EnvChoice, generates_levels
@@ -20,7 +21,7 @@ from agents.regret import BUDGET, Compared, Drive, compare, compare_with, conden
 from agents.results import mean_interval
 from agents.scripted import make_scripted
 from drivesim.planning import Plan, solve
-from drivesim.registry import IDS
+from drivesim.registry import entry_of
 
 ROOT = Path(__file__).parents[2]
 OVERTAKE = "drivesim/Overtake-v1"  # with traffic, much to gain and quickly planned in
@@ -203,5 +204,5 @@ def test_a_driver_that_is_none_and_an_environment_without_plans_are_named(argume
 def test_runs_end_at_shares_of_the_optimum_that_was_measured() -> None:
     records = json.loads((ROOT / "docs" / "optimum.json").read_text())["records"]
     measured = {record["env"]: record["mean_optimum"] for record in records if not record["level_options"]}
-    assert {f"drivesim/{name}-v1": value for name, value in OPTIMA.items()} == pytest.approx(measured, abs=6e-4)
-    assert measured.keys() == {env_id for env_id in IDS if generates_levels(env_id)}
+    assert {entry_of(name).id: value for name, value in OPTIMA.items()} == pytest.approx(measured, abs=6e-4)
+    assert measured.keys() == set(filter(generates_levels, MEASURED))
