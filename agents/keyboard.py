@@ -64,7 +64,7 @@ class Keyboard:
         names: tuple[str, ...] = env.unwrapped.action_names  # type: ignore[attr-defined]
         must_wait = self.waits or "IDLE" not in names
         if not self._has_begun and not must_wait:
-            self._count_down()
+            self._count_down(env)
         wish = None
 
         def is_free() -> bool:
@@ -76,7 +76,7 @@ class Keyboard:
             for key in pressed:
                 wish = next((name for name, keys in STEERING.items() if key in keys), wish)
                 if key == pygame.K_v:
-                    self.window.note(self.save(env))
+                    self._save(env)
                 elif key in LEAVING and (not self._has_begun or self.window.is_meant(key, LEAVING[key])):
                     self.left_with = key
                     return None
@@ -90,7 +90,11 @@ class Keyboard:
         self._has_begun = self.window.loses_drive = True
         return names.index(wish)
 
-    def _count_down(self) -> None:
+    def _save(self, env: gym.Env[Any, Any]) -> None:
+        """Saves the drive, if there is any, and says where."""
+        self.window.note(self.save(env) if self._has_begun else "nothing has been driven yet that could be saved")
+
+    def _count_down(self, env: gym.Env[Any, Any]) -> None:
         """Counts seconds until the first tick, unless a key drives or leaves before; a pause holds it."""
         left, before = self.countdown, time.monotonic()
 
@@ -105,6 +109,8 @@ class Keyboard:
 
         meant = (*(key for keys in STEERING.values() for key in keys), *LEAVING)
         while self.window.is_open and not is_over() and not any(key in meant for key in self.window.keys):
+            if pygame.K_v in self.window.keys:
+                self._save(env)
             self.window.keys = []
             self.window.wait_for_key(is_over)
         self.drawing.lines = ()

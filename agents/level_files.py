@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivesim.config import EnvConfig
-from drivesim.levels.library import files_of
+from drivesim.levels.library import are_texts, files_of
 
 if TYPE_CHECKING:
     from drivesim.render.window import Window
@@ -56,7 +56,8 @@ class LevelFiles:
         try:
             texts = self._read()
         except (ValueError, OSError) as error:
-            self.fault = str(error)
+            gone = [given for given in self._levels if not are_texts(given) and not files_of(given)]
+            self.fault = f"{gone[0]} is gone; the drive goes on until it is back" if gone else str(error)
             return False
         self.fault = ""
         before, self.texts = self.texts, texts

@@ -72,13 +72,14 @@ def around(names: Sequence[str], chosen: str, room: int) -> list[str]:
 
 
 def choose(
-    window: Window, menu: dict[str, Item], difficulty: str, config_of: Callable[[Item, str], EnvChoice]
+    window: Window, menu: dict[str, Item], name: str, difficulty: str, config_of: Callable[[Item, str], EnvChoice]
 ) -> tuple[str, str] | None:
     """Lets the player choose, and a difficulty.
 
     Args:
         window: that shows the names over a picture of the level.
         menu: what there is to choose, by name.
+        name: chosen at the beginning, the first if there is no such.
         difficulty: at the beginning.
         config_of: the environment of an item and a difficulty.
 
@@ -86,8 +87,9 @@ def choose(
         A name and a difficulty; None if the window was closed.
     """
     names = list(menu)
-    name = names[0]
+    name = name if name in menu else names[0]
     window.begin("drivesim", (), 1)
+    window.note("")  # what was said of another drive
     window.banner_is_aside = True
     while True:
         item = menu[name]

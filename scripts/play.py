@@ -225,10 +225,13 @@ def play(arguments: Arguments, window: Window) -> None:
     drawing = drawn(arguments.levels, window)
     own = {" ".join(arguments.levels): Item(CUSTOM, arguments.levels, "Drive it.")} if arguments.levels else {}
     menu = own | items()
+    name = " ".join(arguments.levels) or title_of(env_id or "")
     seed, finished = arguments.seed, 0
     while window.is_open and not (arguments.episodes and finished >= arguments.episodes):
         if env_id is None:
-            chosen = choose(window, menu, difficulty, lambda item, how: choice(arguments, item.env, how, item.levels))
+            chosen = choose(
+                window, menu, name, difficulty, lambda item, how: choice(arguments, item.env, how, item.levels)
+            )
             if chosen is None:
                 return
             name, difficulty = chosen

@@ -34,12 +34,12 @@ SLOWEST, FASTEST = 1 / 8, 16  # times the usual speed
 USUAL_SIZE, SMALLEST = (1280, 720), (560, 440)  # pixels; the menu needs no less
 NOTICE_SECONDS = 5.0  # for which the window tells what it has done
 SECOND_PRESS = 3.0  # seconds in which a key that ends a drive is to be pressed again
+XRAY_KEY = "X  x-ray"  # where a driver tells its decisions
 KEYS = (
     "space  pause",
     "N  one tick",
     "+ -  faster, slower",
     "P  save a picture",
-    "X  x-ray",
     "tab  panel",
     "esc  close",
 )
@@ -97,14 +97,13 @@ class Window:
         """Where pictures are saved; it is made when it is needed."""
         self.loses_drive = False
         """Whether closing the window by a key would throw a drive away: then the key is to be pressed again."""
-        self._banner_at: tuple[int, int, pygame.Rect] | None = (
-            None  # the room, and where they stood in the last picture
-        )
+        self._banner_at: tuple[int, int, pygame.Rect] | None = None  # the room and the box of the last picture
         self._spots: list[banner.Spot] = []
         self._notice: tuple[str, float] = ("", 0.0)
         self._asked: tuple[int, float] = (0, 0.0)
         self._panel = Panel(title, action_names, speed_limit)
         self._notes = (*notes, *KEYS)
+        self._has_decisions = False
         self._clock = pygame.time.Clock()
         self._single_step = False
         self._last: Moment | None = None
@@ -117,7 +116,7 @@ class Window:
             self._desktop.name(title)
         self._panel = Panel(title, action_names, speed_limit)
         self._notes = (*notes, *KEYS)
-        self._last = None
+        self._last, self._has_decisions = None, False
 
     @property
     def is_open(self) -> bool:
@@ -140,6 +139,7 @@ class Window:
         decision = self._last.decision if scene.moves and self._last is not None else moment.decision
         saliency = decision.saliency if decision is not None else ()
         self._last = moment
+        self._has_decisions |= moment.decision is not None
 
         def draw(share: float) -> None:
             width, height = self._room()
@@ -346,7 +346,7 @@ class Window:
     def _footer(self) -> list[str]:
         """The keys, and how fast time goes."""
         state = "paused" if self.is_paused else f"speed x{self.speed:g}"
-        return [*self._notes, "", state]
+        return [*self._notes, *([XRAY_KEY] if self._has_decisions else []), "", state]
 
     def _handle_events(self) -> None:
         """Do what keys and mouse ask for."""

@@ -20,7 +20,7 @@ from drivesim.render.desktop import DesktopWindow
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.planned_route import planned_route
 from drivesim.render.view import filling, view_of
-from drivesim.render.window import FASTEST, SMALLEST, Window
+from drivesim.render.window import FASTEST, SMALLEST, XRAY_KEY, Window
 from drivesim.rendering import state_of
 
 MINUS = "\N{MINUS SIGN}"
@@ -269,6 +269,7 @@ def test_panel_and_xray_come_and_go(window):
     moments = list(drive(ticks=4))
     shown.show(moments[0])
     assert count(pixels(), panel.BACKGROUND) > 0
+    assert XRAY_KEY in shown._footer()
     with_panel = (pixels()[:, -panel.WIDTH :] == panel.FOREGROUND).all(axis=2).sum()
     assert with_panel > 100
     press(pygame.K_TAB)
@@ -279,6 +280,9 @@ def test_panel_and_xray_come_and_go(window):
     shown._handle_events()
     shown._present(1.0)
     assert (pixels() != plain).any()
+    shown.begin("drivesim", ACTIONS, 5)
+    shown.show(moments[1])
+    assert XRAY_KEY not in shown._footer(), "nothing to tint where nobody tells decisions"
 
 
 def test_keys_without_a_meaning_are_kept_for_the_driver(window):

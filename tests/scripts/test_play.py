@@ -147,7 +147,7 @@ def test_a_drive_is_left_by_the_same_key_pressed_twice(key, keys, tmp_path, monk
     said = keys(UP, key, key, pygame.K_ESCAPE, pygame.K_ESCAPE)
     assert run([*ONE, "--wait", *QUICK]) == 0
     assert seeds == {pygame.K_r: [0, 0], ENTER: [0, 1]}.get(key, [0])
-    assert ("> Autodrive" in said[-1]) == (key == pygame.K_m)
+    assert ("> Lane keep" in said[-1]) == (key == pygame.K_m), "the menu begins at the road that was driven"
     assert not (tmp_path / "saved").exists()
 
 
@@ -190,8 +190,10 @@ def test_a_countdown_comes_before_the_first_tick(keys, monkeypatch):
 
 
 def test_a_key_that_drives_ends_the_countdown_and_is_the_first_action(keys, tmp_path):
-    keys(pygame.K_j, UP, *repeat(None, 60))
+    said = keys(pygame.K_j, pygame.K_v, UP, *repeat(None, 60))
     assert run([*ONE, *QUICK, "--countdown", "1000"]) == 0
+    assert ("nothing has been driven yet that could be saved",) in said
+    assert not (tmp_path / "replays").exists()
     assert the_replay(tmp_path / "saved").actions[0] == FASTER
 
 
@@ -320,6 +322,9 @@ class Draws:
 
 
 def write(path, text):
+    if text is None:
+        path.unlink()
+        return
     before = path.stat().st_mtime_ns if path.exists() else 0
     path.write_text(text, encoding="utf-8")
     os.utime(path, ns=(before + 10**9, before + 10**9))
@@ -340,13 +345,14 @@ def test_a_level_that_is_saved_while_it_is_driven_begins_anew(who, keys, tmp_pat
 def test_a_faulty_file_is_told_with_its_place_and_the_old_level_goes_on(keys, tmp_path, monkeypatch):
     keys(*repeat(None, 300))
     path = tmp_path / "road.txt"
-    drawn = Draws(monkeypatch, path, [(0, LONG), (3, FAULTY), (5, LONG)])
-    assert run(["--levels", str(path), "--episodes", "1", "--demo", *QUICK]) == 0
+    drawn = Draws(monkeypatch, path, [(0, LONG), (3, FAULTY), (4, None), (5, LONG)])
+    assert run(["--levels", "road.txt", "--episodes", "1", "--demo", *QUICK]) == 0
     ticks = [tick for tick, _ in drawn.ticks]
     assert ticks == list(range(len(ticks)))
-    fault = " ".join(drawn.banners[4])
+    fault = " ".join(drawn.banners[3])
     assert f"road.txt, line 3, column {FAULTY.splitlines()[2].index('>Q') + 1}: " in fault
     assert "`>Q` is no word of a level" in fault
+    assert drawn.banners[4] == ("road.txt is gone; the drive goes on until it is back",)
     assert [bool(banner) for banner in drawn.banners[:6]] == [False] * 3 + [True] * 2 + [False]
 
 
@@ -358,10 +364,14 @@ def test_a_world_that_waits_for_a_key_sees_a_new_level_all_the_same(keys, tmp_pa
     assert drawn.ticks == [(0, 10), (1, 10), (0, 14)]
 
 
-def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path):
+def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path, monkeypatch):
     crash = [UP] * 12
     steps = chain(crash, [pygame.K_r], crash, [ENTER], crash, [pygame.K_v, pygame.K_m, pygame.K_ESCAPE])
     said = keys(*steps)
+    notices, choose = [], play.choose
+    monkeypatch.setattr(
+        play, "choose", lambda window, *rest: (choose(window, *rest), notices.append(window._notice[0]))[0]
+    )
     assert run(["--env", "drivesim/LaneKeep-v1", "--wait", "--save", str(tmp_path / "saved"), *QUICK]) == 0
     scores = [banner for banner in said if banner[0].startswith("you: off road after")]
     assert len({banner[:2] for banner in scores}) == 2  # the second time it was the same level
@@ -373,7 +383,8 @@ def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path):
     ], "the second drive of a level does not replace the first"
     assert [path.name for path in (tmp_path / "replays").iterdir()] == ["LaneKeep-v1-1-0.json"]
     assert (f"saved as {tmp_path / 'replays' / 'LaneKeep-v1-1-0.json'}",) in said
-    assert any(banner[0] == "> Autodrive" for banner in said)  # the menu
+    assert any("> Lane keep" in banner for banner in said)  # the menu
+    assert notices == [""], "what was saved is not told in the menu"
 
 
 def test_a_drawn_level_is_called_by_the_name_of_its_file(keys, tmp_path, monkeypatch):
