@@ -88,9 +88,9 @@ def announce() -> None:
     before_compiling(lambda: None)
     path = folder()
     if path is None:
-        say("drivesim: compiling kernels, which takes ten to twenty seconds, for this program only")
+        say("drivesim: compiling kernels, which takes up to twenty seconds, for this program only")
     elif _speaks_for_family(path):
-        say(f"drivesim: compiling kernels, which takes ten to twenty seconds, once; kept in {path}")
+        say(f"drivesim: compiling kernels, which takes up to twenty seconds, once for each kernel; kept in {path}")
 
 
 def before_compiling(listener: Callable[[], object]) -> None:

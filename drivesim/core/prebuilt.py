@@ -31,6 +31,7 @@ FOLDER = Path(__file__).parent.parent / "objects"
 
 _MAGIC = b"drivesim"
 _SEAL = struct.Struct("<8s24s32s32s")  # magic, target, digest of the sources, digest of the file up to here
+_INSTEAD = "kernels are compiled as they are needed; `python -m drivesim build --target native` makes it anew"
 # What a processor must be able to do, in the words of Linux.
 _V2 = {"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"}
 _V3 = _V2 | {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
@@ -112,7 +113,7 @@ def library() -> tuple[str, Any] | None:
             return target, _loaded(target)
         except (OSError, SealError) as error:
             if multiprocessing.parent_process() is None:  # which has said it for those that it started
-                then = f"{path_of(following)} is tried" if following else "kernels are compiled as they are needed"
+                then = f"{path_of(following)} is tried" if following else _INSTEAD
                 say(f"drivesim: {path_of(target)} is not used: {error}; {then}")
     return None
 

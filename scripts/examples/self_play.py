@@ -7,6 +7,7 @@ Trains a network for each road, every ego a row of PPO's batch, and measures it 
 ``--driver`` it begins with that of a run of PPO, which has learnt to drive alone, else with one that knows nothing.
 """
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import tyro
 from tqdm import trange  # type: ignore[import-untyped]
 
 import drivesim
+from agents.command_line import refuse
 from agents.policy import NetworkPolicy
 from agents.ppo import PPO, PPOConfig
 from agents.presets import preset_for
@@ -102,4 +104,7 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main, description=__doc__)
+    try:
+        tyro.cli(main, description=__doc__)
+    except (ValueError, OSError) as error:  # such as a driver that is not there
+        sys.exit(refuse(error))

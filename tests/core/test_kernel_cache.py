@@ -43,7 +43,7 @@ from kernels import quadruple
 assert quadruple(21) == 84
 print("loaded" if sum(quadruple.stats.cache_hits.values()) else "compiled")
 """
-NOTICE = "drivesim: compiling kernels, which takes ten to twenty seconds"
+NOTICE = "drivesim: compiling kernels, which takes up to twenty seconds"
 COMPILER = "the compiler works"
 
 

@@ -206,6 +206,7 @@ class TestChoice:
             (line,) = capsys.readouterr().err.splitlines()
             assert f"{shelf} is not used: {reason}" in line
             assert "kernels are compiled" in line
+            assert "`python -m drivesim build --target native` makes it anew" in line
 
     def test_after_a_file_that_does_not_fit_the_next_best_is_tried(self, shelf, capsys, monkeypatch) -> None:
         monkeypatch.setattr(prebuilt, "own_targets", lambda: ("x86_64_v3", "x86_64_v2"))
