@@ -8,12 +8,13 @@ source                 what drives
 ``FILE.py:FUNCTION``   a function of a file that maps observations (B, *obs_shape) to actions (B,)
 ``MODULE:FUNCTION``    one of a module that Python finds from here
 ``rule-based``         the scenario's driver made of rules
+``ignores-others``     the same, as if it were alone on the road
 ``never-steers``       the one that only changes its speed
 ``random``             the one that draws its actions
 ``planner``            :class:`agents.planner.Planner` with the scenario's driver made of rules
 ====================== ===============================================================================
 
-All but the last four run code or read weights that somebody wrote; an opponent whom nobody knows better sends replays.
+All but the last five run code or read weights that somebody wrote; an opponent whom nobody knows better sends replays.
 """
 
 from __future__ import annotations
