@@ -97,7 +97,7 @@ format: $(TOOLS)  ## Format the code and apply safe fixes.
 bench: $(STAMP)  ## Measure steps per second.
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
-page: $(STAMP)  ## Write play.html, a page to be opened from disk: drive, watch, race, draw.
+page: $(STAMP)  ## Write play.html, a page to be opened from disk: drive, watch, race a ghost, draw.
 	$(BIN)/python scripts/make_page.py --driver docs/drivers/obstacles.json $(ARGS)
 
 docs: $(TOOLS)  ## Build the documentation, docs/_build/html/index.html.

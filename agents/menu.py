@@ -50,7 +50,7 @@ def items() -> dict[str, Item]:
         title_of(entry.id): Item(entry.id, (), f"{entry.summary[0].upper()}{entry.summary[1:]}.") for entry in entries()
     }
     drawn = {
-        f"Drawn: {path.stem.replace('_', ' ')}": Item(CUSTOM, (name,), remark_of(name))
+        f"Gallery: {path.stem.replace('_', ' ')}": Item(CUSTOM, (name,), remark_of(name))
         for name, path in GALLERY.items()
     }
     return roads | drawn

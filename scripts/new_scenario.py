@@ -27,7 +27,7 @@ from agents.command_line import status_of
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = Path(__file__).with_suffix(".txt")
 NAME = re.compile(r"(?:[A-Z][a-z]+)+")
-TASK = "find the way between parked cars"
+TASK = "find the way between obstacles"
 ENTRIES = (
     (
         "drivesim/registry.py",

@@ -278,11 +278,11 @@ def test_menu_ends_with_the_gallery_and_scrolls_to_it(keys, tmp_path):
     assert replay.env_id == CUSTOM
     assert replay.options == {"levels": list(canonical_texts(names[-2]))}
     first, last = (
-        next(banner for banner in shown(said) if f"> {name}" in banner) for name in ("Autodrive", "Drawn: zipper")
+        next(banner for banner in shown(said) if f"> {name}" in banner) for name in ("Autodrive", "Gallery: zipper")
     )
     assert first[0] == "> Autodrive"
     assert "..." in first
-    assert "Drawn: zipper" not in first
+    assert "Gallery: zipper" not in first
     assert last[0] == "..."
     assert len(first) == len(last) == (720 - 36) // 30
 
