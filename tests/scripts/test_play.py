@@ -147,7 +147,7 @@ def test_a_drive_is_left_by_the_same_key_pressed_twice(key, keys, tmp_path, monk
     said = keys(UP, key, key, pygame.K_ESCAPE, pygame.K_ESCAPE)
     assert run([*ONE, "--wait", *QUICK]) == 0
     assert seeds == {pygame.K_r: [0, 0], ENTER: [0, 1]}.get(key, [0])
-    assert ("> Lane keep" in said[-1]) == (key == pygame.K_m), "the menu begins at the road that was driven"
+    assert (f"> {title_of(ONE[1])}" in said[-1]) == (key == pygame.K_m), "the menu begins at the road that was driven"
     assert not (tmp_path / "saved").exists()
 
 
@@ -383,7 +383,7 @@ def test_score_stands_beside_that_of_the_rules_and_keys_go_on(keys, tmp_path, mo
     ], "the second drive of a level does not replace the first"
     assert [path.name for path in (tmp_path / "replays").iterdir()] == ["LaneKeep-v1-1-0.json"]
     assert (f"saved as {tmp_path / 'replays' / 'LaneKeep-v1-1-0.json'}",) in said
-    assert any("> Lane keep" in banner for banner in said)  # the menu
+    assert any(f"> {title_of(ONE[1])}" in banner for banner in said)  # the menu
     assert notices == [""], "what was saved is not told in the menu"
 
 
