@@ -12,11 +12,18 @@ from agents.policy import Policy
 from agents.random_agent import make_random
 from agents.results import BASELINES
 from agents.validation import count_actions, require
+from drivesim.registry import entries
 
-__all__ = ["PLANNER", "make_baseline"]
+__all__ = ["PLANNER", "baselines_of", "make_baseline"]
 
 PLANNER = "planner"
 """Name of the one that looks ahead with the rule-based driver: slow, and hence in no table that is made as a rule."""
+
+
+def baselines_of(env_id: str) -> tuple[str, ...]:
+    """Returns the drivers that learn nothing which there are for an id: of a scenario without rules, the random one."""
+    names = {entry.name for entry in entries() if entry.id == env_id}
+    return BASELINES if names & set(scripted.SCENARIOS) else BASELINES[:1]
 
 
 def make_baseline(name: str, choice: EnvChoice) -> tuple[Policy, EnvChoice]:

@@ -39,6 +39,7 @@ from typing import Any, TypeVar
 import gymnasium as gym
 
 from drivesim.files import read_bounded, remove_partial_files, require_plain, write_whole
+from drivesim.registry import with_module
 
 __all__ = [
     "claimed",
@@ -79,12 +80,14 @@ def run_at(path: Path) -> Path:
 
 
 def write_config(folder: Path, train_config: object, agent_config: object) -> None:
-    """Writes both dataclasses into config.json."""
-    record = {}
+    """Writes both dataclasses into config.json; an id with the module that registers it, if it is not of the suite."""
+    record: dict[str, dict[str, Any]] = {}
     for name, config in (("train", train_config), ("agent", agent_config)):
         if not dataclasses.is_dataclass(config) or isinstance(config, type):
             raise TypeError(f"{name} config must be a dataclass, got {config!r}")
         record[name] = dataclasses.asdict(config)
+    if "env" in record["train"]:
+        record["train"]["env"] = ",".join(map(with_module, record["train"]["env"].split(",")))
     write_whole(folder / "config.json", json.dumps(record, indent=2) + "\n")
 
 

@@ -40,7 +40,7 @@ from agents.scripted import SCENARIOS, ScriptedDriver, make_scripted
 from agents.validation import require
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.decimals import decimal
-from drivesim.registry import IDS, entry_of_id, ids
+from drivesim.registry import IDS, entry_of_id, ids, own_id
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
 from drivesim.rendering import state_of
@@ -73,7 +73,7 @@ class Arguments(LevelChoice):
 
     env: str | None = None
     """Id of the environment, with --levels drivesim/Custom-v1; without either, a menu asks. With --watch, one of those
-    that the driver was trained for."""
+    that the driver was trained for. MODULE:ID imports the module that registers the id."""
     split: Literal["train", "test"] = "test"
     """Stream of levels."""
     seed: int = 0
@@ -294,8 +294,7 @@ def watch(arguments: Arguments, window: Window) -> None:
         policy, trained = learnt(arguments.watch)
         roads = {own.env: own for own in trained.each()}
         env_id = arguments.env if arguments.env and not arguments.levels else next(iter(roads))
-        require("env", env_id, env_id in roads, f"one that the run was trained on, {', '.join(roads)}")
-        own = roads[env_id]
+        own = trained.part(env_id)
         config = arguments.chosen_in(own)
         driver: Driver = Learnt(policy, window)
     else:
@@ -334,6 +333,7 @@ def show_replay(arguments: Arguments, window: Window) -> None:
     """Shows a replay once and leaves its end on the screen."""
     assert arguments.replay is not None
     replay = Replay.load(arguments.replay)
+    require("env", arguments.env, arguments.env in (None, replay.env_id), f"that of the replay, {replay.env_id}")
     if arguments.watch is not None:
         from agents.watching import think_along
 
@@ -359,8 +359,9 @@ def main(arguments: list[str] | None = None) -> int:
     is_human = parsed.watch is None and parsed.replay is None and not parsed.demo
     usual = HUMAN_TICKS_PER_SECOND if is_human else WATCHING_TICKS_PER_SECOND
     try:
-        if parsed.env is not None and parsed.env not in ids():
-            raise ValueError(f"env must be one of {list(ids())}, got {parsed.env!r}")
+        if parsed.env is not None:
+            parsed = replace(parsed, env=own_id(parsed.env))
+            require("env", parsed.env, parsed.env in ids(), f"one of {list(ids())}, or MODULE:ID of a module's own")
         if parsed.level_options and is_human and parsed.env is None:
             raise ValueError(f"level_options need an env, whose they are, got {parsed.level_options}")
         window = Window("drivesim", ticks_per_second=parsed.ticks_per_second or usual, xray=parsed.xray)

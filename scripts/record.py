@@ -33,7 +33,7 @@ import tyro
 from agents.baselines import make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
-from agents.environments import EnvChoice, LevelChoice, env_for, with_level_options
+from agents.environments import EnvChoice, LevelChoice, asked_for, env_for, with_level_options
 from agents.policy import Policy
 from agents.run_folder import run_at
 from agents.side_by_side import Drive, beside, record_beside
@@ -58,7 +58,8 @@ class Arguments(LevelChoice):
     baseline: str | None = None
     """Instead of them, one that learns nothing: random, "never steers", "ignores others", rule-based or planner."""
     env: str | None = None
-    """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1."""
+    """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1. Of runs and
+    replays, one that they are of: one of several, or MODULE:ID, where a module of yours registers it."""
     beside: tuple[str, ...] = ()
     """Others on the same level, in one film with it: optimum, the best drive there is, or those of --baseline."""
     formats: tuple[Format, ...] = ("mp4", "html")
@@ -112,17 +113,19 @@ def driven(policy: Policy, trained: EnvChoice, driver: str, arguments: Arguments
 
 def episodes_of(source: Path, arguments: Arguments) -> Iterator[Episode]:
     """The same of a source, be they driven now or a replay's."""
+    env_id = asked_for(arguments.env)
     if source.is_dir():
         policy, trained = load_policy(source)
-        yield from driven(policy, trained, f"{trained.agent}, seed {trained.seed}", arguments)
-    elif arguments.watch is not None:
+        yield from driven(policy, trained.part(env_id), f"{trained.agent}, seed {trained.seed}", arguments)
+        return
+    replay = Replay.load(source)
+    require("env", env_id, env_id in (None, replay.env_id), f"that of the replay, {replay.env_id}")
+    if arguments.watch is not None:
         policy, config = load_policy(run_at(arguments.watch))
-        replay = Replay.load(source)
         wants_xray = arguments.xray or "html" in arguments.formats
         shown = think_along(policy, config, replay, xray=wants_xray)
         yield Episode(source.stem, f"replay; thoughts of {config.agent}", replay, shown)
     else:
-        replay = Replay.load(source)
         yield Episode(source.stem, "replay", replay, all_moments(replay))
 
 
@@ -134,8 +137,6 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
     """
     if (arguments.baseline is None) == (not arguments.sources):
         raise ValueError("sources must name at least one run folder or replay file, or --baseline a driver")
-    if arguments.sources:
-        require("env", arguments.env, arguments.env is None, "left out beside runs and replays, which have their own")
     if arguments.baseline is not None:
         env_id = env_for(arguments.env, arguments.levels, EnvChoice.env)
         choice = make_baseline(arguments.baseline, arguments.chosen_in(EnvChoice(env_id)))

@@ -29,7 +29,7 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 import gymnasium as gym
 import tyro
 
-from agents.baselines import make_baseline
+from agents.baselines import baselines_of, make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import PAIRS, refuse
 from agents.environments import (
@@ -43,16 +43,14 @@ from agents.evaluation import Policy, evaluate
 from agents.interrupts import ends_at_once
 from agents.plots import plot_learning_curve
 from agents.presets import preset_for
-from agents.results import BASELINES, FINAL_SEED
+from agents.results import FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs, require_resumable
 from agents.run_folder import default_folder, run_at
-from agents.scripted import SCENARIOS
 from agents.training import NotFiniteError, TrainResult, load_policy, resume, train
 from agents.validation import check_at_least
 from agents.videos import record_episode
 from drivesim.decimals import DASH
 from drivesim.files import write_whole
-from drivesim.registry import entries
 
 _AgentConfig = TypeVar("_AgentConfig", bound=AgentConfig)
 
@@ -93,6 +91,8 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
         together = ",".join(found.env) or "ID"
         raise ValueError(f"--env takes one word, an id or several separated by commas: --env {together}")
     if found.resume:
+        if found.env:
+            ids_of(found.env[0])  # whose module a run does not import by itself
         train_config, agent_config = read_configs(run_at(found.out))
     else:
         ids = ids_of(env_for(found.env and found.env[0], found.levels, TrainConfig.env))
@@ -137,12 +137,11 @@ def run(arguments: Arguments[AgentConfig]) -> TrainResult:
 def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
     """Drives the same held-out levels with the trained and the simple drivers, in every environment of the run."""
     trained, config = load_policy(folder)
-    have_rules = {entry.id for entry in entries() if entry.name in SCENARIOS}
     drivers: list[tuple[str, Policy, EnvChoice]] = []
     for choice in replace(config, env_shares={}).each():  # shares are of several ids, and simple drivers see but one
         alone = replace(choice, among="")
-        names = BASELINES if choice.env in have_rules else ("random",)
-        drivers += [(config.agent, trained, choice), *((name, *make_baseline(name, alone)) for name in names)]
+        simple = ((name, *make_baseline(name, alone)) for name in baselines_of(choice.env))
+        drivers += [(config.agent, trained, choice), *simple]
     return [
         evaluate(policy, env_config, episodes=episodes, seed=FINAL_SEED, agent=name)
         for name, policy, env_config in drivers

@@ -128,7 +128,7 @@ def test_a_replay_that_does_not_go_as_recorded_is_an_error_and_leaves_no_film(re
         (["nothing.json"], "nothing.json"),
         (["."], "config.json"),
         (["drive.json", "--episodes", "0"], "episodes must be at least 1"),
-        (["drive.json", "--env", "drivesim/Exit-v1"], "env must be left out beside runs and replays"),
+        (["drive.json", "--env", "drivesim/Exit-v1"], "env must be that of the replay, drivesim/LaneKeep-v1"),
         (["drive.json", "--fps", "1"], "ticks_per_second must be"),
         (["drive.json", "--size", "9"], "size must be in"),
         (["drive.json", "--beside", "optimum"], "formats must be among gif and mp4"),
