@@ -4,7 +4,7 @@
 source                 what drives
 ====================== ===============================================================================
 ``runs/first``         the best driver of a run; ``runs/latest`` is the newest
-``export/policy.py``   an exported driver, see ``scripts/export.py``; likewise ``policy.onnx``
+``…/policy.py``        an exported driver, see ``scripts/export.py``; likewise ``policy.onnx``
 ``FILE.py:FUNCTION``   a function of a file that maps observations (B, *obs_shape) to actions (B,)
 ``MODULE:FUNCTION``    one of a module that Python finds from here
 ``rule-based``         the scenario's driver made of rules
@@ -67,10 +67,9 @@ def named(source: str) -> tuple[str, str]:
     name, equals, rest = source.partition("=")
     if equals and name and not Path(source).exists():
         return name, named(rest)[1]
-    if Path(source).name == LATEST:
-        source = str(run_at(Path(source)))
     if source in BASELINES:
         return source, source
+    source = str(run_at(Path(source))) if LATEST in Path(source).parts else source
     _, colon, function = source.rpartition(":")
     if colon:
         return function, source

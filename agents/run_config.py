@@ -16,7 +16,7 @@ from agents.environments import EnvChoice
 from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig
-from agents.run_folder import config_from_dict, read_config
+from agents.run_folder import config_from_dict, read_config, run_at
 from agents.validation import check_at_least, check_choice, require
 from drivesim.levels.library import are_texts
 
@@ -164,6 +164,7 @@ def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:
         FileNotFoundError: ``folder`` is not a run folder.
         ValueError: its configuration is none, or of another version.
     """
+    folder = run_at(folder)
     record = read_config(folder)
     levels = record["train"].get("levels", [])
     try:

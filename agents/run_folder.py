@@ -65,18 +65,25 @@ def default_folder(env_id: str, agent: str, seed: int) -> Path:
 
 
 def run_at(path: Path) -> Path:
-    """Returns the run folder that a path names: ``runs/latest`` is the newest run in ``runs``, and so anywhere.
+    """Returns what a path names: ``runs/latest`` is the newest run in ``runs``, and so anywhere.
+
+    A path below it, such as ``runs/latest/export/policy.py``, is one of that run. Whatever reads a run, or a file that
+    may lie in one, asks this function.
 
     Raises:
         FileNotFoundError: the newest is asked for, and there is none.
     """
-    if path.name != LATEST or path.exists():
+    place = next((each for each in (path, *path.parents) if each.name == LATEST), None)
+    if place is None or (place / "config.json").exists() or (place != path and path.exists()):
         return path
-    configs = (config for config in path.parent.glob("*/config.json") if not config.parent.is_symlink())
+    configs = (config for config in place.parent.glob("*/config.json") if not config.parent.is_symlink())
     try:
-        return max(configs, key=lambda config: (config.stat().st_mtime_ns, config.parent.name)).parent
+        newest = max(configs, key=lambda config: (config.stat().st_mtime_ns, config.parent.name)).parent
     except ValueError:
-        raise FileNotFoundError(f"{path.parent} holds no run yet; `make train` makes one in runs") from None
+        if place.exists():
+            return path
+        raise FileNotFoundError(f"{place.parent} holds no run yet; `make train` makes one in runs") from None
+    return newest / path.relative_to(place)
 
 
 def write_config(folder: Path, train_config: object, agent_config: object) -> None:

@@ -50,7 +50,7 @@ from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
 from agents.policy import Domain, NetworkPolicy
 from agents.progress import ProgressBar
 from agents.run_config import AgentConfig, TrainConfig, read_configs, require_resumable
-from agents.run_folder import claimed, read_config, write_config, write_provenance
+from agents.run_folder import LATEST, claimed, read_config, run_at, write_config, write_provenance
 from agents.stepping import Step, Stepper
 from agents.torch_settings import own_torch_settings
 from agents.validation import require
@@ -102,6 +102,8 @@ def train(
         OSError: something cannot be written; the last checkpoint was kept.
     """
     _require_new(folder)
+    if config.begin_with:  # before this run is the newest
+        config = dataclasses.replace(config, begin_with=str(run_at(Path(config.begin_with))))
     if config.wandb:
         import_wandb()
     load_kernels(config)
@@ -131,6 +133,7 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
         FileNotFoundError: the folder holds no run.
         FileExistsError, NotFiniteError, OSError, ValueError: as in :func:`train`.
     """
+    folder = run_at(folder)
     saved, agent_config = read_configs(folder)
     config = saved if config is None else config
     if config.wandb:
@@ -161,6 +164,7 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainC
         FileNotFoundError: the folder holds no run.
         ValueError: its configuration is none, or asks for too much.
     """
+    folder = run_at(folder)
     config, agent_config = read_configs(folder)
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
         space, num_actions = envs.single_observation_space, int(getattr(envs.single_action_space, "n", 0))
@@ -175,6 +179,7 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainC
 
 
 def _require_new(folder: Path) -> None:
+    require("folder of a run", str(folder), folder.name != LATEST, f"of another name: {LATEST} is the newest run")
     if (folder / "config.json").exists():
         raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
 
