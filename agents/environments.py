@@ -334,6 +334,6 @@ def require_registered(env_id: str) -> str:
     if env_id not in gym.registry:
         name, _, version = env_id.rpartition("-v")
         same = [other for other in known if other.rpartition("-v")[0] == name and version]
-        there = f"{same[-1]}, another version" if same else f"{known}; those of a module of yours as MODULE:ID"
+        there = f"{same[-1]}, another version" if same else f"{known}; those of other packages as MODULE:ID"
         raise ValueError(f"env must be a registered id, got {env_id!r}; there is {there}")
     return env_id

@@ -23,8 +23,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
+import os
 import platform
 import sqlite3
 import subprocess
@@ -104,6 +106,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
     Raises:
         FileExistsError: another process is training in it.
+        OSError: it cannot be locked, as where nothing may be written to it.
         ValueError: it holds a link.
     """
     require_plain(folder, linked="wandb")
@@ -120,14 +123,30 @@ def locked(path: Path) -> Iterator[bool]:
 
     SQLite's is the lock in the standard library that works on every system and ends with its process, however that
     ends.
+
+    Raises:
+        OSError: it cannot be locked by anybody; names it and the cause.
     """
-    with contextlib.closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as connection:
+    try:
+        connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _cannot_lock(path, error) from error
+    with contextlib.closing(connection):
+        is_ours = True
         try:
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            yield False
-        else:
-            yield True
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise _cannot_lock(path, error) from error
+            is_ours = False
+        yield is_ours
+
+
+def _cannot_lock(path: Path, error: Exception) -> OSError:
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            return PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+    return OSError(f"cannot lock {path}: {error}")
 
 
 def read_config(folder: Path) -> dict[str, dict[str, Any]]:

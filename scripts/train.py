@@ -49,6 +49,7 @@ from agents.run_folder import default_folder, run_at
 from agents.training import NotFiniteError, TrainResult, load_policy, resume, train
 from agents.validation import check_at_least
 from agents.videos import record_episode
+from agents.warm_start import driver_of
 from drivesim.decimals import DASH
 from drivesim.files import write_whole
 
@@ -212,6 +213,9 @@ def finish(folder: Path, episodes: int) -> None:
             record_episode(policy, choice, films, seed=FINAL_SEED, driver=driver)
     with stage(f"driving {episodes:,} held-out levels, with this driver and with simple ones"):
         records = compare(folder, episodes)
+    for record in records:
+        if record["agent"] == config.agent:  # which driver of the run was measured: it may be resumed and have another
+            record["global_step"] = driver_of(folder).values["global_step"]
     write_whole(folder / "evaluation.json", json.dumps(records, indent=2) + "\n")
     is_one = len(config.each()) == 1
     shown, road = (comparison(records), config.env) if is_one else (comparison_of_roads(records), "each environment")
