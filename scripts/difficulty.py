@@ -37,6 +37,7 @@ from agents.training import load_policy
 from agents.validation import check_at_least, require
 from drivesim.config import DIFFICULTIES
 from drivesim.decimals import DASH
+from drivesim.files import require_place
 from drivesim.registry import IDS
 
 TRAINED: AgentName = "ppo"
@@ -110,6 +111,7 @@ def _percent(record: dict[str, Any] | None) -> str:
 
 def run(parsed: Arguments) -> None:
     """Measures, prints the table row by row, and writes the records."""
+    require_place(parsed.summary)
     records: list[dict[str, Any]] = []
     for env_id in parsed.envs:
         for difficulty in DIFFICULTIES:

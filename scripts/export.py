@@ -30,6 +30,7 @@ from agents.run_config import read_configs
 from agents.run_folder import run_at
 from agents.validation import require
 from drivesim.decimals import DASH
+from drivesim.files import require_place
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,16 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
         run_dir = run_at(parsed.run_dir)
+        out = run_dir / "export" if parsed.out is None else parsed.out
+        require_place(out, is_folder=True)
+        require_place(out.parent, is_folder=True)  # where the files are made
         env_id = asked_for(parsed.env)
         config = read_configs(run_dir)[0]
         require("env", env_id, env_id in (None, config.env), f"that of the run, {config.env}")
         with stage("exporting, and comparing the forms"):
             report = export_run(
                 run_dir,
-                run_dir / "export" if parsed.out is None else parsed.out,
+                out,
                 checkpoint=parsed.checkpoint,
                 formats=parsed.formats,
                 int8=parsed.int8,

@@ -38,7 +38,7 @@ from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write
 from agents.results import FINAL_SEED
 from agents.run_config import read_configs
 from agents.validation import require
-from drivesim.files import printable, write_whole
+from drivesim.files import printable, require_place, write_whole
 
 EXPECTED = (ValueError, OSError, ImportError, CheckpointError)  # their messages say it all
 
@@ -133,10 +133,11 @@ def compete(arguments: Arguments) -> bool:
         ValueError: there are no such levels, names are not as they must be, or nobody could drive.
     """
     arguments.check()
-    competition = Competition(arguments.rules)
     for folder in (arguments.out, arguments.save):
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)  # or an error now, instead of after all drives
+        require_place(folder, is_folder=True)
+    if arguments.out is not None:
+        require_place(arguments.out / "films", is_folder=True)
+    competition = Competition(arguments.rules)
     scores: list[Score] = []
     failed: list[str] = []
     for source in arguments.drivers:

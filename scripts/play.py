@@ -40,6 +40,7 @@ from agents.scripted import SCENARIOS, ScriptedDriver, make_scripted
 from agents.validation import require
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.decimals import decimal
+from drivesim.files import printable, require_place
 from drivesim.registry import IDS, entry_of_id, ids, own_id
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
@@ -50,6 +51,7 @@ if TYPE_CHECKING:  # torch is loaded for trained drivers only, which takes secon
     from agents.policy import NetworkPolicy
 
 REPLAYS = Path("replays")  # the folder of those that are saved by a key
+NOT_SAVED = "the replay could not be saved"
 STEERING_NOTES = ("arrows or WASD  drive", "enter  next level", "R  again", "V  save the replay", "M  menu")
 WATCHING_NOTES = ("enter  next level",)
 HUMAN_TICKS_PER_SECOND, WATCHING_TICKS_PER_SECOND = 2.5, 5.0
@@ -219,7 +221,7 @@ def drawn(levels: tuple[str, ...], window: Window) -> Drawing:
     return window.load(" ".join(levels), lambda: Drawing(levels, window)) or Drawing((), window)
 
 
-def play(arguments: Arguments, window: Window) -> None:
+def play(arguments: Arguments, window: Window, save: Saving) -> None:
     """Lets the player drive, level after level, until the window is closed."""
     env_id, difficulty = env_for(arguments.env, arguments.levels, None), arguments.difficulty or "medium"
     drawing = drawn(arguments.levels, window)
@@ -247,8 +249,7 @@ def play(arguments: Arguments, window: Window) -> None:
         key = driver.left_with
         if info is not None:
             finished += 1
-            if arguments.save is not None:
-                window.note(saved(env, arguments.save))
+            save(env)
             scores = score("you", info), *score_of_rules(config, seed, arguments.split)
             key = after_episode(drawing, env, (*scores, "", "enter  next     R  again     V  save     M  menu"))
         env.close()
@@ -274,6 +275,24 @@ def after_episode(drawing: Drawing, env: ReplayRecorder, lines: tuple[str, ...])
         drawing.lines = window.banner = ()
 
 
+class Saving:
+    """Saves the replays of finished episodes that --save asks for, and remembers whether it could."""
+
+    def __init__(self, folder: Path | None, window: Window) -> None:
+        self.folder = folder
+        self.window = window
+        self.has_failed = False
+
+    def __call__(self, env: Any) -> None:
+        """Saves an episode, if it is asked to; the window says where, and the terminal too why it could not."""
+        if self.folder is not None:
+            note = saved(env, self.folder)
+            self.window.note(note)
+            if note.startswith(NOT_SAVED):
+                self.has_failed = True
+                print(f"error: {printable(note)}", file=sys.stderr)
+
+
 def saved(env: Any, folder: Path) -> str:
     """Saves an episode, as far as it was driven, in a file that was not there; says where, or why it could not."""
     replay = env.replay
@@ -284,11 +303,11 @@ def saved(env: Any, folder: Path) -> str:
         path = next(path for path in map(folder.joinpath, names) if not path.exists())
         replay.save(path)
     except OSError as error:
-        return f"the replay could not be saved: {error}"
+        return f"{NOT_SAVED}: {error}"
     return f"saved as {path.absolute()}"
 
 
-def watch(arguments: Arguments, window: Window) -> None:
+def watch(arguments: Arguments, window: Window, save: Saving) -> None:
     """Shows a driver, level after level, until the window is closed."""
     if arguments.watch is not None:
         policy, trained = learnt(arguments.watch)
@@ -312,8 +331,8 @@ def watch(arguments: Arguments, window: Window) -> None:
             return
         env, obs = start
         info = drive_episode(env, obs, driver, drawing)
-        if info is not None and arguments.save is not None:
-            window.note(saved(env, arguments.save))
+        if info is not None:
+            save(env)
         env.close()
         shown += not drawing.is_new
 
@@ -364,6 +383,7 @@ def main(arguments: list[str] | None = None) -> int:
             require("env", parsed.env, parsed.env in ids(), f"one of {list(ids())}, or MODULE:ID of a module's own")
         if parsed.level_options and is_human and parsed.env is None:
             raise ValueError(f"level_options need an env, whose they are, got {parsed.level_options}")
+        require_place(parsed.save, is_folder=True)
         window = Window("drivesim", ticks_per_second=parsed.ticks_per_second or usual, xray=parsed.xray)
         try:
             if not window.is_visible:
@@ -371,17 +391,18 @@ def main(arguments: list[str] | None = None) -> int:
                     "there is no display to open a window on; python scripts/record.py makes films and pages without"
                 )
             window.reads_keys = True
+            save = Saving(parsed.save, window)
             if parsed.replay is not None:
                 show_replay(parsed, window)
             elif is_human:
-                play(parsed, window)
+                play(parsed, window, save)
             else:
-                watch(parsed, window)
+                watch(parsed, window, save)
         finally:
             window.close()
     except (ValueError, OSError, ModuleNotFoundError, pygame.error, gym.error.Error) as error:
         return refuse(error)
-    return 0
+    return int(save.has_failed)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from agents.validation import require
 from agents.videos import record
 from agents.watching import think_along, watch
 from drivesim.decimals import decimal
-from drivesim.files import printable
+from drivesim.files import printable, require_place
 from drivesim.render.moment import Moment
 from drivesim.replay import Replay, all_moments
 
@@ -97,6 +97,8 @@ class Episode(NamedTuple):
     moments: list[Moment]
     choice: EnvChoice | None = None
     """Environment and options, None of a replay."""
+    file: Path | None = None
+    """Of a replay its own, which stays as it is."""
 
 
 def driven(policy: Policy, trained: EnvChoice, driver: str, arguments: Arguments) -> Iterator[Episode]:
@@ -124,9 +126,9 @@ def episodes_of(source: Path, arguments: Arguments) -> Iterator[Episode]:
         policy, config = load_policy(run_at(arguments.watch))
         wants_xray = arguments.xray or "html" in arguments.formats
         shown = think_along(policy, config, replay, xray=wants_xray)
-        yield Episode(source.stem, f"replay; thoughts of {config.agent}", replay, shown)
+        yield Episode(source.stem, f"replay; thoughts of {config.agent}", replay, shown, file=source)
     else:
-        yield Episode(source.stem, "replay", replay, all_moments(replay))
+        yield Episode(source.stem, "replay", replay, all_moments(replay), file=source)
 
 
 def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
@@ -138,12 +140,16 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
     if (arguments.baseline is None) == (not arguments.sources):
         raise ValueError("sources must name at least one run folder or replay file, or --baseline a driver")
     if arguments.baseline is not None:
+        require_place(arguments.out or Path(), is_folder=True)
         env_id = env_for(arguments.env, arguments.levels, EnvChoice.env)
         choice = make_baseline(arguments.baseline, arguments.chosen_in(EnvChoice(env_id)))
         for episode in driven(*choice, arguments.baseline, arguments):
             yield arguments.out or Path(), episode
-    for source in map(run_at, arguments.sources):
-        folder = arguments.out or (source if source.is_dir() else source.parent)
+    sources = [*map(run_at, arguments.sources)]
+    folders = [arguments.out or (source if source.is_dir() else source.parent) for source in sources]
+    for folder in folders:
+        require_place(folder, is_folder=True)
+    for source, folder in zip(sources, folders, strict=True):
         for episode in episodes_of(source, arguments):
             yield folder, episode
 
@@ -168,7 +174,9 @@ def write_beside(episode: Episode, folder: Path, arguments: Arguments) -> None:
 
 def write(episode: Episode, folder: Path, arguments: Arguments) -> None:
     """Writes an episode as a replay, and its films and pages."""
-    episode.replay.save(folder / f"{episode.name}.json")
+    path = folder / f"{episode.name}.json"
+    if episode.file is None or not (path.exists() and path.samefile(episode.file)):
+        episode.replay.save(path)
     for suffix in arguments.formats:
         with stage(f"writing {episode.name}.{suffix}"):
             path = record(

@@ -34,6 +34,7 @@ from agents.results import markdown, write_csv, write_summary
 from agents.run_config import AgentName
 from agents.training import NotFiniteError
 from agents.validation import require
+from drivesim.files import require_place
 from drivesim.registry import IDS, with_module
 
 _POLL_SECONDS = 0.1
@@ -158,6 +159,8 @@ def work(arguments: Arguments) -> int:
     if arguments.is_worker:
         make_run(arguments, Run(arguments.envs[0], arguments.agents[0], arguments.seeds[0]))
         return 0
+    require_place(arguments.summary)
+    require_place(arguments.folder, is_folder=True)
     is_whole = arguments.table or race(arguments)
     summary = summary_of(arguments.folder)
     print(f"\n{markdown(summary)}")

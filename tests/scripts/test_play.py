@@ -178,6 +178,17 @@ def test_a_replay_that_cannot_be_saved_is_told_and_the_drive_goes_on(keys, tmp_p
     assert len(the_replay(tmp_path / "saved").actions) > 2
 
 
+def test_an_episode_that_was_to_be_saved_and_could_not_be_is_an_error(keys, monkeypatch, capsys):
+    keys()
+
+    def fill(replay, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(play.Replay, "save", fill)
+    assert run(["--env", "drivesim/LaneKeep-v1", "--demo", "--episodes", "1", "--save", "saved", *QUICK]) == 1
+    assert "error: the replay could not be saved: " in capsys.readouterr().err
+
+
 def test_a_countdown_comes_before_the_first_tick(keys, monkeypatch):
     times = []
     show = Window.show
