@@ -9,9 +9,9 @@ from typing import Any, get_args, get_origin
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from drivesim.files import printable
-from drivesim.stages import ctrl_c_raises
+from drivesim.stages import ctrl_c_raises, has_no_reader
 
-__all__ = ["PAIRS", "refuse", "status_of"]
+__all__ = ["PAIRS", "called", "refuse", "status_of"]
 
 PAIRS = ConstructorRegistry()
 """How a dict of numbers is given: in pairs of name and number, which replace all of the default's.
@@ -41,8 +41,19 @@ def _pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] 
     )
 
 
+def called(name: str) -> str:
+    """Returns how another command is called here: as a program of an installed package, or as a script."""
+    return f"drivesim {name}" if sys.argv[0].startswith("drivesim ") else f".venv/bin/python scripts/{name}.py"
+
+
 def refuse(error: Exception) -> int:
-    """Says what is wrong, in one line that does nothing to a terminal; returns the exit status."""
+    """Says what is wrong, in one line that does nothing to a terminal; returns the exit status.
+
+    Raises:
+        BrokenPipeError: what is wrong is that nobody reads the output any more, see :func:`drivesim.stages.run_script`.
+    """
+    if isinstance(error, BrokenPipeError) and has_no_reader():
+        raise error
     print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)  # noqa: T201
     return 2
 

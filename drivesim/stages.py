@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 
-__all__ = ["begin_script", "ctrl_c_raises", "run_script", "show", "stage"]
+__all__ = ["begin_script", "ctrl_c_raises", "has_no_reader", "run_script", "show", "stage"]
 
+_SIGPIPE = 13  # its number, which Windows lacks
 _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
 _PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HORIZONTAL ELLIPSIS}": "..."}
 """What a person reads instead where the output's encoding has no such character, as on some Windows."""
@@ -50,14 +53,38 @@ def begin_script() -> None:
 def run_script(main: Callable[[], int]) -> int:
     """Runs a script whose libraries are loaded; returns the exit status.
 
-    What the encoding of the standard output cannot show is written in plain characters, instead of an error.
+    What the encoding of the standard output cannot show is written in plain characters, instead of an error. Where
+    nobody reads it any more, as after `| head`, the script ends in silence, as if by SIGPIPE.
     """
     show("")
     codecs.register_error("drivesim.plain", _in_plain)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # there may be none, a closed one, or somebody's own
             stream.reconfigure(errors="drivesim.plain")  # type: ignore[union-attr]
-    return main()
+    try:
+        try:
+            return main()
+        finally:
+            with contextlib.suppress(AttributeError, ValueError):
+                sys.stdout.flush()
+    except BrokenPipeError:
+        if not has_no_reader():
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what Python still holds, and would complain about at its end
+        os.dup2(nowhere, sys.stdout.fileno())
+        return 128 + _SIGPIPE
+
+
+def has_no_reader() -> bool:
+    """Whether the standard output is a pipe whose other end is closed."""
+    try:
+        if not hasattr(select, "poll"):
+            return True  # Windows, which does not tell
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (AttributeError, ValueError, OSError):  # there is none, or somebody's own
+        return False
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import tyro
 
-from agents.baselines import make_baseline
+from agents.baselines import make_baseline, spoken
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
 from agents.environments import EnvChoice, LevelChoice, asked_for, env_for, with_level_options
@@ -50,7 +50,7 @@ class Arguments(LevelChoice):
     run_dir: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder, runs/latest for the newest; none for a baseline."""
     baseline: str | None = None
-    """Instead of a run, a driver that learns nothing: random, "never steers", "ignores others", rule-based or
+    """Instead of a run, a driver that learns nothing: random, never-steers, ignores-others, rule-based or
     planner, which looks ahead with the rule-based one."""
     env: str | None = None
     """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1. Of a run, one
@@ -92,7 +92,7 @@ class Arguments(LevelChoice):
         if self.baseline is not None:
             env_id = env_for(self.env, self.levels, EnvChoice.env)
             policy, choice = make_baseline(self.baseline, self.chosen_in(EnvChoice(env_id)))
-            name = self.baseline
+            name = spoken(self.baseline)
         else:
             assert self.run_dir is not None
             env_id = asked_for(self.env)

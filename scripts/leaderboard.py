@@ -1,7 +1,7 @@
 """Compares any drivers, and drives that somebody sends in, on the same levels.
 
     .venv/bin/python scripts/leaderboard.py runs/first rule-based random
-    .venv/bin/python scripts/leaderboard.py --env drivesim/Highway-v1 mine.py:drive runs/first/export/policy.py --save claims
+    .venv/bin/python scripts/leaderboard.py runs/first mine.py:drive runs/first/export/policy.py --save claims
     .venv/bin/python scripts/leaderboard.py --env drivesim/Highway-v1 anna=claims/drive.jsonl rule-based --out page
 
 A driver is a run folder, an exported policy.py or policy.onnx, a function as FILE.py:FUNCTION or MODULE:FUNCTION, one

@@ -30,7 +30,7 @@ import numpy as np
 import pygame
 import tyro
 
-from agents.command_line import refuse
+from agents.command_line import called, refuse
 from agents.environments import CUSTOM, EnvChoice, LevelChoice, env_for, generates_levels, with_level_options
 from agents.keyboard import ENTER, Keyboard
 from agents.level_files import Drawing
@@ -388,7 +388,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if not window.is_visible:
                 raise OSError(
-                    "there is no display to open a window on; python scripts/record.py makes films and pages without"
+                    f"there is no display to open a window on; {called('record')} makes films and pages without"
                 )
             window.reads_keys = True
             save = Saving(parsed.save, window)

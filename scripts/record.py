@@ -30,7 +30,7 @@ from typing import Annotated, Literal, NamedTuple
 import gymnasium as gym
 import tyro
 
-from agents.baselines import make_baseline
+from agents.baselines import make_baseline, spoken
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
 from agents.environments import EnvChoice, LevelChoice, asked_for, env_for, with_level_options
@@ -56,7 +56,7 @@ class Arguments(LevelChoice):
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Run folders, of which runs/latest is the newest, and replay files."""
     baseline: str | None = None
-    """Instead of them, one that learns nothing: random, "never steers", "ignores others", rule-based or planner."""
+    """Instead of them, one that learns nothing: random, never-steers, ignores-others, rule-based or planner."""
     env: str | None = None
     """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1. Of runs and
     replays, one that they are of: one of several, or MODULE:ID, where a module of yours registers it."""
@@ -143,7 +143,7 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
         require_place(arguments.out or Path(), is_folder=True)
         env_id = env_for(arguments.env, arguments.levels, EnvChoice.env)
         choice = make_baseline(arguments.baseline, arguments.chosen_in(EnvChoice(env_id)))
-        for episode in driven(*choice, arguments.baseline, arguments):
+        for episode in driven(*choice, spoken(arguments.baseline), arguments):
             yield arguments.out or Path(), episode
     sources = [*map(run_at, arguments.sources)]
     folders = [arguments.out or (source if source.is_dir() else source.parent) for source in sources]

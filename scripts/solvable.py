@@ -44,8 +44,8 @@ from agents.training import load_policy
 from agents.validation import check_at_least, require
 from drivesim.config import DIFFICULTIES
 from drivesim.decimals import DASH
-from drivesim.planning import solve
 from drivesim.files import require_place
+from drivesim.planning import solve
 from drivesim.registry import IDS
 
 RULES = "rule-based"

@@ -37,7 +37,7 @@ import tyro
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from agents.command_line import status_of
+from agents.command_line import called, status_of
 from agents.environments import require_registered
 from agents.metrics import read_metrics
 from agents.plots.search import plot_search
@@ -344,7 +344,7 @@ def command(arguments: Arguments, trial: FrozenTrial) -> str:
         if name in ("seed", "total_steps") or (getattr(config, name) != getattr(preset, name) and name not in _SHOWN)
     }
     words = ["--env", with_module(arguments.env), "--agent", arguments.agent, *flags(others), *flags(values)]
-    return " ".join([".venv/bin/python scripts/train.py", *words])
+    return " ".join([called("train"), *words])
 
 
 def main(arguments: list[str] | None = None) -> int:

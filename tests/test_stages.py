@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drivesim.programs import PROGRAMS
+from drivesim.programs import PROGRAMS, as_programs
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = """
@@ -88,8 +89,30 @@ def test_every_script_tells_that_it_is_loading_before_it_does(name: str) -> None
     assert lines[-1] == "    sys.exit(run_script(main))"
 
 
-def test_there_is_a_script_for_every_command() -> None:
+def test_there_is_a_script_for_every_command_and_its_help_calls_it_by_that_name() -> None:
     assert set(PROGRAMS) <= set(SCRIPTS)
+    for name in PROGRAMS:
+        text = as_programs(ast.get_docstring(ast.parse(SCRIPTS[name].read_text(encoding="utf-8"))) or "")
+        assert f"    drivesim {name}" in text
+        assert ".venv" not in text
+
+
+PIPED = """
+from agents.command_line import status_of
+from drivesim.stages import run_script
+raise SystemExit(run_script(lambda: status_of(lambda: print("x" * SIZE))))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell there expects no such status")
+@pytest.mark.parametrize("size", [1, 1 << 20])  # the second is written before it is flushed
+def test_whoever_reads_only_the_beginning_hears_no_complaint(size: int) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", PIPED.replace("SIZE", str(size))]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 ANSWERED = """

@@ -89,6 +89,6 @@ def test_it_is_evaluated_filmed_and_enters_competitions_as_any_driver(tmp_path: 
     assert bytes(Replay.load(path).actions) == driven.actions[0]
     assert record.main([*arguments, str(path)]) == 2
     assert isinstance(make_baseline("planner", EnvChoice(rules.env))[0], Planner)
-    more = ["--baseline", "never steers", "--env", "drivesim/LaneKeep-v1", "--episodes", "2", "--json"]
+    more = ["--baseline", "never-steers", "--env", "drivesim/LaneKeep-v1", "--episodes", "2", "--json"]
     assert evaluate.main([*more, "--futures", "2"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["agent"] == "never steers, 2 futures"
