@@ -1,10 +1,10 @@
 """Draws figures, each as PNG and SVG: learning curves, comparisons of algorithms, regret, the traffic's flow.
 
-    .venv/bin/python scripts/plot.py curve runs/first
-    .venv/bin/python scripts/plot.py curve runs/results/Highway-v1__ppo__* --out plots
-    .venv/bin/python scripts/plot.py compare runs/results/*-v1__*__? --out plots
-    .venv/bin/python scripts/plot.py regret runs/results/regret-*.json --out plots
-    .venv/bin/python scripts/plot.py traffic --out plots
+.venv/bin/python scripts/plot.py curve runs/first
+.venv/bin/python scripts/plot.py curve runs/results/Highway-v1__ppo__* --out plots
+.venv/bin/python scripts/plot.py compare runs/results/*-v1__*__? --out plots
+.venv/bin/python scripts/plot.py regret runs/results/regret-*.json --out plots
+.venv/bin/python scripts/plot.py traffic --out plots
 """
 
 from __future__ import annotations
