@@ -9,15 +9,19 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
-__all__ = ["begin_script", "ctrl_c_raises", "has_no_reader", "run_script", "show", "stage"]
+__all__ = ["begin_script", "ctrl_c_raises", "has_no_reader", "run_script", "show", "stage", "tell"]
 
 _SIGPIPE = 13  # its number, which Windows lacks
 _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
 _PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HORIZONTAL ELLIPSIS}": "..."}
 """What a person reads instead where the output's encoding has no such character, as on some Windows."""
 
+_MANY = 1000
+_PERIOD = 0.2  # seconds between two tellings of how far something is
+_told_at = -_PERIOD
 _stages: list[str] = []
 """What is being done now, and what that is a part of; the latter first."""
 
@@ -38,6 +42,20 @@ def stage(what: str) -> Iterator[None]:
     finally:
         _stages.pop()
         show(_stages[-1] if _stages else "")
+
+
+def tell(how_far: str) -> None:
+    """Shows beside what is being done how far it is, a few times a second at most; nothing where nobody is told what.
+
+    Args:
+        how_far: such as "3 of 10 episodes".
+    """
+    global _told_at
+    now = time.monotonic()
+    if _stages and now - _told_at >= _PERIOD:
+        _told_at = now
+        behind = f": {how_far} ..."
+        show(_stages[-1].removesuffix(" ...")[: max(_room() - len(behind), 0)] + behind)
 
 
 def begin_script() -> None:
@@ -104,11 +122,19 @@ def ctrl_c_raises() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def _room() -> int:
+    """Characters of a line, for what goes on in the next one cannot be cleared; many if nobody knows."""
+    try:
+        return (os.get_terminal_size(sys.stderr.fileno()).columns or _MANY) - 1
+    except (AttributeError, ValueError, OSError):
+        return _MANY
+
+
 def show(text: str) -> None:
-    """Draws the line of a terminal anew."""
+    """Draws the line of a terminal anew, as far as there is room in it."""
     with contextlib.suppress(AttributeError, ValueError, OSError):  # there may be no standard error, or a closed one
         if sys.stderr.isatty():
-            sys.stderr.write(_CLEARED + text)
+            sys.stderr.write(_CLEARED + text[: _room()])
             sys.stderr.flush()
 
 

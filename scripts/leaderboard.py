@@ -169,8 +169,8 @@ def compete(arguments: Arguments) -> bool:
         write_leaderboard(arguments.out / "index.html", board, addresses)
         write_whole(arguments.out / "leaderboard.md", markdown_of(board) + "\n")
         num_films = sum(map(len, films.values()))
-        what = f"{printable(str(arguments.out / 'index.html'))}: the table, and {num_films} films beside it"
-        print(what, file=sys.stderr)
+        page = printable(str(arguments.out / "index.html"))
+        print(f"{page}: the table; films beside it: {num_films}", file=sys.stderr)
     print({"text": text_of, "markdown": markdown_of, "json": json_of}[arguments.format](board))
     return not board["refused"]
 

@@ -14,13 +14,15 @@ from drivesim.programs import PROGRAMS, as_programs
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = """
-from drivesim.stages import begin_script, run_script, stage
+from drivesim.stages import begin_script, run_script, stage, tell
 
 begin_script()
 
 
 def main():
     with stage("driving 10 episodes"):
+        tell("3 of 10 are over")
+        tell("4 of 10 are over")  # too soon
         with stage("reading the map"):
             pass
     print("done")
@@ -46,7 +48,12 @@ def test_what_is_done_is_shown_on_a_terminal_and_gone_before_anything_else_is() 
     clear = "\r\x1b[K"
     assert text.split(clear) == [
         *("", "loading ...", ""),
-        *("driving 10 episodes ...", "reading the map ...", "driving 10 episodes ..."),
+        *(
+            "driving 10 episodes ...",
+            "driving 10 episodes: 3 of 10 are over ...",
+            "reading the map ...",
+            "driving 10 episodes ...",
+        ),
         "done\r\n",
     ]
     assert status == 3

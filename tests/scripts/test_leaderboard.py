@@ -304,5 +304,5 @@ def test_the_page_has_the_films_of_the_first_drives_of_everybody_and_nothing_fro
     assert script.main([*LEVELS, "me=mine.py:drive", "--out", "out", "--num-films", "1", "--save", "claims"]) == 0
     assert sorted(path.name for path in (out / "films").iterdir()) == ["1-me-3.html", "1-of-ones-own-3.html"]
     said = capsys.readouterr().err
-    assert "out/index.html: the table, and 1 films beside it" in said
+    assert "out/index.html: the table; films beside it: 1" in said
     assert "claims/me.jsonl: 5 drives" in said
