@@ -19,8 +19,11 @@ from drivesim.stages import begin_script, run_script
 if __name__ == "__main__":
     begin_script()
 
+import contextlib
 import itertools
+import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -371,6 +374,24 @@ def show_replay(arguments: Arguments, window: Window) -> None:
         window.wait_for_key()
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps libraries from writing on the standard error: without a display, they complain about what nobody asked."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -384,7 +405,8 @@ def main(arguments: list[str] | None = None) -> int:
         if parsed.level_options and is_human and parsed.env is None:
             raise ValueError(f"level_options need an env, whose they are, got {parsed.level_options}")
         require_place(parsed.save, is_folder=True)
-        window = Window("drivesim", ticks_per_second=parsed.ticks_per_second or usual, xray=parsed.xray)
+        with quiet():
+            window = Window("drivesim", ticks_per_second=parsed.ticks_per_second or usual, xray=parsed.xray)
         try:
             if not window.is_visible:
                 raise OSError(

@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,11 @@ raise SystemExit(run_script(main))
 """
 
 
-def shown(program: str, *, on_a_terminal: bool) -> tuple[int, str]:
-    """The exit status, and what stands on the standard error."""
+def shown(program: str, *, on_a_terminal: bool, columns: int = 0) -> tuple[int, str]:
+    """The exit status, and what stands on the standard error, of a terminal that may not know its width."""
     reader, writer = os.openpty() if on_a_terminal else os.pipe()
+    if columns:
+        termios.tcsetwinsize(writer, (24, columns))
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stderr=writer, stdout=writer, check=False)
     os.close(writer)
     text = os.read(reader, 1 << 16).decode()
@@ -57,6 +60,7 @@ def test_what_is_done_is_shown_on_a_terminal_and_gone_before_anything_else_is() 
         "done\r\n",
     ]
     assert status == 3
+    assert "driving: 3 of 10 are over ..." in shown(PROGRAM, on_a_terminal=True, columns=30)[1].split(clear)
     assert shown(PROGRAM, on_a_terminal=False) == (3, "done\n")
 
 
