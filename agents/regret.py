@@ -158,7 +158,7 @@ def compare(
     Raises:
         ValueError, AssertionError: as :func:`regret`.
     """
-    compared = []
+    compared: list[Compared] = []
     with contextlib.closing(_env_of(config, split)) as env:
         drives = _drives(policy, config, env, seeds, split)
         env.reset(seed=seeds[0])

@@ -95,9 +95,9 @@ class Arguments(LevelChoice):
             name = spoken(self.baseline)
         else:
             assert self.run_dir is not None
-            env_id = asked_for(self.env)
+            part = asked_for(self.env)
             policy, config = load_policy(run_at(self.run_dir), self.checkpoint)
-            name, choice = config.agent, self.chosen_in(config.part(env_id))
+            name, choice = config.agent, self.chosen_in(config.part(part))
         if self.futures:
             return Planner(policy, num_futures=self.futures), choice, f"{name}, {self.futures} futures"
         return policy, choice, name

@@ -166,7 +166,7 @@ def plot_traffic(
                 look = next(looks)
                 rings = [Ring(traffic, dawdle, count) for count in counts]
                 with stage(f"driving round rings, {name}, p = {dawdle:g}"):
-                    flows = []
+                    flows: list[NDArray[np.float64]] = []
                     for ring in rings:
                         tell(f"{len(flows)} of {len(rings)} densities")
                         flows.append(measure_flow(ring, worlds=worlds, ticks=ticks, seed=seed))

@@ -104,4 +104,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(status_of(lambda: tyro.cli(main, description=__doc__) and None, "interrupted"))
+    sys.exit(status_of(lambda: 0 if tyro.cli(main, description=__doc__) else 1, "interrupted"))
