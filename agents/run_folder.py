@@ -40,6 +40,7 @@ from typing import Any, TypeVar
 
 import gymnasium as gym
 
+from agents.validation import require
 from drivesim.files import read_bounded, remove_partial_files, require_plain, write_whole
 from drivesim.registry import with_module
 
@@ -49,6 +50,7 @@ __all__ = [
     "default_folder",
     "locked",
     "read_config",
+    "require_new",
     "run_at",
     "write_config",
     "write_provenance",
@@ -86,6 +88,18 @@ def run_at(path: Path) -> Path:
             return path
         raise FileNotFoundError(f"{place.parent} holds no run yet; `make train` makes one in runs") from None
     return newest / path.relative_to(place)
+
+
+def require_new(folder: Path) -> None:
+    """Checks that a run may begin in a folder.
+
+    Raises:
+        FileExistsError: it holds one.
+        ValueError: its name is that of the newest run, whatever that is.
+    """
+    require("folder of a run", str(folder), folder.name != LATEST, f"of another name: {LATEST} is the newest run")
+    if (folder / "config.json").exists():
+        raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
 
 
 def write_config(folder: Path, train_config: object, agent_config: object) -> None:

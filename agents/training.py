@@ -50,7 +50,7 @@ from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
 from agents.policy import Domain, NetworkPolicy
 from agents.progress import ProgressBar
 from agents.run_config import AgentConfig, TrainConfig, read_configs, require_resumable
-from agents.run_folder import LATEST, claimed, read_config, run_at, write_config, write_provenance
+from agents.run_folder import claimed, read_config, require_new, run_at, write_config, write_provenance
 from agents.stepping import Step, Stepper
 from agents.torch_settings import own_torch_settings
 from agents.validation import require
@@ -101,9 +101,7 @@ def train(
         NotFiniteError: a reward, a loss or a weight is no finite number; the last finite checkpoint was kept.
         OSError: something cannot be written; the last checkpoint was kept.
     """
-    _require_new(folder)
-    if config.begin_with:  # before this run is the newest
-        config = dataclasses.replace(config, begin_with=str(run_at(Path(config.begin_with))))
+    require_new(folder)
     if config.wandb:
         import_wandb()
     load_kernels(config)
@@ -113,7 +111,7 @@ def train(
         run = _Run(config, agent_config, folder, envs, started)
         folder.mkdir(parents=True, exist_ok=True)
         with claimed(folder):
-            _require_new(folder)
+            require_new(folder)
             write_config(folder, config, agent_config)
             write_provenance(folder, envs)
             return run.drive(resume_step=None, on_evaluation=on_evaluation)
@@ -164,7 +162,6 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainC
         FileNotFoundError: the folder holds no run.
         ValueError: its configuration is none, or asks for too much.
     """
-    folder = run_at(folder)
     config, agent_config = read_configs(folder)
     with contextlib.closing(make_envs(config, 1, "test")) as envs:
         space, num_actions = envs.single_observation_space, int(getattr(envs.single_action_space, "n", 0))
@@ -176,12 +173,6 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainC
     domain = Domain(config.env, config.observation, space, num_actions)
     uses_masks = getattr(agent_config, "mask_actions", False)
     return NetworkPolicy(network, uses_action_masks=uses_masks, domain=domain), config
-
-
-def _require_new(folder: Path) -> None:
-    require("folder of a run", str(folder), folder.name != LATEST, f"of another name: {LATEST} is the newest run")
-    if (folder / "config.json").exists():
-        raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
 
 
 class _Run:

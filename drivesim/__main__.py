@@ -13,11 +13,12 @@ from pathlib import Path
 
 from drivesim.programs import PROGRAMS, run
 from drivesim.registry import ENTRIES, IDS, is_registered
-from drivesim.stages import run_script
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
+    from drivesim.stages import run_script
+
     return run_script(lambda: command(arguments))
 
 

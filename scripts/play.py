@@ -19,11 +19,7 @@ from drivesim.stages import begin_script, run_script
 if __name__ == "__main__":
     begin_script()
 
-import contextlib
-import itertools
-import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -33,17 +29,18 @@ import numpy as np
 import pygame
 import tyro
 
-from agents.command_line import called, refuse
+from agents.command_line import called, quiet, refuse
 from agents.environments import CUSTOM, EnvChoice, LevelChoice, env_for, generates_levels, with_level_options
 from agents.keyboard import ENTER, Keyboard
 from agents.level_files import Drawing
 from agents.menu import Item, choose, items, title_of
 from agents.run_folder import run_at
+from agents.saving import Saving, saved
 from agents.scripted import SCENARIOS, ScriptedDriver, make_scripted
 from agents.validation import require
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.decimals import decimal
-from drivesim.files import printable, require_place
+from drivesim.files import require_place
 from drivesim.registry import IDS, entry_of_id, ids, own_id
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
@@ -54,7 +51,6 @@ if TYPE_CHECKING:  # torch is loaded for trained drivers only, which takes secon
     from agents.policy import NetworkPolicy
 
 REPLAYS = Path("replays")  # the folder of those that are saved by a key
-NOT_SAVED = "the replay could not be saved"
 STEERING_NOTES = ("arrows or WASD  drive", "enter  next level", "R  again", "V  save the replay", "M  menu")
 WATCHING_NOTES = ("enter  next level",)
 HUMAN_TICKS_PER_SECOND, WATCHING_TICKS_PER_SECOND = 2.5, 5.0
@@ -278,38 +274,6 @@ def after_episode(drawing: Drawing, env: ReplayRecorder, lines: tuple[str, ...])
         drawing.lines = window.banner = ()
 
 
-class Saving:
-    """Saves the replays of finished episodes that --save asks for, and remembers whether it could."""
-
-    def __init__(self, folder: Path | None, window: Window) -> None:
-        self.folder = folder
-        self.window = window
-        self.has_failed = False
-
-    def __call__(self, env: Any) -> None:
-        """Saves an episode, if it is asked to; the window says where, and the terminal too why it could not."""
-        if self.folder is not None:
-            note = saved(env, self.folder)
-            self.window.note(note)
-            if note.startswith(NOT_SAVED):
-                self.has_failed = True
-                print(f"error: {printable(note)}", file=sys.stderr)
-
-
-def saved(env: Any, folder: Path) -> str:
-    """Saves an episode, as far as it was driven, in a file that was not there; says where, or why it could not."""
-    replay = env.replay
-    name = f"{replay.env_id.rpartition('/')[2]}-{replay.seed}-{replay.episode}"
-    names = (f"{name}.json" if n == 1 else f"{name}-{n}.json" for n in itertools.count(1))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = next(path for path in map(folder.joinpath, names) if not path.exists())
-        replay.save(path)
-    except OSError as error:
-        return f"{NOT_SAVED}: {error}"
-    return f"saved as {path.absolute()}"
-
-
 def watch(arguments: Arguments, window: Window, save: Saving) -> None:
     """Shows a driver, level after level, until the window is closed."""
     if arguments.watch is not None:
@@ -372,24 +336,6 @@ def show_replay(arguments: Arguments, window: Window) -> None:
         window.show(moment)
     while window.is_open and not arguments.episodes and not asks_for_next(window):
         window.wait_for_key()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps libraries from writing on the standard error: without a display, they complain about what nobody asked."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is none
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def main(arguments: list[str] | None = None) -> int:

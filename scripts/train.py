@@ -125,6 +125,8 @@ def run(arguments: Arguments[AgentConfig]) -> TrainResult:
         require_resumable(saved_agent, arguments.agent_config, changeable=())
         result = resume(folder, config)
     else:
+        if config.begin_with:  # before this run is the newest
+            config = replace(config, begin_with=str(run_at(Path(config.begin_with))))
         result = train(config, arguments.agent_config, folder)
     rate = f"{result.best_success:.1%}" if result.best_success is not None else "not evaluated"
     ending = "Interrupted" if result.reason == "interrupted" else f"Stopped by {result.reason}"

@@ -162,13 +162,13 @@ def _success(run_dir: Path, config: TrainConfig, checkpoint: Checkpoint) -> str:
     measured = _measured(run_dir, config, checkpoint)
     if measured:
         episodes = sum(record["episodes"] for record in measured)
-        share = sum(record["success_rate"] * record["episodes"] for record in measured) / episodes
-        return f"{share:.4f} of {episodes} held-out episodes"
+        successes = sum(record["success_rate"] * record["episodes"] for record in measured)
+        return f"{successes / episodes:.4f} of {episodes} held-out episodes"
     evaluation = checkpoint.values.get("evaluation")
     if evaluation is None:
         return "not measured with this checkpoint"
-    share, episodes = evaluation["success_rate"], evaluation["episodes"]
-    return f"{share:.4f} of {episodes} held-out episodes, the best evaluation of training, which chose this driver"
+    of_training = f"{evaluation['success_rate']:.4f} of {evaluation['episodes']} held-out episodes"
+    return f"{of_training}, the best evaluation of training, which chose this driver"
 
 
 def _measured(run_dir: Path, config: TrainConfig, checkpoint: Checkpoint) -> list[dict[str, Any]]:
