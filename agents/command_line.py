@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, get_args, get_origin
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from drivesim.files import printable
-from drivesim.stages import ctrl_c_raises
+from drivesim.stages import ctrl_c_raises, has_no_reader
 
-__all__ = ["PAIRS", "refuse", "status_of"]
+__all__ = ["PAIRS", "called", "quiet", "refuse", "status_of"]
 
 PAIRS = ConstructorRegistry()
 """How a dict of numbers is given: in pairs of name and number, which replace all of the default's.
@@ -41,8 +43,37 @@ def _pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] 
     )
 
 
+def called(name: str) -> str:
+    """Returns how another command is called here: as a program of an installed package, or as a script."""
+    return f"drivesim {name}" if sys.argv[0].startswith("drivesim ") else f".venv/bin/python scripts/{name}.py"
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps libraries from writing on the standard error: without a display, they complain about what nobody asked."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def refuse(error: Exception) -> int:
-    """Says what is wrong, in one line that does nothing to a terminal; returns the exit status."""
+    """Says what is wrong, in one line that does nothing to a terminal; returns the exit status.
+
+    Raises:
+        BrokenPipeError: what is wrong is that nobody reads the output any more, see :func:`drivesim.stages.run_script`.
+    """
+    if isinstance(error, BrokenPipeError) and has_no_reader():
+        raise error
     print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)  # noqa: T201
     return 2
 

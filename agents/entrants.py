@@ -4,7 +4,7 @@
 source                 what drives
 ====================== ===============================================================================
 ``runs/first``         the best driver of a run; ``runs/latest`` is the newest
-``export/policy.py``   an exported driver, see ``scripts/export.py``; likewise ``policy.onnx``
+``…/policy.py``        an exported driver, see ``scripts/export.py``; likewise ``policy.onnx``
 ``FILE.py:FUNCTION``   a function of a file that maps observations (B, *obs_shape) to actions (B,)
 ``MODULE:FUNCTION``    one of a module that Python finds from here
 ``rule-based``         the scenario's driver made of rules
@@ -31,13 +31,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import scripted
-from agents.baselines import PLANNER
+from agents.baselines import TYPED, make_baseline
 from agents.competition import CLAIM_SUFFIXES, Rules
 from agents.environments import make_envs
 from agents.export.numpy_form import NumpyForm, import_file
 from agents.export.onnx_form import OnnxForm
-from agents.planner import Planner
 from agents.policy import Policy
 from agents.random_agent import make_random
 from agents.run_folder import LATEST, run_at
@@ -46,9 +44,6 @@ from agents.validation import count_actions
 from drivesim.observations import ENCODERS
 
 __all__ = ["Entrant", "is_claim", "load_entrant", "named"]
-
-SCRIPTED = {name.replace(" ", "-"): make for name, make in scripted.BASELINES.items()}
-BASELINES = ("random", *SCRIPTED, PLANNER)
 
 
 @dataclass(frozen=True)
@@ -68,10 +63,9 @@ def named(source: str) -> tuple[str, str]:
     name, equals, rest = source.partition("=")
     if equals and name and not Path(source).exists():
         return name, named(rest)[1]
-    if Path(source).name == LATEST:
-        source = str(run_at(Path(source)))
-    if source in BASELINES:
-        return source, source
+    if source.replace(" ", "-") in TYPED:
+        return source.replace(" ", "-"), source.replace(" ", "-")
+    source = str(run_at(Path(source))) if LATEST in Path(source).parts else source
     _, colon, function = source.rpartition(":")
     if colon:
         return function, source
@@ -97,7 +91,7 @@ def load_entrant(source: str, rules: Rules, observation: str | None = None) -> E
         ValueError, OSError, ImportError, agents.checkpoint.CheckpointError: there is no such driver, or it drives
             elsewhere.
     """
-    if source in BASELINES:
+    if source in TYPED:
         return _baseline(source, rules)
     path = Path(source)
     if path.suffix in (".py", ".onnx"):
@@ -115,7 +109,7 @@ def load_entrant(source: str, rules: Rules, observation: str | None = None) -> E
         function = _function_of(source)
         return Entrant(_FunctionPolicy(function), getattr(function, "observation", observation))
     kinds = "a run folder, replays, an exported .py or .onnx, FILE.py:FUNCTION or MODULE:FUNCTION"
-    raise ValueError(f"a driver must be {kinds}, or one of {list(BASELINES)}, got {source!r}")
+    raise ValueError(f"a driver must be {kinds}, or one of {list(TYPED)}, got {source!r}")
 
 
 class _FormPolicy:
@@ -151,11 +145,11 @@ class _FunctionPolicy:
 
 
 def _baseline(name: str, rules: Rules) -> Entrant:
-    if name == "random":
+    if name == "random":  # with a seed of its own
         with contextlib.closing(make_envs(rules, 1, rules.split)) as envs:
             return Entrant(make_random(count_actions(envs.single_action_space), rules.seed), rules.observation)
-    driver = SCRIPTED["rule-based" if name == PLANNER else name](rules.env)
-    return Entrant(Planner(driver) if name == PLANNER else driver, driver.observation)
+    policy, choice = make_baseline(name, rules)
+    return Entrant(policy, choice.observation)
 
 
 def _function_of(source: str) -> Callable[..., Any]:

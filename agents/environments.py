@@ -16,13 +16,15 @@ from agents.validation import require
 from drivesim.checks import whole
 from drivesim.config import DIFFICULTIES
 from drivesim.levels.library import canonical_texts
-from drivesim.registry import ENTRIES, entries, scenario_of
+from drivesim.registry import ENTRIES, entries, own_id, scenario_of
+from drivesim.registry import ids as all_ids
 
 __all__ = [
     "ALL",
     "CUSTOM",
     "EnvChoice",
     "LevelChoice",
+    "asked_for",
     "env_for",
     "env_seeds",
     "generates_levels",
@@ -72,7 +74,8 @@ class EnvChoice(LevelChoice):
     """
 
     env: str = "drivesim/Obstacles-v1"
-    """Environment id, or several, separated by commas, or "all": one driver for all of them."""
+    """Environment id, or several, separated by commas, or "all": one driver for all of them. MODULE:ID imports the
+    module that registers the id."""
     among: str = ""
     """Of a driver that was trained for several environments, their ids, separated by commas, where env is one of
     them: observation and actions are those of all."""
@@ -125,6 +128,17 @@ class EnvChoice(LevelChoice):
                 return choice
         raise ValueError(f"env of the driver must be that of the replay, {env_id!r}, got {self.env!r}")
 
+    def part(self, env_id: str | None) -> Self:
+        """Returns the choice for one of its ids, which is asked for; itself if none is.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        known = self.env.split(",")
+        is_one = env_id in (None, self.env, *known)
+        require("env", env_id, is_one, f"one that the run was trained on, {', '.join(known)}")
+        return self if env_id is None or env_id == self.env else self.only(env_id)
+
     def seen(self) -> dict[str, Any]:
         """Returns the keyword arguments for ``gym.make`` that say what is seen and how actions are numbered."""
         if self.among:
@@ -163,10 +177,21 @@ def env_for(given: str | None, levels: Collection[str] | None, otherwise: _T) ->
 
 
 def ids_of(env: str) -> list[str]:
-    """Returns the ids that a text names: one, several, separated by commas, or all that make their own levels."""
+    """Returns the ids that a text names: one, several, separated by commas, or all that make their own levels.
+
+    The module of ``my_module:ID`` is imported: such a text is somebody's at this machine, and never one from a file.
+
+    Raises:
+        ValueError: there is no such module.
+    """
     if env == ALL:
         return [entry.id for entry in ENTRIES if scenario_of(entry.name).generates_levels()]
-    return [env_id.strip() for env_id in env.split(",")]
+    return [own_id(env_id.strip()) for env_id in env.split(",")]
+
+
+def asked_for(env: str | None) -> str | None:
+    """Returns what --env asks for beside a run, as :func:`ids_of`; None if it is left out."""
+    return None if env is None else ",".join(ids_of(env))
 
 
 def level_options(env_id: str) -> dict[str, tuple[int, int]]:
@@ -293,18 +318,22 @@ def env_seeds(run_seed: int, num_envs: int) -> list[int]:
 
 
 def registered_ids() -> list[str]:
-    """Returns the ids of the suite."""
+    """Returns the ids of the suite, and of scenarios of one's own that were registered."""
     importlib.import_module("drivesim")
-    return sorted(name for name in gym.registry if name.startswith("drivesim/"))
+    return sorted(all_ids())
 
 
-def require_registered(env_id: str) -> None:
-    """Raises an error that lists the suite's ids unless ``env_id`` is registered."""
-    if env_id in gym.registry:
-        return
+def require_registered(env_id: str) -> str:
+    """Returns an id that is registered, of ``my_module:ID`` the latter; the module is imported, see :func:`ids_of`.
+
+    Raises:
+        ValueError: it is not registered; lists what is.
+    """
+    env_id = own_id(env_id)
     known = registered_ids()  # importing the suite registers its ids
     if env_id not in gym.registry:
         name, _, version = env_id.rpartition("-v")
         same = [other for other in known if other.rpartition("-v")[0] == name and version]
-        there = f"{same[-1]}, another version" if same else f"{known}; those of other packages once these are imported"
+        there = f"{same[-1]}, another version" if same else f"{known}; those of other packages as MODULE:ID"
         raise ValueError(f"env must be a registered id, got {env_id!r}; there is {there}")
+    return env_id

@@ -14,6 +14,7 @@ from agents.environments import EnvChoice, make_envs, shares
 from agents.metrics import wilson_interval
 from agents.policy import Policy
 from agents.stepping import Stepper
+from drivesim.stages import tell
 
 __all__ = ["FirstDrives", "Policy", "evaluate", "first_drives", "first_episodes", "rates"]
 
@@ -134,7 +135,7 @@ def first_drives(policy: Policy, config: EnvChoice, seeds: Sequence[int], split:
         split: stream of levels.
     """
     rounds = [
-        _drive_together(policy, config, seeds[start : start + _MAX_ENVS], split)
+        _drive_together(policy, config, seeds[start : start + _MAX_ENVS], split, start, len(seeds))
         for start in range(0, len(seeds), _MAX_ENVS)
     ]
     return FirstDrives(
@@ -143,7 +144,10 @@ def first_drives(policy: Policy, config: EnvChoice, seeds: Sequence[int], split:
     )
 
 
-def _drive_together(policy: Any, config: EnvChoice, seeds: Sequence[int], split: str) -> FirstDrives:
+def _drive_together(
+    policy: Any, config: EnvChoice, seeds: Sequence[int], split: str, num_driven: int, total: int
+) -> FirstDrives:
+    """Drives a round of envs, before which some of all were driven."""
     num_envs = len(seeds)
     uses_masks = getattr(policy, "uses_action_masks", False)
     with contextlib.closing(make_envs(config, num_envs, split)) as envs:
@@ -166,6 +170,8 @@ def _drive_together(policy: Any, config: EnvChoice, seeds: Sequence[int], split:
             for name, values in stepper.episodes.items():
                 results.setdefault(name, np.full(num_envs, np.nan))[step.ended & is_open] = values[first]
             is_open &= ~step.ended
+            ended = num_driven + num_envs - int(is_open.sum())
+            tell(f"{ended:,} of {total:,} episodes are over, tick {len(taken)}")
     lengths = results["episode_length"].astype(np.int64).tolist()
     columns = np.stack(taken, axis=1)  # (num_envs, num_ticks)
     return FirstDrives(results, tuple(columns[env, :length].tobytes() for env, length in enumerate(lengths)))

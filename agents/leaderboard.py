@@ -19,12 +19,13 @@ from agents.results import mean_interval
 from agents.videos import record
 from agents.watching import think_along
 from drivesim.decimals import DASH, decimal
-from drivesim.files import write_whole
+from drivesim.files import read_bounded, write_whole
 from drivesim.render import palette
 from drivesim.replay import Replay
 
-__all__ = ["json_of", "leaderboard", "markdown_of", "text_of", "write_films", "write_leaderboard"]
+__all__ = ["json_of", "leaderboard", "markdown_of", "remove_films", "text_of", "write_films", "write_leaderboard"]
 
+_MAX_BOARD_BYTES = 1 << 26
 _OUTCOMES = {True: ("good", "success"), False: ("bad", "no success"), None: ("none", "not driven")}
 _PLAY = "\N{BLACK RIGHT-POINTING TRIANGLE}"
 _COLUMNS = ("rank", "driver", "success (95 %)", "return (95 %)", "ticks", "collisions", "won : lost (p)")
@@ -96,6 +97,31 @@ def json_of(board: dict[str, Any]) -> str:
     return json.dumps(board, allow_nan=False)
 
 
+def remove_films(out: Path) -> None:
+    """Removes the films of an earlier competition from a folder that is to be published as it is.
+
+    They are known by their names, which follow from the earlier leaderboard.json; whatever else lies there stays.
+
+    Args:
+        out: which holds leaderboard.json and films.
+    """
+    try:
+        board = json.loads(read_bounded(out / "leaderboard.json", _MAX_BOARD_BYTES))
+        stems = {_stem(row["driver"]) for row in board["drivers"]}
+        seeds = {int(seed) for seed in board["seeds"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # there was none
+        return
+    for path in (out / "films").glob("*.html"):
+        parts = re.fullmatch(r"[0-9]+-(.*)-([0-9]+)", path.stem)
+        if parts and parts[1] in stems and int(parts[2]) in seeds and path.is_file() and not path.is_symlink():
+            path.unlink()
+
+
+def _stem(driver: str) -> str:
+    """What a driver's name gives to those of its films."""
+    return re.sub("[^A-Za-z0-9]+", "-", driver)[:40]
+
+
 def write_films(
     folder: Path, competition: Competition, scores: Sequence[Score], num_films: int
 ) -> dict[str, list[tuple[int, str]]]:
@@ -107,7 +133,7 @@ def write_films(
     folder.mkdir(parents=True, exist_ok=True)
     films: dict[str, list[tuple[int, str]]] = {}
     for number, score in enumerate(scores, start=1):
-        stem = f"{number}-{re.sub('[^A-Za-z0-9]+', '-', score.driver)[:40]}"
+        stem = f"{number}-{_stem(score.driver)}"
         for n in sorted(score.replays)[:num_films]:
             replay = score.replays[n]
             path = folder / f"{stem}-{competition.seeds[n]}.html"

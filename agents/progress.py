@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from typing import Any, TextIO
 
@@ -10,6 +12,9 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from drivesim.decimals import significant
 
 __all__ = ["ProgressBar", "seconds_left"]
+
+
+_USUAL_COLUMNS = 80
 
 
 class ProgressBar(tqdm):  # type: ignore[misc]
@@ -34,6 +39,7 @@ class ProgressBar(tqdm):  # type: ignore[misc]
             file: to draw to; None takes the standard error.
         """
         self._deadline = deadline
+        is_wide = _columns(sys.stderr if file is None else file) != 0
         self._newest: dict[str, str] = {}
         super().__init__(
             total=total_steps,
@@ -41,7 +47,8 @@ class ProgressBar(tqdm):  # type: ignore[misc]
             unit="step",
             unit_scale=True,
             mininterval=0.5,
-            dynamic_ncols=True,
+            ncols=None if is_wide else _USUAL_COLUMNS,
+            dynamic_ncols=is_wide,
             bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}, {left} left, {rate_fmt}{postfix}]",
             disable=disable,
             file=file,
@@ -68,6 +75,14 @@ class ProgressBar(tqdm):  # type: ignore[misc]
         found = {"success": metrics.get("rollout/success"), "loss": metrics.get(loss)}
         self._newest |= {name: significant(value, 3) for name, value in found.items() if value is not None}
         self.set_postfix(self._newest, refresh=False)
+
+
+def _columns(file: TextIO) -> int | None:
+    """The width of a terminal, 0 of one that does not know its own, for which tqdm draws nothing; None of none."""
+    try:
+        return os.get_terminal_size(file.fileno()).columns
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def seconds_left(num_steps: int, steps_per_second: float, to_deadline: float | None) -> float | None:

@@ -18,14 +18,14 @@ from typing import Any
 
 import torch
 
-from agents.baselines import make_baseline
+from agents.baselines import baselines_of, make_baseline
 from agents.checkpoint import find_checkpoints, load_latest_checkpoint
-from agents.environments import EnvChoice, registered_ids
+from agents.environments import EnvChoice
 from agents.evaluation import evaluate
 from agents.policy import Policy
 from agents.presets import preset_for
 from agents.regret import compare, compare_with, condensed, read_compared
-from agents.results import BASELINES, FINAL_SEED, THRESHOLDS, seconds_to, summarise
+from agents.results import FINAL_SEED, THRESHOLDS, seconds_to, summarise
 from agents.run_config import RESUMABLE, AgentConfig, AgentName, TrainConfig, read_configs
 from agents.run_folder import locked
 from agents.training import load_policy, resume, train
@@ -217,7 +217,7 @@ def make_baselines(race: RaceConfig, env_id: str) -> None:
     config: EnvChoice = preset_for(env_id).train
     race.folder.mkdir(parents=True, exist_ok=True)
     _make_best_drives(race, env_id)
-    for name in BASELINES if env_id in registered_ids() else ("random",):
+    for name in baselines_of(env_id):
         path = race.folder / f"{_short(env_id)}__{name.replace(' ', '-')}"
         found = read_record(path)
         policy, choice = make_baseline(name, config)
@@ -306,7 +306,7 @@ def _measured_as(race: RaceConfig, record: dict[str, Any]) -> bool:
 def _make_best_drives(race: RaceConfig, env_id: str) -> None:
     """Looks for the best drive of each of the levels that regret is measured in, once for all drivers."""
     path = _best_drives_of(race, env_id)
-    if race.num_regret_levels == 0 or env_id not in registered_ids() or path.exists():
+    if race.num_regret_levels == 0 or "rule-based" not in baselines_of(env_id) or path.exists():
         return
     config: EnvChoice = preset_for(env_id).train
     policy, choice = make_baseline("rule-based", config)

@@ -25,6 +25,7 @@ from agents.results import mean_interval
 from agents.validation import require
 from drivesim.decimals import decimal
 from drivesim.planning import Plan, solve
+from drivesim.stages import tell
 
 __all__ = [
     "BUDGET",
@@ -157,12 +158,13 @@ def compare(
     Raises:
         ValueError, AssertionError: as :func:`regret`.
     """
-    compared = []
+    compared: list[Compared] = []
     with contextlib.closing(_env_of(config, split)) as env:
         drives = _drives(policy, config, env, seeds, split)
         env.reset(seed=seeds[0])
         solve(env, budget=0, num_threads=num_threads)  # compiled before a clock starts
         for seed, (actions, driver) in zip(seeds, drives, strict=True):
+            tell(f"{len(compared)} of {len(seeds)} levels")
             env.reset(seed=seed)
             start = time.process_time()
             plan, upper = _best(env, actions, driver.total_reward, budget, num_threads)

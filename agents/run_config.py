@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import gymnasium as gym
+
 from agents.bc import BCConfig
 from agents.dagger import DAggerConfig
 from agents.dqn import DQNConfig
@@ -14,7 +16,7 @@ from agents.environments import EnvChoice
 from agents.ppo import A2CConfig, PPOConfig
 from agents.pqn import PQNConfig
 from agents.reinforce import REINFORCEConfig
-from agents.run_folder import config_from_dict, read_config
+from agents.run_folder import config_from_dict, read_config, run_at
 from agents.validation import check_at_least, check_choice, require
 from drivesim.levels.library import are_texts
 
@@ -23,6 +25,10 @@ __all__ = ["AGENT_CONFIGS", "RESUMABLE", "AgentConfig", "AgentName", "TrainConfi
 AgentName: TypeAlias = Literal["dqn", "pqn", "reinforce", "a2c", "ppo", "bc", "dagger"]
 AgentConfig: TypeAlias = DQNConfig | PQNConfig | REINFORCEConfig | PPOConfig | BCConfig
 """The configurations of all algorithms."""
+
+
+class NotImportedError(ValueError):
+    """A run was trained on an environment of a module that has not been imported."""
 
 
 MAX_EPISODES = 1_000_000
@@ -158,12 +164,31 @@ def read_configs(folder: Path) -> tuple[TrainConfig, AgentConfig]:
         FileNotFoundError: ``folder`` is not a run folder.
         ValueError: its configuration is none, or of another version.
     """
+    folder = run_at(folder)
     record = read_config(folder)
     levels = record["train"].get("levels", [])
     try:
         if not isinstance(levels, list) or (levels and not are_texts(levels)):  # a name would be read as a file's
             raise ValueError(f"levels must be texts, got {str(levels)[:80]!r}")
+        env = record["train"].get("env")
+        named = env.split(",") if isinstance(env, str) else []
+        _require_imported(folder, [each for each in named if ":" in each])
+        if named:
+            record["train"]["env"] = ",".join(each.rpartition(":")[2] for each in named)
         config = config_from_dict(TrainConfig, record["train"])
         return config, config_from_dict(AGENT_CONFIGS[config.agent], record["agent"])
+    except NotImportedError:
+        raise
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{folder / 'config.json'} is not the configuration of a run: {error}") from error
+
+
+def _require_imported(folder: Path, named: list[str]) -> None:
+    """Checks that what a file names as MODULE:ID is registered: a file may be somebody else's, and imports nothing."""
+    for each in named:
+        module, _, env_id = each.rpartition(":")
+        if env_id not in gym.registry:
+            raise NotImportedError(
+                f"{folder} was trained on {env_id}, which the module {module} registers; a run imports no module by "
+                f"itself: if you trust this one, say --env {','.join(named)}, or import it first in Python"
+            )

@@ -23,8 +23,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
+import os
 import platform
 import sqlite3
 import subprocess
@@ -38,7 +40,9 @@ from typing import Any, TypeVar
 
 import gymnasium as gym
 
+from agents.validation import require
 from drivesim.files import read_bounded, remove_partial_files, require_plain, write_whole
+from drivesim.registry import with_module
 
 __all__ = [
     "claimed",
@@ -46,6 +50,7 @@ __all__ = [
     "default_folder",
     "locked",
     "read_config",
+    "require_new",
     "run_at",
     "write_config",
     "write_provenance",
@@ -64,27 +69,48 @@ def default_folder(env_id: str, agent: str, seed: int) -> Path:
 
 
 def run_at(path: Path) -> Path:
-    """Returns the run folder that a path names: ``runs/latest`` is the newest run in ``runs``, and so anywhere.
+    """Returns what a path names: ``runs/latest`` is the newest run in ``runs``, and so anywhere.
+
+    A path below it, such as ``runs/latest/export/policy.py``, is one of that run. Whatever reads a run, or a file that
+    may lie in one, asks this function.
 
     Raises:
         FileNotFoundError: the newest is asked for, and there is none.
     """
-    if path.name != LATEST or path.exists():
+    place = next((each for each in (path, *path.parents) if each.name == LATEST), None)
+    if place is None or (place / "config.json").exists() or (place != path and path.exists()):
         return path
-    configs = (config for config in path.parent.glob("*/config.json") if not config.parent.is_symlink())
+    configs = (config for config in place.parent.glob("*/config.json") if not config.parent.is_symlink())
     try:
-        return max(configs, key=lambda config: (config.stat().st_mtime_ns, config.parent.name)).parent
+        newest = max(configs, key=lambda config: (config.stat().st_mtime_ns, config.parent.name)).parent
     except ValueError:
-        raise FileNotFoundError(f"{path.parent} holds no run yet; `make train` makes one in runs") from None
+        if place.exists():
+            return path
+        raise FileNotFoundError(f"{place.parent} holds no run yet; `make train` makes one in runs") from None
+    return newest / path.relative_to(place)
+
+
+def require_new(folder: Path) -> None:
+    """Checks that a run may begin in a folder.
+
+    Raises:
+        FileExistsError: it holds one.
+        ValueError: its name is that of the newest run, whatever that is.
+    """
+    require("folder of a run", str(folder), folder.name != LATEST, f"of another name: {LATEST} is the newest run")
+    if (folder / "config.json").exists():
+        raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
 
 
 def write_config(folder: Path, train_config: object, agent_config: object) -> None:
-    """Writes both dataclasses into config.json."""
-    record = {}
+    """Writes both dataclasses into config.json; an id with the module that registers it, if it is not of the suite."""
+    record: dict[str, dict[str, Any]] = {}
     for name, config in (("train", train_config), ("agent", agent_config)):
         if not dataclasses.is_dataclass(config) or isinstance(config, type):
             raise TypeError(f"{name} config must be a dataclass, got {config!r}")
         record[name] = dataclasses.asdict(config)
+    if "env" in record["train"]:
+        record["train"]["env"] = ",".join(map(with_module, record["train"]["env"].split(",")))
     write_whole(folder / "config.json", json.dumps(record, indent=2) + "\n")
 
 
@@ -94,6 +120,7 @@ def claimed(folder: Path) -> Iterator[None]:
 
     Raises:
         FileExistsError: another process is training in it.
+        OSError: it cannot be locked, as where nothing may be written to it.
         ValueError: it holds a link.
     """
     require_plain(folder, linked="wandb")
@@ -110,14 +137,30 @@ def locked(path: Path) -> Iterator[bool]:
 
     SQLite's is the lock in the standard library that works on every system and ends with its process, however that
     ends.
+
+    Raises:
+        OSError: it cannot be locked by anybody; names it and the cause.
     """
-    with contextlib.closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as connection:
+    try:
+        connection = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise _cannot_lock(path, error) from error
+    with contextlib.closing(connection):
+        is_ours = True
         try:
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            yield False
-        else:
-            yield True
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise _cannot_lock(path, error) from error
+            is_ours = False
+        yield is_ours
+
+
+def _cannot_lock(path: Path, error: Exception) -> OSError:
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            return PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+    return OSError(f"cannot lock {path}: {error}")
 
 
 def read_config(folder: Path) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.baselines import make_baseline
+from agents.baselines import make_baseline, spoken
 from agents.environments import EnvChoice
 from agents.regret import BUDGET
 from agents.videos import pace, write_gif, write_mp4
@@ -82,7 +82,7 @@ def beside(names: Iterable[str], drive: Drive, choice: EnvChoice | None, budget:
         else:
             policy, own_choice = make_baseline(name, replace(choice, among=""))
             split = replay.options.get("split", "train")
-            drives.append(Drive(name, *watch(policy, own_choice, seed=replay.seed, split=split)))
+            drives.append(Drive(spoken(name), *watch(policy, own_choice, seed=replay.seed, split=split)))
     return drives
 
 

@@ -50,7 +50,7 @@ from agents.metrics import EpisodeSums, MetricsWriter, import_wandb
 from agents.policy import Domain, NetworkPolicy
 from agents.progress import ProgressBar
 from agents.run_config import AgentConfig, TrainConfig, read_configs, require_resumable
-from agents.run_folder import claimed, read_config, write_config, write_provenance
+from agents.run_folder import claimed, read_config, require_new, run_at, write_config, write_provenance
 from agents.stepping import Step, Stepper
 from agents.torch_settings import own_torch_settings
 from agents.validation import require
@@ -101,7 +101,7 @@ def train(
         NotFiniteError: a reward, a loss or a weight is no finite number; the last finite checkpoint was kept.
         OSError: something cannot be written; the last checkpoint was kept.
     """
-    _require_new(folder)
+    require_new(folder)
     if config.wandb:
         import_wandb()
     load_kernels(config)
@@ -111,7 +111,7 @@ def train(
         run = _Run(config, agent_config, folder, envs, started)
         folder.mkdir(parents=True, exist_ok=True)
         with claimed(folder):
-            _require_new(folder)
+            require_new(folder)
             write_config(folder, config, agent_config)
             write_provenance(folder, envs)
             return run.drive(resume_step=None, on_evaluation=on_evaluation)
@@ -131,6 +131,7 @@ def resume(folder: Path, config: TrainConfig | None = None) -> TrainResult:
         FileNotFoundError: the folder holds no run.
         FileExistsError, NotFiniteError, OSError, ValueError: as in :func:`train`.
     """
+    folder = run_at(folder)
     saved, agent_config = read_configs(folder)
     config = saved if config is None else config
     if config.wandb:
@@ -172,11 +173,6 @@ def load_policy(folder: Path, kind: str = "best") -> tuple[NetworkPolicy, TrainC
     domain = Domain(config.env, config.observation, space, num_actions)
     uses_masks = getattr(agent_config, "mask_actions", False)
     return NetworkPolicy(network, uses_action_masks=uses_masks, domain=domain), config
-
-
-def _require_new(folder: Path) -> None:
-    if (folder / "config.json").exists():
-        raise FileExistsError(f"{folder} already holds a run; resume it or choose another folder")
 
 
 class _Run:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agents.algorithms import MAX_NETWORK_BYTES
 from agents.checkpoint import Checkpoint, find_checkpoints, foreign, load_latest_checkpoint
+from agents.run_folder import run_at
 
 if TYPE_CHECKING:
     from agents.algorithms import Agent
@@ -24,7 +25,7 @@ def driver_of(folder: Path, kind: str = "best") -> Checkpoint:
     Raises:
         CheckpointError: it has none that is whole.
     """
-    checkpoints = folder / "checkpoints"
+    checkpoints = run_at(folder) / "checkpoints"
     kind = kind if find_checkpoints(checkpoints, kind) else "last"
     return load_latest_checkpoint(checkpoints, kind, only="network", max_bytes=2 * MAX_NETWORK_BYTES)
 

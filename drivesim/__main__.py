@@ -17,6 +17,13 @@ from drivesim.registry import ENTRIES, IDS, is_registered
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
+    from drivesim.stages import run_script
+
+    return run_script(lambda: command(arguments))
+
+
+def command(arguments: Sequence[str] | None) -> int:
+    """Run a command, of a program whose output is somebody else's care; the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in PROGRAMS:
         return run(words[0], words[1:])

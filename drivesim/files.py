@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -15,6 +16,7 @@ __all__ = [
     "printable",
     "read_bounded",
     "remove_partial_files",
+    "require_place",
     "require_plain",
     "write_whole",
     "written",
@@ -56,6 +58,29 @@ def cannot_write(path: Path, error: Exception) -> OSError:
     if isinstance(error, OSError) and error.errno is not None:
         return OSError(error.errno, os.strerror(error.errno), str(path))
     return OSError(f"cannot write {path}: {error}")
+
+
+def require_place(path: Path | None, *, is_folder: bool = False) -> None:
+    """Checks that something can be written, before the work for it begins; makes nothing.
+
+    Args:
+        path: of a file, or of a folder for files, either of which need not exist; None is nowhere, and will do.
+        is_folder: which of them.
+
+    Raises:
+        OSError: nothing can be written there; names the path and the cause.
+    """
+    if path is None:
+        return
+    if not is_folder and path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    folder = path if is_folder else path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -7,11 +7,12 @@ reads the table below and puts them there. No name but `drivesim` is taken from 
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["PROGRAMS", "run"]
+__all__ = ["PROGRAMS", "as_programs", "run"]
 
 PROGRAMS = {
     "train": "train a driver and compare it with simpler ones",
@@ -25,6 +26,8 @@ PROGRAMS = {
     "results": "let the algorithms race",
 }
 """Names, and what they do."""
+
+_CALL = re.compile(rf"\.venv/bin/python scripts/({'|'.join(PROGRAMS)})\.py")
 
 _EXTRAS = {"torch": "agents", "tyro": "agents", "optuna": "tune"} | dict.fromkeys(["onnx", "onnxruntime"], "export")
 """What brings the packages that a command cannot begin without."""
@@ -62,4 +65,10 @@ def run(name: str, arguments: Sequence[str]) -> int:
         needs = f"drivesim {name} needs {error.name}: pip install 'drivesim[{extra}]'"
         print(f"error: {needs}", file=sys.stderr)  # noqa: T201
         return 2
+    program.__doc__ = as_programs(program.__doc__ or "")
     return run_script(lambda: program.main(list(arguments)))
+
+
+def as_programs(text: str) -> str:
+    """A text with its calls of scripts as they are made here, where there may be none."""
+    return _CALL.sub(r"drivesim \1", text)

@@ -7,6 +7,8 @@ must not load the scenario's file. All else is in the scenario's class.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -66,6 +68,7 @@ IDS = tuple(entry.id for entry in ENTRIES)
 
 _entries = {entry.name: entry for entry in ENTRIES}
 _scenarios: dict[str, type[Scenario]] = {}  # of those registered from outside
+_modules: dict[str, str] = {}  # by id, of those that were named with a module
 
 
 def entries() -> tuple[Entry, ...]:
@@ -111,15 +114,40 @@ def entry_of_id(env_id: str) -> Entry:
     raise ValueError(f"env_id must be one of {list(ids())}, got {env_id!r}")
 
 
-def is_registered(env_id: str) -> bool:
-    """Whether there is such an id; for `my_module:ID` the module is imported first, as `gym.make` does."""
-    module, _, own_id = env_id.rpartition(":")
+def own_id(env_id: str) -> str:
+    """The id in `my_module:ID`, whose module is imported first, as `gym.make` does; any other as it is.
+
+    Modules beside which a command is called are found too.
+
+    Raises:
+        ValueError: if there is no such module.
+    """
+    module, _, own = env_id.rpartition(":")
     if module:
+        here = os.getcwd()
+        if here not in sys.path:
+            sys.path.append(here)
         try:
             importlib.import_module(module)
-        except ImportError:
-            return False
-    return own_id in ids()
+        except (ImportError, ValueError, TypeError) as error:  # of names that are none, as "a..b" and ".a"
+            raise ValueError(f"env must be of a module that can be imported, got {env_id!r}: {error}") from error
+        _modules[own] = module
+    return own
+
+
+def with_module(env_id: str) -> str:
+    """The id with the module that registers it, as another process has to be told it; the suite's as it is."""
+    known = {entry.id: entry.module for entry in entries() if entry.name in _scenarios} | _modules
+    module = known.get(env_id, "__main__")
+    return env_id if module == "__main__" or env_id in IDS else f"{module}:{env_id}"
+
+
+def is_registered(env_id: str) -> bool:
+    """Whether there is such an id; for `my_module:ID` the module is imported first, see `own_id`."""
+    try:
+        return own_id(env_id) in ids()
+    except ValueError:
+        return False
 
 
 def scenario_of(name: str) -> type[Scenario]:

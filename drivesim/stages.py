@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import os
+import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
-__all__ = ["begin_script", "ctrl_c_raises", "run_script", "show", "stage"]
+__all__ = ["begin_script", "ctrl_c_raises", "has_no_reader", "run_script", "show", "stage", "tell"]
 
+_SIGPIPE = 13  # its number, which Windows lacks
 _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
 _PLAIN = {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{HORIZONTAL ELLIPSIS}": "..."}
 """What a person reads instead where the output's encoding has no such character, as on some Windows."""
 
+_MANY = 1000
+_PERIOD = 0.2  # seconds between two tellings of how far something is
+_told_at = -_PERIOD
 _stages: list[str] = []
 """What is being done now, and what that is a part of; the latter first."""
 
@@ -37,6 +44,20 @@ def stage(what: str) -> Iterator[None]:
         show(_stages[-1] if _stages else "")
 
 
+def tell(how_far: str) -> None:
+    """Shows beside what is being done how far it is, a few times a second at most; nothing where nobody is told what.
+
+    Args:
+        how_far: such as "3 of 10 episodes".
+    """
+    global _told_at
+    now = time.monotonic()
+    if _stages and now - _told_at >= _PERIOD:
+        _told_at = now
+        behind = f": {how_far} ..."
+        show(_stages[-1].removesuffix(" ...")[: max(_room() - len(behind), 0)] + behind)
+
+
 def begin_script() -> None:
     """Tells that libraries are being loaded, during which Ctrl-C ends the program without a traceback.
 
@@ -50,14 +71,38 @@ def begin_script() -> None:
 def run_script(main: Callable[[], int]) -> int:
     """Runs a script whose libraries are loaded; returns the exit status.
 
-    What the encoding of the standard output cannot show is written in plain characters, instead of an error.
+    What the encoding of the standard output cannot show is written in plain characters, instead of an error. Where
+    nobody reads it any more, as after `| head`, the script ends in silence, as if by SIGPIPE.
     """
     show("")
     codecs.register_error("drivesim.plain", _in_plain)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # there may be none, a closed one, or somebody's own
             stream.reconfigure(errors="drivesim.plain")  # type: ignore[union-attr]
-    return main()
+    try:
+        try:
+            return main()
+        finally:
+            with contextlib.suppress(AttributeError, ValueError):
+                sys.stdout.flush()
+    except BrokenPipeError:
+        if not has_no_reader():
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what Python still holds, and would complain about at its end
+        os.dup2(nowhere, sys.stdout.fileno())
+        return 128 + _SIGPIPE
+
+
+def has_no_reader() -> bool:
+    """Whether the standard output is a pipe whose other end is closed."""
+    try:
+        if not hasattr(select, "poll"):
+            return True  # Windows, which does not tell
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (AttributeError, ValueError, OSError):  # there is none, or somebody's own
+        return False
 
 
 @contextlib.contextmanager
@@ -77,11 +122,19 @@ def ctrl_c_raises() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def _room() -> int:
+    """Characters of a line, for what goes on in the next one cannot be cleared; many if nobody knows."""
+    try:
+        return (os.get_terminal_size(sys.stderr.fileno()).columns or _MANY) - 1
+    except (AttributeError, ValueError, OSError):
+        return _MANY
+
+
 def show(text: str) -> None:
-    """Draws the line of a terminal anew."""
+    """Draws the line of a terminal anew, as far as there is room in it."""
     with contextlib.suppress(AttributeError, ValueError, OSError):  # there may be no standard error, or a closed one
         if sys.stderr.isatty():
-            sys.stderr.write(_CLEARED + text)
+            sys.stderr.write(_CLEARED + text[: _room()])
             sys.stderr.flush()
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import tyro
 from tables import table
 
-from agents.baselines import make_baseline
+from agents.baselines import baselines_of, make_baseline
 from agents.command_line import status_of
 from agents.environments import EnvChoice, generates_levels, require_registered
 from agents.evaluation import evaluate
@@ -37,6 +37,7 @@ from agents.training import load_policy
 from agents.validation import check_at_least, require
 from drivesim.config import DIFFICULTIES
 from drivesim.decimals import DASH
+from drivesim.files import require_place
 from drivesim.registry import IDS
 
 TRAINED: AgentName = "ppo"
@@ -58,8 +59,8 @@ class Arguments:
     def __post_init__(self) -> None:
         """Checks every field."""
         check_at_least(self, 1, "episodes")
+        object.__setattr__(self, "envs", tuple(map(require_registered, self.envs)))
         for env_id in self.envs:
-            require_registered(env_id)
             if self.runs is not None:
                 folder = self.folder_of(env_id)
                 require("runs", str(self.runs), folder.is_dir(), f"the folder of a race that holds {folder.name}")
@@ -73,7 +74,7 @@ class Arguments:
 def measured(env_id: str, difficulty: str, episodes: int, run: Path | None = None) -> list[dict[str, Any]]:
     """A record of every driver, also of a run's if there is one."""
     drivers: dict[str, tuple[Policy, EnvChoice]] = {
-        name: make_baseline(name, EnvChoice(env_id, difficulty=difficulty)) for name in BASELINES
+        name: make_baseline(name, EnvChoice(env_id, difficulty=difficulty)) for name in baselines_of(env_id)
     }
     if run is not None:
         policy, choice = load_policy(run)
@@ -97,8 +98,8 @@ def markdown(records: list[dict[str, Any]]) -> str:
                 if (record["env"], record["difficulty"]) == (env_id, difficulty)
             }
             if found:
-                shares = [_percent(found[name]) for name in BASELINES]
-                ticks = found["rule-based"]["mean_length_of_successes"]
+                shares = [_percent(found.get(name)) for name in BASELINES]
+                ticks = found.get("rule-based", {}).get("mean_length_of_successes")
                 learnt = [_percent(found.get(TRAINED)) for _ in trained]
                 rows.append((f"`{env_id}`", difficulty, *shares, DASH if ticks is None else f"{ticks:.1f}", *learnt))
     return table(rows)
@@ -110,6 +111,7 @@ def _percent(record: dict[str, Any] | None) -> str:
 
 def run(parsed: Arguments) -> None:
     """Measures, prints the table row by row, and writes the records."""
+    require_place(parsed.summary)
     records: list[dict[str, Any]] = []
     for env_id in parsed.envs:
         for difficulty in DIFFICULTIES:

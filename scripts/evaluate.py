@@ -28,10 +28,10 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import tyro
 
-from agents.baselines import make_baseline
+from agents.baselines import make_baseline, spoken
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
-from agents.environments import EnvChoice, LevelChoice, env_for, with_level_options
+from agents.environments import EnvChoice, LevelChoice, asked_for, env_for, with_level_options
 from agents.evaluation import evaluate
 from agents.planner import Planner
 from agents.policy import Policy
@@ -50,11 +50,11 @@ class Arguments(LevelChoice):
     run_dir: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder, runs/latest for the newest; none for a baseline."""
     baseline: str | None = None
-    """Instead of a run, a driver that learns nothing: random, "never steers", "ignores others", rule-based or
+    """Instead of a run, a driver that learns nothing: random, never-steers, ignores-others, rule-based or
     planner, which looks ahead with the rule-based one."""
     env: str | None = None
-    """Environment id of a baseline, for a run has its own; by default drivesim/Obstacles-v1, with --levels
-    drivesim/Custom-v1."""
+    """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1. Of a run, one
+    that it was trained on: one of several, or MODULE:ID, where a module of yours registers it."""
     episodes: int = 1000
     """Number of envs, and hence of episodes."""
     split: Literal["train", "test"] = "test"
@@ -78,8 +78,6 @@ class Arguments(LevelChoice):
         """Checks that there is one driver, and the numbers."""
         if (self.run_dir is None) == (self.baseline is None):
             raise ValueError("give either a run folder or --baseline")
-        if self.run_dir is not None:
-            require("env", self.env, self.env is None, "left out beside a run folder, which has its own")
         require("regret_levels", self.regret_levels, self.regret_levels >= 2, "at least 2")
         check_at_least(self, 0, "regret_budget", "futures")
 
@@ -94,11 +92,12 @@ class Arguments(LevelChoice):
         if self.baseline is not None:
             env_id = env_for(self.env, self.levels, EnvChoice.env)
             policy, choice = make_baseline(self.baseline, self.chosen_in(EnvChoice(env_id)))
-            name = self.baseline
+            name = spoken(self.baseline)
         else:
             assert self.run_dir is not None
+            part = asked_for(self.env)
             policy, config = load_policy(run_at(self.run_dir), self.checkpoint)
-            name, choice = config.agent, self.chosen_in(config)
+            name, choice = config.agent, self.chosen_in(config.part(part))
         if self.futures:
             return Planner(policy, num_futures=self.futures), choice, f"{name}, {self.futures} futures"
         return policy, choice, name

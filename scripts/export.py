@@ -24,9 +24,13 @@ import tyro
 
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
+from agents.environments import asked_for
 from agents.export.export_run import ExportError, FormName, export_run
+from agents.run_config import read_configs
 from agents.run_folder import run_at
+from agents.validation import require
 from drivesim.decimals import DASH
+from drivesim.files import require_place
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Arguments:
 
     run_dir: Annotated[Path, tyro.conf.Positional]
     """Run folder; runs/latest is the newest."""
+    env: str | None = None
+    """Id of the run, as MODULE:ID, where a module of yours registers it."""
     checkpoint: Literal["best", "last"] = "best"
     """Which driver of the run."""
     out: Path | None = None
@@ -54,10 +60,16 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = tyro.cli(Arguments, args=arguments, description=__doc__)
     try:
         run_dir = run_at(parsed.run_dir)
+        out = run_dir / "export" if parsed.out is None else parsed.out
+        require_place(out, is_folder=True)
+        require_place(out.parent, is_folder=True)  # where the files are made
+        env_id = asked_for(parsed.env)
+        config = read_configs(run_dir)[0]
+        require("env", env_id, env_id in (None, config.env), f"that of the run, {config.env}")
         with stage("exporting, and comparing the forms"):
             report = export_run(
                 run_dir,
-                run_dir / "export" if parsed.out is None else parsed.out,
+                out,
                 checkpoint=parsed.checkpoint,
                 formats=parsed.formats,
                 int8=parsed.int8,

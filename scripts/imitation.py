@@ -1,7 +1,7 @@
 """Measures how many drives of an expert behaviour cloning and DAgger need to learn to drive.
 
-    python scripts/imitation.py --out runs/imitation
-    python scripts/imitation.py --out runs/imitation --agents dagger --max-seconds 300
+    .venv/bin/python scripts/imitation.py --out runs/imitation
+    .venv/bin/python scripts/imitation.py --out runs/imitation --agents dagger --max-seconds 300
 
 One run for each environment in which the best drive is known exactly, and for each algorithm, with the first training
 seed and the algorithms' default settings. Counted are the drives until an evaluation on held-out levels first reached

@@ -1,7 +1,7 @@
 """Compares any drivers, and drives that somebody sends in, on the same levels.
 
     .venv/bin/python scripts/leaderboard.py runs/first rule-based random
-    .venv/bin/python scripts/leaderboard.py --env drivesim/Highway-v1 mine.py:drive export/policy.py --save claims
+    .venv/bin/python scripts/leaderboard.py runs/first mine.py:drive runs/first/export/policy.py --save claims
     .venv/bin/python scripts/leaderboard.py --env drivesim/Highway-v1 anna=claims/drive.jsonl rule-based --out page
 
 A driver is a run folder, an exported policy.py or policy.onnx, a function as FILE.py:FUNCTION or MODULE:FUNCTION, one
@@ -14,7 +14,7 @@ Claims run no code: their replays are driven again. The exit status is 1 if some
 
 from __future__ import annotations
 
-from drivesim.stages import begin_script, run_script, stage
+from drivesim.stages import begin_script, run_script, show, stage
 
 if __name__ == "__main__":
     begin_script()
@@ -34,11 +34,11 @@ from agents.command_line import refuse
 from agents.competition import Competition, Rules, Score, write_claim
 from agents.entrants import is_claim, load_entrant, named
 from agents.environments import EnvChoice, LevelChoice, env_for, with_level_options
-from agents.leaderboard import json_of, leaderboard, markdown_of, text_of, write_films, write_leaderboard
+from agents.leaderboard import json_of, leaderboard, markdown_of, remove_films, text_of, write_films, write_leaderboard
 from agents.results import FINAL_SEED
 from agents.run_config import read_configs
 from agents.validation import require
-from drivesim.files import printable, write_whole
+from drivesim.files import printable, require_place, write_whole
 
 EXPECTED = (ValueError, OSError, ImportError, CheckpointError)  # their messages say it all
 
@@ -122,7 +122,10 @@ def score_of(arguments: Arguments, competition: Competition, name: str, source: 
     policy, observation = entrant.policy, entrant.observation
     score = competition.drive(name, policy, observation, num_replays=num_replays, among=entrant.among)
     if arguments.save is not None:
-        write_claim(arguments.save / f"{name}.jsonl", score.replays)
+        path = arguments.save / f"{name}.jsonl"
+        write_claim(path, score.replays)
+        show("")
+        print(f"{printable(str(path))}: {len(score.replays):,} drives", file=sys.stderr)
     return score
 
 
@@ -133,10 +136,11 @@ def compete(arguments: Arguments) -> bool:
         ValueError: there are no such levels, names are not as they must be, or nobody could drive.
     """
     arguments.check()
-    competition = Competition(arguments.rules)
     for folder in (arguments.out, arguments.save):
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)  # or an error now, instead of after all drives
+        require_place(folder, is_folder=True)
+    if arguments.out is not None:
+        require_place(arguments.out / "films", is_folder=True)
+    competition = Competition(arguments.rules)
     scores: list[Score] = []
     failed: list[str] = []
     for source in arguments.drivers:
@@ -155,11 +159,18 @@ def compete(arguments: Arguments) -> bool:
         raise ValueError(f"nobody could drive: {'; '.join(failed)}")
     board = leaderboard(competition, scores, failed)
     if arguments.out is not None:
+        remove_films(arguments.out)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        write_whole(
+            arguments.out / "leaderboard.json", json_of(board) + "\n"
+        )  # first, for it says whose films are whose
         films = write_films(arguments.out / "films", competition, scores, arguments.num_films)
         addresses = {name: [(n, f"films/{page}") for n, page in pages] for name, pages in films.items()}
         write_leaderboard(arguments.out / "index.html", board, addresses)
         write_whole(arguments.out / "leaderboard.md", markdown_of(board) + "\n")
-        write_whole(arguments.out / "leaderboard.json", json_of(board) + "\n")
+        num_films = sum(map(len, films.values()))
+        page = printable(str(arguments.out / "index.html"))
+        print(f"{page}: the table; films beside it: {num_films}", file=sys.stderr)
     print({"text": text_of, "markdown": markdown_of, "json": json_of}[arguments.format](board))
     return not board["refused"]
 

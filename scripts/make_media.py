@@ -37,7 +37,7 @@ from agents.scripted import SCENARIOS, make_scripted
 from agents.training import load_policy
 from agents.videos import write_gif
 from agents.watching import watch
-from drivesim.files import write_whole
+from drivesim.files import require_place, write_whole
 from drivesim.registry import ENTRIES, Entry
 from drivesim.render.film import film
 
@@ -219,6 +219,8 @@ def draw(arguments: Arguments) -> None:
         runs = [run_of(entry, arguments.runs, arguments.agent) for entry in ENTRIES]
         if not any(run.is_dir() for run in runs):
             raise FileNotFoundError(f"{arguments.runs} holds none of the runs {', '.join(run.name for run in runs)}")
+    require_place(arguments.readme)
+    require_place(arguments.out, is_folder=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / "drivers.gif"
     with stage("drawing many scenarios side by side"):

@@ -35,7 +35,7 @@ from agents.scripted.highway import HighwayDriver
 from agents.scripted.route import RouteDriver
 from drivesim.browser.page import PageError, require_module, write_play_page
 from drivesim.config import DIFFICULTIES
-from drivesim.files import write_whole
+from drivesim.files import require_place, write_whole
 from drivesim.registry import ENTRIES, entry_of
 
 NUM_LEVELS = 10  # of every road and difficulty, driven by rules
@@ -126,6 +126,8 @@ def driver_of(run: Path) -> dict[str, Any]:
 
 def write(arguments: Arguments) -> None:
     """Writes the page, or the driver to be kept."""
+    path = arguments.out if arguments.keep is None else arguments.keep
+    require_place(path)
     drivers = [driver_in(path) for path in arguments.driver]
     for run in arguments.run:
         with stage(f"reading the driver of {run}"):
@@ -133,15 +135,16 @@ def write(arguments: Arguments) -> None:
     names = [driver["name"] for driver in drivers]
     if len(set(names)) < len(names):
         raise ValueError(f"drivers must have names of their own, got {names}")
-    path = arguments.out if arguments.keep is None else arguments.keep
     if arguments.keep is None:
         with stage("driving by rules"):
             ruled = rule_based_drivers() if arguments.rules else {}
             drives = drives_by_rules(ruled) if arguments.rules else {}
         require_module()  # which tells how far it is
         with stage("laying out the page"):
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_play_page(path, drives, drivers, ruled)
     elif len(drivers) == 1:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(drivers[0], separators=(",", ":")) + "\n")
     else:
         raise ValueError(f"keep takes one driver, got {len(drivers)}")

@@ -1,7 +1,7 @@
 """Wheels: one for each kind of processor, with its prebuilt kernels, and one for all others, without.
 
-    python scripts/make_wheels.py                # makes the kernels too
-    python scripts/make_wheels.py --objects drivesim/objects
+    .venv/bin/python scripts/make_wheels.py                # makes the kernels too
+    .venv/bin/python scripts/make_wheels.py --objects drivesim/objects
 
 Two runs on the same sources make equal files: nothing in them depends on the time or the place.
 """

@@ -33,6 +33,7 @@ from agents.regret import BUDGET, TOLERANCE, Compared, compare, condensed
 from agents.results import FINAL_SEED, read_summary, write_summary
 from agents.validation import check_at_least, require
 from drivesim.decimals import decimal
+from drivesim.files import require_place
 from drivesim.registry import IDS
 
 MANY = 5
@@ -188,6 +189,7 @@ def place(record: dict[str, Any]) -> int:
 def measure(arguments: Arguments) -> None:
     """Measures the rows that the summary does not hold yet."""
     path = arguments.summary
+    require_place(path)
     records = read_summary(path)["records"] if path is not None and path.exists() else []
     for n, row in enumerate(ROWS):
         if row.env_id not in arguments.envs:

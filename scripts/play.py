@@ -19,7 +19,6 @@ from drivesim.stages import begin_script, run_script
 if __name__ == "__main__":
     begin_script()
 
-import itertools
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,17 +29,19 @@ import numpy as np
 import pygame
 import tyro
 
-from agents.command_line import refuse
+from agents.command_line import called, quiet, refuse
 from agents.environments import CUSTOM, EnvChoice, LevelChoice, env_for, generates_levels, with_level_options
 from agents.keyboard import ENTER, Keyboard
 from agents.level_files import Drawing
 from agents.menu import Item, choose, items, title_of
 from agents.run_folder import run_at
+from agents.saving import Saving, saved
 from agents.scripted import SCENARIOS, ScriptedDriver, make_scripted
 from agents.validation import require
 from drivesim.core.event_table import EVENTS, Effect
 from drivesim.decimals import decimal
-from drivesim.registry import IDS, entry_of_id, ids
+from drivesim.files import require_place
+from drivesim.registry import IDS, entry_of_id, ids, own_id
 from drivesim.render.moment import Decision, Moment
 from drivesim.render.window import Window
 from drivesim.rendering import state_of
@@ -73,7 +74,7 @@ class Arguments(LevelChoice):
 
     env: str | None = None
     """Id of the environment, with --levels drivesim/Custom-v1; without either, a menu asks. With --watch, one of those
-    that the driver was trained for."""
+    that the driver was trained for. MODULE:ID imports the module that registers the id."""
     split: Literal["train", "test"] = "test"
     """Stream of levels."""
     seed: int = 0
@@ -219,7 +220,7 @@ def drawn(levels: tuple[str, ...], window: Window) -> Drawing:
     return window.load(" ".join(levels), lambda: Drawing(levels, window)) or Drawing((), window)
 
 
-def play(arguments: Arguments, window: Window) -> None:
+def play(arguments: Arguments, window: Window, save: Saving) -> None:
     """Lets the player drive, level after level, until the window is closed."""
     env_id, difficulty = env_for(arguments.env, arguments.levels, None), arguments.difficulty or "medium"
     drawing = drawn(arguments.levels, window)
@@ -250,8 +251,7 @@ def play(arguments: Arguments, window: Window) -> None:
         key = driver.left_with
         if info is not None:
             finished += 1
-            if arguments.save is not None:
-                window.note(saved(env, arguments.save))
+            save(env)
             scores = score("you", info), *score_of_rules(config, seed, arguments.split)
             key = after_episode(drawing, env, (*scores, "", "enter  next     R  again     V  save     M  menu"))
         env.close()
@@ -277,28 +277,13 @@ def after_episode(drawing: Drawing, env: ReplayRecorder, lines: tuple[str, ...])
         drawing.lines = window.banner = ()
 
 
-def saved(env: Any, folder: Path) -> str:
-    """Saves an episode, as far as it was driven, in a file that was not there; says where, or why it could not."""
-    replay = env.replay
-    name = f"{replay.env_id.rpartition('/')[2]}-{replay.seed}-{replay.episode}"
-    names = (f"{name}.json" if n == 1 else f"{name}-{n}.json" for n in itertools.count(1))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = next(path for path in map(folder.joinpath, names) if not path.exists())
-        replay.save(path)
-    except OSError as error:
-        return f"the replay could not be saved: {error}"
-    return f"saved as {path.absolute()}"
-
-
-def watch(arguments: Arguments, window: Window) -> None:
+def watch(arguments: Arguments, window: Window, save: Saving) -> None:
     """Shows a driver, level after level, until the window is closed."""
     if arguments.watch is not None:
         policy, trained = learnt(arguments.watch)
         roads = {own.env: own for own in trained.each()}
         env_id = arguments.env if arguments.env and not arguments.levels else next(iter(roads))
-        require("env", env_id, env_id in roads, f"one that the run was trained on, {', '.join(roads)}")
-        own = roads[env_id]
+        own = trained.part(env_id)
         config = arguments.chosen_in(own)
         driver: Driver = Learnt(policy, window)
     else:
@@ -316,8 +301,8 @@ def watch(arguments: Arguments, window: Window) -> None:
             return
         env, obs = start
         info = drive_episode(env, obs, driver, drawing)
-        if info is not None and arguments.save is not None:
-            window.note(saved(env, arguments.save))
+        if info is not None:
+            save(env)
         env.close()
         shown += not drawing.is_new
 
@@ -337,6 +322,7 @@ def show_replay(arguments: Arguments, window: Window) -> None:
     """Shows a replay once and leaves its end on the screen."""
     assert arguments.replay is not None
     replay = Replay.load(arguments.replay)
+    require("env", arguments.env, arguments.env in (None, replay.env_id), f"that of the replay, {replay.env_id}")
     if arguments.watch is not None:
         from agents.watching import think_along
 
@@ -362,28 +348,32 @@ def main(arguments: list[str] | None = None) -> int:
     is_human = parsed.watch is None and parsed.replay is None and not parsed.demo
     usual = HUMAN_TICKS_PER_SECOND if is_human else WATCHING_TICKS_PER_SECOND
     try:
-        if parsed.env is not None and parsed.env not in ids():
-            raise ValueError(f"env must be one of {list(ids())}, got {parsed.env!r}")
+        if parsed.env is not None:
+            parsed = replace(parsed, env=own_id(parsed.env))
+            require("env", parsed.env, parsed.env in ids(), f"one of {list(ids())}, or MODULE:ID of a module's own")
         if parsed.level_options and is_human and parsed.env is None:
             raise ValueError(f"level_options need an env, whose they are, got {parsed.level_options}")
-        window = Window("drivesim", ticks_per_second=parsed.ticks_per_second or usual, xray=parsed.xray)
+        require_place(parsed.save, is_folder=True)
+        with quiet():
+            window = Window("drivesim", ticks_per_second=parsed.ticks_per_second or usual, xray=parsed.xray)
         try:
             if not window.is_visible:
                 raise OSError(
-                    "there is no display to open a window on; python scripts/record.py makes films and pages without"
+                    f"there is no display to open a window on; {called('record')} makes films and pages without"
                 )
             window.reads_keys = True
+            save = Saving(parsed.save, window)
             if parsed.replay is not None:
                 show_replay(parsed, window)
             elif is_human:
-                play(parsed, window)
+                play(parsed, window, save)
             else:
-                watch(parsed, window)
+                watch(parsed, window, save)
         finally:
             window.close()
     except (ValueError, OSError, ModuleNotFoundError, pygame.error, gym.error.Error) as error:
         return refuse(error)
-    return 0
+    return int(save.has_failed)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ import tyro
 
 from agents.command_line import refuse
 from agents.plots import plot_comparison, plot_learning_curve, plot_regret, plot_traffic
-from agents.run_folder import run_at
-from drivesim.files import printable
+from drivesim.files import printable, require_place
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Curve:
 
     def plot(self) -> tuple[Path, ...]:
         """Writes the figure; returns its paths."""
-        return plot_learning_curve([run_at(folder) for folder in self.run_dirs], self.out)
+        return plot_learning_curve(self.run_dirs, self.out)
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
     )
     try:
+        require_place(parsed.out, is_folder=True)
         with stage("drawing"):
             paths = parsed.plot()
     except (ValueError, OSError, ModuleNotFoundError) as error:

@@ -30,10 +30,10 @@ from typing import Annotated, Literal, NamedTuple
 import gymnasium as gym
 import tyro
 
-from agents.baselines import make_baseline
+from agents.baselines import make_baseline, spoken
 from agents.checkpoint import CheckpointError
 from agents.command_line import refuse
-from agents.environments import EnvChoice, LevelChoice, env_for, with_level_options
+from agents.environments import EnvChoice, LevelChoice, asked_for, env_for, with_level_options
 from agents.policy import Policy
 from agents.run_folder import run_at
 from agents.side_by_side import Drive, beside, record_beside
@@ -42,7 +42,7 @@ from agents.validation import require
 from agents.videos import record
 from agents.watching import think_along, watch
 from drivesim.decimals import decimal
-from drivesim.files import printable
+from drivesim.files import printable, require_place
 from drivesim.render.moment import Moment
 from drivesim.replay import Replay, all_moments
 
@@ -56,9 +56,10 @@ class Arguments(LevelChoice):
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Run folders, of which runs/latest is the newest, and replay files."""
     baseline: str | None = None
-    """Instead of them, one that learns nothing: random, "never steers", "ignores others", rule-based or planner."""
+    """Instead of them, one that learns nothing: random, never-steers, ignores-others, rule-based or planner."""
     env: str | None = None
-    """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1."""
+    """Environment id of a baseline; by default drivesim/Obstacles-v1, with --levels drivesim/Custom-v1. Of runs and
+    replays, one that they are of: one of several, or MODULE:ID, where a module of yours registers it."""
     beside: tuple[str, ...] = ()
     """Others on the same level, in one film with it: optimum, the best drive there is, or those of --baseline."""
     formats: tuple[Format, ...] = ("mp4", "html")
@@ -96,6 +97,8 @@ class Episode(NamedTuple):
     moments: list[Moment]
     choice: EnvChoice | None = None
     """Environment and options, None of a replay."""
+    file: Path | None = None
+    """Of a replay its own, which stays as it is."""
 
 
 def driven(policy: Policy, trained: EnvChoice, driver: str, arguments: Arguments) -> Iterator[Episode]:
@@ -112,18 +115,20 @@ def driven(policy: Policy, trained: EnvChoice, driver: str, arguments: Arguments
 
 def episodes_of(source: Path, arguments: Arguments) -> Iterator[Episode]:
     """The same of a source, be they driven now or a replay's."""
+    env_id = asked_for(arguments.env)
     if source.is_dir():
         policy, trained = load_policy(source)
-        yield from driven(policy, trained, f"{trained.agent}, seed {trained.seed}", arguments)
-    elif arguments.watch is not None:
+        yield from driven(policy, trained.part(env_id), f"{trained.agent}, seed {trained.seed}", arguments)
+        return
+    replay = Replay.load(source)
+    require("env", env_id, env_id in (None, replay.env_id), f"that of the replay, {replay.env_id}")
+    if arguments.watch is not None:
         policy, config = load_policy(run_at(arguments.watch))
-        replay = Replay.load(source)
         wants_xray = arguments.xray or "html" in arguments.formats
         shown = think_along(policy, config, replay, xray=wants_xray)
-        yield Episode(source.stem, f"replay; thoughts of {config.agent}", replay, shown)
+        yield Episode(source.stem, f"replay; thoughts of {config.agent}", replay, shown, file=source)
     else:
-        replay = Replay.load(source)
-        yield Episode(source.stem, "replay", replay, all_moments(replay))
+        yield Episode(source.stem, "replay", replay, all_moments(replay), file=source)
 
 
 def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
@@ -134,15 +139,17 @@ def all_episodes(arguments: Arguments) -> Iterator[tuple[Path, Episode]]:
     """
     if (arguments.baseline is None) == (not arguments.sources):
         raise ValueError("sources must name at least one run folder or replay file, or --baseline a driver")
-    if arguments.sources:
-        require("env", arguments.env, arguments.env is None, "left out beside runs and replays, which have their own")
     if arguments.baseline is not None:
+        require_place(arguments.out or Path(), is_folder=True)
         env_id = env_for(arguments.env, arguments.levels, EnvChoice.env)
         choice = make_baseline(arguments.baseline, arguments.chosen_in(EnvChoice(env_id)))
-        for episode in driven(*choice, arguments.baseline, arguments):
+        for episode in driven(*choice, spoken(arguments.baseline), arguments):
             yield arguments.out or Path(), episode
-    for source in map(run_at, arguments.sources):
-        folder = arguments.out or (source if source.is_dir() else source.parent)
+    sources = [*map(run_at, arguments.sources)]
+    folders = [arguments.out or (source if source.is_dir() else source.parent) for source in sources]
+    for folder in folders:
+        require_place(folder, is_folder=True)
+    for source, folder in zip(sources, folders, strict=True):
         for episode in episodes_of(source, arguments):
             yield folder, episode
 
@@ -167,7 +174,9 @@ def write_beside(episode: Episode, folder: Path, arguments: Arguments) -> None:
 
 def write(episode: Episode, folder: Path, arguments: Arguments) -> None:
     """Writes an episode as a replay, and its films and pages."""
-    episode.replay.save(folder / f"{episode.name}.json")
+    path = folder / f"{episode.name}.json"
+    if episode.file is None or not (path.exists() and path.samefile(episode.file)):
+        episode.replay.save(path)
     for suffix in arguments.formats:
         with stage(f"writing {episode.name}.{suffix}"):
             path = record(

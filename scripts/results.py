@@ -34,7 +34,8 @@ from agents.results import markdown, write_csv, write_summary
 from agents.run_config import AgentName
 from agents.training import NotFiniteError
 from agents.validation import require
-from drivesim.registry import IDS
+from drivesim.files import require_place
+from drivesim.registry import IDS, with_module
 
 _POLL_SECONDS = 0.1
 
@@ -63,8 +64,7 @@ class Arguments(RaceConfig):
         super().__post_init__()
         for name in ("envs", "agents", "seeds"):
             require(name, getattr(self, name), len(getattr(self, name)) > 0, "at least one")
-        for env_id in self.envs:
-            require_registered(env_id)
+        object.__setattr__(self, "envs", tuple(map(require_registered, self.envs)))
 
 
 def race(arguments: Arguments) -> bool:
@@ -130,7 +130,7 @@ def race_in_processes(arguments: Arguments, runs: list[Run], total: int) -> None
 def worker_command(arguments: Arguments, run: Run) -> list[str]:
     """The command that makes one run in a process of its own."""
     options = [
-        "--envs", run.env, "--agents", run.agent, "--seeds", str(run.seed), "--out", str(arguments.folder),
+        "--envs", with_module(run.env), "--agents", run.agent, "--seeds", str(run.seed), "--out", str(arguments.folder),
         "--max-seconds", str(arguments.max_seconds), "--episodes", str(arguments.episodes),
         "--regret-levels", str(arguments.regret_levels), "--workers", str(arguments.workers), "--is-worker",
     ]  # fmt: skip
@@ -159,6 +159,8 @@ def work(arguments: Arguments) -> int:
     if arguments.is_worker:
         make_run(arguments, Run(arguments.envs[0], arguments.agents[0], arguments.seeds[0]))
         return 0
+    require_place(arguments.summary)
+    require_place(arguments.folder, is_folder=True)
     is_whole = arguments.table or race(arguments)
     summary = summary_of(arguments.folder)
     print(f"\n{markdown(summary)}")

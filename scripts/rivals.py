@@ -41,7 +41,7 @@ from agents.presets import preset_for
 from agents.results import FINAL_SEED, read_summary, write_summary
 from agents.validation import check_at_least, require
 from drivesim.decimals import DASH, decimal
-from drivesim.files import write_whole
+from drivesim.files import require_place, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 ENTRANT = Path(__file__).with_name("rivals_entrant.py")
@@ -352,6 +352,8 @@ def gathered(folder: Path) -> dict[str, Any]:
 def work(arguments: Arguments) -> None:
     """Races, and prints the table."""
     arguments.check()
+    require_place(arguments.summary)
+    require_place(arguments.folder, is_folder=True)
     if not arguments.table:
         race(arguments)
     summary = gathered(arguments.folder)

@@ -44,6 +44,7 @@ from agents.training import load_policy
 from agents.validation import check_at_least, require
 from drivesim.config import DIFFICULTIES
 from drivesim.decimals import DASH
+from drivesim.files import require_place
 from drivesim.planning import solve
 from drivesim.registry import IDS
 
@@ -208,6 +209,7 @@ def is_there(record: dict[str, Any], arguments: Arguments, names: set[str]) -> b
 def measure(arguments: Arguments) -> None:
     """Measures the rows that the summary does not hold yet."""
     path = arguments.summary
+    require_place(path)
     records = read_summary(path)["records"] if path is not None and path.exists() else []
     for difficulty, env_id in product(arguments.difficulties, arguments.envs):
         runs = runs_of(env_id, arguments.runs)

@@ -29,7 +29,7 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 import gymnasium as gym
 import tyro
 
-from agents.baselines import make_baseline
+from agents.baselines import baselines_of, make_baseline
 from agents.checkpoint import CheckpointError
 from agents.command_line import PAIRS, refuse
 from agents.environments import (
@@ -43,16 +43,15 @@ from agents.evaluation import Policy, evaluate
 from agents.interrupts import ends_at_once
 from agents.plots import plot_learning_curve
 from agents.presets import preset_for
-from agents.results import BASELINES, FINAL_SEED
+from agents.results import FINAL_SEED
 from agents.run_config import AGENT_CONFIGS, AgentConfig, AgentName, TrainConfig, read_configs, require_resumable
 from agents.run_folder import default_folder, run_at
-from agents.scripted import SCENARIOS
 from agents.training import NotFiniteError, TrainResult, load_policy, resume, train
 from agents.validation import check_at_least
 from agents.videos import record_episode
+from agents.warm_start import driver_of
 from drivesim.decimals import DASH
 from drivesim.files import write_whole
-from drivesim.registry import entries
 
 _AgentConfig = TypeVar("_AgentConfig", bound=AgentConfig)
 
@@ -93,6 +92,8 @@ def parse(arguments: list[str]) -> Arguments[AgentConfig]:
         together = ",".join(found.env) or "ID"
         raise ValueError(f"--env takes one word, an id or several separated by commas: --env {together}")
     if found.resume:
+        if found.env:
+            ids_of(found.env[0])  # whose module a run does not import by itself
         train_config, agent_config = read_configs(run_at(found.out))
     else:
         ids = ids_of(env_for(found.env and found.env[0], found.levels, TrainConfig.env))
@@ -124,6 +125,8 @@ def run(arguments: Arguments[AgentConfig]) -> TrainResult:
         require_resumable(saved_agent, arguments.agent_config, changeable=())
         result = resume(folder, config)
     else:
+        if config.begin_with:  # before this run is the newest
+            config = replace(config, begin_with=str(run_at(Path(config.begin_with))))
         result = train(config, arguments.agent_config, folder)
     rate = f"{result.best_success:.1%}" if result.best_success is not None else "not evaluated"
     ending = "Interrupted" if result.reason == "interrupted" else f"Stopped by {result.reason}"
@@ -137,12 +140,11 @@ def run(arguments: Arguments[AgentConfig]) -> TrainResult:
 def compare(folder: Path, episodes: int) -> list[dict[str, Any]]:
     """Drives the same held-out levels with the trained and the simple drivers, in every environment of the run."""
     trained, config = load_policy(folder)
-    have_rules = {entry.id for entry in entries() if entry.name in SCENARIOS}
     drivers: list[tuple[str, Policy, EnvChoice]] = []
     for choice in replace(config, env_shares={}).each():  # shares are of several ids, and simple drivers see but one
         alone = replace(choice, among="")
-        names = BASELINES if choice.env in have_rules else ("random",)
-        drivers += [(config.agent, trained, choice), *((name, *make_baseline(name, alone)) for name in names)]
+        simple = ((name, *make_baseline(name, alone)) for name in baselines_of(choice.env))
+        drivers += [(config.agent, trained, choice), *simple]
     return [
         evaluate(policy, env_config, episodes=episodes, seed=FINAL_SEED, agent=name)
         for name, policy, env_config in drivers
@@ -213,6 +215,9 @@ def finish(folder: Path, episodes: int) -> None:
             record_episode(policy, choice, films, seed=FINAL_SEED, driver=driver)
     with stage(f"driving {episodes:,} held-out levels, with this driver and with simple ones"):
         records = compare(folder, episodes)
+    for record in records:
+        if record["agent"] == config.agent:  # which driver of the run was measured: it may be resumed and have another
+            record["global_step"] = driver_of(folder).values["global_step"]
     write_whole(folder / "evaluation.json", json.dumps(records, indent=2) + "\n")
     is_one = len(config.each()) == 1
     shown, road = (comparison(records), config.env) if is_one else (comparison_of_roads(records), "each environment")

@@ -37,7 +37,7 @@ import tyro
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from agents.command_line import status_of
+from agents.command_line import called, status_of
 from agents.environments import require_registered
 from agents.metrics import read_metrics
 from agents.plots.search import plot_search
@@ -48,6 +48,7 @@ from agents.run_folder import locked
 from agents.search_spaces import SEARCH_SPACES, Choices, decoded, field_of, flags, with_fields
 from agents.training import NotFiniteError, train
 from agents.validation import check_at_least, check_choice, check_positive, require
+from drivesim.registry import with_module
 
 LAST_EVALUATIONS = 3  # whose mean is a trial's score
 STARTUP_TRIALS = 8  # drawn at random, and not stopped early, before there is something to learn from
@@ -96,7 +97,7 @@ class Arguments:
             check_at_least(self, 1, "total_steps")
         if self.max_seconds is not None:
             check_positive(self, "max_seconds")
-        require_registered(self.env)
+        object.__setattr__(self, "env", require_registered(self.env))
         known = list(SEARCH_SPACES[self.agent])
         for name in self.parameters:
             require("parameters", name, name in known, f"among {known}")
@@ -342,8 +343,8 @@ def command(arguments: Arguments, trial: FrozenTrial) -> str:
         for name in TrainConfig.__dataclass_fields__
         if name in ("seed", "total_steps") or (getattr(config, name) != getattr(preset, name) and name not in _SHOWN)
     }
-    words = ["--env", arguments.env, "--agent", arguments.agent, *flags(others), *flags(values)]
-    return " ".join([".venv/bin/python scripts/train.py", *words])
+    words = ["--env", with_module(arguments.env), "--agent", arguments.agent, *flags(others), *flags(values)]
+    return " ".join([called("train"), *words])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import json
 import shutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
@@ -20,8 +22,10 @@ from agents.export.onnx_form import OnnxForm, write_onnx
 from agents.export.tracing import Driver, trace
 from agents.export.verification import Drives, Form, TorchForm, compare, median_microseconds, record_drives
 from agents.run_config import TrainConfig
+from agents.run_folder import MAX_CONFIG_BYTES
 from agents.training import load_policy
-from agents.validation import require
+from agents.validation import check_at_least, check_unit_interval, require
+from drivesim.files import read_bounded
 
 __all__ = ["ExportError", "FormName", "export_run"]
 
@@ -149,15 +153,36 @@ def _about(run_dir: Path, kind: str, config: TrainConfig, space: gym.spaces.Box,
         "actions": str(num_actions),
         "agent": config.agent,
         "run": f"{run_dir.resolve().name}, {kind} checkpoint",
-        "success": _success(checkpoint),
+        "success": _success(run_dir, config, checkpoint),
     }
 
 
-def _success(checkpoint: Checkpoint) -> str:
+def _success(run_dir: Path, config: TrainConfig, checkpoint: Checkpoint) -> str:
+    """How often it arrives, as measured once training had ended: what chose a driver among others flatters it."""
+    measured = _measured(run_dir, config, checkpoint)
+    if measured:
+        episodes = sum(record["episodes"] for record in measured)
+        successes = sum(record["success_rate"] * record["episodes"] for record in measured)
+        return f"{successes / episodes:.4f} of {episodes} held-out episodes"
     evaluation = checkpoint.values.get("evaluation")
     if evaluation is None:
         return "not measured with this checkpoint"
-    return f"{evaluation['success_rate']:.4f} of {evaluation['episodes']} held-out episodes"
+    of_training = f"{evaluation['success_rate']:.4f} of {evaluation['episodes']} held-out episodes"
+    return f"{of_training}, the best evaluation of training, which chose this driver"
+
+
+def _measured(run_dir: Path, config: TrainConfig, checkpoint: Checkpoint) -> list[dict[str, Any]]:
+    """The records of evaluation.json that are of this very driver; none of a file that holds something else."""
+    try:
+        records = json.loads(read_bounded(run_dir / "evaluation.json", MAX_CONFIG_BYTES))
+        step = checkpoint.values["global_step"]
+        own = [each for each in records if each["agent"] == config.agent and each.get("global_step", step) == step]
+        for each in own:
+            check_unit_interval(SimpleNamespace(**each), "success_rate")
+            check_at_least(SimpleNamespace(**each), 1, "episodes")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+    return own
 
 
 def _require_onnx() -> None:

@@ -22,6 +22,7 @@ from agents.export.export_run import ExportError
 from agents.export.int8 import quantise
 from agents.export.numpy_form import needed_nodes
 from agents.export.tracing import Driver, output_axes, trace, weight_nodes, weights_of
+from agents.run_folder import run_at
 from agents.training import load_policy
 
 __all__ = ["driver_for_page"]
@@ -55,6 +56,7 @@ def driver_for_page(run_dir: Path) -> dict[str, Any]:
             page lacks.
         FileNotFoundError, CheckpointError: as in :func:`agents.training.load_policy`.
     """
+    run_dir = run_at(run_dir)
     policy, config = load_policy(run_dir)
     own = config.each()[0]
     options = {name: value for name, value in own.options().items() if name not in ("observation", "difficulty")}

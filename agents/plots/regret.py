@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.plots.figures import LOOKS, Look, paper_style, save
+from agents.run_folder import run_at
 from drivesim.files import read_bounded
 from drivesim.registry import IDS
 
@@ -54,7 +55,7 @@ def read_regrets(path: Path) -> list[Regrets]:
         ValueError: it is something else.
     """
     try:
-        records = json.loads(read_bounded(path, MAX_BYTES))["regret"]
+        records = json.loads(read_bounded(run_at(path), MAX_BYTES))["regret"]
         return [_read(record) for record in records]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not what evaluate.py --regret --json prints: {error!r}") from error

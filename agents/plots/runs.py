@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from agents.metrics import read_metrics
 from agents.results import student_quantile
 from agents.run_config import AGENT_CONFIGS, RESUMABLE, AgentName
-from agents.run_folder import read_config
+from agents.run_folder import read_config, run_at
 
 __all__ = ["Band", "Curve", "Group", "RunMetrics", "group_runs", "mean_and_interval", "mean_of_seeds", "read_run"]
 
@@ -116,6 +116,7 @@ def read_run(folder: Path) -> RunMetrics:
         FileNotFoundError: it is no run folder, or has no metrics.csv.
         ValueError: its configuration or its metrics cannot be understood, or hold nothing that could be drawn.
     """
+    folder = run_at(folder)
     config = read_config(folder)
     train = config["train"]
     env, agent, seed = train.get("env"), train.get("agent"), train.get("seed")

@@ -29,7 +29,7 @@ from agents.plots.runs import mean_and_interval
 from agents.scripted.window import follow_speed, room_to, speed_action
 from agents.validation import check_choice, check_unit_interval, require
 from drivesim import Action
-from drivesim.stages import stage
+from drivesim.stages import stage, tell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,10 +165,12 @@ def plot_traffic(
             for dawdle in (0.0, 0.2):
                 look = next(looks)
                 rings = [Ring(traffic, dawdle, count) for count in counts]
-                with stage(f"driving round rings by the {name} model, p = {dawdle:g}"):
-                    flow = np.stack(
-                        [measure_flow(ring, worlds=worlds, ticks=ticks, seed=seed) for ring in rings], axis=1
-                    )
+                with stage(f"driving round rings, {name}, p = {dawdle:g}"):
+                    flows: list[NDArray[np.float64]] = []
+                    for ring in rings:
+                        tell(f"{len(flows)} of {len(rings)} densities")
+                        flows.append(measure_flow(ring, worlds=worlds, ticks=ticks, seed=seed))
+                    flow = np.stack(flows, axis=1)
                 for axes, values in ((flow_axes, flow), (speed_axes, flow / density)):
                     mean, low, high = mean_and_interval(values)
                     axes.errorbar(

@@ -1,7 +1,7 @@
 """Self-play: many egos in every world, all driven by one network.
 
-    python scripts/examples/self_play.py --driver runs/roads
-    python scripts/examples/self_play.py --roads drivesim/Highway-v1 --num-agents 4 --total-steps 8000000
+    .venv/bin/python scripts/examples/self_play.py --driver runs/latest
+    .venv/bin/python scripts/examples/self_play.py --roads drivesim/Highway-v1 --num-agents 4 --total-steps 8000000
 
 Trains a network for each road, every ego a row of PPO's batch, and measures it on levels it has never seen. With
 ``--driver`` it begins with that of a run of PPO, which has learnt to drive alone, else with one that knows nothing.
@@ -18,7 +18,7 @@ import tyro
 from tqdm import trange  # type: ignore[import-untyped]
 
 import drivesim
-from agents.command_line import refuse
+from agents.command_line import status_of
 from agents.policy import NetworkPolicy
 from agents.ppo import PPO, PPOConfig
 from agents.presets import preset_for
@@ -82,7 +82,7 @@ def shares(policy: NetworkPolicy, road: str, num_agents: int) -> dict[str, float
 
 def main(
     roads: tuple[str, ...] = tuple(ROADS),
-    driver: Path | None = None,  # a run of PPO on features; None = from nothing
+    driver: Path | None = None,  # a run of PPO on features, runs/latest for the newest; None = from nothing
     num_agents: int | None = None,  # egos in each world; as in the table above, if None
     total_steps: int | None = None,  # of all egos together; as in the table above, if None
     num_egos: int = 1024,  # in all worlds together, at least as many as in each
@@ -104,7 +104,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(main, description=__doc__)
-    except (ValueError, OSError) as error:  # such as a driver that is not there
-        sys.exit(refuse(error))
+    sys.exit(status_of(lambda: 0 if tyro.cli(main, description=__doc__) else 1, "interrupted"))

@@ -16,6 +16,7 @@ from agents.environments import EnvChoice
 from agents.evaluation import first_drives
 from agents.planner import Planner
 from agents.scripted import make_never_steering, make_scripted
+from agents.scripted.never_steering import StraightDriver
 from agents.watching import watch
 from drivesim.replay import Replay
 from scripts import evaluate, record
@@ -89,6 +90,8 @@ def test_it_is_evaluated_filmed_and_enters_competitions_as_any_driver(tmp_path: 
     assert bytes(Replay.load(path).actions) == driven.actions[0]
     assert record.main([*arguments, str(path)]) == 2
     assert isinstance(make_baseline("planner", EnvChoice(rules.env))[0], Planner)
-    more = ["--baseline", "never steers", "--env", "drivesim/LaneKeep-v1", "--episodes", "2", "--json"]
+    spellings = (make_baseline(name, EnvChoice(rules.env))[0] for name in ("never-steers", "never steers"))
+    assert [type(driver) for driver in spellings] == [StraightDriver] * 2
+    more = ["--baseline", "never-steers", "--env", "drivesim/LaneKeep-v1", "--episodes", "2", "--json"]
     assert evaluate.main([*more, "--futures", "2"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["agent"] == "never steers, 2 futures"

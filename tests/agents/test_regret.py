@@ -178,7 +178,6 @@ def test_the_script_adds_the_regret_to_the_record_and_to_what_is_read(capsys) ->
     [
         ([], "give either a run folder or --baseline"),
         (["runs/first", "--baseline", "random"], "give either a run folder or --baseline"),
-        (["runs/first", "--env", "drivesim/Exit-v1"], "env must be left out beside a run folder"),
         (["--baseline", "random", "--regret-levels", "1"], "regret_levels must be at least 2"),
     ],
 )

@@ -157,6 +157,11 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
         os.write(outside[1], b"x")
         os.waitpid(child, 0)
     (tmp_path / "config.json").rename(tmp_path / "run" / "config.json")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "training.lock").write_text("something else, of the length of a database's head" * 9)
+    for folder in ("gone", "taken"):  # whose locks nobody holds, and nobody can
+        with pytest.raises(OSError, match=rf"cannot lock .*{folder}/training\.lock"), claimed(tmp_path / folder):
+            pass
     assert contents(tmp_path / "run") == before
     assert resume(tmp_path / "run", replace(RUN, total_steps=160)).global_step == 160
 

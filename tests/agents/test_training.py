@@ -278,6 +278,11 @@ def test_the_bar_shows_steps_and_their_rate_success_loss_and_time_left(monkeypat
         bar.move_to(10_004)
         assert str(bar).startswith("100%|")
         bar.close()
+    reader, writer = os.openpty()  # a terminal that does not know how wide it is
+    os.set_blocking(reader, False)
+    with os.fdopen(writer, "w") as terminal, ProgressBar(10_000, 1000, deadline=None, file=terminal) as bar:
+        assert "10%|" in os.read(reader, 1 << 12).decode()
+    os.close(reader)
 
 
 SMALL: dict[AgentName, dict[str, Any]] = {

@@ -13,6 +13,8 @@ from loading import load_script
 
 from agents.export import export_run as exporting
 from agents.export.numpy_form import NumpyForm
+from agents.run_config import read_configs
+from agents.warm_start import driver_of
 
 TRAIN = [
     "--env", "drivesim/LaneKeep-v1", "--agent", "ppo", "--observation", "features", "--num-envs", "8", "--num-steps",
@@ -46,6 +48,13 @@ def test_a_trained_driver_becomes_checked_files_and_one_json_object(
     report = json.loads(capsys.readouterr().out)
     assert report["environment"] == "drivesim/LaneKeep-v1"
     assert report["run"].startswith("tiny")
+    (own, *_) = json.loads((run_dir / "evaluation.json").read_text())
+    assert report["success"] == f"{own['success_rate']:.4f} of 8 held-out episodes"
+    of_training = exporting._success(tmp_path, read_configs(run_dir)[0], driver_of(run_dir))
+    assert of_training.endswith("held-out episodes, the best evaluation of training, which chose this driver")
+    (tmp_path / "evaluation.json").write_text(json.dumps([{**own, "global_step": 1}]))  # of another driver
+    assert exporting._success(tmp_path, read_configs(run_dir)[0], driver_of(run_dir)) == of_training
+    (tmp_path / "evaluation.json").unlink()
     assert report["observations"] == 400  # 20 envs, 20 steps
     forms: dict[str, dict[str, Any]] = {record["form"]: record for record in report["forms"]}
     assert list(forms) == ["torch", "onnx", "onnx int8", "numpy", "numpy int8"]

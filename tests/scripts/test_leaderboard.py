@@ -300,3 +300,9 @@ def test_the_page_has_the_films_of_the_first_drives_of_everybody_and_nothing_fro
     shown = {name: (out / "films" / f"{name}-3.html").read_text() for name in ("2-you", "3-net")}
     assert '"driver","you"' in shown["2-you"]
     assert ['"decision":{' in shown[name] for name in shown] == [False, True], "what a network makes of a state"
+    (out / "films" / "1-of-ones-own-3.html").touch()
+    assert script.main([*LEVELS, "me=mine.py:drive", "--out", "out", "--num-films", "1", "--save", "claims"]) == 0
+    assert sorted(path.name for path in (out / "films").iterdir()) == ["1-me-3.html", "1-of-ones-own-3.html"]
+    said = capsys.readouterr().err
+    assert "out/index.html: the table; films beside it: 1" in said
+    assert "claims/me.jsonl: 5 drives" in said
