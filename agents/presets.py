@@ -49,8 +49,9 @@ _PLANES_DQN = replace(
     network=NetworkConfig(first_layer="bfloat16"),
 )  # fmt: skip
 _QUANTILE_DQN = replace(  # how a gap in traffic turns out is a matter of chance, which a mean alone hides
-    _FRESH_DQN, n_step=10, batch_size=2048, returns="quantile", num_quantiles=8, average_weights=0.995
-)
+    _FRESH_DQN, num_envs=512, train_frequency=512, batch_size=2048, n_step=10, gamma=0.995, returns="quantile",
+    num_quantiles=8, average_weights=0.998,
+)  # fmt: skip
 _PQN = PQNConfig(num_steps=32, epochs=2, lam=0.9, epsilon_end=0.01)
 _SMALL_PQN = replace(_PQN, epochs=1, minibatches=16, learning_rate=2e-3, network=NetworkConfig(hidden_sizes=(64, 64)))
 _PPO = PPOConfig(num_steps=32, epochs=3, average_weights=0.97, network=NetworkConfig())
@@ -118,7 +119,7 @@ PRESETS: dict[str, dict[AgentName, Preset]] = {
         ),
     },
     "drivesim/Highway-v1": {
-        "dqn": Preset(_run(6_000_000, reward_weights={**HALF, "time": -0.7}), _QUANTILE_DQN),
+        "dqn": Preset(_run(5_000_000, reward_weights={**HALF, "time": -0.7}), _QUANTILE_DQN),
         "pqn": Preset(_run(6_000_000), _PQN),
         "ppo": Preset(
             _run(6_000_000, reward_weights={**HALF, "time": -0.7}, stop_at_success=0.995, **_brisk("Highway", 0.97)),
