@@ -277,19 +277,33 @@ def _cells(row: dict[str, Any], best: float) -> list[str]:
     ]
 
 
+def _with_one_seed(rows: list[dict[str, Any]]) -> list[str]:
+    """Names, for the caption, the algorithms of which there is one seed, and where, if that is not so everywhere."""
+    names = []
+    for agent in dict.fromkeys(row["agent"] for row in rows):
+        one, several = (
+            [_short(row["env"]) for row in rows if row["agent"] == agent and (len(row["seeds"]) == 1) is is_one]
+            for is_one in (True, False)
+        )
+        if one:
+            where = f" on {', '.join(one)}" if len(one) <= len(several) else f" but on {', '.join(several)}"
+            names.append(agent.upper() + (where if several else ""))
+    return names
+
+
+def _short(env_id: str) -> str:
+    """Returns an id's own name."""
+    return env_id.rpartition("/")[2].rpartition("-v")[0]
+
+
 def _caption(rows: list[dict[str, Any]], conditions: dict[str, Any]) -> str:
     seeds = sorted({seed for row in rows for seed in row["seeds"]})
-    alone = [row for row in rows if len(row["seeds"]) == 1]
+    alone = _with_one_seed(rows)
     episodes, last_seed = conditions["episodes"], conditions["first_seed"] + conditions["episodes"] - 1
-    if 0 < len(alone) < len(rows):
-        several = {row["agent"] for row in rows if len(row["seeds"]) > 1}
-        names = dict.fromkeys(
-            row["env"].rpartition("/")[2].rpartition("-v")[0] if row["agent"] in several else row["agent"].upper()
-            for row in alone
-        )
+    if alone and len(seeds) > 1:
         over = (
             f"Means over the training seeds {', '.join(map(str, seeds))}, success with Student's 95 % interval; of "
-            f"{', '.join(names)} one seed only, with Wilson's."
+            f"{', '.join(alone)} one seed only, with Wilson's."
         )
     elif len(seeds) > 1:
         over = f"Means over the training seeds {', '.join(map(str, seeds))}; success with Student's 95 % interval."

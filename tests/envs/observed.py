@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from drivesim.core.jit import entry
 from drivesim.core.map import (
     ALL_WAY_STOP,
     CROSSWALK,
     EDGE,
     LANE,
+    MAP,
     NO_CONTROL,
     OBSTACLE,
     OFF_ROAD,
@@ -30,12 +32,24 @@ from drivesim.core.map import (
     UNREACHABLE,
     YIELD,
 )
+from drivesim.core.memory import BatchType, Frame, FrameType, opener
 from drivesim.core.outlook import has_turn
-from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, RED, WAITING, YELLOW
+from drivesim.core.world import CROSSING, DRIVING, GREEN, NOBODY, RED, WAITING, WORLD, YELLOW
 from drivesim.observations.entities import EGO_FACTS, ENTITY
 from drivesim.observations.grid import PLANES
 from drivesim.observations.rgb import DRAWN, LETTERS
 from drivesim.render.palette import SPEEDS
+
+TURN = FrameType("turn", maps=BatchType(MAP), worlds=BatchType(WORLD), ego=int, place=int)
+open_turn = opener(TURN)
+
+
+@entry
+def whose_turn(argument):
+    """The rule for maps and worlds of all sizes; called as it is, it would be compiled anew for each."""
+    frame = open_turn(argument)
+    return has_turn(frame.maps[0], frame.worlds[0], frame.ego, frame.place)
+
 
 AHEAD, BEHIND = 40, 10  # cells that `features` looks at
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))  # (row, column) of one cell north, east, south, west
@@ -221,7 +235,14 @@ class Scene:
     def is_mine(self) -> bool:
         """Whether the junction is the ego's to enter now: a rule of the road, taken at its word."""
         entry = None if self.passed(self.seen(0, 0)) else self.entry(self.k, AHEAD)
-        return bool(has_turn(self.road, self.world, self.k, entry[1].place if entry else -1))
+        frame = Frame(TURN)
+        frame.set(
+            maps=np.array([self.road], self.road.dtype),
+            worlds=np.array([self.world], self.world.dtype),
+            ego=self.k,
+            place=entry[1].place if entry else -1,
+        )
+        return bool(whose_turn(frame.argument))
 
     def sign(self, line: Cell) -> tuple[int, int | None] | None:
         """The control and the light of a stop line, for the heading in which one drives over it; None without one."""

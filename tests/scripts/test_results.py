@@ -184,7 +184,9 @@ def test_the_table_says_what_the_records_do() -> None:
         f"| **100.0 %** (99.6{dash}100.0) | {dash} | 20 / {dash}, 100 |",
     ]
     caption = " ".join(lines[5:])
-    assert "seeds 0, 1, success with Student's 95 % interval; of LaneKeep one seed only, with Wilson's" in caption
+    assert (
+        "seeds 0, 1, success with Student's 95 % interval; of PPO on LaneKeep one seed only, with Wilson's" in caption
+    )
     assert "1,000 held-out envs (seeds 1,000,000 to 1,000,999)" in caption
     assert "a share of what the best drives earn, on the first 40 of them" in caption
     assert "180 at most" in caption
@@ -196,6 +198,12 @@ def test_algorithms_of_which_all_runs_have_one_seed_are_named() -> None:
     runs += [run_record(env, agent, 0) for env in IDS[:2] for agent in ("dqn", "pqn")]
     caption = " ".join(markdown({"runs": runs, "baselines": [], "conditions": CONDITIONS}).splitlines())
     assert "of DQN, PQN one seed only" in caption
+    runs.append(run_record(IDS[2], "ppo", 0))
+    runs += [run_record(env, "dqn", seed) for env, seed in ((IDS[0], 1), (IDS[2], 0))]
+    caption = " ".join(markdown({"runs": runs, "baselines": [], "conditions": CONDITIONS}).splitlines())
+    assert (
+        f"of DQN but on {IDS[0].split('/')[1][:-3]}, PQN, PPO on {IDS[2].split('/')[1][:-3]} one seed only" in caption
+    )
 
 
 def test_a_summary_is_read_as_it_was_written_and_the_csv_has_its_rows(tmp_path) -> None:
