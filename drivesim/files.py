@@ -95,16 +95,19 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is a link, a pipe or a device, or too large; nothing of it was read.
+        ValueError: it is a folder, a pipe or a device, or too large; nothing of it was read.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{path} must be a file")
         if status.st_size > max_bytes:
             raise ValueError(f"{path} must have at most {max_bytes:,} bytes, got {status.st_size:,}")
-        return file.read(max_bytes)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(max_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def require_plain(folder: Path, linked: str | None = None) -> None:

@@ -54,8 +54,9 @@ def read_regrets(path: Path) -> list[Regrets]:
         OSError: it cannot be read.
         ValueError: it is something else.
     """
+    content = read_bounded(run_at(path), MAX_BYTES)
     try:
-        records = json.loads(read_bounded(run_at(path), MAX_BYTES))["regret"]
+        records = json.loads(content)["regret"]
         return [_read(record) for record in records]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not what evaluate.py --regret --json prints: {error!r}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import tracemalloc
@@ -112,6 +113,8 @@ def test_a_link_that_appears_is_replaced_and_not_followed(tmp_path: Path) -> Non
     (tmp_path / "link").symlink_to(tmp_path / "target")
     with pytest.raises(OSError, match="symbolic links"):
         read_bounded(tmp_path / "link", 100)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path} must be a file")):
+        read_bounded(tmp_path, 100)
 
 
 def test_names_and_values_of_metrics_are_numbers_or_refused(given: Path, tmp_path: Path) -> None:
