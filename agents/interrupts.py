@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-__all__ = ["StopRequest", "ends_at_once", "stop_requests"]
+__all__ = ["StopRequest", "stop_requests"]
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -30,8 +30,8 @@ def stop_requests() -> Iterator[StopRequest]:
     """Turns the first Ctrl-C or SIGTERM into a request that the loop looks at, and says at once what will happen.
 
     An exception in the middle of an update would leave a state that no checkpoint should hold. A second signal does
-    what it did before this context, see :func:`ends_at_once`. Signals that were ignored stay ignored, as under nohup.
-    Outside the main thread signals cannot be caught, and there never is a request.
+    what it did before this context, see :func:`drivesim.stages.ctrl_c_ends`. Signals that were ignored stay ignored, as
+    under nohup. Outside the main thread signals cannot be caught, and there never is a request.
     """
     stop = StopRequest()
     previous: dict[int, Any] = {}
@@ -57,17 +57,3 @@ def stop_requests() -> Iterator[StopRequest]:
         yield stop
     finally:
         restore()
-
-
-@contextlib.contextmanager
-def ends_at_once() -> Iterator[None]:
-    """Lets Ctrl-C end the program as SIGTERM does: at once, even inside compiled code, and without a traceback."""
-    is_usual = threading.current_thread() is threading.main_thread()
-    is_usual = is_usual and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_usual:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        if is_usual:
-            signal.signal(signal.SIGINT, signal.default_int_handler)

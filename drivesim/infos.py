@@ -24,7 +24,7 @@ assert _NUMBERS.size == DETAIL.itemsize
 def _maker_of_info() -> Callable[..., Infos]:
     """`made(*numbers)`: the `info` of a DETAIL record, as a function that was written out for the names there are.
 
-    `dict(zip(names, numbers))` takes nearly twice as long, 2.7 instead of 1.5 us: a fifth of a whole step.
+    A literal dictionary is made faster than `dict(zip(names, numbers))`, which a whole step shows.
     """
     arguments = [f"n{i}" for i in range(_TERMS.stop + len(INFO_KEYS))]
     terms = ", ".join(map("{!r}: {}".format, TERMS, arguments[_TERMS]))

@@ -41,7 +41,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
         arguments: what follows it; `--help` lists what there is.
     """
     # Not above, for `setup.py` reads this file where nothing is installed yet.
-    from drivesim.stages import begin_script, run_script, show
+    from drivesim.stages import begin_script, show
 
     package = Path(__file__).resolve().parent
     in_wheel = package / "scripts" / f"{name}.py"
@@ -66,7 +66,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
         print(f"error: {needs}", file=sys.stderr)  # noqa: T201
         return 2
     program.__doc__ = as_programs(program.__doc__ or "")
-    return run_script(lambda: program.main(list(arguments)))
+    show("")
+    status: int = program.main(list(arguments))
+    return status
 
 
 def as_programs(text: str) -> str:

@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
-__all__ = ["begin_script", "ctrl_c_raises", "has_no_reader", "run_script", "show", "stage", "tell"]
+__all__ = ["begin_script", "ctrl_c_ends", "ctrl_c_raises", "has_no_reader", "run_script", "show", "stage", "tell"]
 
 _SIGPIPE = 13  # its number, which Windows lacks
 _CLEARED = "\r\x1b[K"  # the cursor at the line's beginning, and nothing behind it
@@ -105,21 +106,30 @@ def has_no_reader() -> bool:
         return False
 
 
-@contextlib.contextmanager
-def ctrl_c_raises() -> Iterator[None]:
+def ctrl_c_raises() -> contextlib.AbstractContextManager[None]:
     """Lets Ctrl-C raise KeyboardInterrupt where :func:`begin_script` has it end the program.
 
     It is for work that has something to say, or to put away, before the program ends.
     """
-    is_ending = threading.current_thread() is threading.main_thread()
-    is_ending = is_ending and signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-    if is_ending:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return _ctrl_c(signal.SIG_DFL, signal.default_int_handler)
+
+
+def ctrl_c_ends() -> contextlib.AbstractContextManager[None]:
+    """Lets Ctrl-C end the program as SIGTERM does: at once, even inside compiled code, and without a traceback."""
+    return _ctrl_c(signal.default_int_handler, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _ctrl_c(usual: Any, instead: Any) -> Iterator[None]:
+    """Answers Ctrl-C in another way where it is answered in the usual one; where it is ignored, it stays so."""
+    is_usual = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is usual
+    if is_usual:
+        signal.signal(signal.SIGINT, instead)
     try:
         yield
     finally:
-        if is_ending:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if is_usual:
+            signal.signal(signal.SIGINT, usual)
 
 
 def _room() -> int:

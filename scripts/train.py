@@ -14,7 +14,7 @@ their values for the chosen environment and algorithm.
 
 from __future__ import annotations
 
-from drivesim.stages import begin_script, run_script, stage
+from drivesim.stages import begin_script, ctrl_c_ends, run_script, stage
 
 if __name__ == "__main__":
     begin_script()
@@ -40,7 +40,6 @@ from agents.environments import (
     with_level_options,
 )
 from agents.evaluation import Policy, evaluate
-from agents.interrupts import ends_at_once
 from agents.plots import plot_learning_curve
 from agents.presets import preset_for
 from agents.results import FINAL_SEED
@@ -189,7 +188,7 @@ def laid_out(rows: list[tuple[str, ...]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status, as shells have it where a signal stopped the run."""
-    with ends_at_once():
+    with ctrl_c_ends():
         try:
             parsed = parse(sys.argv[1:] if arguments is None else arguments)
             result = run(parsed)

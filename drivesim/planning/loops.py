@@ -4,8 +4,7 @@ A *node* is a world in a few words of eight bytes: those in which something vari
 on; `drivesim.planning.words` says which. To drive an edge, which is a node and an action, its words are put into a copy
 of a template, and who is where and what the lamps show are derived anew.
 
-Nodes are numbered by a hash table with open addressing, in a tenth of the time that a dictionary takes, where each
-needs a key of its own.
+Nodes are numbered by a hash table with open addressing: a dictionary would need a key of its own for each.
 """
 
 import numpy as np

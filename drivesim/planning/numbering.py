@@ -62,9 +62,9 @@ class Numbering:
         """Make room for so many in all, with half of the slots free."""
         if 2 * num_nodes < self._num_slots:
             return
-        self._num_slots = num_slots = 1 << (4 * num_nodes + 1).bit_length()
-        known = self._known
+        known, num_slots = self._known, 1 << (4 * num_nodes + 1).bit_length()
         self._known = np.zeros((num_slots // 2, known.shape[1]), np.uint64)
         self._known[: len(self)] = known[: len(self)]
         self._frame.set(known=self._known, slots=np.zeros(num_slots, np.int64), num_slots=num_slots)
         loops.enter_known(self._frame.argument)
+        self._num_slots = num_slots

@@ -32,4 +32,4 @@ def test_slots_are_spread_over_nodes_that_differ_in_a_few_bits() -> None:
     taken = np.flatnonzero(numbering._frame.slots)
     lengths = np.diff(np.flatnonzero(np.diff(taken) != 1))
     assert len(numbering) == 1 << 17
-    assert lengths.max() < 64  # of stretches without a free slot; random ones have some 15
+    assert lengths.max() < 64  # of stretches without a free slot
