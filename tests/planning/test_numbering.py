@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivesim.planning.numbering import Numbering
@@ -11,6 +11,7 @@ from drivesim.planning.numbering import Numbering
 WORDS = st.sampled_from([0, 1, 2, 1 << 32, (1 << 63) - 1, -1, -(1 << 63)])  # alike in a half, or of the other sign
 
 
+@settings(deadline=None)  # the first example may compile kernels
 @given(st.integers(1, 3).flatmap(lambda k: st.lists(st.lists(st.lists(WORDS, min_size=k, max_size=k), min_size=1))))
 def test_as_a_dictionary_does(batches) -> None:
     numbering, numbers = Numbering(np.zeros((0, len(batches[0][0]) if batches else 1), np.int64)), {}
